@@ -31,9 +31,9 @@ STEPS = {
     "in the middle of the append": "on_write(lambda write, d, b: (write(d, b[:-100]), die()))",
     "before the end of the last line": "on_write(lambda write, d, b: (write(d, b[:-1]), die()))",
     "after the mirror": "MirrorFollower.apply = at_second(MirrorFollower.apply, before=False)",
-    "before the bookmark": "Bookmark.save = at_second(Bookmark.save, before=True)",
-    "in the bookmark": "on_bookmark(before=True)",
-    "after the bookmark": "on_bookmark(before=False)",
+    "before the sync position": "SyncPosition.save = at_second(SyncPosition.save, before=True)",
+    "in the sync position": "on_sync_position(before=True)",
+    "after the sync position": "on_sync_position(before=False)",
 }
 
 KILLED = """
@@ -45,7 +45,7 @@ from khive_persist.redaction import Redactor
 from khive_persist.settings import Settings
 from khive_persist.store.sqlite import sync_writer
 from khive_persist.transcripts import batches
-from khive_persist.transcripts.checkpoint import Bookmark
+from khive_persist.transcripts.checkpoint import SyncPosition
 from khive_persist.transcripts.sync import Sync
 
 def die():
@@ -79,15 +79,15 @@ def on_commit():
         return connection
     sync_writer.open_writer = open_writer
 
-def on_bookmark(before):
+def on_sync_position(before):
     replace = os.replace
-    of_bookmark = at_second(replace, before)
+    of_sync_position = at_second(replace, before)
     def replaced(source, target):
-        return (replace if "/sessions/" in str(target) else of_bookmark)(source, target)
+        return (replace if "/sessions/" in str(target) else of_sync_position)(source, target)
     os.replace = replaced
 
 def on_write(act):
-    write, save, saved = os.write, Bookmark.save, []
+    write, save, saved = os.write, SyncPosition.save, []
     def after_first(*a):
         save(*a)
         saved.append(a)
@@ -96,7 +96,7 @@ def on_write(act):
         if saved and path.endswith(".jsonl"):
             return act(write, descriptor, bytes(content))
         return write(descriptor, content)
-    Bookmark.save, os.write = after_first, to_stream
+    SyncPosition.save, os.write = after_first, to_stream
 
 """
 RUN = f"""

@@ -60,7 +60,7 @@ def test_a_purged_transcript_is_not_read_in_again(synced: Project) -> None:
     for done in (sync(synced), sync(synced, *Path.home().rglob("*.jsonl"))):
         assert sorted(one.is_purged for _, one in done.transcripts) == [False, True]
         assert kept(synced) == (["open words"], 1, 1)
-    # Neither a bookmark nor anything else names it.
+    # Neither a sync position nor anything else names it.
     assert files_with(synced, SESSION.encode()) == []
     assert files_with(synced, SECRET.encode()) == []
 
@@ -350,6 +350,6 @@ def test_a_sync_that_goes_on_heeds_a_purge(synced: Project) -> None:
     os.utime(path, (later, later))
     done = syncing.run(path, "claude-code")
     assert (done.new, done.left_out, done.is_purged) == (0, 2, False)
-    # Not as one that it has read: its bookmark would name it.
+    # Not as one that it has read: its sync position would name it.
     assert syncing.run(path, "claude-code").left_out == 2
     assert files_with(synced, SESSION.encode()) == []

@@ -29,7 +29,7 @@ from khive_persist.sessions.rollup.rollup import Rollup
 from khive_persist.sessions.timeline.build import build_timeline
 from khive_persist.settings import Settings
 from khive_persist.store.reader import Reader
-from khive_persist.tools.codex.results import ended, result_of
+from khive_persist.tools.codex.results import end_of, result_of
 from khive_persist.transcripts.reconciliation import backfill
 from khive_persist.transcripts.sync import Sync
 from tests.payloads import sample_payloads
@@ -310,7 +310,7 @@ def test_gemini_says_an_exit_code_that_a_command_cannot_fake(
     ],
 )
 def test_an_item_has_failed_by_whatever_says_so(item: dict[str, Any], is_error: bool) -> None:
-    end = ended({"item": item | {"id": "c"}, "started_at_ms": 5, "completed_at_ms": 30})
+    end = end_of({"item": item | {"id": "c"}, "started_at_ms": 5, "completed_at_ms": 30})
     assert end is not None
     assert (end["is_error"], end["duration_ms"]) == (is_error, 25)
 

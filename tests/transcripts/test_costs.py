@@ -11,7 +11,7 @@ import pytest
 
 from khive_persist.analytics.stats import read_stats
 from khive_persist.cli.root import run
-from khive_persist.cli.timeline_lines import StoryLines
+from khive_persist.cli.timeline_lines import TimelineLines
 from khive_persist.models.purposes import CONVERSATIONS
 from khive_persist.models.query import field
 from khive_persist.opening import reading
@@ -187,6 +187,6 @@ def test_show_says_how_much_has_no_price(project: Project, tmp_path: Path) -> No
     synced(project, "claude-code", [path])
     entries = build_timeline(anyio.run(read_session, project.root, "s"), PriceTable())
     assert [(entry.cost, entry.unpriced) for entry in entries] == [(5, 0), (5, 1)]
-    story = StoryLines()
-    last = [line for entry in entries for line in story.of(entry)][-1]
+    timeline = TimelineLines()
+    last = [line for entry in entries for line in timeline.render(entry)][-1]
     assert "[2,000,000 tokens, $5.0000 + 1 unpriced]" in last

@@ -275,7 +275,7 @@ def test_the_queue_of_prompts(
     assert prompts(project) == wanted
 
 
-def test_nothing_of_a_prompt_that_waits_is_in_the_bookmark(
+def test_nothing_of_a_prompt_that_waits_is_in_the_sync_position(
     project: Project, tmp_path: Path
 ) -> None:
     read(project, transcript(tmp_path / "t.jsonl", [_queue(1, "enqueue", "my password is x")]))

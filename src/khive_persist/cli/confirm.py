@@ -1,12 +1,16 @@
-"""Asking before something is destroyed."""
+"""Ask before something is destroyed."""
 
 import sys
 
 import click
 
 
-def confirm(what: str, *, yes: bool) -> None:
+def confirm(action: str, *, yes: bool) -> None:
     """Go on if the person agrees; without a terminal, only `--yes` says so.
+
+    Args:
+        action: The action in the infinitive, as in `delete 3 backups`.
+        yes: Whether `--yes` was given.
 
     Raises:
         click.UsageError: There is no terminal to ask at.
@@ -15,5 +19,5 @@ def confirm(what: str, *, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        raise click.UsageError(f"this would {what}: say --yes")
-    click.confirm(f"{what}?", abort=True, err=True)
+        raise click.UsageError(f"this would {action}: say --yes")
+    click.confirm(f"{action}?", abort=True, err=True)

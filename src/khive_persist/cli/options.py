@@ -1,4 +1,4 @@
-"""Options that several commands share, under one name each."""
+"""The options that several commands share, under one name each."""
 
 import os
 from collections.abc import Awaitable, Callable
@@ -21,7 +21,7 @@ from khive_persist.sessions.projects import ProjectResults
 from khive_persist.store.sqlite import atomic_switch
 from khive_persist.trust import search
 
-_SAID: Final = "khive_persist.notices"
+_NOTICES: Final = "khive_persist.notices"
 
 Result = TypeVar("Result")
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -44,27 +44,27 @@ class Moment(click.ParamType[datetime]):
 
 
 def with_project(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`--dir`, also after the sub-command."""
+    """Add `--dir`, which may also stand after the sub-command."""
     return click.option(
         "--dir", "directory", metavar="DIR", help="The directory that holds .khive."
     )(function)
 
 
 def project_of(context: click.Context, directory: str | None) -> Project:
-    """The project that is meant, to write to: `--dir` only names it.
+    """Return the project to write to: `--dir` only names it.
 
     Raises:
-        UntrustedError: It is not trusted; the line says what mends that.
+        UntrustedError: The project is not trusted; the line says what mends that.
     """
     chosen = directory or context.obj
     return Project(search.named(chosen)) if chosen else find_project()
 
 
 def found_project(context: click.Context, directory: str | None) -> tuple[Project, Path | None]:
-    """The project that is meant, to read from, and the directory that was passed over for it.
+    """Return the project to read from, and the directory that was passed over for it.
 
     Raises:
-        UntrustedError: It is named, and not trusted.
+        UntrustedError: The project is named, and not trusted.
     """
     if directory or context.obj or os.environ.get("KHIVE_DIR"):
         return project_of(context, directory), None
@@ -73,28 +73,28 @@ def found_project(context: click.Context, directory: str | None) -> tuple[Projec
 
 
 def existing_project(context: click.Context, directory: str | None) -> Project:
-    """The project that is meant, to read from. What a person must know of it is said on stderr.
+    """Return the project to read from, and print what a person must know of it on stderr.
 
     Raises:
-        ProjectError: It has no `.khive`: an empty one would look like a recorder without events.
+        ProjectError: There is no `.khive`: an empty one would look like a recorder without events.
     """
-    project = told_project(context, directory)
+    project = unsettled_project(context, directory)
     # A restore that was killed half-way is finished before anything is looked at.
     atomic_switch.settle(project.khive)
     return project
 
 
-def told_project(context: click.Context, directory: str | None) -> Project:
-    """As `existing_project`, but what is unfinished there is left so.
+def unsettled_project(context: click.Context, directory: str | None) -> Project:
+    """Return the project as `existing_project` does, but leave an unfinished restore as it is.
 
     Raises:
-        ProjectError: It has no `.khive`.
+        ProjectError: There is no `.khive`.
     """
     project, passed = found_project(context, directory)
-    said = context.find_root().meta.setdefault(_SAID, set())
+    printed = context.find_root().meta.setdefault(_NOTICES, set())
     for line in notices(project, passed):
-        if line not in said:
-            said.add(line)
+        if line not in printed:
+            printed.add(line)
             click.echo(f"khive-persist: {line}", err=True)
     if not project.exists():
         raise ProjectError(f"{project.khive} is not there", hint="make it with khive-persist init")
@@ -102,21 +102,21 @@ def told_project(context: click.Context, directory: str | None) -> Project:
 
 
 def drained_project(context: click.Context, directory: str | None) -> Project:
-    """The project that is meant, with what waited in its spool brought in, or said to wait on."""
+    """Return the project to read from, its spool drained; what still waits is said on stderr."""
     project = existing_project(context, directory)
     result = drain(project)
     if result.left:
         reasons = "; ".join(map(str, result.errors)) or "they cannot be read"
-        waiting = counted(Spool(project).waiting())
-        elsewhere = waiting_at_home(project)
-        lines = [f"{waiting} wait in {project.spool}"] if waiting else []
-        lines += [f"{elsewhere} events wait in the home's spool"] if elsewhere else []
+        waiting_events = counted(Spool(project).waiting())
+        home_count = waiting_at_home(project)
+        lines = [f"{waiting_events} wait in {project.spool}"] if waiting_events else []
+        lines += [f"{home_count} events wait in the home's spool"] if home_count else []
         click.echo(f"khive-persist: {', '.join(lines)}: {reasons}", err=True)
     return project
 
 
 def with_all_projects(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`--all-projects`."""
+    """Add `--all-projects`."""
     return click.option(
         "--all-projects", is_flag=True, help="Of each project that you trust, and the home."
     )(function)
@@ -127,7 +127,7 @@ def from_everywhere(
     directory: str | None,
     read: Callable[[], Awaitable[ProjectResults[Result]]],
 ) -> ProjectResults[Result]:
-    """Return what all projects gave; which gave nothing, and why, is said on stderr."""
+    """Return what all projects gave, and print on stderr which gave nothing, and why."""
     if directory or context.find_root().obj:
         raise click.UsageError("--all-projects and --dir exclude each other")
     everywhere = anyio.run(read)
@@ -143,7 +143,7 @@ def from_everywhere(
 
 
 def with_output(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`--json` and `--jsonl`."""
+    """Add `--json` and `--jsonl`."""
     jsonl = click.option(
         "--jsonl", "form", flag_value="jsonl", help="One JSON document a line, for a program."
     )
@@ -153,7 +153,7 @@ def with_output(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def with_filters(*names: str) -> Decorator:
-    """The filters of these names, and `--limit`."""
+    """Add the options of these filters; `limit` is one of them."""
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         for name in reversed(names):

@@ -1,4 +1,4 @@
-"""How a command prints: a table for a person, JSON for a program."""
+"""Print what a command answers: a table for a person, JSON for a program."""
 
 import logging
 import sys
@@ -16,19 +16,19 @@ _CELL_CHARACTERS: Final = 400
 
 
 class _Warnings(logging.Handler):
-    """The library's warnings, as lines on stderr."""
+    """Prints the library's warnings as lines on stderr."""
 
     def emit(self, record: logging.LogRecord) -> None:
         click.echo(f"khive-persist: {record.getMessage()}", err=True)
 
 
 def print_warnings() -> None:
-    """Let what the library warns of be said on stderr."""
+    """Print the library's warnings on stderr from now on."""
     logging.getLogger("khive_persist").handlers = [_Warnings(logging.WARNING)]
 
 
 def print_json(value: Any) -> None:
-    """One JSON document, indented."""
+    """Print one JSON document, indented."""
     click.echo(codec.dump_lossy(value, indent=True))
 
 
@@ -40,7 +40,7 @@ class Documents:
         self._count = 0
 
     def write(self, document: Any) -> None:
-        """Print one more."""
+        """Print one more document."""
         text = codec.dump_lossy(document)
         click.echo(
             text if self._lines else f"{',' if self._count else '['}\n{text}", nl=self._lines
@@ -62,7 +62,7 @@ def print_documents(form: str, documents: Iterable[Any]) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], empty: str) -> None:
-    """A table, or on stderr the line that says why there is none."""
+    """Print a table, or on stderr the line that says why there is none."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -88,14 +88,14 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], empty: st
 
 
 def print_fields(fields: Mapping[str, Any]) -> None:
-    """One value a line, with its name before it."""
+    """Print one value a line, with its name before it."""
     width = max(map(len, fields), default=0)
     for name, value in fields.items():
         click.echo(f"{name.ljust(width)}  {cell(value, limit=None)}")
 
 
 def cell(value: Any, limit: int | None = _CELL_CHARACTERS) -> str:
-    """A value on one line. What could move the cursor of a terminal is shown, not sent."""
+    """Return a value on one line, with what could move a terminal's cursor made visible."""
     if value is None:
         return "-"
     if isinstance(value, datetime):

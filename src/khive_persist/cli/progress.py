@@ -1,4 +1,4 @@
-"""A progress bar, for whoever waits at a terminal for more than a second."""
+"""Show a progress bar to a person who waits at a terminal for more than a second."""
 
 import sys
 import time
@@ -10,34 +10,34 @@ _PATIENCE_SECONDS: Final = 1.0
 
 
 def is_watched() -> bool:
-    """Return whether anybody would see a bar."""
+    """Return whether a bar would be seen."""
     return sys.stderr.isatty()
 
 
 @contextmanager
-def progress(what: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
-    """Show how far it is, on stderr, from the second second on.
+def progress(noun: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+    """Show progress on stderr, from the second second on.
 
     Args:
-        what: The word for what is counted.
-        total: How many there will be, or None where nobody knows.
+        noun: The word for what is counted.
+        total: The number at the end, or None where it is not known.
 
     Yields:
-        What is called with the number of those that were done.
+        A function to call with the number of those done since.
     """
     start = time.monotonic()
-    done = 0
+    completed = 0
     bar: Any = None
     with ExitStack() as stack:
 
         def advance(count: int) -> None:
-            nonlocal done, bar
-            done += count
+            nonlocal completed, bar
+            completed += count
             if bar is None and is_watched() and time.monotonic() - start > _PATIENCE_SECONDS:
                 bar = stack.enter_context(_bar())
-                bar.add_task(what, total=total)
+                bar.add_task(noun, total=total)
             if bar is not None:
-                bar.update(bar.task_ids[0], completed=done)
+                bar.update(bar.task_ids[0], completed=completed)
 
         yield advance
 

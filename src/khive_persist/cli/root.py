@@ -1,4 +1,4 @@
-"""The command's root: finds a sub-command, runs it, and turns errors into one line and a code."""
+"""Find a sub-command, run it, and turn errors into one line and an exit code."""
 
 import os
 import sys
@@ -133,7 +133,7 @@ def main() -> NoReturn:
 
 
 def run(arguments: list[str], **options: Any) -> int:
-    """Run one command line and give its exit code; errors go to stderr, one line each."""
+    """Run one command line and return its exit code; errors go to stderr, one line each."""
     try:
         result = root.main(arguments, standalone_mode=False, prog_name="khive-persist", **options)
     except click.exceptions.NoArgsIsHelpError as error:

@@ -1,4 +1,4 @@
-"""The lines of a story on a terminal: `show` prints them at once, `replay` as they become due."""
+"""Write a timeline as lines on a terminal: `show` prints all, `replay` each as it becomes due."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -14,7 +14,7 @@ _COLOURS: Final = {
 }  # fmt: skip
 
 
-class StoryLines:
+class TimelineLines:
     """Makes lines of entries, one after the other: a new day and new totals are said once.
 
     Colours are for a terminal only, where click leaves them.
@@ -22,10 +22,10 @@ class StoryLines:
 
     def __init__(self) -> None:
         self._day = ""
-        self._told: tuple[int, float | None, int] = (0, None, 0)
+        self._printed_totals: tuple[int, float | None, int] = (0, None, 0)
 
-    def of(self, entry: Entry) -> Iterator[str]:
-        """The lines of the next entry."""
+    def render(self, entry: Entry) -> Iterator[str]:
+        """Yield the lines of the next entry."""
         if f"{entry.created_at:%Y-%m-%d}" != self._day:
             self._day = f"{entry.created_at:%Y-%m-%d}"
             yield click.style(self._day, bold=True)
@@ -38,9 +38,9 @@ class StoryLines:
             mark += f"  {short_duration(entry.duration_ms)}"
         colour = "red" if entry.is_failed else _COLOURS.get(entry.kind)
         head = f"{entry.created_at:%H:%M:%S}  {indent}{entry.kind:<8}"
-        now = (entry.tokens, entry.cost, entry.unpriced)
-        running = click.style(_running(*now), dim=True) if now != self._told else ""
-        self._told = now
+        totals = (entry.tokens, entry.cost, entry.unpriced)
+        running = click.style(_running(*totals), dim=True) if totals != self._printed_totals else ""
+        self._printed_totals = totals
         yield (
             click.style(head, dim=True) + click.style(cell(entry.title), fg=colour) + mark + running
         )

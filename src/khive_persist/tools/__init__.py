@@ -1,6 +1,7 @@
-"""What is particular to each AI tool: its words for events, and how its hooks are registered.
+"""Describe each AI tool: its words for events, its hooks, and its transcripts.
 
-One file a tool, with no I/O in it. The standard library and orjson only: the drainer imports this.
+Each tool has a folder. The drainer imports the modules of hooks: they do no I/O, and need only the
+standard library and orjson.
 """
 
 from typing import Final

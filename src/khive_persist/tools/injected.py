@@ -59,17 +59,17 @@ _PREFIXES: Final = {
 
 
 def kind_of(tool: str, texts: Iterable[str]) -> str:
-    """Tell what a user's message is from its blocks: a prompt where a single one of them is.
+    """Return the kind of a user's message: a prompt where any of its blocks is one.
 
     Args:
-        tool: Whose client wrote it.
-        texts: Its blocks of text.
+        tool: The tool whose client wrote it.
+        texts: The message's blocks of text.
     """
     kinds = [_kind(tool, text) for text in texts if text.strip()]
     return kinds[0] if kinds and PROMPT not in kinds else PROMPT
 
 
 def _kind(tool: str, text: str) -> str:
-    begin = text.lstrip()
+    stripped = text.lstrip()
     prefixes = _PREFIXES[tool].items()
-    return next((kind for prefix, kind in prefixes if begin.startswith(prefix)), PROMPT)
+    return next((kind for prefix, kind in prefixes if stripped.startswith(prefix)), PROMPT)

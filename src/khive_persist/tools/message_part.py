@@ -1,4 +1,4 @@
-"""What one line of a transcript says about one message."""
+"""The parts of messages that the lines of a transcript hold."""
 
 import hashlib
 from typing import Any, Final, NamedTuple
@@ -10,21 +10,21 @@ _NAMESPACE: Final = bytes.fromhex("7d1b8f0e5c3a4c559f0e3a4f0c2b9d11")
 NO_MESSAGE: Final = "none"
 
 
-class Piece(NamedTuple):
+class MessagePart(NamedTuple):
     """A part of a message, or all of it.
 
     Attributes:
-        key: What the tool calls the message, unique among all of that tool's.
-        part: What the tool calls this part; one that was seen before adds nothing.
+        key: The tool's name of the message, unique among all of that tool's.
+        part_id: The tool's name of this part; one that was seen before adds nothing.
         fields: Fields of the message's content.
-        created_at: The instant that the tool gave, or None.
+        created_at: The time that the tool gave, or None.
         is_whole: Whether it takes the place of all parts before it.
         is_copy: Whether the line repeats what was said to another session or agent, as in a fork.
         is_reminder: Whether it says anew, and in less detail, what may stand there already.
     """
 
     key: str
-    part: str
+    part_id: str
     fields: dict[str, Any]
     created_at: str | None = None
     is_whole: bool = False
@@ -33,21 +33,21 @@ class Piece(NamedTuple):
 
 
 class Line(NamedTuple):
-    """What a line of a transcript is.
+    """A line of a transcript, as its tool's reader understands it.
 
     Attributes:
         kind: The tool's word for it.
-        pieces: What it says of messages; none where it is about something else.
+        parts: The parts of messages in it; none where it is about something else.
         is_known: Whether the kind is one that we have seen.
     """
 
     kind: str
-    pieces: tuple[Piece, ...] = ()
+    parts: tuple[MessagePart, ...] = ()
     is_known: bool = True
 
 
 def row_id(tool: str, key: str) -> str:
-    """The id of a message's row: the same whenever and wherever it is read."""
+    """Return the id of a message's row: the same whenever and wherever it is read."""
     name = f"{tool} {key}".encode("utf-8", "surrogatepass")
     digits = hashlib.sha1(_NAMESPACE + name, usedforsecurity=False).hexdigest()
     # A UUID of version 5 (RFC 9562 §5.5). `uuid.uuid5` takes four times as long.
@@ -56,12 +56,12 @@ def row_id(tool: str, key: str) -> str:
 
 
 def text_of(value: Any) -> str | None:
-    """A non-empty text, or None."""
+    """Return a value that is a non-empty text, or None."""
     return value if isinstance(value, str) and value else None
 
 
 def present(**fields: Any) -> dict[str, Any]:
-    """The fields that there are: None, and what is empty, is absent; 0 and False are there."""
+    """Return the fields that have a value: without None and what is empty, with 0 and False."""
     return {
         name: value for name, value in fields.items() if value or isinstance(value, (int, float))
     }

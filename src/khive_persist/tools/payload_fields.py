@@ -39,7 +39,7 @@ _NO_WORD: Final = re.compile(r"[^a-z0-9]+")
 
 
 def plain_fields(payload: Mapping[str, object]) -> dict[str, object]:
-    """The fields that every tool sends under the name of the SQL contract."""
+    """Return the fields that every tool sends under the name of the SQL contract."""
     content: dict[str, object] = {}
     odd = []
     for name in PLAIN_FIELDS:
@@ -98,16 +98,16 @@ def add_metadata(content: dict[str, object], name: str, value: object) -> None:
         metadata[name] = value
 
 
-def add_mcp_server(content: dict[str, object], tool_name: str, told: str = "") -> None:
+def add_mcp_server(content: dict[str, object], tool_name: str, known_server: str = "") -> None:
     """Name the server of a tool called `mcp__server__tool`.
 
     Args:
-        content: Of the event.
-        tool_name: A server's name may have `__`, too: it is all before the last.
-        told: What the tool calls the server, where it says so.
+        content: The event's content.
+        tool_name: The tool's name; all before its last `__` is the server's.
+        known_server: The server's name where the tool says it.
     """
-    if told:
-        add_metadata(content, "mcp_server", told)
+    if known_server:
+        add_metadata(content, "mcp_server", known_server)
     elif tool_name.startswith("mcp__"):
         server, separator, _ = tool_name[len("mcp__") :].rpartition("__")
         if server and separator:
@@ -132,7 +132,7 @@ def add_paths(content: dict[str, object], candidates: Iterable[object]) -> None:
 
 
 def _absolute(path: str, cwd: str) -> str:
-    """A path from its root, where it can be told; a link to elsewhere or `~` stays as it is."""
+    """Return a path from its root, where that is known; a URL or `~` stays as it is."""
     if posixpath.isabs(path) or ntpath.splitdrive(path)[0] or "://" in path or path[0] == "~":
         return path
     if posixpath.isabs(cwd):
@@ -143,19 +143,19 @@ def _absolute(path: str, cwd: str) -> str:
 
 
 def string(payload: Mapping[str, object], name: str) -> str:
-    """A string of the payload; an empty one where there is none."""
+    """Return a string of the payload; an empty one where there is none."""
     value = payload.get(name)
     return value if isinstance(value, str) else ""
 
 
 def mapping(payload: Mapping[str, object], name: str) -> Mapping[str, object]:
-    """An object of the payload; an empty one where there is none."""
+    """Return an object of the payload; an empty one where there is none."""
     value = payload.get(name)
     return value if isinstance(value, dict) else {}
 
 
 def blocks_text(blocks: Iterable[object]) -> str:
-    """The text of content blocks, a line each; one without text, such as an image, by its type."""
+    """Join the texts of content blocks, a line each; an image and the like stand by their type."""
     lines = []
     for block in blocks:
         if isinstance(block, str):
@@ -168,7 +168,7 @@ def blocks_text(blocks: Iterable[object]) -> str:
 
 
 def compact_json(value: object) -> str:
-    """A value as JSON in one line; an empty string where it is none, or nested too deep."""
+    """Return a value as JSON in one line; an empty string where it is none, or nested too deep."""
     if value is None:
         return ""
     try:
@@ -178,19 +178,19 @@ def compact_json(value: object) -> str:
 
 
 def snake_case(name: object) -> str:
-    """An event's name as an event type: `[a-z0-9_]`, at most 64 characters, never empty."""
+    """Return an event's name as an event type: `[a-z0-9_]`, 1 to 64 characters."""
     if not isinstance(name, str):
         return "unknown"
     words = _WORD_START.sub("_", name[: 4 * MAX_EVENT_TYPE_CHARACTERS]).lower()
-    kept = _NO_WORD.sub("_", words).strip("_")
-    return kept[:MAX_EVENT_TYPE_CHARACTERS].rstrip("_") or "unknown"
+    event_type = _NO_WORD.sub("_", words).strip("_")
+    return event_type[:MAX_EVENT_TYPE_CHARACTERS].rstrip("_") or "unknown"
 
 
 def tool_event_type(
-    when: str, name: str, kinds: Mapping[str, frozenset[str]], otherwise: str = ""
+    phase: str, name: str, kinds: Mapping[str, frozenset[str]], otherwise: str = ""
 ) -> str:
-    """`pre` or `post` and the kind of the tool; for one of no kind `tool_use`, or `otherwise`."""
+    """Join a phase and the tool's kind; for a tool of no kind `tool_use`, or return `otherwise`."""
     for kind, names in kinds.items():
         if name in names:
-            return f"{when}_{kind}"
-    return otherwise or f"{when}_tool_use"
+            return f"{phase}_{kind}"
+    return otherwise or f"{phase}_tool_use"

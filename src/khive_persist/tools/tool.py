@@ -7,7 +7,7 @@ Scope = Literal["project", "local", "user"]
 
 
 def nothing_omitted(_payload: Mapping[str, object]) -> dict[str, object] | None:
-    """`Tool.without_conversation` of a tool whose events do not repeat the conversation."""
+    """Return None, as `Tool.without_conversation` of a tool that repeats no conversation."""
     return None
 
 
@@ -15,9 +15,9 @@ class Hook(NamedTuple):
     """One event to register our command for.
 
     Attributes:
-        event: The tool's own name of it.
-        timeout: In the tool's own unit.
-        matcher: Which of these events; an empty string registers for all, with no matcher written.
+        event: The tool's name of the event.
+        timeout: The timeout in the tool's unit.
+        matcher: The choice among these events; an empty string for all, without a matcher.
         model: Whether it fires around each call of the model, and is registered only when asked.
         http: Whether it may go to a server instead: the tool delivers it over HTTP, and when no
             server takes it, the transcript has what it was about.
@@ -37,11 +37,11 @@ class Hook(NamedTuple):
 
 
 class Program(NamedTuple):
-    """How the versions of a tool on this machine are found.
+    """The places where the versions of a tool on this machine are found.
 
     Attributes:
-        name: Its program on PATH.
-        paths: Where it also lies, below the home directory.
+        name: The tool's program on PATH.
+        paths: Other places of it, below the home directory.
         folders: Patterns below the home directory of folders that hold it and end in its version.
         oldest: The version to assume where none is found.
     """
@@ -53,7 +53,7 @@ class Program(NamedTuple):
 
 
 class Registration(NamedTuple):
-    """Where and how a tool's hooks are registered.
+    """The settings files of a tool, and the form of its hooks in them.
 
     Attributes:
         project_file: The settings file below the project's directory.
@@ -66,10 +66,10 @@ class Registration(NamedTuple):
         entry_name: The `name` of our entry, or an empty string where the tool has no such key.
         comments: Whether the tool reads a settings file with `//` and `/* */` comments.
         runs_once: Whether the same command in both scopes runs once an event, and not twice.
-        program: How its versions are found, where an event that one does not know does harm.
-        topmost: What lies in the topmost directory whose settings a session that begins below it
-            has, too; an empty string where it has those of its own directory alone.
-        by_hand: What the user must do in the tool, by scope, as whole sentences.
+        program: The places of its versions, where an event that one does not know does harm.
+        topmost: The name that lies in the topmost directory whose settings a session that begins
+            below it has, too; an empty string where it has those of its own directory alone.
+        by_hand: The steps that the user must do in the tool, by scope, as whole sentences.
     """
 
     project_file: str
@@ -90,14 +90,14 @@ class Tool(NamedTuple):
     """One AI tool.
 
     Attributes:
-        name: As `khive-hook --tool` takes it.
-        title: As its makers write it.
-        describe: The fields of an event's content that the payload tells, by the names of the SQL
-            contract. Takes any JSON object, raises nothing. A field that the payload does not
-            have, or has as an empty string, is left out.
-        registration: How its hooks are registered.
-        without_conversation: The payload without the conversation that it repeats, or None where
-            it repeats none.
+        name: The name that `khive-hook --tool` takes.
+        title: The name as its makers write it.
+        describe: A function that returns the fields of an event's content from its payload, by the
+            names of the SQL contract. It takes any JSON object, and raises nothing. A field that
+            the payload does not have, or has as an empty string, is left out.
+        registration: The form of its hooks in its settings.
+        without_conversation: A function that returns the payload without the conversation that it
+            repeats, or None where it repeats none.
     """
 
     name: str

@@ -1,1 +1,1 @@
-"""What the tools' transcripts say, as messages: each once, whatever repeats it."""
+"""Read the tools' transcripts as messages: each once, whatever repeats it."""

@@ -1,4 +1,4 @@
-"""The events that a transcript tells of, made as the tool's hooks would have said them."""
+"""Make the events that a transcript tells of, as the tool's hooks would have sent them."""
 
 import json
 from collections.abc import Mapping
@@ -23,15 +23,15 @@ class Call(NamedTuple):
 
     Attributes:
         tool: The AI tool.
-        tool_use_id: What it calls the call; an empty string where it has no name for it.
+        tool_use_id: The tool's id of the call; an empty string where it has none.
         name: The tool that the model asked for.
-        input: What it gave it.
-        created_at: When, as UTC text.
+        input: The input that the model gave it.
+        created_at: The time of the call, as UTC text.
         message_id: The message that asked for it.
-        fields: What the events of the call have besides, as `cwd`.
-        namespace: Of an MCP server's tool, where it stands apart.
+        fields: Further fields of the call's events, as `cwd`.
+        namespace: The namespace of an MCP server's tool, where it stands apart.
         result: `output` and `is_error`, or None.
-        ended_at: When the result came, as UTC text.
+        ended_at: The time of the result, as UTC text.
         status: The tool's word for how it ended, or None.
     """
 
@@ -49,16 +49,16 @@ class Call(NamedTuple):
 
     @property
     def ending(self) -> Ending:
-        """Return how it ended, by what its transcript says."""
+        """Return how the call ended, by what its transcript says."""
         return ending_of(self.tool, self.result, self.status)
 
 
 def event_of_call(call: Call, session_id: str, *, is_post: bool) -> HookEvent:
-    """The event before or after a call."""
-    before, after, failed = NAMES[call.tool]
+    """Return the event before or after a call."""
+    pre_name, post_name, failure_name = NAMES[call.tool]
     result = call.result or {}
     is_error = bool(result.get("is_error"))
-    name = (failed if is_error else after) if is_post else before
+    name = (failure_name if is_error else post_name) if is_post else pre_name
     payload: dict[str, Any] = {
         "session_id": session_id,
         "hook_event_name": name,
@@ -79,14 +79,14 @@ def event_of_call(call: Call, session_id: str, *, is_post: bool) -> HookEvent:
 def event(
     tool: str, key: str, payload: dict[str, Any], created_at: str, error: str | None = None
 ) -> HookEvent:
-    """An event that says that it was reconstructed.
+    """Return an event that says that it was reconstructed.
 
     Args:
         tool: The AI tool.
-        key: What it is about: with the session and the event's name, what its id is made of.
-        payload: As the tool would have sent it, as far as that is known.
-        created_at: When it would have come, as UTC text.
-        error: Why what it is about failed, or None.
+        key: The event's subject; the id is made of it, the session and the event's name.
+        payload: The payload that the tool would have sent, as far as it is known.
+        created_at: The time when it would have come, as UTC text.
+        error: The reason of a failure, or None.
     """
     content = dict(TOOLS[tool].describe(payload))
     if error is not None:
@@ -102,17 +102,17 @@ def event(
 
 
 def as_hooks_say(call: Call) -> dict[str, Any]:
-    """The tool and its input in the words of the tool's hooks; Codex's transcripts have others."""
-    name, given = call.name, call.input
+    """Return a call's tool and input in the words of hooks; Codex's transcripts have others."""
+    name, tool_input = call.name, call.input
     if call.tool == "codex":
-        if name == "exec_command" and isinstance(given, Mapping) and "cmd" in given:
-            name, given = "Bash", {"command": given["cmd"]}
-        elif name == "apply_patch" and isinstance(given, str):
-            given = {"command": given}
+        if name == "exec_command" and isinstance(tool_input, Mapping) and "cmd" in tool_input:
+            name, tool_input = "Bash", {"command": tool_input["cmd"]}
+        elif name == "apply_patch" and isinstance(tool_input, str):
+            tool_input = {"command": tool_input}
         elif call.namespace.startswith("mcp__"):
             name = f"{call.namespace}__{name}"
-    given = given if isinstance(given, Mapping) else {"input": given}
-    return {"tool_name": name, "tool_input": given}
+    tool_input = tool_input if isinstance(tool_input, Mapping) else {"input": tool_input}
+    return {"tool_name": name, "tool_input": tool_input}
 
 
 def _text(value: Any) -> str:

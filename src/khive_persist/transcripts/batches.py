@@ -1,4 +1,4 @@
-"""What is new of a transcript, some lines at a time, as parts of messages."""
+"""Read what is new of a transcript, some lines at a time, as parts of messages."""
 
 import hashlib
 from collections import Counter
@@ -11,7 +11,7 @@ from khive_persist.store import codec
 from khive_persist.tools.claude_code import transcript as claude_code
 from khive_persist.tools.codex import transcript as codex
 from khive_persist.tools.gemini_cli import transcript as gemini_cli
-from khive_persist.tools.message_part import NO_MESSAGE, Line, Piece, row_id
+from khive_persist.tools.message_part import NO_MESSAGE, Line, MessagePart, row_id
 from khive_persist.transcripts.discovery import Transcript, session_of
 from khive_persist.transcripts.growing_file import Position, RawLine
 from khive_persist.transcripts.instants import Neighbours, instant_of
@@ -26,21 +26,21 @@ _LATEST: Final = "latest"
 
 
 class Batch:
-    """Some lines, read.
+    """Some lines of a transcript, read.
 
     Attributes:
-        pieces: What they say, in their order.
-        ids: Of each piece, the id of its message's row.
-        lines: How many they are.
-        bytes: How many bytes those were.
-        unknown: How many are of a kind that is not known here, by kind.
-        damaged: How many are no JSON.
-        position: Where they end.
-        state: What the reader remembers there.
+        parts: Their parts of messages, in order.
+        ids: The id of each part's message row.
+        lines: The number of lines.
+        bytes: The number of their bytes.
+        unknown: The number of lines of each kind that is not known here.
+        damaged: The number of lines that are no JSON.
+        position: The end of the lines.
+        state: The state of the reader there.
     """
 
     def __init__(self) -> None:
-        self.pieces: list[Piece] = []
+        self.parts: list[MessagePart] = []
         self.ids: list[str] = []
         self.lines = 0
         self.bytes = 0
@@ -52,48 +52,48 @@ class Batch:
 
 def state_beside(transcript: Path, tool: str) -> dict[str, Any]:
     """Return what a reader knows from what lies beside a transcript."""
-    beside = {gemini_cli.TOOL: gemini_cli.state_of, claude_code.TOOL: claude_code.state_of}
-    return beside[tool](transcript) if tool in beside else {}
+    readers = {gemini_cli.TOOL: gemini_cli.state_of, claude_code.TOOL: claude_code.state_of}
+    return readers[tool](transcript) if tool in readers else {}
 
 
 def batches(file: Source, transcript: Path, tool: str, state: dict[str, Any]) -> Iterator[Batch]:
     """Read what is new of a transcript.
 
     Args:
-        file: The transcript, at where it was left.
+        file: The transcript, open where it was left.
         transcript: Its path.
-        tool: Whose it is.
-        state: What its reader remembers from there.
+        tool: The tool that writes it.
+        state: The state of its reader there.
 
     Raises:
         OSError: It cannot be read.
     """
     reader = READERS[tool](state)
-    begin = file.began_at.end
+    batch_start = file.began_at.end
     neighbours = Neighbours(str(state.get(_LATEST, "")))
     batch = Batch()
-    own: str | None = None
+    file_session: str | None = None
     for raw in file.lines():
-        pieces, at = _pieces(reader, raw, transcript, batch)
-        for piece in neighbours.dated(pieces, at):
+        parts, at = _parts(reader, raw, transcript, batch)
+        for part in neighbours.dated(parts, at):
             # What could not be read as a message is its session's, too.
-            session = reader.state.get("session_id") or own
-            if session is None and "session_id" not in piece.fields:
-                session = own = session_of(Transcript(tool, transcript)) or ""
+            session = reader.state.get("session_id") or file_session
+            if session is None and "session_id" not in part.fields:
+                session = file_session = session_of(Transcript(tool, transcript)) or ""
             if session:
-                piece.fields.setdefault("session_id", session)
-            piece.fields.update(line=raw.number, transcript_path=str(transcript))
-            batch.pieces.append(piece)
-            batch.ids.append(row_id(tool, piece.key))
+                part.fields.setdefault("session_id", session)
+            part.fields.update(line=raw.number, transcript_path=str(transcript))
+            batch.parts.append(part)
+            batch.ids.append(row_id(tool, part.key))
         batch.lines += 1
-        batch.bytes = raw.end - begin
+        batch.bytes = raw.end - batch_start
         state[_LATEST] = neighbours.latest
         if batch.lines == LINES_AT_ONCE or batch.bytes >= BYTES_AT_ONCE:
-            neighbours.date_first(batch.pieces, file.modified_at)
+            neighbours.date_first(batch.parts, file.modified_at)
             yield _ended(batch, file, raw, state)
-            begin, batch = raw.end, Batch()
+            batch_start, batch = raw.end, Batch()
     if batch.lines:
-        neighbours.date_first(batch.pieces, file.modified_at)
+        neighbours.date_first(batch.parts, file.modified_at)
         yield _ended(batch, file, raw, state)
 
 
@@ -104,10 +104,10 @@ def _ended(batch: Batch, file: Source, last: RawLine, state: dict[str, Any]) -> 
     return batch
 
 
-def _pieces(
+def _parts(
     reader: Any, raw: RawLine, transcript: Path, batch: Batch
-) -> tuple[tuple[Piece, ...], str | None]:
-    """Return what a line says, and when it was written as far as it says that."""
+) -> tuple[tuple[MessagePart, ...], str | None]:
+    """Return the parts of messages in a line, and the line's time where it has one."""
     content = raw.content
     if not content or content.isspace():
         return (), None
@@ -122,16 +122,16 @@ def _pieces(
     else:
         line = Line(type(document).__name__, is_known=False)
     if line.is_known:
-        return line.pieces, at
+        return line.parts, at
     batch.unknown[line.kind] += 1
-    if not line.pieces:
+    if not line.parts:
         return (_kept(raw, transcript, line.kind, document),), at
-    for piece in line.pieces:
-        piece.fields["role"] = NO_MESSAGE
-    return line.pieces, at
+    for part in line.parts:
+        part.fields["role"] = NO_MESSAGE
+    return line.parts, at
 
 
-def _kept(raw: RawLine, transcript: Path, kind: str, payload: Any) -> Piece:
+def _kept(raw: RawLine, transcript: Path, kind: str, payload: Any) -> MessagePart:
     key = hashlib.sha256(raw.content).hexdigest()
     fields = {"role": NO_MESSAGE, "kind": kind, "payload": payload, "message_id": key[:16]}
-    return Piece(f"{transcript.name} {raw.number} {key}", key, fields, is_whole=True)
+    return MessagePart(f"{transcript.name} {raw.number} {key}", key, fields, is_whole=True)

@@ -1,4 +1,4 @@
-"""How tool calls ended, by transcript: for the events of those calls, and for calls of none."""
+"""Tell from transcripts how tool calls ended: for their events, and for calls without events."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ from khive_persist.store.sqlite.call_events import (
     complete_events,
     inputs_with_events,
 )
-from khive_persist.tools.message_part import Piece
+from khive_persist.tools.message_part import MessagePart
 from khive_persist.transcripts.batches import Batch
 
 _ERROR_CHARACTERS: Final = 2_000
@@ -26,7 +26,7 @@ _WITH_RESULTS: Final = "gemini-cli"
 _RUNNING: Final = frozenset({"scheduled", "validating", "executing", "awaiting_approval"})
 
 
-class Ended(NamedTuple):
+class EndedCall(NamedTuple):
     """A call that has ended, as one part of a message tells."""
 
     use_id: str
@@ -55,23 +55,23 @@ class CallEnds:
 
     def mark(self, batch: Batch) -> None:
         """Write into the parts of messages which calls end with them that no event tells of."""
-        ends = [list(ends_in(piece, self._tool)) for piece in batch.pieces]
-        for piece, counts in zip(batch.pieces, self.unreported(ends), strict=True):
-            piece.fields.update(counts)
+        ends = [list(ends_in(part, self._tool)) for part in batch.parts]
+        for part, counts in zip(batch.parts, self.unreported(ends), strict=True):
+            part.fields.update(counts)
 
-    def unreported(self, ends: Sequence[Sequence[Ended]]) -> list[dict[str, int]]:
+    def unreported(self, ends: Sequence[Sequence[EndedCall]]) -> list[dict[str, int]]:
         """Count the calls that no event tells of, as fields; for each message those that it has."""
-        every = [end for some in ends for end in some]
-        reported = self._reported(every) if every else set()
-        counted = []
-        for some in ends:
-            others = [end for end in some if end.use_id not in reported]
+        all_ends = [end for message_ends in ends for end in message_ends]
+        reported = self._reported(all_ends) if all_ends else set()
+        message_counts = []
+        for message_ends in ends:
+            others = [end for end in message_ends if end.use_id not in reported]
             failures = sum(end.end.success is False for end in others)
             counts = {"unreported_calls": len(others), "unreported_failures": failures}
-            counted.append({name: count for name, count in counts.items() if count})
-        return counted
+            message_counts.append({name: count for name, count in counts.items() if count})
+        return message_counts
 
-    def follow(self, ends: Sequence[Ended]) -> int:
+    def follow(self, ends: Sequence[EndedCall]) -> int:
         """Complete the events of calls: committed, synced and copied on return; how many changed.
 
         Raises:
@@ -88,7 +88,7 @@ class CallEnds:
             return end
         return end._replace(error=self._redactor.redact_text(end.error)[0])
 
-    def _reported(self, ends: Sequence[Ended]) -> set[str]:
+    def _reported(self, ends: Sequence[EndedCall]) -> set[str]:
         if not self._path.exists():
             return set()
         try:
@@ -99,7 +99,7 @@ class CallEnds:
             # Messages are not to wait for a file of events that cannot be read: `doctor` names it.
             return {end.use_id for end in ends}
 
-    def _has_event(self, end: Ended) -> bool:
+    def _has_event(self, end: EndedCall) -> bool:
         """Return whether an event has the call's name and input, where events have no ids of
         calls.
         """
@@ -107,32 +107,32 @@ class CallEnds:
             return False
         if end.session not in self._of_sessions:
             inputs = inputs_with_events(self._path, self._purpose, end.session)
-            self._of_sessions[end.session] = {_key(name, given) for name, given in inputs}
+            self._of_sessions[end.session] = {_key(name, tool_input) for name, tool_input in inputs}
         return _key(end.name, end.input) in self._of_sessions[end.session]
 
 
-def ends_in(piece: Piece, tool: str) -> Iterator[Ended]:
-    """The calls that end with a part of a message; none where it repeats what was said before."""
-    if not piece.is_copy and not piece.is_reminder:
-        yield from ends_of(piece.fields, piece.created_at, tool)
+def ends_in(part: MessagePart, tool: str) -> Iterator[EndedCall]:
+    """Yield the calls that end with a part of a message; none where it repeats another part."""
+    if not part.is_copy and not part.is_reminder:
+        yield from ends_of(part.fields, part.created_at, tool)
 
 
-def ends_of(fields: Mapping[str, Any], created_at: Any, tool: str) -> Iterator[Ended]:
-    """The calls that end with a message of this content."""
+def ends_of(fields: Mapping[str, Any], created_at: Any, tool: str) -> Iterator[EndedCall]:
+    """Yield the calls that end with a message of this content."""
     session, at = str(fields.get("session_id", "")), clock.from_column(created_at)
     # Gemini says the results of calls once more to the model: the calls have them already.
     for result in fields.get("tool_results", ()) if tool != _WITH_RESULTS else ():
         use_id = result.get("tool_use_id")
         if isinstance(use_id, str) and use_id and result.get("is_running") is not True:
             end = _end(result, result.get("output"))._replace(ended_at=at)
-            yield Ended(use_id, "", None, session, end)
+            yield EndedCall(use_id, "", None, session, end)
     for call in fields.get("tool_calls", ()):
         use_id = call.get("tool_use_id")
         # Gemini writes a call with its result, and before that without.
         if isinstance(use_id, str) and call.get("status", "executing") not in _RUNNING:
             is_done = {"is_error": False} if call["status"] == "success" else {}
             end = _end(is_done | call, call.get("result"))
-            yield Ended(use_id, str(call.get("name")), call.get("input"), session, end)
+            yield EndedCall(use_id, str(call.get("name")), call.get("input"), session, end)
 
 
 def _end(result: Mapping[str, Any], output: Any) -> CallEnd:
@@ -157,5 +157,5 @@ def _text(output: Any) -> str:
     return output if isinstance(output, str) else ""
 
 
-def _key(name: str, given: Any) -> str:
-    return json.dumps([name, given], sort_keys=True, default=str)
+def _key(name: str, tool_input: Any) -> str:
+    return json.dumps([name, tool_input], sort_keys=True, default=str)

@@ -1,4 +1,4 @@
-"""The ends of a session's calls once more, for when events came after its messages were read."""
+"""Match the ends of a session's calls again, when events came after its messages were read."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from khive_persist.redaction import Redactor
 from khive_persist.settings import Settings
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
-from khive_persist.store.sqlite import rows as stored
+from khive_persist.store.sqlite import rows as stored_rows
 from khive_persist.store.sqlite.sync_writer import FileWriter
 from khive_persist.transcripts.call_ends import CallEnds, ends_of
 
@@ -28,26 +28,26 @@ def recount(project: Project, settings: Settings, redactor: Redactor | None, ses
     path = project.database(CONVERSATIONS.file)
     if not path.exists():
         return
-    rows = stored.read_sessions(path, CONVERSATIONS.table, [session])
+    rows = stored_rows.read_sessions(path, CONVERSATIONS.table, [session])
     for tool in HOOK_EVENTS:
         calls = CallEnds(project, settings, redactor, tool)
         of_tool = [(row, content) for row in rows if (content := _content(row, tool)) is not None]
         ends = [list(ends_of(content, row[3], tool)) for row, content in of_tool]
-        calls.follow([end for some in ends for end in some])
+        calls.follow([end for message_ends in ends for end in message_ends])
         counts = calls.unreported(ends)
-        changed = [
+        updated_rows = [
             _counted(row, content, count)
             for (row, content), count in zip(of_tool, counts, strict=True)
             if count != {name: content[name] for name in _COUNTS if name in content}
         ]
-        if changed:
+        if updated_rows:
             follower = Mirror(project, settings).follower(CONVERSATIONS)
             timeout = settings.store_busy_timeout_seconds
             with (
                 FileWriter(path, CONVERSATIONS, timeout, follower) as writer,
                 writer.transaction() as writing,
             ):
-                writing.upsert(changed)
+                writing.upsert(updated_rows)
 
 
 def _content(row: StoredRow, tool: str) -> dict[str, Any] | None:
@@ -56,5 +56,5 @@ def _content(row: StoredRow, tool: str) -> dict[str, Any] | None:
 
 
 def _counted(row: StoredRow, content: dict[str, Any], counts: dict[str, int]) -> StoredRow:
-    rest = {name: value for name, value in content.items() if name not in _COUNTS}
-    return row[0], codec.dump_lossy(rest | counts), row[2], row[3], row[4]
+    other_fields = {name: value for name, value in content.items() if name not in _COUNTS}
+    return row[0], codec.dump_lossy(other_fields | counts), row[2], row[3], row[4]

@@ -1,4 +1,4 @@
-"""How far a transcript was read, in a file of its own in `.khive/sync/`."""
+"""Keep how far each transcript was read, in a file in `.khive/sync/`."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ FOLDER: Final = "sync"
 _UNFINISHED_SECONDS: Final = 60.0
 
 
-class Bookmark:
+class SyncPosition:
     """The position in one transcript, and what its reader has to remember there.
 
     It counts for one database alone, of that epoch: another one was lost, restored or rebuilt
@@ -29,14 +29,14 @@ class Bookmark:
     def __init__(
         self, project: Project, transcript: Path, tool: str, epoch: str, focus_epoch: str
     ) -> None:
-        """Take whose it is.
+        """Name the transcript and the databases.
 
         Args:
             project: The project.
-            transcript: The file.
-            tool: Whose it is.
-            epoch: Of the messages' database.
-            focus_epoch: Of that of the to-do lists; an empty string where there is none.
+            transcript: The transcript's path.
+            tool: The tool that writes it.
+            epoch: The epoch of the messages' database.
+            focus_epoch: That of the to-do lists' database; an empty string where there is none.
         """
         self._epoch = epoch
         self._focus_epoch = focus_epoch
@@ -48,14 +48,14 @@ class Bookmark:
         self._path = self._folder / f"{name[:32]}.json"
 
     def load(self) -> tuple[Position, dict[str, Any]]:
-        """The position and the reader's state; those of the beginning where none was kept."""
+        """Return the position and the reader's state; those of the beginning where none is kept."""
         try:
-            said = json.loads(self._path.read_bytes())
-            lists = said.get("focus_epoch", "")
-            if said["epoch"] != self._epoch or lists not in ("", self._focus_epoch):
+            document = json.loads(self._path.read_bytes())
+            lists = document.get("focus_epoch", "")
+            if document["epoch"] != self._epoch or lists not in ("", self._focus_epoch):
                 return Position(), {}
             self._has_lists = lists != ""
-            return Position(**said["position"]), dict(said["state"])
+            return Position(**document["position"]), dict(document["state"])
         except (OSError, ValueError, TypeError, KeyError):
             # Without it the transcript is read anew, and its messages are the same again.
             return Position(), {}
@@ -66,13 +66,13 @@ class Bookmark:
         self._focus_epoch = focus_epoch
 
     def save(self, position: Position, state: dict[str, Any]) -> None:
-        """Keep them, not synced: a bookmark that a power loss takes away costs reading anew.
+        """Write the position and the state, not synced: a power loss costs reading anew.
 
         Raises:
-            OSError: They cannot be written.
+            OSError: The file cannot be written.
         """
         make_directory(self._folder)
-        said = {
+        document = {
             "path": str(self._transcript),
             "tool": self._tool,
             "epoch": self._epoch,
@@ -80,20 +80,20 @@ class Bookmark:
             "position": position._asdict(),
             "state": state,
         }
-        write_private(self._path, codec.dump_lossy(said).encode(), synced=False)
+        write_private(self._path, codec.dump_lossy(document).encode(), synced=False)
 
     def remove(self) -> None:
-        """Remove it: the transcript is read anew the next time."""
+        """Remove the file: the transcript is read anew the next time."""
         self._path.unlink(missing_ok=True)
 
 
-def remove_bookmarks(project: Project, is_meant: Callable[[bytes], bool]) -> int:
-    """Remove bookmarks by what their files say: synced on return.
+def remove_sync_positions(project: Project, is_meant: Callable[[bytes], bool]) -> int:
+    """Remove positions by the content of their files: synced on return.
 
-    It costs no more than reading anew what they are of.
+    Their transcripts are read anew.
 
     Returns:
-        How many they were.
+        The number of files removed.
 
     Raises:
         OSError: One cannot be read or removed.

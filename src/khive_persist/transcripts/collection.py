@@ -1,4 +1,4 @@
-"""`sync`: the tools' transcripts, found and read, as commands and programs ask for it."""
+"""Find and read the tools' transcripts, as commands and programs ask for it."""
 
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -29,7 +29,7 @@ class Collected(NamedTuple):
     Attributes:
         transcripts: Each transcript that was read: its tool, and what it brought.
         failed: Files that could not be read, each with the reason.
-        reconstructed: How many hook events were written that had been missing.
+        reconstructed: The number of missing hook events that were written.
     """
 
     transcripts: list[tuple[str, Synced]]
@@ -63,8 +63,8 @@ async def sync(
     """
     project = existing_project(dir)
     await anyio.to_thread.run_sync(drain, project)
-    named = [Path(path) for path in paths]
-    return await collect(project, named, all_projects=all_projects, reconstruct=reconstruct)
+    sources = [Path(path) for path in paths]
+    return await collect(project, sources, all_projects=all_projects, reconstruct=reconstruct)
 
 
 async def collect(
@@ -79,13 +79,13 @@ async def collect(
 
     Args:
         project: The project.
-        paths: As for `sync`.
-        all_projects: As for `sync`.
-        reconstruct: As for `sync`.
-        advance: Called, in another thread, with the number of bytes that were read since.
+        paths: The paths, as for `sync`.
+        all_projects: The choice of projects, as for `sync`.
+        reconstruct: The choice of backfill, as for `sync`.
+        advance: A function to call, in another thread, with the number of bytes read since.
     """
-    named = await _named_by_events(project) if not paths else []
-    listed = partial(_named, paths) if paths else partial(_all, project, named, all_projects)
+    of_events = await _named_by_events(project) if not paths else []
+    listed = partial(_named, paths) if paths else partial(_all, project, of_events, all_projects)
 
     def run(stopping: Advance) -> Collected:
         def report(count: int) -> None:
@@ -94,14 +94,15 @@ async def collect(
 
         return _read(project, listed(), report)
 
-    done = await run_stoppable(run)
-    read = [synced for _, synced in done.transcripts]
+    result = await run_stoppable(run)
+    read = [synced for _, synced in result.transcripts]
     if reconstruct:
-        written = await _backfill(project, [str(synced.path) for synced in read] if paths else None)
+        read_paths = [str(synced.path) for synced in read] if paths else None
+        reconstructed = await _backfill(project, read_paths)
     else:
         failing = [str(synced.path) for synced in read if synced.failed_hooks]
-        written = await _heal(project, failing) if failing else 0
-    return done._replace(reconstructed=written)
+        reconstructed = await _heal(project, failing) if failing else 0
+    return result._replace(reconstructed=reconstructed)
 
 
 def _read(
@@ -109,18 +110,18 @@ def _read(
 ) -> Collected:
     settings = configuration.load(project.config)
     syncing = Sync(project, settings, load_redactor(project, settings))
-    done = Collected([], [], 0)
+    result = Collected([], [], 0)
     for tool, path in transcripts:
         try:
             if tool is None:
-                done.failed.append((path, "is no transcript of a tool that is known"))
+                result.failed.append((path, "is no transcript of a tool that is known"))
             else:
-                done.transcripts.append((tool, syncing.run(path, tool, advance)))
+                result.transcripts.append((tool, syncing.run(path, tool, advance)))
         except OSError as error:
-            done.failed.append((path, error.strerror or str(error)))
+            result.failed.append((path, error.strerror or str(error)))
         except KhiveError as error:
-            done.failed.append((path, str(error)))
-    return done
+            result.failed.append((path, str(error)))
+    return result
 
 
 async def _backfill(project: Project, paths: list[str] | None) -> int:
@@ -151,11 +152,11 @@ def _all(
     project: Project, of_events: Sequence[Transcript], all_projects: bool
 ) -> Iterator[tuple[str | None, Path]]:
     """Yield what the tools keep of this project, and what its hook events name."""
-    seen = set()
+    seen_paths = set()
     root = None if all_projects else project.root
     for transcript in [*find(root), *of_events]:
-        if transcript.path not in seen:
-            seen.add(transcript.path)
+        if transcript.path not in seen_paths:
+            seen_paths.add(transcript.path)
             yield transcript
 
 
@@ -169,13 +170,13 @@ async def _named_by_events(project: Project) -> list[Transcript]:
 
 
 async def _paths_of(reader: Reader, name: str) -> list[Path]:
-    named: set[Path] = set()
+    paths: set[Path] = set()
     for field in ("$.transcript_path", "$.payload.agent_transcript_path"):
         rows = await reader.fetch(partial(_values, name, field))
-        named |= {Path(row[0]) for row in rows if isinstance(row[0], str) and "\0" not in row[0]}
+        paths |= {Path(row[0]) for row in rows if isinstance(row[0], str) and "\0" not in row[0]}
     # Codex compresses a rollout that is over.
-    packed = {path.with_name(path.name + ".zst") for path in named if not path.is_file()}
-    return sorted(path for path in named | packed if path.is_file())
+    packed = {path.with_name(path.name + ".zst") for path in paths if not path.is_file()}
+    return sorted(path for path in paths | packed if path.is_file())
 
 
 def _values(name: str, path: str, source: Source) -> Statement:

@@ -1,4 +1,4 @@
-"""Where the transcripts of a project's sessions lie."""
+"""Find the transcripts of a project's sessions."""
 
 import hashlib
 import os
@@ -26,7 +26,7 @@ class Transcript(NamedTuple):
 
 
 def find(root: Path | None) -> Iterator[Transcript]:
-    """Give the transcripts that the tools keep of sessions in a directory or below it.
+    """Yield the transcripts that the tools keep of sessions in a directory or below it.
 
     Args:
         root: The directory, by whatever links; None for those of all.
@@ -42,14 +42,14 @@ def in_folder(folder: Path, pattern: str = "*") -> list[Path]:
 
     Of a session that is there both compressed and not, it is the one that is not.
     """
-    found = {path for form in (LINES, COMPRESSED) for path in folder.rglob(pattern + form)}
-    found |= set(folder.rglob(f"session-{pattern}{DOCUMENT}"))
-    packed = {path for path in found if path.name.endswith(COMPRESSED)}
-    return sorted(found - {path for path in packed if path.with_suffix("") in found})
+    paths = {path for form in (LINES, COMPRESSED) for path in folder.rglob(pattern + form)}
+    paths |= set(folder.rglob(f"session-{pattern}{DOCUMENT}"))
+    packed = {path for path in paths if path.name.endswith(COMPRESSED)}
+    return sorted(paths - {path for path in packed if path.with_suffix("") in paths})
 
 
 def of_agents(transcript: Transcript) -> Iterator[Transcript]:
-    """The transcripts of a session's subagents, which their tool keeps in files of their own.
+    """Yield the transcripts of a session's subagents, which their tool keeps in separate files.
 
     Codex keeps them among those of sessions: they are looked for among the files of that day and
     later, and only in those that were written to since a day before this one was.
@@ -57,19 +57,19 @@ def of_agents(transcript: Transcript) -> Iterator[Transcript]:
     tool, path = transcript
     with suppress(OSError):
         if tool == claude_code.TOOL:
-            found = in_folder(path.with_suffix("") / _AGENTS)
+            agent_paths = in_folder(path.with_suffix("") / _AGENTS)
         elif tool == gemini_cli.TOOL:
             ids = (document["sessionId"] for document in documents(path) if "sessionId" in document)
-            own = next(ids, None)
-            is_name = isinstance(own, str) and Path(own).name == own
-            found = in_folder(path.parent / str(own)) if is_name else []
+            session_id = next(ids, None)
+            is_name = isinstance(session_id, str) and Path(session_id).name == session_id
+            agent_paths = in_folder(path.parent / str(session_id)) if is_name else []
         else:
-            found = list(_threads_of(path))
-        yield from (Transcript(tool, one) for one in found)
+            agent_paths = list(_threads_of(path))
+        yield from (Transcript(tool, agent_path) for agent_path in agent_paths)
 
 
 def session_of(transcript: Transcript) -> str | None:
-    """The session that a transcript is of, by its name and its first lines; None where none says.
+    """Return the session of a transcript, by its name and first lines; None where none says.
 
     Lines of other sessions may stand in it, too.
     """
@@ -80,13 +80,13 @@ def session_of(transcript: Transcript) -> str | None:
             return path.parent.parent.name if is_agents else path.name.partition(".")[0]
         if tool == codex.TOOL:
             thread = _thread(path)
-            found = thread.get("session_id") or thread.get("id")
+            session_id = thread.get("session_id") or thread.get("id")
         else:
             ids = (document["sessionId"] for document in documents(path) if "sessionId" in document)
-            found = next(ids, None)
+            session_id = next(ids, None)
     except OSError:
         return None
-    return found if isinstance(found, str) else None
+    return session_id if isinstance(session_id, str) else None
 
 
 def _threads_of(path: Path) -> Iterator[Path]:
@@ -97,11 +97,11 @@ def _threads_of(path: Path) -> Iterator[Path]:
     days = sorted(root.glob("[0-9]*/[0-9]*/[0-9]*")) if root is not None else [path.parent]
     for day in days:
         if root is None or day >= path.parent:
-            for one in in_folder(day, "rollout-*"):
-                if one != path and one.stat().st_mtime >= since and session is not None:
-                    thread = _thread(one)
+            for rollout in in_folder(day, "rollout-*"):
+                if rollout != path and rollout.stat().st_mtime >= since and session is not None:
+                    thread = _thread(rollout)
                     if thread.get("session_id") == session and thread.get("id") != session:
-                        yield one
+                        yield rollout
 
 
 def _thread(path: Path) -> dict[str, Any]:
@@ -113,7 +113,7 @@ def _thread(path: Path) -> dict[str, Any]:
 
 
 def tool_of(path: Path) -> str | None:
-    """The tool that wrote a transcript, by its first lines; None where it is none's.
+    """Return the tool that wrote a transcript, by its first lines; None where it is none's.
 
     Raises:
         OSError: It cannot be read.

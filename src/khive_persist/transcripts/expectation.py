@@ -1,4 +1,4 @@
-"""Which events a tool call should have: what no hook ever tells of is no gap."""
+"""Tell which events a tool call should have: what no hook ever tells of is no gap."""
 
 from typing import Final, NamedTuple
 
@@ -26,7 +26,7 @@ class Expected(NamedTuple):
 
 
 def expected(tool: str, name: str, tool_use_id: str, ending: Ending) -> Expected:
-    """Tell which events a call should have, by how it ended."""
+    """Return which events a call should have, by how it ended."""
     if is_silent(tool, name, tool_use_id) or ending == "invalid":
         return Expected(pre=False, post=False)
     is_asked_first = tool == _ASKS_FIRST and ending == "denied"
@@ -34,5 +34,5 @@ def expected(tool: str, name: str, tool_use_id: str, ending: Ending) -> Expected
 
 
 def is_silent(tool: str, name: str, tool_use_id: str) -> bool:
-    """Tell whether no hook is ever fired for a call."""
+    """Return whether no hook is ever fired for a call."""
     return name in _SILENT.get(tool, ()) or tool_use_id.startswith(_SERVERS_CALLS)

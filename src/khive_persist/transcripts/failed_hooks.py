@@ -28,8 +28,8 @@ EVENT_TYPES: Final[Mapping[str, tuple[str, ...]]] = {
 _OF_CALLS: Final = ("PreToolUse", "PostToolUse", "PostToolUseFailure")
 _FAILED: Final = ("hook_non_blocking_error", "hook_cancelled")
 _FIELDS: Final = ("cwd", "transcript_path")
-# Of the other texts that the client says in the user's name, hooks of prompts are told.
-_UNTOLD: Final = ("meta", "compaction")
+# The kinds of text in the user's name that fire no hook of prompts.
+_WITHOUT_HOOK: Final = ("meta", "compaction")
 
 
 class FailedHook(NamedTuple):
@@ -37,12 +37,12 @@ class FailedHook(NamedTuple):
 
     Attributes:
         event: The tool's name of the event.
-        subject: What the event is about: the id of a tool call; of a batch, that of the message
-            that asked for it; else that of the prompt.
-        created_at: When it failed, as UTC text.
-        reason: In the tool's words.
-        payload: What the event says besides the session and its name, as far as the transcript
-            tells; nothing for that of a tool call.
+        subject: The id of the event's tool call; of a batch, that of the message that asked for
+            it; else that of the prompt.
+        created_at: The time of the failure, as UTC text.
+        reason: The reason in the tool's words.
+        payload: The event's fields besides the session and the name, as far as the transcript
+            has them; nothing for an event of a tool call.
     """
 
     event: str
@@ -52,7 +52,7 @@ class FailedHook(NamedTuple):
     payload: dict[str, Any]
 
     def as_document(self) -> dict[str, str]:
-        """As JSON has it, without what the event would have said."""
+        """Return the failure as a JSON object, without the event's payload."""
         return {
             "event": self.event,
             "subject": self.subject,
@@ -61,24 +61,24 @@ class FailedHook(NamedTuple):
         }
 
     def reconstructed(self, session_id: str) -> HookEvent | None:
-        """Its event; None for that of a tool call, which is made of the call."""
+        """Return the event made anew; None for one of a tool call, which the call itself gives."""
         if self.event in _OF_CALLS:
             return None
         payload = {"session_id": session_id, "hook_event_name": self.event, **self.payload}
         return event(TOOL, self.subject, payload, self.created_at)
 
 
-class _Told(NamedTuple):
-    """What one message tells: one of its fields is there, besides when.
+class _MessageFacts(NamedTuple):
+    """The facts of one message: one field is there besides the time.
 
-    `failure` is what it says of a hook that failed, `prompt` an id and a text, `said` what the
-    agent said, `results` the calls that have ended.
+    `failure` is the record of a hook that failed, `prompt` an id and a text, `answer` a text of
+    the agent, `results` the ids of calls that have ended.
     """
 
     created_at: str
     failure: Mapping[str, Any] | None = None
     prompt: tuple[str, str] = ("", "")
-    said: str = ""
+    answer: str = ""
     results: tuple[str, ...] = ()
 
 
@@ -86,27 +86,29 @@ class Failures:
     """Finds the hooks that failed among the messages of a session."""
 
     def __init__(self) -> None:
-        self._told: list[_Told] = []
+        self._facts: list[_MessageFacts] = []
         self._fields: dict[str, Any] = {}
 
     def add(self, content: Mapping[str, Any], created_at: str) -> None:
-        """Look at one message, in whatever order they come."""
+        """Note the facts of one message; messages may come in any order."""
         if content.get("tool") != TOOL or content.get("agent_id"):
             return
         text = str(content.get("text", ""))
-        results = tuple(str(one.get("tool_use_id")) for one in content.get("tool_results", ()))
+        results = tuple(
+            str(result.get("tool_use_id")) for result in content.get("tool_results", ())
+        )
         if failure := hook_failure(content):
-            self._told.append(_Told(created_at, failure=failure))
+            self._facts.append(_MessageFacts(created_at, failure=failure))
             self._fields |= {name: content[name] for name in _FIELDS if name in content}
         elif results:
-            self._told.append(_Told(created_at, results=results))
+            self._facts.append(_MessageFacts(created_at, results=results))
         elif content.get("role") == "assistant" and text:
-            self._told.append(_Told(created_at, said=text))
+            self._facts.append(_MessageFacts(created_at, answer=text))
         elif _is_turn(content):
-            self._told.append(_Told(created_at, prompt=(str(content["turn_id"]), text)))
+            self._facts.append(_MessageFacts(created_at, prompt=(str(content["turn_id"]), text)))
 
-    def found(self, calls: Iterable[Call]) -> list[FailedHook]:
-        """Them, in order of time; two hooks of one event are one.
+    def find(self, calls: Iterable[Call]) -> list[FailedHook]:
+        """Return the hooks that failed, in order of time; two hooks of one event are one.
 
         Args:
             calls: All tool calls of the session.
@@ -117,26 +119,26 @@ class Failures:
         for call in calls:
             batches.setdefault(call.message_id, []).append(call)
         batch_of = {call.tool_use_id: batch for batch in batches.values() for call in batch}
-        latest = _Told("")
-        found: dict[tuple[str, str], FailedHook] = {}
+        latest = _MessageFacts("")
+        failures: dict[tuple[str, str], FailedHook] = {}
         # A failure comes after what it is about, which may bear the same millisecond.
-        for told in sorted(self._told, key=lambda told: (told.created_at, bool(told.failure))):
-            if told.failure is None:
-                latest = _Told(
-                    told.created_at,
+        for facts in sorted(self._facts, key=lambda facts: (facts.created_at, bool(facts.failure))):
+            if facts.failure is None:
+                latest = _MessageFacts(
+                    facts.created_at,
                     None,
-                    told.prompt if told.prompt[0] else latest.prompt,
-                    told.said or latest.said,
-                    told.results or latest.results,
+                    facts.prompt if facts.prompt[0] else latest.prompt,
+                    facts.answer or latest.answer,
+                    facts.results or latest.results,
                 )
                 continue
             batch = next((batch_of[id] for id in latest.results if id in batch_of), [])
-            failed = self._failed(told.created_at, told.failure, latest, batch)
-            found.setdefault((failed.event, failed.subject), failed)
-        return list(found.values())
+            failed = self._failed(facts.created_at, facts.failure, latest, batch)
+            failures.setdefault((failed.event, failed.subject), failed)
+        return list(failures.values())
 
     def _failed(
-        self, created_at: str, failure: Mapping[str, Any], latest: _Told, batch: list[Call]
+        self, created_at: str, failure: Mapping[str, Any], latest: _MessageFacts, batch: list[Call]
     ) -> FailedHook:
         event = str(failure["hookEvent"])
         prompt_id, prompt = latest.prompt
@@ -150,7 +152,7 @@ class Failures:
         elif event == "UserPromptSubmit":
             payload["prompt"] = prompt
         else:
-            payload["last_assistant_message"] = latest.said
+            payload["last_assistant_message"] = latest.answer
         reason = str(failure.get("stderr") or "it did not end in time")
         return FailedHook(event, subject, created_at, reason, payload)
 
@@ -160,18 +162,18 @@ def hook_failure(content: Mapping[str, Any]) -> Mapping[str, Any] | None:
     if content.get("kind") != "attachment":
         return None
     payload = content.get("payload")
-    told = payload.get("attachment") if isinstance(payload, Mapping) else None
-    if not isinstance(told, Mapping) or told.get("type") not in _FAILED:
+    attachment = payload.get("attachment") if isinstance(payload, Mapping) else None
+    if not isinstance(attachment, Mapping) or attachment.get("type") not in _FAILED:
         return None
-    command = told.get("command")
+    command = attachment.get("command")
     is_anothers = command is not None and not is_ours(command, TOOL)
-    return None if is_anothers or told.get("hookEvent") not in EVENT_TYPES else told
+    return None if is_anothers or attachment.get("hookEvent") not in EVENT_TYPES else attachment
 
 
 def _is_turn(content: Mapping[str, Any]) -> bool:
     """Return whether a message begins a turn of the agent."""
-    is_told = content.get("role") == "user" and content.get("kind") not in _UNTOLD
-    return is_told and bool(content.get("turn_id"))
+    is_prompt = content.get("role") == "user" and content.get("kind") not in _WITHOUT_HOOK
+    return is_prompt and bool(content.get("turn_id"))
 
 
 def _as_in_batch(call: Call) -> dict[str, Any]:

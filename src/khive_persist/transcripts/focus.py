@@ -1,4 +1,4 @@
-"""Snapshots of to-do lists from the tool calls of messages, as they are stored."""
+"""Save snapshots of to-do lists from the tool calls of messages, as those are stored."""
 
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -30,7 +30,7 @@ PENDING: Final = "focus_pending"
 _DONE: Final = "success"
 
 
-class Ended(NamedTuple):
+class EndedTodoCall(NamedTuple):
     """A call on a to-do list that has its result, and the rows that both stand in."""
 
     use_id: str
@@ -60,7 +60,9 @@ class Focus:
             is_logged = change_log.is_there(connection)
             return change_log.state(connection).epoch if is_logged else ""
 
-    def follow(self, connection: Connection, tool: str, ended: Sequence[Ended]) -> int:
+    def follow(
+        self, connection: Connection, tool: str, ended_calls: Sequence[EndedTodoCall]
+    ) -> int:
         """Save the snapshots of calls that have ended: committed, synced and copied on return.
 
         A call counts once its result is there and says that it did not fail. To be called when
@@ -68,21 +70,21 @@ class Focus:
         between, the next sync tells the same, and nothing is there twice.
 
         Args:
-            connection: To the messages.
-            tool: Whose transcript it is.
-            ended: The calls, in the order of the lines.
+            connection: A connection to the messages.
+            tool: The tool that writes the transcript.
+            ended_calls: The calls, in the order of the lines.
 
         Returns:
-            How many snapshots are new, or told anew.
+            The number of snapshots that are new or changed.
 
         Raises:
             StoreError: As its subclasses say; nothing was written.
             MirrorError: The second copy cannot be written.
         """
-        ids = [id for one in ended for id in (one.call_row, one.result_row)]
-        found = fetch_ids(connection, CONVERSATIONS.table, list(dict.fromkeys(ids)))
-        messages = {row[0]: row for row in found}
-        new = [row for one in ended if (row := _row(tool, one, messages)) is not None]
+        ids = [id for call in ended_calls for id in (call.call_row, call.result_row)]
+        rows = fetch_ids(connection, CONVERSATIONS.table, list(dict.fromkeys(ids)))
+        messages = {row[0]: row for row in rows}
+        new = [row for call in ended_calls if (row := _row(tool, call, messages)) is not None]
         if self._redact is not None:
             new = [self._redact(row) for row in new]
         tombstones = self._tombstones.get()
@@ -90,36 +92,36 @@ class Focus:
         return weave_in(self._path, new, self._timeout, self._mirror) if new else 0
 
 
-def calls_ended(batch: Batch, state: dict[str, Any]) -> Iterator[Ended]:
-    """The calls on to-do lists that end with the pieces of a batch.
+def calls_ended(batch: Batch, state: dict[str, Any]) -> Iterator[EndedTodoCall]:
+    """Yield the calls on to-do lists that end with the parts of a batch.
 
     Args:
         batch: Some lines.
-        state: Kept from batch to batch; the calls without a result are noted in it.
+        state: The state kept from batch to batch; calls without a result are noted in it.
     """
     pending: dict[str, str] = dict(state.pop(PENDING, {}))
-    for id, piece in zip(batch.ids, batch.pieces, strict=True):
-        for call in piece.fields.get("tool_calls", ()):
+    for id, part in zip(batch.ids, batch.parts, strict=True):
+        for call in part.fields.get("tool_calls", ()):
             use_id = call.get("tool_use_id")
             if call.get("name") not in TOOLS or not isinstance(use_id, str):
                 continue
             if "status" in call:
                 # Gemini writes a call with its result; before it is there, the call comes again.
-                yield Ended(use_id, id, id)
+                yield EndedTodoCall(use_id, id, id)
             else:
                 pending[use_id] = id
-        for result in piece.fields.get("tool_results", ()):
+        for result in part.fields.get("tool_results", ()):
             use_id = result.get("tool_use_id")
             if isinstance(use_id, str) and use_id in pending:
-                yield Ended(use_id, pending.pop(use_id), id)
+                yield EndedTodoCall(use_id, pending.pop(use_id), id)
     if pending:
         state[PENDING] = pending
 
 
-def _row(tool: str, ended: Ended, messages: dict[str, StoredRow]) -> StoredRow | None:
-    message, answer = (_content(messages.get(id)) for id in ended[1:])
-    calls = _listed(message, "tool_calls", ended.use_id)
-    results = _listed(answer, "tool_results", ended.use_id)
+def _row(tool: str, ended_call: EndedTodoCall, messages: dict[str, StoredRow]) -> StoredRow | None:
+    message, answer = (_content(messages.get(id)) for id in ended_call[1:])
+    calls = _listed(message, "tool_calls", ended_call.use_id)
+    results = _listed(answer, "tool_results", ended_call.use_id)
     session = message.get("session_id")
     if not calls or not isinstance(session, str):
         return None
@@ -127,26 +129,26 @@ def _row(tool: str, ended: Ended, messages: dict[str, StoredRow]) -> StoredRow |
     if call.get("status", _DONE) != _DONE or result.get("is_error") is True:
         return None
     output = result.get("output", call.get("result"))
-    given = answer.get("tool_use_result")
+    tool_use_result = answer.get("tool_use_result")
     # One object stands beside all results of a message.
-    if isinstance(given, dict) and len(answer.get("tool_results", ())) == 1:
-        output = given
-    what = told(call["name"], call.get("input"), output)
-    at = clock.from_column(messages[ended.result_row][3])
-    if what is None or at is None:
+    if isinstance(tool_use_result, dict) and len(answer.get("tool_results", ())) == 1:
+        output = tool_use_result
+    todo_list = told(call["name"], call.get("input"), output)
+    at = clock.from_column(messages[ended_call.result_row][3])
+    if todo_list is None or at is None:
         return None
     line = answer.get("line")
     return snapshot_row(
-        what,
+        todo_list,
         session_id=session,
         tool=tool,
         source=TRANSCRIPT,
-        key=ended.use_id,
+        key=ended_call.use_id,
         created_at=clock.to_text(at),
         order=(line if isinstance(line, int) else 0, number),
         agent_id=message.get("agent_id"),
         turn_id=message.get("turn_id") or answer.get("turn_id"),
-        tool_use_id=ended.use_id,
+        tool_use_id=ended_call.use_id,
     )
 
 
@@ -157,4 +159,4 @@ def _content(row: StoredRow | None) -> dict[str, Any]:
 
 def _listed(content: dict[str, Any], name: str, use_id: str) -> list[tuple[int, dict[str, Any]]]:
     listed = enumerate(content.get(name, ()))
-    return [(number, one) for number, one in listed if one.get("tool_use_id") == use_id]
+    return [(number, entry) for number, entry in listed if entry.get("tool_use_id") == use_id]

@@ -1,4 +1,4 @@
-"""Reading a file that grows: from where it was left, if it still begins as it did."""
+"""Read a file that grows from where it was left, if it still begins as it did."""
 
 import hashlib
 import os
@@ -14,11 +14,11 @@ _BUFFER_BYTES: Final = 1 << 20
 
 
 class Position(NamedTuple):
-    """Up to where a file was read.
+    """The position up to which a file was read.
 
     Attributes:
-        line: How many lines that were.
-        end: How many bytes.
+        line: The number of lines read.
+        end: The number of bytes read.
         head: A digest of its first bytes, of those that were read.
         tail: A digest of the last bytes that were read.
     """
@@ -36,8 +36,8 @@ class RawLine(NamedTuple):
     """One line, with its end.
 
     Attributes:
-        number: From 1.
-        end: Where the next begins, in bytes.
+        number: The line's number, from 1.
+        end: The start of the next line, in bytes.
         content: The line, without NULs before it: a crash of the machine leaves them.
     """
 
@@ -52,23 +52,25 @@ class GrowingFile:
     Attributes:
         is_known: Whether it still begins as what was read of it.
         is_rewritten: Whether it does not.
-        began_at: Where it is read from.
+        began_at: The position where reading starts.
     """
 
-    def __init__(self, path: Path, known: Position) -> None:
-        """Open it at the known position, or at its beginning if it is another file now.
+    def __init__(self, path: Path, position: Position) -> None:
+        """Open the file at a known position, or at its beginning if it is another file now.
 
         Raises:
-            OSError: It cannot be read.
+            OSError: The file cannot be read.
         """
         self._file: IO[bytes] = path.open("rb", _BUFFER_BYTES)
         try:
-            self.is_known = known.end > 0 and self.position(known.line, known.end) == known
+            self.is_known = (
+                position.end > 0 and self.position(position.line, position.end) == position
+            )
         except BaseException:
             self._file.close()
             raise
-        self.is_rewritten = known.end > 0 and not self.is_known
-        self.began_at = known if self.is_known else START
+        self.is_rewritten = position.end > 0 and not self.is_known
+        self.began_at = position if self.is_known else START
 
     def close(self) -> None:
         """Close the file."""
@@ -76,16 +78,16 @@ class GrowingFile:
 
     @property
     def size(self) -> int:
-        """Return how many bytes it has now."""
+        """Return how many bytes the file has now."""
         return os.fstat(self._file.fileno()).st_size
 
     @property
     def modified_at(self) -> str:
-        """When it was written to last, as UTC text."""
+        """Return when the file was written to last, as UTC text."""
         return clock.to_text(clock.from_ns(os.fstat(self._file.fileno()).st_mtime_ns))
 
     def lines(self) -> Iterator[RawLine]:
-        """Give the lines that are whole; one that is being written is left for the next time.
+        """Yield the lines that are whole; one that is being written is left for the next time.
 
         The last one needs no newline: whatever is cut of a JSON object is none.
         """
@@ -105,11 +107,11 @@ class GrowingFile:
             yield RawLine(number, end, content)
 
     def position(self, line: int, end: int) -> Position:
-        """The position after so many lines and bytes."""
+        """Return the position after so many lines and bytes."""
         descriptor = self._file.fileno()
         head = os.pread(descriptor, min(end, _COMPARED_BYTES), 0)
-        begin = max(0, end - _COMPARED_BYTES)
-        tail = os.pread(descriptor, end - begin, begin)
+        tail_start = max(0, end - _COMPARED_BYTES)
+        tail = os.pread(descriptor, end - tail_start, tail_start)
         return Position(line, end, _digest(head), _digest(tail))
 
 

@@ -1,4 +1,4 @@
-"""What a transcript's first lines say of it, however long they are."""
+"""Read the first lines of a transcript, however long they are."""
 
 import json
 import re
@@ -23,7 +23,7 @@ _FIELDS: Final = (
 
 
 def documents(path: Path) -> Iterator[dict[str, Any]]:
-    """Give the objects of a transcript's first lines, as long as somebody asks for more.
+    """Yield the objects of a transcript's first lines, as long as the caller asks for more.
 
     Of a line above 1 MB it is some fields that stand at either end of it, which takes no more
     memory than they do.
@@ -34,9 +34,9 @@ def documents(path: Path) -> Iterator[dict[str, Any]]:
     with ExitStack() as stack:
         file = stack.enter_context(path.open("rb"))
         if path.suffix == DOCUMENT:
-            begin = file.read(_END_BYTES)
-            whole = codec.column(begin) if len(begin) < _END_BYTES else None
-            yield whole if isinstance(whole, dict) else _fields(begin, b"")
+            head = file.read(_END_BYTES)
+            document = codec.column(head) if len(head) < _END_BYTES else None
+            yield document if isinstance(document, dict) else _fields(head, b"")
             return
         if path.name.endswith(COMPRESSED):
             lines = stack.enter_context(closing(packed_lines.lines(file, _LINE_BYTES)))
@@ -47,36 +47,36 @@ def documents(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _joined(parts: Iterator[bytes]) -> Iterator[dict[str, Any]]:
-    """Give the objects of lines that come in parts of up to 1 MB."""
+    """Yield the objects of lines that come in parts of up to 1 MB."""
     count = total = 0
-    begin = end = b""
+    head = tail = b""
     for part in parts:
         total += len(part)
         is_end = part.endswith(b"\n") or len(part) < _LINE_BYTES
-        if not begin and is_end:
+        if not head and is_end:
             document = codec.column(part)
             if isinstance(document, dict):
                 yield document
         else:
-            begin = begin or part[:_END_BYTES]
-            end = (end + part)[-_END_BYTES:]
+            head = head or part[:_END_BYTES]
+            tail = (tail + part)[-_END_BYTES:]
             if is_end:
-                yield _fields(begin, end)
-                begin = end = b""
+                yield _fields(head, tail)
+                head = tail = b""
         count += is_end
         if count >= _MAX_LINES or total >= _MAX_BYTES:
             return
 
 
-def _fields(begin: bytes, end: bytes) -> dict[str, Any]:
-    """Give the fields that stand before and after the long text of a line."""
-    found: dict[str, Any] = {}
+def _fields(head: bytes, tail: bytes) -> dict[str, Any]:
+    """Return the fields that stand before and after the long text of a line."""
+    fields: dict[str, Any] = {}
     for name in _FIELDS:
         word = re.compile(rb'(?<!\\)"' + name.encode() + rb'"\s*:\s*("(?:[^"\\]|\\.)*")')
-        values = word.findall(end)[-1:] or word.findall(begin)[:1]
+        values = word.findall(tail)[-1:] or word.findall(head)[:1]
         if values:
-            found[name] = json.loads(values[0].decode("utf-8", "replace"))
-    if b'"payload"' in begin:
-        inner = {name: found.pop(name) for name in ("id", "session_id", "cwd") if name in found}
-        found["payload"] = inner
-    return found
+            fields[name] = json.loads(values[0].decode("utf-8", "replace"))
+    if b'"payload"' in head:
+        inner = {name: fields.pop(name) for name in ("id", "session_id", "cwd") if name in fields}
+        fields["payload"] = inner
+    return fields

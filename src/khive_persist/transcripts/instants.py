@@ -1,10 +1,10 @@
-"""When a line of a transcript was written: its own time, else that of its neighbours."""
+"""Date the lines of a transcript: by their own time, else by that of their neighbours."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from khive_persist import clock
-from khive_persist.tools.message_part import Piece
+from khive_persist.tools.message_part import MessagePart
 
 # Where lines have their time, the likeliest name first.
 _NAMES: Final = ("timestamp", "time", "created_at", "createdAt", "ts", "at")
@@ -16,13 +16,13 @@ _FIRST_YEAR: Final = 2000
 
 
 def instant_of(document: Any) -> str | None:
-    """Give the time that a line has of itself, as UTC text; None where it has none."""
+    """Return the time that a line has itself, as UTC text; None where it has none."""
     if not isinstance(document, Mapping):
         return None
     within = (document.get(name) for name in _NESTED)
-    for one in (document, *(one for one in within if isinstance(one, Mapping))):
+    for mapping in (document, *(mapping for mapping in within if isinstance(mapping, Mapping))):
         for name in _NAMES:
-            if (at := _text(one.get(name))) is not None:
+            if (at := _text(mapping.get(name))) is not None:
                 return at
     return None
 
@@ -32,8 +32,8 @@ def _text(value: Any) -> str | None:
         return None
     if isinstance(value, (int, float)) and value > _MAX_SECONDS:
         value /= 1_000
-    found = clock.from_column(value)
-    return None if found is None or found.year < _FIRST_YEAR else clock.to_text(found)
+    instant = clock.from_column(value)
+    return None if instant is None or instant.year < _FIRST_YEAR else clock.to_text(instant)
 
 
 class Neighbours:
@@ -46,28 +46,28 @@ class Neighbours:
     def __init__(self, latest: str = "") -> None:
         self.latest = latest
 
-    def dated(self, pieces: Iterable[Piece], at: str | None) -> list[Piece]:
-        """Date the pieces of a line; None stays where no line before had a time.
+    def dated(self, parts: Iterable[MessagePart], at: str | None) -> list[MessagePart]:
+        """Date the parts of a line; None stays where no line before had a time.
 
         Args:
-            pieces: What the line says.
-            at: Its own time.
+            parts: The parts of messages in the line.
+            at: The line's own time.
         """
         self.latest = at or self.latest
-        own = [(piece, _text(piece.created_at)) for piece in pieces]
-        return [piece._replace(created_at=told or self.latest or None) for piece, told in own]
+        timed = [(part, _text(part.created_at)) for part in parts]
+        return [part._replace(created_at=time or self.latest or None) for part, time in timed]
 
-    def date_first(self, pieces: list[Piece], otherwise: str) -> None:
+    def date_first(self, parts: list[MessagePart], otherwise: str) -> None:
         """Date those that no line before them dates.
 
         Args:
-            pieces: In the order of their lines; changed in place.
-            otherwise: For lines among which none has a time.
+            parts: Parts of messages in the order of their lines; changed in place.
+            otherwise: The time where no line has one.
         """
         following = otherwise
-        for number in range(len(pieces) - 1, -1, -1):
-            at = pieces[number].created_at
+        for number in range(len(parts) - 1, -1, -1):
+            at = parts[number].created_at
             if at is None:
-                pieces[number] = pieces[number]._replace(created_at=following)
+                parts[number] = parts[number]._replace(created_at=following)
             else:
                 following = at

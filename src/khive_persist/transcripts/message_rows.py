@@ -1,4 +1,4 @@
-"""Messages as the rows that they will be."""
+"""Make the rows of messages."""
 
 from typing import Any, Final, NamedTuple
 
@@ -10,20 +10,20 @@ from khive_persist.redaction import Redactor
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.redacting import with_counts
-from khive_persist.tools.message_part import Piece
+from khive_persist.tools.message_part import MessagePart
 from khive_persist.transcripts.batches import Batch
 from khive_persist.transcripts.merge_parts import merged
 
 _Instant = str | float | None
-_Told = tuple[dict[str, Any], _Instant]
+_DatedContent = tuple[dict[str, Any], _Instant]
 
 # Who said a message: another one takes it over with its own instant.
 _OWNER: Final = ("session_id", "agent_id")
 _METADATA: Final = codec.dump({"lion_class": Message.lion_class()})
 
 
-class Draft(NamedTuple):
-    """A row, redacted.
+class MessageRow(NamedTuple):
+    """A message's row, redacted.
 
     Attributes:
         row: The row.
@@ -34,55 +34,55 @@ class Draft(NamedTuple):
     is_exact: bool = False
 
     def line(self) -> bytes:
-        """Its line of the mirror."""
+        """Return the row's line of the mirror."""
         return to_line(CONVERSATIONS, self.row, is_exact=self.is_exact)
 
 
-class Drafting:
-    """Makes the drafts of one tool's messages."""
+class RowBuilder:
+    """Builds the rows of one tool's messages."""
 
     def __init__(self, tool: str, redactor: Redactor | None) -> None:
         self._tool = tool
         self._redactor = redactor
 
-    def new(self, batch: Batch) -> dict[str, Draft]:
-        """The messages of a batch by id, each as it is if nothing of it was stored before."""
-        told: dict[str, _Told] = {}
-        for id, piece in zip(batch.ids, batch.pieces, strict=True):
-            told[id] = _with(told.get(id), piece)
-        return {id: self._draft(id, *said) for id, said in told.items()}
+    def new(self, batch: Batch) -> dict[str, MessageRow]:
+        """Return the rows of a batch's messages by id, as if nothing of them was stored before."""
+        messages: dict[str, _DatedContent] = {}
+        for id, part in zip(batch.ids, batch.parts, strict=True):
+            messages[id] = _with(messages.get(id), part)
+        return {id: self._message_row(id, *message) for id, message in messages.items()}
 
-    def changed(self, row: StoredRow, pieces: list[Piece]) -> Draft | None:
-        """A stored message with more parts of it; None where they change nothing."""
-        stored = codec.column(row[1])
-        told: _Told | None = (stored, row[3]) if isinstance(stored, dict) else None
-        for piece in pieces:
-            told = _with(told, piece)
-        if told is None or told[0] == stored:
+    def changed(self, row: StoredRow, parts: list[MessagePart]) -> MessageRow | None:
+        """Return a stored message with more parts of it; None where they change nothing."""
+        content = codec.column(row[1])
+        message: _DatedContent | None = (content, row[3]) if isinstance(content, dict) else None
+        for part in parts:
+            message = _with(message, part)
+        if message is None or message[0] == content:
             return None
-        draft = self._draft(row[0], *told)
-        return draft if draft.row[1] != row[1] else None
+        message_row = self._message_row(row[0], *message)
+        return message_row if message_row.row[1] != row[1] else None
 
-    def _draft(self, id: str, content: dict[str, Any], created_at: _Instant) -> Draft:
+    def _message_row(self, id: str, content: dict[str, Any], created_at: _Instant) -> MessageRow:
         content = {"tool": self._tool} | content
         exact = codec.dump_exact(content)
         text = codec.dump_lossy(content) if exact is None else exact
         text, counts = (text, {}) if self._redactor is None else self._redactor.redact_json(text)
         if counts:
-            return Draft((id, text, with_counts(_METADATA, counts), created_at, None))
-        return Draft((id, text, _METADATA, created_at, None), exact is not None)
+            return MessageRow((id, text, with_counts(_METADATA, counts), created_at, None))
+        return MessageRow((id, text, _METADATA, created_at, None), exact is not None)
 
 
-def _with(told: _Told | None, piece: Piece) -> _Told:
-    """The content of a message with one more part of it, and its instant."""
-    if told is None:
-        return merged(None, piece), _instant(piece.created_at)
-    content, instant = told
-    made = merged(content, piece)
-    is_original_at_last = any(made.get(name) != content.get(name) for name in _OWNER)
-    return made, _instant(piece.created_at) if is_original_at_last else instant
+def _with(message: _DatedContent | None, part: MessagePart) -> _DatedContent:
+    """Return the content of a message with one more part of it, and its instant."""
+    if message is None:
+        return merged(None, part), _instant(part.created_at)
+    content, instant = message
+    new_content = merged(content, part)
+    is_original_at_last = any(new_content.get(name) != content.get(name) for name in _OWNER)
+    return new_content, _instant(part.created_at) if is_original_at_last else instant
 
 
 def _instant(text: str | None) -> str:
-    found = clock.from_column(text) if text else None
-    return clock.to_text(found or clock.unreadable())
+    instant = clock.from_column(text) if text else None
+    return clock.to_text(instant or clock.unreadable())

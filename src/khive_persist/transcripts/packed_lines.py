@@ -1,4 +1,4 @@
-"""Lines of zstd streams, as long as they and their window are bounded."""
+"""Read lines of zstd streams, as long as they and their window are bounded."""
 
 import sys
 from collections.abc import Generator
@@ -13,14 +13,14 @@ _BUFFER_BYTES: Final = 1 << 20
 
 
 def lines(file: IO[bytes], part_bytes: int = 0) -> Generator[bytes, None, None]:
-    """Give the lines of a stream.
+    """Yield the lines of a stream.
 
     The last one has no newline and is no JSON where the stream is cut or damaged, or a line is
     longer than 256 MB: it says which.
 
     Args:
         file: The stream; the caller closes it.
-        part_bytes: Give longer lines in parts of this size instead.
+        part_bytes: The size of the parts that longer lines are given in; 0 for whole lines.
     """
     # It takes some milliseconds, and few transcripts are compressed.
     if sys.version_info >= (3, 14):

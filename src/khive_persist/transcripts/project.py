@@ -22,7 +22,7 @@ class Project:
 
     def may_have(self, name: str) -> bool:
         """Return whether a folder of Claude Code's can be of this directory, by its name alone."""
-        return any(name.startswith(own) for own in self._names)
+        return any(name.startswith(prefix) for prefix in self._names)
 
     def has(self, directory: str | None) -> bool:
         """Return whether a working directory is this one or below it."""
@@ -42,7 +42,7 @@ class Project:
 
 
 def folder_name(path: str) -> str:
-    """Give Claude Code's name of the folder for a directory, before it is cut.
+    """Return Claude Code's name of the folder for a directory, before it is cut.
 
     Each UTF-16 unit that is no letter or digit of ASCII is a dash.
     """

@@ -1,4 +1,4 @@
-"""Whether the events of a session are all there, by what its transcript says was done."""
+"""Compare the events of a session with the calls and failures that its transcript tells of."""
 
 import json
 from collections import Counter
@@ -37,22 +37,22 @@ _ENDED: Final = {
 
 
 class ToolCall(NamedTuple):
-    """A tool call of a transcript, and what there is of it.
+    """A tool call of a transcript, with its events.
 
     Attributes:
         tool: The AI tool.
-        tool_use_id: What it calls the call; an empty string where it has no name for it.
+        tool_use_id: The tool's id of the call; an empty string where it has none.
         name: The tool that the model asked for.
-        created_at: When, as UTC text.
+        created_at: The time of the call, as UTC text.
         has_pre: Whether there is an event from before the call.
         has_post: Whether there is one from after it.
         has_result: Whether the transcript has its result.
         wants_pre: Whether the tool's hooks send an event before such a call.
         wants_post: Whether they send one after a call that ended so.
-        ending: How it ended: done, failed, denied, interrupted, invalid (the client refused it
+        ending: The way it ended: done, failed, denied, interrupted, invalid (the client refused it
             before any hook), refused (the tool did, after one), or unknown where the transcript
             has no result.
-        reason: Why an event is missing, as far as the transcript tells; else an empty string.
+        reason: The reason why an event is missing, where it is known; else an empty string.
     """
 
     tool: str
@@ -73,13 +73,13 @@ class Account(NamedTuple):
 
     Attributes:
         session_id: The session.
-        events: How many events it has, those that were reconstructed not among them.
-        reconstructed: How many events were made from the transcript.
-        messages: How many messages its transcripts have.
+        events: The number of its events, without reconstructed ones.
+        reconstructed: The number of events made from the transcript.
+        messages: The number of messages in its transcripts.
         calls: Its tool calls, in order of time.
-        failed_hooks: How many hooks failed while it ran, as its transcript says.
+        failed_hooks: The number of hooks that failed while it ran, by its transcript.
         lost: Those of them whose event is not there, in order of time.
-        after_end: How many events came after the session's end.
+        after_end: The number of events after the session's end.
     """
 
     session_id: str
@@ -93,7 +93,7 @@ class Account(NamedTuple):
 
     @property
     def incomplete(self) -> list[ToolCall]:
-        """The calls that lack an event that they should have."""
+        """Return the calls that lack an event that they should have."""
         return [call for call in self.calls if self._lacks_pre(call) or self._lacks_post(call)]
 
     @property
@@ -102,7 +102,7 @@ class Account(NamedTuple):
         return dict(Counter(call.ending for call in self.calls))
 
     def as_document(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """Return the account as a JSON object."""
         return self._asdict() | {
             "calls": [call._asdict() for call in self.calls],
             "endings": self.endings,
@@ -135,9 +135,9 @@ async def account(project: Project, session_id: str) -> Account:
         sum(not event.is_reconstructed for event in events),
         sum(event.is_reconstructed for event in events),
         messages,
-        [_told(call, own, events) for call, own in zip(calls, of_calls, strict=True)],
+        [_tool_call(call, matches, events) for call, matches in zip(calls, of_calls, strict=True)],
         len(failed),
-        [one for one, own in zip(failed, of_failed, strict=True) if not own],
+        [hook for hook, matches in zip(failed, of_failed, strict=True) if not matches],
         sum(end is not None and event.created_at > end for event in events),
     )
 
@@ -150,42 +150,44 @@ async def backfill(project: Project, session_id: str) -> int:
     changes; one whose real event has come since is removed. What was pruned is not written again.
 
     Returns:
-        How many events were written.
+        The number of events written.
 
     Raises:
         StoreError: As its subclasses say.
     """
     events, calls, failed, _ = await read_session(project, session_id)
-    written = []
+    new_events = []
     surplus = []
-    for one, own in zip(failed, _of_failed(failed, calls, events), strict=True):
-        made = one.reconstructed(session_id)
-        if made is None:
+    for hook, hook_events in zip(failed, _of_failed(failed, calls, events), strict=True):
+        hook_event = hook.reconstructed(session_id)
+        if hook_event is None:
             continue
-        if not own:
-            written.append(made)
-        elif not all(event.is_reconstructed for event in own):
-            surplus += [event.id for event in own if event.is_reconstructed]
-    for call, own in zip(calls, _matched(calls, events), strict=True):
-        wanted = expected(call.tool, call.name, call.tool_use_id, _ending(call, own, events))
+        if not hook_events:
+            new_events.append(hook_event)
+        elif not all(event.is_reconstructed for event in hook_events):
+            surplus += [event.id for event in hook_events if event.is_reconstructed]
+    for call, call_events in zip(calls, _matched(calls, events), strict=True):
+        expectation = expected(
+            call.tool, call.name, call.tool_use_id, _ending(call, call_events, events)
+        )
         for is_post, types in ((False, PRE), (True, POST)):
-            there = [event for event in own if event.event_type in types]
-            real = [event for event in there if not event.is_reconstructed]
+            phase_events = [event for event in call_events if event.event_type in types]
+            real = [event for event in phase_events if not event.is_reconstructed]
             if real:
-                surplus += [event.id for event in there if event.is_reconstructed]
-            elif not there and (wanted.post if is_post else wanted.pre):
-                written.append(event_of_call(call, session_id, is_post=is_post))
+                surplus += [event.id for event in phase_events if event.is_reconstructed]
+            elif not phase_events and (expectation.post if is_post else expectation.pre):
+                new_events.append(event_of_call(call, session_id, is_post=is_post))
     tombstones = await anyio.to_thread.run_sync(Tombstones.load, project)
-    written = [event for event in written if not _is_pruned(tombstones, event)]
+    new_events = [event for event in new_events if not _is_pruned(tombstones, event)]
     async with open_store(HookEvent, dir=project.root) as store:
         for id in surplus:
             await store.delete(id)
-        await store.save_many(written)
+        await store.save_many(new_events)
     settings = configuration.load(project.config)
     redactor = load_redactor(project, settings)
     # What was counted by messages is counted by these events from now on.
     await anyio.to_thread.run_sync(recount, project, settings, redactor, session_id)
-    return len(written)
+    return len(new_events)
 
 
 def _is_pruned(tombstones: Tombstones, event: HookEvent) -> bool:
@@ -194,17 +196,17 @@ def _is_pruned(tombstones: Tombstones, event: HookEvent) -> bool:
 
 
 async def sessions_of(project: Project, paths: list[str] | None = None) -> list[str]:
-    """The sessions that the messages of these transcripts belong to; without them, of all."""
-    wanted = [] if paths is None else [field("transcript_path").in_(paths)]
+    """Return the sessions of the messages of these transcripts; without paths, of all."""
+    filters = [] if paths is None else [field("transcript_path").in_(paths)]
     async with reading(project, CONVERSATIONS) as reader:
-        found = await reader.fetch(lambda source: distinct(source, "$.session_id", wanted))
-    return sorted(row[0] for row in found if isinstance(row[0], str))
+        rows = await reader.fetch(lambda source: distinct(source, "$.session_id", filters))
+    return sorted(row[0] for row in rows if isinstance(row[0], str))
 
 
 def _of_failed(
     failed: list[FailedHook], calls: list[Call], events: list[Event]
 ) -> list[list[Event]]:
-    """The events of each hook that failed: reconstructed, or recorded all the same."""
+    """Return the events of each hook that failed: reconstructed, or recorded all the same."""
     if not failed:
         return []
     message_of = {call.tool_use_id: call.message_id for call in calls}
@@ -217,15 +219,15 @@ def _of_failed(
     return [
         [
             event
-            for event_type in failed_hooks.EVENT_TYPES[one.event]
-            for event in by_subject.get((event_type, one.subject), ())
+            for event_type in failed_hooks.EVENT_TYPES[hook.event]
+            for event in by_subject.get((event_type, hook.subject), ())
         ]
-        for one in failed
+        for hook in failed
     ]
 
 
 def _matched(calls: list[Call], events: list[Event]) -> list[list[Event]]:
-    """The events of each call."""
+    """Return the events of each call."""
     by_id: dict[tuple[str, str], list[Event]] = {}
     by_input: dict[tuple[str, str, str, bool], list[Event]] = {}
     for event in events:
@@ -239,20 +241,22 @@ def _matched(calls: list[Call], events: list[Event]) -> list[list[Event]]:
             by_input.setdefault(key, []).append(event)
     matched = []
     for call in calls:
-        own = list(by_id.get((call.tool, call.tool_use_id), ()))
+        call_events = list(by_id.get((call.tool, call.tool_use_id), ()))
         for is_post in (False, True):
-            waiting = by_input.get((call.tool, call.name, input_key(call.input), is_post))
-            if waiting and not any((event.event_type in POST) is is_post for event in own):
-                own.append(waiting.pop(0))
-        matched.append(own)
+            candidates = by_input.get((call.tool, call.name, input_key(call.input), is_post))
+            if candidates and not any(
+                (event.event_type in POST) is is_post for event in call_events
+            ):
+                call_events.append(candidates.pop(0))
+        matched.append(call_events)
     return matched
 
 
-def _told(call: Call, own: list[Event], events: list[Event]) -> ToolCall:
-    has_pre = any(event.event_type in PRE for event in own)
-    has_post = any(event.event_type in POST for event in own)
-    ending = _ending(call, own, events)
-    wanted = expected(call.tool, call.name, call.tool_use_id, ending)
+def _tool_call(call: Call, call_events: list[Event], events: list[Event]) -> ToolCall:
+    has_pre = any(event.event_type in PRE for event in call_events)
+    has_post = any(event.event_type in POST for event in call_events)
+    ending = _ending(call, call_events, events)
+    expectation = expected(call.tool, call.name, call.tool_use_id, ending)
     return ToolCall(
         call.tool,
         call.tool_use_id,
@@ -261,14 +265,14 @@ def _told(call: Call, own: list[Event], events: list[Event]) -> ToolCall:
         has_pre,
         has_post,
         call.result is not None,
-        wanted.pre,
-        wanted.post,
+        expectation.pre,
+        expectation.post,
         ending,
         "" if has_pre and has_post else _reason(ending, has_pre=has_pre),
     )
 
 
-def _ending(call: Call, own: list[Event], events: list[Event]) -> Ending:
+def _ending(call: Call, call_events: list[Event], events: list[Event]) -> Ending:
     """Return how a call ended, by the transcript and by the events.
 
     Claude Code has the same words for a call that the user did not allow and for one that they
@@ -276,14 +280,16 @@ def _ending(call: Call, own: list[Event], events: list[Event]) -> Ending:
     """
     ending = call.ending
     if ending == "denied" and call.tool == "claude-code" and _is_rejected(call):
-        has_pre = any(event.event_type in PRE and not event.is_reconstructed for event in own)
-        asked = any(
+        has_pre = any(
+            event.event_type in PRE and not event.is_reconstructed for event in call_events
+        )
+        was_asked = any(
             event.event_type == _PERMISSION
             and (event.name, event.input) == (call.name, input_key(call.input))
             and call.created_at <= event.created_at <= call.ended_at
             for event in events
         )
-        return "interrupted" if has_pre and not asked else ending
+        return "interrupted" if has_pre and not was_asked else ending
     return ending
 
 

@@ -1,4 +1,4 @@
-"""What is recorded of a session's tool calls: by its events, and by its transcripts."""
+"""Read what is recorded of a session's tool calls: in its events, and in its messages."""
 
 import json
 from contextlib import aclosing
@@ -59,23 +59,24 @@ async def read_session(
 
 async def _events(reader: Reader, tool: str, name: str, session_id: str) -> list[Event]:
     def build(source: Source) -> Statement:
-        events = source.only(name)
+        table = source.only(name)
         paths = (
             "event_type", "tool_use_id", "tool_name", "payload.tool_input", "payload.prompt_id",
             "payload.tool_calls[0].tool_use_id",
         )  # fmt: skip
-        columns = ", ".join(events.extract(f"$.{path}") for path in paths)
-        made = events.extract("$.metadata.reconstructed")
-        columns = f"id, {columns}, {events.created_at}, {made}"
-        return select(events, [field("session_id") == session_id], columns=columns)
+        columns = ", ".join(table.extract(f"$.{path}") for path in paths)
+        reconstructed = table.extract("$.metadata.reconstructed")
+        columns = f"id, {columns}, {table.created_at}, {reconstructed}"
+        return select(table, [field("session_id") == session_id], columns=columns)
 
-    found = []
+    events = []
     async with aclosing(reader.stream(build)) as rows:
-        async for id, kind, use_id, tool_name, tool_input, prompt, first, created_at, made in rows:
+        async for row in rows:
+            id, kind, use_id, tool_name, tool_input, prompt, first, created_at, reconstructed = row
             key = input_key(codec.column(tool_input))
-            seen = prompt, first, str(created_at), made == 1
-            found.append(Event(id, tool, str(kind), use_id, tool_name, key, *seen))
-    return sorted(found, key=lambda event: event.created_at)
+            details = prompt, first, str(created_at), reconstructed == 1
+            events.append(Event(id, tool, str(kind), use_id, tool_name, key, *details))
+    return sorted(events, key=lambda event: event.created_at)
 
 
 async def _calls(reader: Reader, session_id: str) -> tuple[list[Call], list[FailedHook], int]:
@@ -83,7 +84,7 @@ async def _calls(reader: Reader, session_id: str) -> tuple[list[Call], list[Fail
         columns = f"{source.content}, {source.created_at}"
         return select(source, [field("session_id") == session_id], columns=columns)
 
-    asked: list[tuple[dict[str, Any], dict[str, Any], str]] = []
+    requests: list[tuple[dict[str, Any], dict[str, Any], str]] = []
     results: dict[str, tuple[dict[str, Any] | None, str]] = {}
     failures = Failures()
     messages = 0
@@ -96,13 +97,13 @@ async def _calls(reader: Reader, session_id: str) -> tuple[list[Call], list[Fail
                 continue
             failures.add(content, str(created_at))
             for call in content.get("tool_calls", ()):
-                asked.append((call, content, str(created_at)))
+                requests.append((call, content, str(created_at)))
                 if "result" in call:
                     failed = call.get("is_error") is True or call.get("status") in _FAILED
                     result = {"output": call["result"], "is_error": failed}
                     ended_at = clock.from_column(call.get("ended_at"))
-                    told = clock.to_text(ended_at) if ended_at else str(created_at)
-                    results[str(call.get("tool_use_id"))] = (result, told)
+                    end_text = clock.to_text(ended_at) if ended_at else str(created_at)
+                    results[str(call.get("tool_use_id"))] = (result, end_text)
             for result in content.get("tool_results", ()):
                 results.setdefault(str(result.get("tool_use_id")), (result, str(created_at)))
     calls = [
@@ -123,13 +124,13 @@ async def _calls(reader: Reader, session_id: str) -> tuple[list[Call], list[Fail
             ended_at,
             call.get("status"),
         )
-        for call, content, created_at in asked
+        for call, content, created_at in requests
         for result, ended_at in [results.get(str(call.get("tool_use_id")), (None, created_at))]
     ]
     calls.sort(key=lambda call: call.created_at)
-    return calls, failures.found(calls), messages
+    return calls, failures.find(calls), messages
 
 
 def input_key(value: Any) -> str:
-    """Give a tool's input as a text that is the same for equal ones."""
+    """Return a tool's input as a text that is the same for equal ones."""
     return json.dumps(value, sort_keys=True, default=str)

@@ -1,4 +1,4 @@
-"""The forms in which tools keep a transcript, each read line by line."""
+"""Read the forms in which tools keep a transcript, each line by line."""
 
 import os
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ class Source(Protocol):
     Attributes:
         is_known: Whether it still begins as what was read of it.
         is_rewritten: Whether what was read of it is there no more.
-        began_at: Where it is read from.
+        began_at: The position where reading starts.
     """
 
     is_known: bool
@@ -31,44 +31,44 @@ class Source(Protocol):
 
     @property
     def modified_at(self) -> str:
-        """When it was written to last, as UTC text."""
+        """Return when the file was written to last, as UTC text."""
 
     def lines(self) -> Iterator[RawLine]:
-        """Give its new lines."""
+        """Yield the new lines."""
 
     def position(self, line: int, end: int) -> Position:
-        """Give the position after so many lines and bytes."""
+        """Return the position after so many lines and bytes."""
 
     def close(self) -> None:
-        """Close it."""
+        """Close the file."""
 
 
-def opened(path: Path, known: Position) -> Source:
-    """Open a transcript, whatever its form.
+def opened(path: Path, position: Position) -> Source:
+    """Open a transcript at a known position, whatever its form.
 
     Raises:
         OSError: It cannot be read.
     """
     if path.name.endswith(COMPRESSED):
-        return CompressedFile(path, known)
-    return Document(path, known) if path.suffix == DOCUMENT else GrowingFile(path, known)
+        return CompressedFile(path, position)
+    return Document(path, position) if path.suffix == DOCUMENT else GrowingFile(path, position)
 
 
 class _Whole:
     """A file that is written at once: it is known as long as nobody wrote it again."""
 
-    def __init__(self, path: Path, known: Position) -> None:
+    def __init__(self, path: Path, position: Position) -> None:
         self._file = path.open("rb")
         status = os.fstat(self._file.fileno())
         self._mark = f"{status.st_size} {status.st_mtime_ns}"
         self._is_at_end = False
         self.modified_at = clock.to_text(clock.from_ns(status.st_mtime_ns))
-        self.is_known = known.end > 0 and known.head == self._mark
+        self.is_known = position.end > 0 and position.head == self._mark
         self.is_rewritten = False
-        self.began_at = known if self.is_known else START
+        self.began_at = position if self.is_known else START
 
     def position(self, line: int, end: int) -> Position:
-        """Give the position after so many lines and bytes of what they say."""
+        """Return the position after so many lines and unpacked bytes."""
         return Position(line, end, self._mark, _ENDED if self._is_at_end else "")
 
     def close(self) -> None:
@@ -80,7 +80,7 @@ class CompressedFile(_Whole):
     """Lines that the tool has compressed, as Codex does with rollouts that are over."""
 
     def lines(self) -> Iterator[RawLine]:
-        """Give its new lines; where it is damaged, the last one says that instead."""
+        """Yield the new lines; where the file is damaged, the last one says that instead."""
         if self.began_at.tail == _ENDED:
             return
         number, known_end = self.began_at.line, self.began_at.end
@@ -102,7 +102,7 @@ class Document(_Whole):
     """
 
     def lines(self) -> Iterator[RawLine]:
-        """Give the document as lines, if it was written since."""
+        """Yield the document as lines, if it was written since."""
         if self.began_at.tail == _ENDED:
             return
         content = self._file.read()
@@ -114,7 +114,7 @@ class Document(_Whole):
                 yield RawLine(1, len(content), content)
             return
         header = {name: value for name, value in document.items() if name != "messages"}
-        for number, one in enumerate([header, *messages], 1):
+        for number, record in enumerate([header, *messages], 1):
             self._is_at_end = number > len(messages)
             end = len(content) if self._is_at_end else number
-            yield RawLine(number, end, codec.dump_lossy(one).encode())
+            yield RawLine(number, end, codec.dump_lossy(record).encode())

@@ -1,4 +1,4 @@
-"""From a transcript into `conversations.db`: what is new of it, each message once."""
+"""Bring what is new of a transcript into `conversations.db`, each message once."""
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
@@ -20,15 +20,15 @@ from khive_persist.store.sqlite.sync_writer import FileWriter
 from khive_persist.tombstones import CurrentTombstones
 from khive_persist.transcripts.batches import BYTES_AT_ONCE, Batch, batches, state_beside
 from khive_persist.transcripts.call_ends import CallEnds
-from khive_persist.transcripts.checkpoint import Bookmark
+from khive_persist.transcripts.checkpoint import SyncPosition
 from khive_persist.transcripts.discovery import Transcript, session_of
 from khive_persist.transcripts.focus import Focus
-from khive_persist.transcripts.message_rows import Draft, Drafting
+from khive_persist.transcripts.message_rows import MessageRow, RowBuilder
 from khive_persist.transcripts.source import opened
-from khive_persist.transcripts.writer import Stored, Storing
+from khive_persist.transcripts.writer import BatchWriter, StoredBatch
 
 Advance = Callable[[int], None]
-_Drafted = tuple[Batch, dict[str, Draft]]
+_BatchRows = tuple[Batch, dict[str, MessageRow]]
 _Result = TypeVar("_Result")
 
 # Batches that are read while one is stored: as many as are read in the time of a commit.
@@ -38,19 +38,19 @@ _AHEAD_BYTES: Final = 4 * BYTES_AT_ONCE
 
 
 class Synced(NamedTuple):
-    """What a sync of one transcript did.
+    """The result of syncing one transcript.
 
     Attributes:
         path: The transcript.
-        new: How many messages it brought.
-        changed: How many that were there have more to say now.
-        lines: How many lines were read.
-        bytes: How many bytes those were.
+        new: The number of messages that were not there before.
+        changed: The number of messages that have more content now.
+        lines: The number of lines read.
+        bytes: The number of their bytes.
         unknown: Lines of kinds that are not known here, by kind; they are kept as they are.
         damaged: Lines that are no JSON; they are kept as they are.
         failed_hooks: Lines that say that a hook failed that may be ours.
-        is_restarted: Whether it was read anew, for it was rewritten since.
-        left_out: How many messages were not stored, as they were purged or pruned before.
+        is_restarted: Whether the transcript was read anew, as it was rewritten since.
+        left_out: The number of messages not stored, as they were purged or pruned before.
         is_purged: Whether it was not read, as its session was purged since it was written to.
     """
 
@@ -90,9 +90,9 @@ class Sync:
         out.
 
         Args:
-            transcript: The file.
-            tool: Whose it is.
-            advance: Called with the number of bytes that were read since.
+            transcript: The transcript's path.
+            tool: The tool that writes it.
+            advance: A function that is called with the number of bytes that were read since.
 
         Raises:
             OSError: It cannot be read.
@@ -103,39 +103,48 @@ class Sync:
         transcript.open("rb").close()
         if self._is_purged(Transcript(tool, transcript)):
             return Synced(transcript, is_purged=True)
-        drafting = Drafting(tool, self._redactor)
+        row_builder = RowBuilder(tool, self._redactor)
         result = Synced(transcript)
         unknown: Counter[str] = Counter()
         with ExitStack() as stack:
             writer = FileWriter(self._path, CONVERSATIONS, self._timeout, self._mirror)
             stack.enter_context(writer)
             epoch = change_log.state(writer.connection).epoch
-            bookmark = Bookmark(self._project, transcript, tool, epoch, self._focus.epoch())
-            known, state = bookmark.load()
-            file = stack.enter_context(closing(opened(transcript, known)))
+            sync_position = SyncPosition(
+                self._project, transcript, tool, epoch, self._focus.epoch()
+            )
+            position, state = sync_position.load()
+            file = stack.enter_context(closing(opened(transcript, position)))
             # What lies beside a transcript may come after it.
             state = state_beside(transcript, tool) | (state if file.is_known else {})
             result = result._replace(is_restarted=file.is_rewritten)
             calls = CallEnds(self._project, self._settings, self._redactor, tool)
-            storing = Storing(
-                writer, self._focus, calls, bookmark, drafting, tool, state, self._tombstones
+            batch_writer = BatchWriter(
+                writer,
+                self._focus,
+                calls,
+                sync_position,
+                row_builder,
+                tool,
+                state,
+                self._tombstones,
             )
-            drafted = (
-                (batch, drafting.new(batch))
+            batch_rows = (
+                (batch, row_builder.new(batch))
                 for batch in marked(batches(file, transcript, tool, state), calls)
             )
-            for stored in _stored(storing, drafted):
-                unknown.update(stored.unknown)
+            for stored_batch in _stored(batch_writer, batch_rows):
+                unknown.update(stored_batch.unknown)
                 result = result._replace(
-                    new=result.new + stored.new,
-                    changed=result.changed + stored.changed,
-                    lines=result.lines + stored.lines,
-                    bytes=result.bytes + stored.bytes,
-                    damaged=result.damaged + stored.damaged,
-                    failed_hooks=result.failed_hooks + stored.failed_hooks,
-                    left_out=result.left_out + stored.left_out,
+                    new=result.new + stored_batch.new,
+                    changed=result.changed + stored_batch.changed,
+                    lines=result.lines + stored_batch.lines,
+                    bytes=result.bytes + stored_batch.bytes,
+                    damaged=result.damaged + stored_batch.damaged,
+                    failed_hooks=result.failed_hooks + stored_batch.failed_hooks,
+                    left_out=result.left_out + stored_batch.left_out,
                 )
-                advance(stored.bytes)
+                advance(stored_batch.bytes)
             is_behind = writer.is_behind
         if is_behind:
             recover(self._project, (CONVERSATIONS,), self._settings, most=FEW_RECORDS)
@@ -152,32 +161,32 @@ class Sync:
 
 
 def marked(read: Iterable[Batch], calls: CallEnds) -> Iterator[Batch]:
-    """Batches whose messages say which calls end with them that no event tells of."""
+    """Yield batches whose messages say which calls end with them that no event tells of."""
     for batch in read:
         calls.mark(batch)
         yield batch
 
 
-def _stored(storing: Storing, drafted: Iterable[_Drafted]) -> Iterator[Stored]:
+def _stored(batch_writer: BatchWriter, batch_rows: Iterable[_BatchRows]) -> Iterator[StoredBatch]:
     """Store batches while the next are read: SQLite and the disk leave the interpreter alone."""
-    waiting: deque[Future[Stored]] = deque()
-    last: Future[Stored] | None = None
+    pending: deque[Future[StoredBatch]] = deque()
+    last: Future[StoredBatch] | None = None
     held = 0
-    with storing, ThreadPoolExecutor(1) as thread:
-        for batch, drafts in drafted:
-            while waiting and (len(waiting) == _AHEAD or held + batch.bytes > _AHEAD_BYTES):
-                stored = waiting.popleft().result()
-                held -= stored.bytes
-                yield stored
-            last = thread.submit(_after, last, partial(storing.store, batch, drafts))
-            waiting.append(last)
+    with batch_writer, ThreadPoolExecutor(1) as thread:
+        for batch, messages in batch_rows:
+            while pending and (len(pending) == _AHEAD or held + batch.bytes > _AHEAD_BYTES):
+                stored_batch = pending.popleft().result()
+                held -= stored_batch.bytes
+                yield stored_batch
+            last = thread.submit(_after, last, partial(batch_writer.store, batch, messages))
+            pending.append(last)
             held += batch.bytes
-        thread.submit(_after, last, storing.commit).result()
-        yield from (one.result() for one in waiting)
+        thread.submit(_after, last, batch_writer.commit).result()
+        yield from (future.result() for future in pending)
 
 
-def _after(before: Future[Any] | None, store: Callable[[], _Result]) -> _Result:
+def _after(previous: Future[Any] | None, store: Callable[[], _Result]) -> _Result:
     # Nothing is stored that comes after a failure: its lines would be taken for read.
-    if before is not None:
-        before.result()
+    if previous is not None:
+        previous.result()
     return store()

@@ -1,4 +1,4 @@
-"""Batches of a transcript on their way into the database, the mirror and the lists of to-dos."""
+"""Write batches of a transcript into the database, the mirror and the to-do lists."""
 
 import time
 from collections import Counter, defaultdict
@@ -14,15 +14,14 @@ from khive_persist.store.sqlite.rows import fetch_ids
 from khive_persist.store.sqlite.sync_writer import FileWriter
 from khive_persist.store.sqlite.transaction import Transaction
 from khive_persist.tombstones import CurrentTombstones
-from khive_persist.tools.message_part import Piece
+from khive_persist.tools.message_part import MessagePart
 from khive_persist.transcripts.batches import BYTES_AT_ONCE, Batch
-from khive_persist.transcripts.call_ends import CallEnds, ends_in
-from khive_persist.transcripts.call_ends import Ended as CallEnded
-from khive_persist.transcripts.checkpoint import Bookmark
+from khive_persist.transcripts.call_ends import CallEnds, EndedCall, ends_in
+from khive_persist.transcripts.checkpoint import SyncPosition
 from khive_persist.transcripts.failed_hooks import hook_failure
-from khive_persist.transcripts.focus import PENDING, Ended, Focus, calls_ended
+from khive_persist.transcripts.focus import PENDING, EndedTodoCall, Focus, calls_ended
 from khive_persist.transcripts.growing_file import START
-from khive_persist.transcripts.message_rows import Draft, Drafting
+from khive_persist.transcripts.message_rows import MessageRow, RowBuilder
 
 # What is committed at once. An index on ids that come in no order is written almost as a whole each
 # time: the fewer times, the better. Others wait meanwhile, so it takes no long time either.
@@ -31,8 +30,8 @@ _BYTES_AT_ONCE: Final = BATCHES_AT_ONCE * BYTES_AT_ONCE
 SECONDS_AT_ONCE: Final = 2.0
 
 
-class Stored(NamedTuple):
-    """What became of a batch; see `Synced`."""
+class StoredBatch(NamedTuple):
+    """The result of storing a batch; see `Synced`."""
 
     new: int
     changed: int
@@ -44,32 +43,32 @@ class Stored(NamedTuple):
     left_out: int
 
 
-class _Written:
-    """What was written in a transaction that is open, for when it is committed.
+class _PendingCommit:
+    """The batches written in an open transaction, and the work due when it is committed.
 
     Attributes:
-        transaction: What it is written through.
-        until: When others have waited long enough.
-        ended: The calls on to-do lists that have ended, batch by batch.
-        call_ends: How every call ended.
-        batches: How many batches that was.
-        bytes: How many bytes of the transcript.
-        position: Where the last of them ends.
-        state: What the reader remembers there.
+        transaction: The open transaction.
+        until: The time when others have waited long enough.
+        ended_todo_calls: The calls on to-do lists that have ended, batch by batch.
+        ended_calls: All calls that have ended.
+        batches: The number of batches.
+        bytes: The number of bytes of the transcript.
+        position: The end of the last batch.
+        state: The state of the reader there.
     """
 
     def __init__(self, transaction: Transaction) -> None:
         self.transaction = transaction
         self.until = time.monotonic() + SECONDS_AT_ONCE
-        self.ended: list[list[Ended]] = []
-        self.call_ends: list[CallEnded] = []
+        self.ended_todo_calls: list[list[EndedTodoCall]] = []
+        self.ended_calls: list[EndedCall] = []
         self.batches = 0
         self.bytes = 0
         self.position = START
         self.state: dict[str, Any] = {}
 
 
-class Storing:
+class BatchWriter:
     """Stores what a sync reads of one transcript, in the order of its lines.
 
     Several batches are committed together; those that were not are rolled back when an error ends
@@ -81,34 +80,35 @@ class Storing:
         writer: FileWriter,
         focus: Focus,
         calls: CallEnds,
-        bookmark: Bookmark,
-        drafting: Drafting,
+        sync_position: SyncPosition,
+        row_builder: RowBuilder,
         tool: str,
         state: dict[str, Any],
         tombstones: CurrentTombstones,
     ) -> None:
-        """Take what it stores with.
+        """Take the parts that work together.
 
         Args:
-            writer: Of the messages.
-            focus: Where the to-do lists of them go.
-            bookmark: Where the position is kept.
-            drafting: What makes rows of them.
-            tool: Whose transcript it is.
-            state: As the bookmark had it; what is not the reader's is taken out.
-            tombstones: What was removed before, and stays out.
+            writer: The writer of messages.
+            focus: The to-do lists of the messages.
+            calls: The ends of their calls.
+            sync_position: The place of the position.
+            row_builder: The builder of rows.
+            tool: The tool that writes the transcript.
+            state: The state as it was loaded; what is not the reader's is taken out.
+            tombstones: The records that were removed before, and stay out.
         """
         self._writer = writer
         self._focus = focus
         self._calls = calls
-        self._bookmark = bookmark
-        self._drafting = drafting
+        self._sync_position = sync_position
+        self._row_builder = row_builder
         self._tool = tool
         self._tombstones = tombstones
         self._has_stored = self._has_purged = False
         self._followed = {PENDING: state.pop(PENDING)} if PENDING in state else {}
         self._transaction = ExitStack()
-        self._written: _Written | None = None
+        self._pending: _PendingCommit | None = None
         # The lines that the mirror is to have.
         self._lines: dict[str, tuple[bytes, bytes]] = {}
 
@@ -123,41 +123,50 @@ class Storing:
     ) -> None:
         self._transaction.__exit__(kind, error, traceback)
 
-    def store(self, batch: Batch, drafts: Mapping[str, Draft]) -> Stored:
+    def store(self, batch: Batch, messages: Mapping[str, MessageRow]) -> StoredBatch:
         """Store a batch; it counts when `commit` has returned, which is called now and then.
 
         Args:
             batch: The lines after those of the batch before.
-            drafts: Its messages, as they are if nothing of them was stored before.
+            messages: The rows of its messages, as if nothing of them was stored before.
 
         Raises:
             OSError: The position cannot be kept; the batch is stored.
             StoreError: As its subclasses say; nothing since the last commit was stored.
             MirrorError: The second copy cannot be written.
         """
-        now = self._written or self._begin()
-        found = fetch_ids(now.transaction.connection, CONVERSATIONS.table, list(drafts))
-        stored = {row[0]: row for row in found}
-        kept = self._without_removed(drafts, stored)
-        written = self._changed(batch, kept, stored)
-        now.transaction.replace([draft.row for draft in written])
-        self._lines |= {draft.row[0]: (digest(draft.row), draft.line()) for draft in written}
-        if ended := list(calls_ended(batch, self._followed)):
-            now.ended.append(ended)
-        now.call_ends += (end for piece in batch.pieces for end in ends_in(piece, self._tool))
-        now.position = batch.position
-        now.state = batch.state | self._followed
-        now.batches += 1
-        now.bytes += batch.bytes
-        is_much = now.batches == BATCHES_AT_ONCE or now.bytes >= _BYTES_AT_ONCE
-        if is_much or time.monotonic() > now.until:
+        pending = self._pending or self._begin()
+        rows = fetch_ids(pending.transaction.connection, CONVERSATIONS.table, list(messages))
+        stored_rows = {row[0]: row for row in rows}
+        remaining = self._without_removed(messages, stored_rows)
+        updates = self._changed(batch, remaining, stored_rows)
+        pending.transaction.replace([message.row for message in updates])
+        self._lines |= {
+            message.row[0]: (digest(message.row), message.line()) for message in updates
+        }
+        if ended_calls := list(calls_ended(batch, self._followed)):
+            pending.ended_todo_calls.append(ended_calls)
+        pending.ended_calls += (end for part in batch.parts for end in ends_in(part, self._tool))
+        pending.position = batch.position
+        pending.state = batch.state | self._followed
+        pending.batches += 1
+        pending.bytes += batch.bytes
+        is_much = pending.batches == BATCHES_AT_ONCE or pending.bytes >= _BYTES_AT_ONCE
+        if is_much or time.monotonic() > pending.until:
             self.commit()
-        new = sum(draft.row[0] not in stored for draft in written)
-        changed = len(written) - new
-        failed = sum(hook_failure(piece.fields) is not None for piece in batch.pieces)
-        left_out = len(drafts) - len(kept)
-        return Stored(
-            new, changed, batch.lines, batch.bytes, batch.unknown, batch.damaged, failed, left_out
+        new_count = sum(message.row[0] not in stored_rows for message in updates)
+        changed_count = len(updates) - new_count
+        failed = sum(hook_failure(part.fields) is not None for part in batch.parts)
+        left_out = len(messages) - len(remaining)
+        return StoredBatch(
+            new_count,
+            changed_count,
+            batch.lines,
+            batch.bytes,
+            batch.unknown,
+            batch.damaged,
+            failed,
+            left_out,
         )
 
     def commit(self) -> None:
@@ -168,59 +177,59 @@ class Storing:
             StoreError: As its subclasses say; nothing since the last commit was stored.
             MirrorError: The second copy cannot be written.
         """
-        done, self._written = self._written, None
-        if done is None:
+        pending, self._pending = self._pending, None
+        if pending is None:
             return
         self._transaction.close()
         self._lines.clear()
-        for ended in done.ended:
-            self._focus.follow(self._writer.connection, self._tool, ended)
-        if done.ended:
-            self._bookmark.note_lists(self._focus.epoch())
-        self._calls.follow(done.call_ends)
+        for ended_calls in pending.ended_todo_calls:
+            self._focus.follow(self._writer.connection, self._tool, ended_calls)
+        if pending.ended_todo_calls:
+            self._sync_position.note_lists(self._focus.epoch())
+        self._calls.follow(pending.ended_calls)
         if self._has_purged and not self._has_stored:
             # It would name a session that was purged, and may have texts of it.
-            self._bookmark.remove()
+            self._sync_position.remove()
         else:
-            self._bookmark.save(done.position, done.state)
+            self._sync_position.save(pending.position, pending.state)
 
     def _without_removed(
-        self, drafts: Mapping[str, Draft], stored: Mapping[str, StoredRow]
-    ) -> Mapping[str, Draft]:
-        """The messages that were not purged or pruned before; those that are stored stay."""
+        self, messages: Mapping[str, MessageRow], stored_rows: Mapping[str, StoredRow]
+    ) -> Mapping[str, MessageRow]:
+        """Return the messages that were not purged or pruned before; those that are stored stay."""
         tombstones = self._tombstones.get()
         if tombstones.is_empty:
-            return drafts
-        kept = {}
-        for id, draft in drafts.items():
-            is_purged = id not in stored and tombstones.is_purged(draft.row)
+            return messages
+        remaining = {}
+        for id, message in messages.items():
+            is_purged = id not in stored_rows and tombstones.is_purged(message.row)
             self._has_purged |= is_purged
-            is_removed = is_purged or tombstones.is_pruned(CONVERSATIONS.name, draft.row)
-            if id in stored or not is_removed:
-                kept[id] = draft
-        self._has_stored |= bool(kept)
-        return kept
+            is_removed = is_purged or tombstones.is_pruned(CONVERSATIONS.name, message.row)
+            if id in stored_rows or not is_removed:
+                remaining[id] = message
+        self._has_stored |= bool(remaining)
+        return remaining
 
-    def _begin(self) -> _Written:
+    def _begin(self) -> _PendingCommit:
         transaction = self._transaction.enter_context(self._writer.transaction(self._lines))
-        self._written = _Written(transaction)
-        return self._written
+        self._pending = _PendingCommit(transaction)
+        return self._pending
 
     def _changed(
-        self, batch: Batch, drafts: Mapping[str, Draft], stored: Mapping[str, StoredRow]
-    ) -> list[Draft]:
-        """The messages that are not stored as they are."""
-        parts: dict[str, list[Piece]] = defaultdict(list)
-        for id, piece in zip(batch.ids, batch.pieces, strict=True) if stored else ():
-            if id in stored:
-                parts[id].append(piece)
-        written = []
-        for id, draft in drafts.items():
-            row = stored.get(id)
+        self, batch: Batch, messages: Mapping[str, MessageRow], stored_rows: Mapping[str, StoredRow]
+    ) -> list[MessageRow]:
+        """Return the messages that differ from what is stored."""
+        parts: dict[str, list[MessagePart]] = defaultdict(list)
+        for id, part in zip(batch.ids, batch.parts, strict=True) if stored_rows else ():
+            if id in stored_rows:
+                parts[id].append(part)
+        updates = []
+        for id, message in messages.items():
+            row = stored_rows.get(id)
             if row is not None and '"payload_dropped"' in (row[1] or ""):
                 # Pruned to its small facts.
                 continue
-            made = draft if row is None else self._drafting.changed(row, parts[id])
-            if made is not None:
-                written.append(made)
-        return written
+            update = message if row is None else self._row_builder.changed(row, parts[id])
+            if update is not None:
+                updates.append(update)
+        return updates

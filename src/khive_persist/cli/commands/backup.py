@@ -96,7 +96,7 @@ def create_command(
     if if_due or since:
         _say_ahead(backups.catalogue())
     with progress("bytes") as advance:
-        made = backups.create(
+        manifest = backups.create(
             since=since,
             only_if_due=if_due,
             recipients=recipients,
@@ -104,15 +104,15 @@ def create_command(
             identities=identities,
             progress=advance,
         )
-    if made is None:
+    if manifest is None:
         click.echo("no backup is due", err=True)
         return
     if as_json:
-        print_json(made.as_document())
+        print_json(manifest.as_document())
     else:
         click.echo(
-            f"{made.id}: {made.rows} rows, {made.content_bytes} bytes, of which"
-            f" {made.stored_bytes} were stored in {backups.target} ({made.stored_as})"
+            f"{manifest.id}: {manifest.rows} rows, {manifest.content_bytes} bytes, of which"
+            f" {manifest.stored_bytes} were stored in {backups.target} ({manifest.stored_as})"
         )
 
 
@@ -132,12 +132,12 @@ def list_command(
     """
     backups = Backups(project_of(context, directory), destination, endpoint)
     catalogue = backups.catalogue()
-    found = list(catalogue.manifests.values())
+    manifests = list(catalogue.manifests.values())
     damaged = {id: str(error) for id, error in catalogue.damaged.items()}
     if as_json:
         print_json(catalogue.as_document())
     else:
-        rows = [[one.as_document()[name] for name in COLUMNS] for one in found]
+        rows = [[manifest.as_document()[name] for name in COLUMNS] for manifest in manifests]
         print_table(COLUMNS, rows, f"no backups in {backups.target}")
         for problem in damaged.values():
             click.echo(f"problem: {problem}")
@@ -168,14 +168,14 @@ def verify_command(
         sum(manifest.stored_bytes for manifest in catalogue.manifests.values()) if not ids else None
     )
     with progress("bytes", total) as advance:
-        found = backups.verify(catalogue, ids, advance)
+        results = backups.verify(catalogue, ids, advance)
     if as_json:
-        print_json([one._asdict() for one in found])
+        print_json([result._asdict() for result in results])
     else:
-        rows = [(one.id, "; ".join(one.problems) or "sound") for one in found]
+        rows = [(result.id, "; ".join(result.problems) or "sound") for result in results]
         print_table(("id", "state"), rows, f"no backups in {backups.target}")
         _say_unfinished(catalogue)
-    return FAILED if any(one.problems for one in found) else DONE
+    return FAILED if any(result.problems for result in results) else DONE
 
 
 @command.command("restore")
@@ -206,31 +206,33 @@ def restore_command(
     manifest = catalogue.find(id)
     _say_ahead(catalogue)
     chain = catalogue.chain(manifest)
-    there = _databases(project)
-    if there:
+    databases = _databases(project)
+    if databases:
         confirm(
-            f"replace {', '.join(there)} in {project.khive} by those of {manifest.id}",
+            f"replace {', '.join(databases)} in {project.khive} by those of {manifest.id}",
             yes=yes,
         )
-    with progress("bytes", sum(one.pack.content_bytes for one in chain)) as advance:
-        done = backups.restore(catalogue, manifest, identities, advance)
+    with progress("bytes", sum(member.pack.content_bytes for member in chain)) as advance:
+        restored = backups.restore(catalogue, manifest, identities, advance)
     if as_json:
         print_json(
             {
                 "backup": manifest.as_document(),
-                "set_aside": done.set_aside and str(done.set_aside),
-                "config_kept": done.config_kept,
-                "purged": done.purged,
+                "set_aside": restored.set_aside and str(restored.set_aside),
+                "config_kept": restored.config_kept,
+                "purged": restored.purged,
             }
         )
         return
-    rows = manifest.rows - done.purged
+    rows = manifest.rows - restored.purged
     click.echo(f"{manifest.id} restored: {rows} rows in {project.khive}")
-    if done.purged:
-        click.echo(f"{done.purged} rows did not come: their sessions were purged since", err=True)
-    if done.set_aside is not None:
-        click.echo(f"what was there before is in {done.set_aside}")
-    if done.config_kept:
+    if restored.purged:
+        click.echo(
+            f"{restored.purged} rows did not come: their sessions were purged since", err=True
+        )
+    if restored.set_aside is not None:
+        click.echo(f"what was there before is in {restored.set_aside}")
+    if restored.config_kept:
         click.echo(f"{project.config} is another than the backup's, and was left as it is")
 
 

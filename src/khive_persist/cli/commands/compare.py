@@ -99,41 +99,41 @@ def command(
         from khive_persist.analytics.compare.statistics import power
     if include_late and grouping.experiment_of(by) is None:
         raise click.UsageError("--include-late goes with --by experiment:NAME")
-    found = anyio.run(
+    collected = anyio.run(
         partial(collect.collect, project, by, names or metrics.NAMES, groups=groups,
                 paired_by=paired_by, since=since, until=until, with_late=include_late)
     )  # fmt: skip
-    compared = compare.compare(found.samples, paired=paired_by is not None, min_n=min_n)
+    compared = compare.compare(collected.samples, paired=paired_by is not None, min_n=min_n)
     if html is not None:
         from khive_persist.analytics.compare.report.page import page
 
-        _write(html, page(found, compared, clock.now()), force=force)
+        _write(html, page(collected, compared, clock.now()), force=force)
     if text is not None:
-        from khive_persist.analytics.compare.report.text import text as written
+        from khive_persist.analytics.compare.report.text import text as report_text
 
-        _write(text, written(found, compared, clock.now()), force=force)
+        _write(text, report_text(collected, compared, clock.now()), force=force)
     if folder is not None or excel is not None:
         from khive_persist.analytics.compare.pseudonyms import Pseudonyms, read_key
         from khive_persist.analytics.compare.report.csv_files import write_csv
         from khive_persist.analytics.compare.report.tables import tables
 
         pseudonyms = None if key_file is None else Pseudonyms(read_key(Path(key_file)))
-        made = tables(project, found, compared, pseudonyms)
+        all_tables = tables(project, collected, compared, pseudonyms)
         if folder is not None:
             Path(folder).mkdir(mode=0o700, exist_ok=True)
-            files = anyio.run(partial(write_csv, Path(folder), made, force=force))
+            files = anyio.run(partial(write_csv, Path(folder), all_tables, force=force))
             click.echo(f"{len(files)} files written to {folder}", err=True)
         if excel is not None:
-            anyio.run(_write_excel, excel, made, force)
+            anyio.run(_write_excel, excel, all_tables, force)
     elif key_file is not None:
         raise click.UsageError("--pseudonyms goes with --csv or --excel")
     planned = {} if effect is None else {"effect": effect, "needed": power.needed(effect)}
     if as_json:
         from khive_persist.analytics.compare.document import as_document
 
-        print_json(as_document(found, compared) | ({"planned": planned} if planned else {}))
+        print_json(as_document(collected, compared) | ({"planned": planned} if planned else {}))
     else:
-        _print(found, compared, definitions=definitions)
+        _print(collected, compared, definitions=definitions)
         if planned:
             needed = planned["needed"]
             size = f"{needed:,}" if needed else f"more than {power.MOST:,}"
@@ -142,45 +142,48 @@ def command(
                 f" groups needs {size} sessions."
             )
     # Empty is not the same as equal.
-    return DONE if any(one.p is not None for one in compared) else FAILED
+    return DONE if any(comparison.p is not None for comparison in compared) else FAILED
 
 
 def _print(
-    found: "CollectedSamples", compared: "list[MetricComparison]", *, definitions: bool
+    collected: "CollectedSamples", compared: "list[MetricComparison]", *, definitions: bool
 ) -> None:
     from khive_persist.analytics.compare.experiment import remarks
     from khive_persist.analytics.compare.metric import ABSENT
     from khive_persist.analytics.compare.statistics.p_values import p_cell
     from khive_persist.analytics.compare.summary import sentence
 
-    sizes = ", ".join(f"{name} {size}" for name, size in found.groups.items())
-    click.echo(f"{sum(found.groups.values())} sessions by {found.by}: {sizes or 'no group'}")
-    if found.pairs is not None:
-        click.echo(f"{found.pairs} pairs")
-    if found.ungrouped:
-        click.echo(f"{found.ungrouped} sessions have no {found.by}, and are left out")
-    if found.experiment is not None:
-        for said in remarks(found.experiment):
-            click.echo(said)
+    sizes = ", ".join(f"{name} {size}" for name, size in collected.groups.items())
+    click.echo(
+        f"{sum(collected.groups.values())} sessions by {collected.by}: {sizes or 'no group'}"
+    )
+    if collected.pairs is not None:
+        click.echo(f"{collected.pairs} pairs")
+    if collected.ungrouped:
+        click.echo(f"{collected.ungrouped} sessions have no {collected.by}, and are left out")
+    if collected.experiment is not None:
+        for remark in remarks(collected.experiment):
+            click.echo(remark)
     click.echo()
     rows = [
         (
-            one.metric.name, group.name, group.description.n, group.description.mean,
+            comparison.metric.name, group.name, group.description.n, group.description.mean,
             group.description.sd, group.description.median, sum(group.left_out.values()),
-            p_cell(one.p) if number == 0 else None, p_cell(one.p_holm) if number == 0 else None,
+            p_cell(comparison.p) if number == 0 else None,
+            p_cell(comparison.p_holm) if number == 0 else None,
         )
-        for one in compared
-        for number, group in enumerate(one.groups)
+        for comparison in compared
+        for number, group in enumerate(comparison.groups)
     ]  # fmt: skip
     names = ("metric", "group", "n", "mean", "sd", "median", "left_out", "p", "p_holm")
     print_table(names, [tuple(map(_rounded, row)) for row in rows], "nothing to compare")
     click.echo()
-    tested = sum(one.p is not None for one in compared)
-    for one in compared:
+    tested = sum(comparison.p is not None for comparison in compared)
+    for comparison in compared:
         if definitions:
-            click.echo(f"{one.metric.name}: {one.metric.definition}.")
-        click.echo(sentence(one, tested))
-        for group in one.groups:
+            click.echo(f"{comparison.metric.name}: {comparison.metric.definition}.")
+        click.echo(sentence(comparison, tested))
+        for group in comparison.groups:
             for reason, count in group.left_out.items():
                 # How many have nothing recorded stands in the table.
                 if reason != ABSENT:
@@ -193,11 +196,11 @@ def _write(target: str, report: str, *, force: bool) -> None:
     click.echo(f"written to {target}", err=True)
 
 
-async def _write_excel(target: str, made: "list[Table]", force: bool) -> None:
+async def _write_excel(target: str, tables: "list[Table]", force: bool) -> None:
     from khive_persist.analytics.compare.report.excel import write_excel
 
     with replacing(Path(target), force=force) as file:
-        await write_excel(file, made)
+        await write_excel(file, tables)
     click.echo(f"written to {target}", err=True)
 
 

@@ -47,8 +47,8 @@ def command(context: click.Context, directory: str | None) -> int:
     directory (or DIR), and shown as you would look at your own.
     """
     chosen = directory or context.obj
-    where = Path(chosen) if chosen else Path(tempfile.mkdtemp(prefix="khive-demo-"))
-    project = Project(where)
+    project_root = Path(chosen) if chosen else Path(tempfile.mkdtemp(prefix="khive-demo-"))
+    project = Project(project_root)
     project.root.mkdir(parents=True, exist_ok=True)
     times = _record(project)
     anyio.run(_save_plans, project)
@@ -64,8 +64,8 @@ def command(context: click.Context, directory: str | None) -> int:
         ["sessions", "--min-confidence", "0.6"],
         ["doctor"],
     ):
-        shown = " ".join(f'"{word}"' if " " in word else word for word in words)
-        click.secho(f"$ khive-persist {shown}", bold=True)
+        command_line = " ".join(f'"{word}"' if " " in word else word for word in words)
+        click.secho(f"$ khive-persist {command_line}", bold=True)
         code = root.main(["--dir", str(project.root), *words], standalone_mode=False)
         failed += bool(code)
         click.echo()
@@ -77,23 +77,23 @@ def command(context: click.Context, directory: str | None) -> int:
 
 
 def _record(project: Project) -> list[float]:
-    sent = [
+    payloads = [
         (tool, line)
         for tool in HOOK_EVENTS
         for line in (files("khive_persist") / "samples" / f"{tool}.jsonl").read_bytes().splitlines()
     ]
     environment = dict(os.environ) | {"KHIVE_DIR": str(project.root)}
     times = []
-    with click.progressbar(sent, label="recording") as progress:
+    with click.progressbar(payloads, label="recording") as progress:
         for tool, payload in progress:
             began = time.perf_counter()
-            done = subprocess.run(  # noqa: S603 - our own hook, with fixed words
+            process = subprocess.run(  # noqa: S603 - our own hook, with fixed words
                 [sys.executable, "-I", "-S", str(hook_path()), "--tool", tool],
                 input=payload, capture_output=True, env=environment, check=False,
             )  # fmt: skip
             times.append(time.perf_counter() - began)
-            if done.returncode:
-                raise CaptureError(done.stderr.decode().strip())
+            if process.returncode:
+                raise CaptureError(process.stderr.decode().strip())
     return times
 
 

@@ -8,7 +8,7 @@ import anyio
 import click
 
 from khive_persist.cli.exit_codes import DONE, FAILED
-from khive_persist.cli.options import drained_project, told_project, with_project
+from khive_persist.cli.options import drained_project, unsettled_project, with_project
 from khive_persist.cli.output import print_fields, print_json, print_table
 from khive_persist.errors import ProjectError
 from khive_persist.maintenance.doctor import (
@@ -64,12 +64,12 @@ def command(
     lines = [] if untrusted is None else examine_untrusted(untrusted)
     if untrusted is not None and not _is_passed_over(context, directory):
         return _say_untrusted(untrusted, lines, as_json=as_json)
-    project = told_project(context, directory)
+    project = unsettled_project(context, directory)
     if session_id is not None:
         drained_project(context, directory)
-        whole = anyio.run(whole_id, project, session_id)
-        cost = anyio.run(session_cost, project, whole)
-        return _account(anyio.run(account, project, whole), cost, as_json=as_json)
+        full_id = anyio.run(whole_id, project, session_id)
+        cost = anyio.run(session_cost, project, full_id)
+        return _account(anyio.run(account, project, full_id), cost, as_json=as_json)
     if set_aside is not None:
         _set_aside(project, set_aside)
     report = anyio.run(examine, project)
@@ -85,10 +85,10 @@ def command(
     return FAILED if problems else DONE
 
 
-def _untrusted(named: str | None) -> Project | None:
-    """The project that is named, or the nearest one, where it is not trusted."""
-    if named:
-        project = Project(named)
+def _untrusted(directory: str | None) -> Project | None:
+    """Return the project that is named, or the nearest one, where it is not trusted."""
+    if directory:
+        project = Project(directory)
         may_not = os.path.lexists(project.khive) and not search.may_be_used(project.khive)
         return project if may_not else None
     if os.environ.get("KHIVE_DIR"):
@@ -111,24 +111,24 @@ def _say_untrusted(project: Project, lines: list[str], *, as_json: bool) -> int:
     return FAILED
 
 
-def _account(found: Account, cost: dict[str, Any], *, as_json: bool) -> int:
-    lacking = found.incomplete
+def _account(result: Account, cost: dict[str, Any], *, as_json: bool) -> int:
+    lacking = result.incomplete
     if as_json:
-        print_json(found.as_document() | {"cost": cost})
+        print_json(result.as_document() | {"cost": cost})
     else:
         print_fields(
             {
-                "session": found.session_id,
-                "events received": found.events,
-                "events reconstructed": found.reconstructed,
-                "messages of transcripts": found.messages,
-                "tool calls of transcripts": len(found.calls),
-                "how they ended": ", ".join(f"{n} {how}" for how, n in found.endings.items())
+                "session": result.session_id,
+                "events received": result.events,
+                "events reconstructed": result.reconstructed,
+                "messages of transcripts": result.messages,
+                "tool calls of transcripts": len(result.calls),
+                "how they ended": ", ".join(f"{n} {ending}" for ending, n in result.endings.items())
                 or "-",
                 "tool calls that lack an event": len(lacking),
-                "hooks that failed": found.failed_hooks,
-                "hooks that failed, without an event": len(found.lost),
-                "events after the end": found.after_end,
+                "hooks that failed": result.failed_hooks,
+                "hooks that failed, without an event": len(result.lost),
+                "events after the end": result.after_end,
                 "cost computed (USD)": cost["computed"],
                 "messages without a price": cost["unpriced"],
                 "cost reported by the client (USD)": cost["reported"],
@@ -145,12 +145,12 @@ def _account(found: Account, cost: dict[str, Any], *, as_json: bool) -> int:
             ]
             click.echo()
             print_table(("created_at", "tool", "name", "tool_use_id", "lacks", "reason"), rows, "")
-        if found.lost:
-            counts = Counter((one.event, one.reason) for one in found.lost)
-            lost = [(event, count, reason) for (event, reason), count in counts.items()]
+        if result.lost:
+            counts = Counter((failure.event, failure.reason) for failure in result.lost)
+            lost_rows = [(event, count, reason) for (event, reason), count in counts.items()]
             click.echo()
-            print_table(("failed hook", "without an event", "reason"), lost, "")
-    return FAILED if lacking or found.lost or not found.events + found.messages else DONE
+            print_table(("failed hook", "without an event", "reason"), lost_rows, "")
+    return FAILED if lacking or result.lost or not result.events + result.messages else DONE
 
 
 def _set_aside(project: Project, file: str) -> None:

@@ -33,7 +33,7 @@ def command(
     directory: str | None,
     form: str,
     limit: int | None,
-    **wanted: Any,
+    **filter_options: Any,
 ) -> None:
     """List hook events, newest first.
 
@@ -45,7 +45,7 @@ def command(
     be named by the beginning of its id.
     """
     project = drained_project(context, directory)
-    anyio.run(_list, project.root, filters(project, **wanted), form, limit)
+    anyio.run(_list, project.root, filters(project, **filter_options), form, limit)
 
 
 def filters(
@@ -56,11 +56,11 @@ def filters(
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> list[Filter]:
-    """The filters that these options mean."""
-    found: list[Filter] = []
+    """Return the filters that these options mean."""
+    result: list[Filter] = []
     if session_id is not None:
-        found.append(anyio.run(find_session, project, session_id))
-    return found + criteria(event_type, tool, since, until)
+        result.append(anyio.run(find_session, project, session_id))
+    return result + criteria(event_type, tool, since, until)
 
 
 def criteria(
@@ -69,17 +69,17 @@ def criteria(
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> list[Filter]:
-    """The filters that these options mean in any project."""
-    found: list[Filter] = []
+    """Return the filters that these options mean in any project."""
+    result: list[Filter] = []
     if event_type is not None:
-        found.append(field("event_type") == event_type)
+        result.append(field("event_type") == event_type)
     if tool is not None:
-        found.append(field("tool") == tool)
+        result.append(field("tool") == tool)
     if since is not None:
-        found.append(column("created_at") >= since)
+        result.append(column("created_at") >= since)
     if until is not None:
-        found.append(column("created_at") < until)
-    return found
+        result.append(column("created_at") < until)
+    return result
 
 
 def summary(content: dict[str, Any]) -> str:
@@ -98,7 +98,7 @@ def summary(content: dict[str, Any]) -> str:
 
 
 def row(event: HookEvent) -> tuple[Any, ...]:
-    """An event as a row of the table."""
+    """Return an event as a row of the table."""
     content: dict[str, Any] = event.content if isinstance(event.content, dict) else {}  # type: ignore[assignment]
     failed = " failed" if content.get("success") is False else ""
     return (
@@ -111,16 +111,16 @@ def row(event: HookEvent) -> tuple[Any, ...]:
     )
 
 
-async def _list(root: Path, wanted: list[Filter], form: str, limit: int | None) -> None:
+async def _list(root: Path, event_filters: list[Filter], form: str, limit: int | None) -> None:
     newest = -column("created_at")
     async with open_store(HookEvent, dir=root, read_only=True) as events:
         if form == "table":
             limit = TABLE_LIMIT if limit is None else limit
-            found = await events.find(*wanted, order_by=newest, limit=limit)
-            print_table(COLUMNS, map(row, found), EMPTY)
+            latest = await events.find(*event_filters, order_by=newest, limit=limit)
+            print_table(COLUMNS, map(row, latest), EMPTY)
             return
         output = Documents(form)
-        async with aclosing(events.stream(*wanted, order_by=newest, limit=limit)) as stream:
+        async with aclosing(events.stream(*event_filters, order_by=newest, limit=limit)) as stream:
             async for event in stream:
                 output.write(document(event))
         output.end()

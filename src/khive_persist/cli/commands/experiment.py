@@ -64,14 +64,14 @@ def create(
     The same again changes nothing; another one of this name is refused. Prints its name.
     """
     project = drained_project(context, directory)
-    kept = anyio.run(_create, project, name, [*map(_variant, variants)], note)
-    content: Any = kept.record.content
+    result = anyio.run(_create, project, name, [*map(_variant, variants)], note)
+    content: Any = result.record.content
     if as_json:
-        print_json(content | {"is_new": kept.created})
+        print_json(content | {"is_new": result.created})
         return
-    click.echo(kept.record.id)
-    was = "created" if kept.created else "was there"
-    click.echo(f"{kept.record.id} {was}: {described(content)}", err=True)
+    click.echo(result.record.id)
+    was = "created" if result.created else "was there"
+    click.echo(f"{result.record.id} {was}: {described(content)}", err=True)
 
 
 @command.command("assign")
@@ -99,14 +99,16 @@ def assign(
     what was named late. Assigned again, a session keeps what it has.
     """
     project = drained_project(context, directory)
-    kept = anyio.run(assigning.assign_in_project, project, session, name, variant)
-    found = assigning.as_document(kept.record)
+    result = anyio.run(assigning.assign_in_project, project, session, name, variant)
+    document = assigning.as_document(result.record)
     if as_json:
-        print_json(found | {"is_new": kept.created})
+        print_json(document | {"is_new": result.created})
         return
-    click.echo(found["variant"])
-    was = "" if kept.created else f" on {kept.record.created_at:%Y-%m-%d %H:%M:%S} UTC, and kept"
-    click.echo(f"{name}: {assigning.described(found)}{was}", err=True)
+    click.echo(document["variant"])
+    was = (
+        "" if result.created else f" on {result.record.created_at:%Y-%m-%d %H:%M:%S} UTC, and kept"
+    )
+    click.echo(f"{name}: {assigning.described(document)}{was}", err=True)
 
 
 @command.command("list")
@@ -115,11 +117,11 @@ def assign(
 @click.pass_context
 def list_(context: click.Context, as_json: bool, directory: str | None) -> None:
     """List experiments, the oldest first: variants, weights, and how many sessions have them."""
-    found = anyio.run(_count, drained_project(context, directory), None)
+    counts = anyio.run(_count, drained_project(context, directory), None)
     if as_json:
-        print_json([one.as_document() for one in found])
+        print_json([experiment.as_document() for experiment in counts])
         return
-    rows = [(one.name, *variant) for one in found for variant in one.variants]
+    rows = [(experiment.name, *variant) for experiment in counts for variant in experiment.variants]
     print_table(("experiment", "variant", *VariantCount._fields[1:]), rows, "no experiments")
 
 
@@ -137,24 +139,30 @@ def show(context: click.Context, name: str, as_json: bool, directory: str | None
     """
     with extra("analysis", "the check of the ratio"):
         from khive_persist.analytics.compare.statistics.ratio import check_ratio
-    (found,) = anyio.run(_count, drained_project(context, directory), name)
-    own = [
-        (variant.random, variant.weight) for variant in found.variants if variant.weight is not None
+    (experiment,) = anyio.run(_count, drained_project(context, directory), name)
+    weighted = [
+        (variant.random, variant.weight)
+        for variant in experiment.variants
+        if variant.weight is not None
     ]
-    check = check_ratio([n for n, _ in own], [weight for _, weight in own]) if own else None
+    check = (
+        check_ratio([n for n, _ in weighted], [weight for _, weight in weighted])
+        if weighted
+        else None
+    )
     if as_json:
         ratio = None if check is None else check._asdict() | {"is_mismatch": check.is_mismatch}
-        print_json(found.as_document() | {"ratio": ratio})
+        print_json(experiment.as_document() | {"ratio": ratio})
         return
-    click.echo(f"{found.name}, of {found.created_at} UTC{_note(found)}")
+    click.echo(f"{experiment.name}, of {experiment.created_at} UTC{_note(experiment)}")
     expected = iter(check.expected if check is not None else ())
     rows = [
         (*variant, None if variant.weight is None else round(next(expected), 1))
-        for variant in found.variants
+        for variant in experiment.variants
     ]
     print_table(("variant", *VariantCount._fields[1:], "expected"), rows, "no variants")
     if check is not None:
-        click.echo(_said(check))
+        click.echo(_ratio_line(check))
 
 
 def _variant(text: str) -> dict[str, Any]:
@@ -180,19 +188,19 @@ async def _count(project: Project, name: str | None) -> list[ExperimentCount]:
         return await count_experiments(reader, name)
 
 
-def _note(found: ExperimentCount) -> str:
-    return "" if found.note is None else f": {cell(found.note)}"
+def _note(experiment: ExperimentCount) -> str:
+    return "" if experiment.note is None else f": {cell(experiment.note)}"
 
 
-def _said(check: "RatioCheck") -> str:
+def _ratio_line(check: "RatioCheck") -> str:
     from khive_persist.analytics.compare.statistics.p_values import p_text
 
     if check.p is None:
         return "Too few sessions were drawn to check whether they fit the weights."
-    told = f"chi-square {check.chi_square:.4g}, {p_text(check.p)}"
+    figures = f"chi-square {check.chi_square:.4g}, {p_text(check.p)}"
     if check.is_mismatch:
         return (
-            f"The sessions drawn do not fit the weights ({told}): something loses sessions, or"
+            f"The sessions drawn do not fit the weights ({figures}): something loses sessions, or"
             " assigns them by itself."
         )
-    return f"The sessions drawn fit the weights ({told})."
+    return f"The sessions drawn fit the weights ({figures})."

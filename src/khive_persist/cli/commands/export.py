@@ -60,7 +60,7 @@ def command(
     force: bool,
     directory: str | None,
     limit: int | None,
-    **wanted: Any,
+    **filter_options: Any,
 ) -> None:
     """Export records to a file for other programs.
 
@@ -74,11 +74,11 @@ def command(
     the others. The file is there as a whole or not at all.
     """
     project = drained_project(context, directory)
-    own = known_purposes(project)[len(BUILT_IN) :]
-    names = [*(one.name for one in (*BUILT_IN, *own)), "events", "all"]
+    own_purposes = known_purposes(project)[len(BUILT_IN) :]
+    names = [*(kind.name for kind in (*BUILT_IN, *own_purposes)), "events", "all"]
     if purpose not in names:
         raise click.UsageError(f"{purpose!r} is none of " + ", ".join(names))
-    parts = _parts(project, purpose, own, **wanted)
+    parts = _parts(project, purpose, own_purposes, **filter_options)
     if not parts:
         raise click.UsageError(f"no {purpose} can pass these filters together")
     target = None if output == _STDOUT else Path(output)
@@ -90,7 +90,7 @@ def command(
 def _parts(
     project: Project,
     purpose: str,
-    own: tuple[Purpose, ...],
+    own_purposes: tuple[Purpose, ...],
     session_id: str | None,
     event_type: str | None,
     tool: str | None,
@@ -100,13 +100,13 @@ def _parts(
     min_confidence: float | None,
     max_cost: float | None,
 ) -> list[ExportPart]:
-    both: list[Filter] = []
+    common: list[Filter] = []
     if session_id is not None:
-        both.append(anyio.run(find_session, project, session_id))
+        common.append(anyio.run(find_session, project, session_id))
     if since is not None:
-        both.append(column("created_at") >= since)
+        common.append(column("created_at") >= since)
     if until is not None:
-        both.append(column("created_at") < until)
+        common.append(column("created_at") < until)
     of_plans: list[Filter] = []
     if complexity is not None:
         of_plans.append(field("complexity") == complexity)
@@ -119,25 +119,29 @@ def _parts(
         of_events.append(field("tool") == tool)
     parts = []
     if not of_events and tool is None and purpose in (PLANNER_SESSIONS.name, "all"):
-        parts.append(ExportPart(PlannerSession, PLANNER_SESSIONS, (*both, *of_plans)))
+        parts.append(ExportPart(PlannerSession, PLANNER_SESSIONS, (*common, *of_plans)))
     for name, events in HOOK_EVENTS.items():
         has_tool = tool in (None, name) or (tool in OTHER_CLIENTS and name == DEFAULT_TOOL)
         if not of_plans and has_tool and purpose in (events.name, "events", "all"):
-            parts.append(ExportPart(HookEvent, events, (*both, *of_events)))
+            parts.append(ExportPart(HookEvent, events, (*common, *of_events)))
     if not of_plans and not of_events:
         of_tool = [] if tool is None else [field("tool") == tool]
         parts += [
-            ExportPart(record, record.purpose, (*both, *of_tool))
+            ExportPart(record, record.purpose, (*common, *of_tool))
             for record in (Message, FocusChain)
             if purpose in (record.purpose.name, "all")
         ]
     if not of_plans and not of_events and tool is None:
         parts += [
-            ExportPart(record, record.purpose, tuple(both))
+            ExportPart(record, record.purpose, tuple(common))
             for record in _OF_NO_TOOL
             if purpose in (record.purpose.name, "all")
         ]
-        parts += [ExportPart(Node, one, tuple(both)) for one in own if purpose in (one.name, "all")]
+        parts += [
+            ExportPart(Node, kind, tuple(common))
+            for kind in own_purposes
+            if purpose in (kind.name, "all")
+        ]
     return parts
 
 

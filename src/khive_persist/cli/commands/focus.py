@@ -74,19 +74,19 @@ def command(
         print_table(CURRENT, current, "nothing is on the list now")
         if with_events:
             click.echo()
-            happened = (row for chain in chains for row in _happened(chain))
-            print_table(EVENTS, happened, "no events while an item was in progress")
+            event_rows = (row for chain in chains for row in _event_rows(chain))
+            print_table(EVENTS, event_rows, "no events while an item was in progress")
 
 
 def _history(chain: Chain) -> Iterator[tuple[Any, ...]]:
     for snapshot in chain.history:
         at = (snapshot.created_at, _short(chain.agent_id), snapshot.content.get("position"))
-        told: list[tuple[str, str | None]] = [*_told(snapshot.content)]
-        for what, item in told or [("unchanged", None)]:
-            yield *at, what, item
+        changes: list[tuple[str, str | None]] = [*_changes(snapshot.content)]
+        for change, item in changes or [("unchanged", None)]:
+            yield *at, change, item
 
 
-def _told(content: Any) -> Iterator[tuple[str, str]]:
+def _changes(content: Any) -> Iterator[tuple[str, str]]:
     if content.get("explanation"):
         yield "because", content["explanation"]
     for name in ("dropped", "added", "started", "completed"):
@@ -108,19 +108,19 @@ def _current(chain: Chain) -> Iterator[tuple[Any, ...]]:
         yield _short(chain.agent_id), item["status"], ", ".join(parts) or None, item["text"]
 
 
-def _happened(chain: Chain) -> Iterator[tuple[Any, ...]]:
-    for one, events in zip(chain.work, chain.events, strict=True):
+def _event_rows(chain: Chain) -> Iterator[tuple[Any, ...]]:
+    for work, events in zip(chain.work, chain.events, strict=True):
         for event in events:
-            at, _, _, kind, tool_name, what = events_command.row(event)
-            yield one.text, at, kind, tool_name, what
+            at, _, _, kind, tool_name, summary = events_command.row(event)
+            yield work.text, at, kind, tool_name, summary
 
 
 def _duration(seconds: float) -> str:
     if seconds < 60:
         return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
+    minutes, remainder = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {remainder:02} s"
 
 
 def _short(agent_id: str | None) -> str:

@@ -102,13 +102,13 @@ def install_command(
     not come back, as its text is in the message, nor do batches of subagents, whose calls do; these
     two are not counted, either. `doctor --session` counts all else that is missing.
     """
-    named = directory or context.find_root().obj
-    root = _project_root(named)
-    project = _project(named, root, scope)
+    chosen_directory = directory or context.find_root().obj
+    root = _project_root(chosen_directory)
+    project = _project(chosen_directory, root, scope)
     _check_version(client_version)
     settings = usable_settings(project)
-    wanted = model_events or settings.gemini_model_events != "off"
-    fixed = Path(named).absolute() if named and scope == "user" else None
+    with_model_events = model_events or settings.gemini_model_events != "off"
+    fixed = Path(chosen_directory).absolute() if chosen_directory and scope == "user" else None
     server = None
     if transport == "http":
         _check_http(tools)
@@ -121,7 +121,7 @@ def install_command(
         raise click.UsageError("--url goes with --transport http")
     changes = {
         tool: install(
-            tool, scope, root, model_events=wanted, directory=fixed, server=server,
+            tool, scope, root, model_events=with_model_events, directory=fixed, server=server,
             version=client_version,
         )
         for tool in tools
@@ -155,43 +155,42 @@ def status_command(context: click.Context, directory: str | None, as_json: bool)
     Exit code 1 where something does.
     """
     root = _project_root(directory or context.find_root().obj)
-    found = [
+    statuses = [
         (tool, scope, status(tool, scope, root))
         for tool in TOOLS
         for scope in get_args(Scope)
         if has_scope(tool, scope)
     ]
-    problems = list(dict.fromkeys(problem for _, _, one in found for problem in one.problems))
-    problems += diverted_lines(root)
-    problems = list(dict.fromkeys(problems))
+    problems = [problem for _, _, hooks in statuses for problem in hooks.problems]
+    problems = list(dict.fromkeys(problems + diverted_lines(root)))
     if as_json:
-        rows = [as_row(t, s, one) for t, s, one in found]
+        rows = [as_row(t, s, hooks) for t, s, hooks in statuses]
         print_json({"hooks": rows, "problems": problems})
     else:
         table = [
-            (t, s, one.state, one.transport, len(one.events), one.version, str(one.path))
-            for t, s, one in found
+            (t, s, hooks.state, hooks.transport, len(hooks.events), hooks.version, str(hooks.path))
+            for t, s, hooks in statuses
         ]
         print_table(("tool", "scope", "state", "transport", "events", "version", "path"), table, "")
-        for tool, _, one in found:
-            if one.left_out:
-                click.echo(f"{tool} {one.version} does not know {', '.join(one.left_out)}")
-        for line in dict.fromkeys(line for _, _, one in found for line in one.by_hand):
+        for tool, _, hooks in statuses:
+            if hooks.left_out:
+                click.echo(f"{tool} {hooks.version} does not know {', '.join(hooks.left_out)}")
+        for line in dict.fromkeys(line for _, _, hooks in statuses for line in hooks.by_hand):
             click.echo(f"by hand: {line}")
         for problem in problems:
             click.echo(f"problem: {problem}")
     return FAILED if problems else DONE
 
 
-def _project(named: str | None, root: Path, scope: Scope) -> Project:
-    """The project that the hooks will record into, as far as that is known.
+def _project(directory: str | None, root: Path, scope: Scope) -> Project:
+    """Return the project that the hooks will record into, as far as that is known.
 
     Raises:
         UntrustedError: It holds more than settings, and is not trusted.
     """
     project = Project(root)
-    if named is not None or scope != "user":
-        if project.exists() or named is not None:
+    if directory is not None or scope != "user":
+        if project.exists() or directory is not None:
             search.adopt(project.khive)
         return project
     return Project(search.upward().root)
@@ -210,8 +209,8 @@ def _check_http(tools: Sequence[str]) -> None:
         raise click.UsageError(f"{' and '.join(without)} can send no events over HTTP")
 
 
-def _project_root(named: str | None) -> Path:
-    return Path(named or ".").absolute()
+def _project_root(directory: str | None) -> Path:
+    return Path(directory or ".").absolute()
 
 
 def _print_changes(verb: Verb, changes: dict[str, Change], as_json: bool) -> None:

@@ -73,33 +73,35 @@ def command(
     if purpose is None and (id_field or created_at_field):
         raise click.UsageError("--id and --created-at go with --purpose")
     project = project_of(context, directory)
-    of: IO[bytes] | Path = sys.stdin.buffer if source == "-" else Path(source)
-    known = {purpose.name: purpose for purpose in known_purposes(project)}
-    if purpose is not None and purpose not in known:
-        raise click.UsageError(f"{purpose!r} is none of " + ", ".join(known))
-    default = known[purpose] if purpose is not None else None
-    own = tuple(known.values())[len(BUILT_IN) :]
+    records: IO[bytes] | Path = sys.stdin.buffer if source == "-" else Path(source)
+    purposes = {purpose.name: purpose for purpose in known_purposes(project)}
+    if purpose is not None and purpose not in purposes:
+        raise click.UsageError(f"{purpose!r} is none of " + ", ".join(purposes))
+    default = purposes[purpose] if purpose is not None else None
+    own_purposes = tuple(purposes.values())[len(BUILT_IN) :]
     plain = None
     if default is not None:
         plain = PlainRecords(class_of(default), default, id_field, created_at_field)
     options = {"update": update, "preference": preference, "default": default, "plain": plain}
-    done = anyio.run(partial(_import, project, of, purposes=own, **options))
-    if not done.purposes and not done.refused:
+    result = anyio.run(partial(_import, project, records, purposes=own_purposes, **options))
+    if not result.purposes and not result.refused:
         click.echo(f"khive-persist: {cell(source, None)} is empty: it has no record", err=True)
     if as_json:
         print_json(
             {
-                "purposes": {name: counts._asdict() for name, counts in done.purposes.items()},
+                "purposes": {name: counts._asdict() for name, counts in result.purposes.items()},
                 "updated": update,
-                "refused": done.refused,
-                "listed": [{"where": where, "reason": why} for where, why in done.listed],
-                "aside": done.aside or None,
-                "purged": done.purged,
+                "refused": result.refused,
+                "listed": [
+                    {"where": location, "reason": reason} for location, reason in result.listed
+                ],
+                "aside": result.aside or None,
+                "purged": result.purged,
             }
         )
     else:
-        _print(done, project, update=update)
-    return FAILED if done.refused else DONE
+        _print(result, project, update=update)
+    return FAILED if result.refused else DONE
 
 
 async def _import(project: Project, source: IO[bytes] | Path, **options: Any) -> Imported:
@@ -107,19 +109,19 @@ async def _import(project: Project, source: IO[bytes] | Path, **options: Any) ->
         return await import_rows(project, source, advance=advance, **options)
 
 
-def _print(done: Imported, project: Project, *, update: bool) -> None:
-    for where, reason in done.listed:
-        click.echo(f"khive-persist: {cell(where)}: {cell(reason)}", err=True)
-    if more := done.refused - len(done.listed):
-        click.echo(f"khive-persist: and {more} more", err=True)
-    if done.aside:
-        click.echo(f"khive-persist: what was refused is in {done.aside}", err=True)
-    for name, counts in done.purposes.items():
+def _print(result: Imported, project: Project, *, update: bool) -> None:
+    for location, reason in result.listed:
+        click.echo(f"khive-persist: {cell(location)}: {cell(reason)}", err=True)
+    if unlisted := result.refused - len(result.listed):
+        click.echo(f"khive-persist: and {unlisted} more", err=True)
+    if result.aside:
+        click.echo(f"khive-persist: what was refused is in {result.aside}", err=True)
+    for name, counts in result.purposes.items():
         path = project.database(f"{name}.db")
         line = f"{path}: {counts.new} new, {counts.same} same, {counts.changed} changed"
         if counts.changed:
             line += " and replaced" if update else " and left as they are (--update replaces them)"
         click.echo(line)
-    if done.purged:
-        click.echo(f"{done.purged} left out: their sessions were purged here", err=True)
-    click.echo(f"{done.refused} refused")
+    if result.purged:
+        click.echo(f"{result.purged} left out: their sessions were purged here", err=True)
+    click.echo(f"{result.refused} refused")

@@ -46,13 +46,13 @@ def command(context: click.Context, session: str, directory: str | None, as_json
     """
     project = drained_project(context, directory)
     prices = PriceTable(configuration.load(project.config).cost_prices)
-    found = anyio.run(read_lineage, project, session, prices)
+    lineage = anyio.run(read_lineage, project, session, prices)
     if as_json:
-        print_json(as_document(found))
+        print_json(as_document(lineage))
         return
-    print_table(COLUMNS, list(_rows(found.agents)), "")
+    print_table(COLUMNS, list(_rows(lineage.agents)), "")
     click.echo()
-    print_fields(dict(_facts(found)))
+    print_fields(dict(_facts(lineage)))
 
 
 def _rows(agents: list[Agent]) -> Iterator[tuple[Any, ...]]:
@@ -61,17 +61,17 @@ def _rows(agents: list[Agent]) -> Iterator[tuple[Any, ...]]:
         indent = "  " * min(agent.depth, DEEPEST)
         name = agent.agent_id or "the session's own"
         mark = "" if agent.parent_is_recorded else "  (parent not recorded)"
-        own, total = agent.own, agent.total
+        own_work, total = agent.own, agent.total
         yield (
             f"{indent}{name}{mark}",
             agent.agent_type,
             ", ".join(agent.models) or None,
-            own.messages,
-            own.spent.tokens,
-            _cost(own),
-            None if own.duration_seconds is None else round(own.duration_seconds, 1),
-            own.tool_calls,
-            own.failures,
+            own_work.messages,
+            own_work.spent.tokens,
+            _cost(own_work),
+            None if own_work.duration_seconds is None else round(own_work.duration_seconds, 1),
+            own_work.tool_calls,
+            own_work.failures,
             total.spent.tokens,
             _cost(total),
             total.tool_calls,
@@ -79,30 +79,30 @@ def _rows(agents: list[Agent]) -> Iterator[tuple[Any, ...]]:
 
 
 def _cost(work: Work) -> str | None:
-    """In USD, and how many messages have no price."""
+    """Return the cost in USD, and the number of messages without a price."""
     spent = work.spent
     cost = None if spent.cost is None else f"{spent.cost:.4f}"
     unpriced = f"{spent.unpriced} unpriced" if spent.unpriced else None
     return " + ".join(filter(None, (cost, unpriced))) or None
 
 
-def _facts(found: Lineage) -> Iterator[tuple[str, str]]:
-    yield "session", found.session_id
-    yield "tool", cell(found.tool)
-    links = found.links
+def _facts(lineage: Lineage) -> Iterator[tuple[str, str]]:
+    yield "session", lineage.session_id
+    yield "tool", cell(lineage.tool)
+    links = lineage.links
     if links.forked_from is not None:
-        yield "forked from", _told(links.forked_from)
+        yield "forked from", _link_text(links.forked_from)
     if links.forks:
-        yield "forks", "; ".join(map(_told, links.forks))
+        yield "forks", "; ".join(map(_link_text, links.forks))
     if links.started_by is not None:
-        yield "started by", _told(links.started_by)
+        yield "started by", _link_text(links.started_by)
     if links.started:
-        yield "started", "; ".join(map(_told, links.started))
-    for start in found.starts:
+        yield "started", "; ".join(map(_link_text, links.started))
+    for start in lineage.starts:
         yield f"{cell(start.at)}", start.source or "start"
 
 
-def _told(link: Link) -> str:
+def _link_text(link: Link) -> str:
     parts = [] if link.is_recorded else ["not recorded"]
     if link.messages is not None:
         parts.append(f"{link.messages} messages in common, the last at {cell(link.at)}")

@@ -54,5 +54,5 @@ def set_(
 
 
 async def _set(project: Project, session: str, verdict: Verdict, note: str | None) -> Outcome:
-    whole = await find_session(project, session)
-    return await record_outcome(whole, verdict, note=note, dir=project.root)
+    full_id = await find_session(project, session)
+    return await record_outcome(full_id, verdict, note=note, dir=project.root)

@@ -53,7 +53,7 @@ def command(
     directory: str | None,
     form: str,
     limit: int | None,
-    **wanted: Any,
+    **filter_options: Any,
 ) -> None:
     """Set plans beside what became of them, the latest first.
 
@@ -81,44 +81,44 @@ def command(
     verdicts where nobody has: see [outcomes] there.
     """
     project = drained_project(context, directory)
-    wanted |= {"dir": project.root, "limit": limit}
+    filter_options |= {"dir": project.root, "limit": limit}
     if is_calibration:
-        _print_calibration(anyio.run(_calibration, bins, partial, wanted), form)
+        _print_calibration(anyio.run(_calibration, bins, partial, filter_options), form)
     else:
-        anyio.run(_list, wanted, form)
+        anyio.run(_list, filter_options, form)
 
 
-def row(one: PlanOutcome) -> tuple[Any, ...]:
-    """A plan and its outcome as a row of the table."""
-    session = (one.agent_session_id or "-")[:8]
-    minutes = None if one.duration_seconds is None else f"{one.duration_seconds / 60:.1f}"
+def row(plan: PlanOutcome) -> tuple[Any, ...]:
+    """Return a plan and its outcome as a row of the table."""
+    session = (plan.agent_session_id or "-")[:8]
+    minutes = None if plan.duration_seconds is None else f"{plan.duration_seconds / 60:.1f}"
     return (
-        f"({session})" if one.is_superseded else session,
-        (one.task_description or "-")[:_TASK_CHARACTERS],
-        one.complexity,
-        one.confidence,
-        _both(one.agent_count, one.subagents),
-        one.planning_cost,
-        None if one.actual_cost is None else f"{one.actual_cost:.4f}",
+        f"({session})" if plan.is_superseded else session,
+        (plan.task_description or "-")[:_TASK_CHARACTERS],
+        plan.complexity,
+        plan.confidence,
+        _pair(plan.agent_count, plan.subagents),
+        plan.planning_cost,
+        None if plan.actual_cost is None else f"{plan.actual_cost:.4f}",
         minutes,
-        one.tool_calls,
-        one.failures,
-        _both(one.todos_finished, one.todos),
-        one.verdict if one.verdict_source != "rule" else f"{one.verdict} (rule)",
+        plan.tool_calls,
+        plan.failures,
+        _pair(plan.todos_finished, plan.todos),
+        plan.verdict if plan.verdict_source != "rule" else f"{plan.verdict} (rule)",
     )
 
 
-def diagram(one: Bin) -> str:
-    """A bin as a line of the reliability diagram, from 0 at its left to 1 at its right."""
-    if one.confidence is None or one.success is None:
+def diagram(interval: Bin) -> str:
+    """Draw a bin as a line of the reliability diagram, from 0 at its left to 1 at its right."""
+    if interval.confidence is None or interval.success is None:
         return ""
     cells = [" "] * DIAGRAM_CHARACTERS
-    low, high = _at(one.success_low or 0.0), _at(one.success_high or 0.0)
+    low, high = _at(interval.success_low or 0.0), _at(interval.success_high or 0.0)
     cells[low : high + 1] = "-" * (high + 1 - low)
     cells[low], cells[high] = "[", "]"
-    sure, came = _at(float(one.confidence)), _at(float(one.success))
-    cells[sure] = "|"
-    cells[came] = "X" if came == sure else "o"
+    confidence_at, success_at = _at(float(interval.confidence)), _at(float(interval.success))
+    cells[confidence_at] = "|"
+    cells[success_at] = "X" if success_at == confidence_at else "o"
     return "".join(cells).rstrip()
 
 
@@ -126,57 +126,57 @@ def _at(value: float) -> int:
     return round(value * (DIAGRAM_CHARACTERS - 1))
 
 
-def _both(one: float | None, other: float | None) -> str | None:
-    if one is None and other is None:
+def _pair(planned: float | None, actual: float | None) -> str | None:
+    if planned is None and actual is None:
         return None
-    return "/".join("-" if value is None else f"{value:g}" for value in (one, other))
+    return "/".join("-" if value is None else f"{value:g}" for value in (planned, actual))
 
 
-async def _calibration(bins: int, partial: float, wanted: dict[str, Any]) -> Calibration:
-    return await calibration(bins=bins, partial=partial, **wanted)
+async def _calibration(bins: int, partial: float, filter_options: dict[str, Any]) -> Calibration:
+    return await calibration(bins=bins, partial=partial, **filter_options)
 
 
-async def _list(wanted: dict[str, Any], form: str) -> None:
-    if form == "table" and wanted["limit"] is None:
-        wanted["limit"] = TABLE_LIMIT
-    async with aclosing(outcomes(**wanted)) as found:
+async def _list(filter_options: dict[str, Any], form: str) -> None:
+    if form == "table" and filter_options["limit"] is None:
+        filter_options["limit"] = TABLE_LIMIT
+    async with aclosing(outcomes(**filter_options)) as plans:
         if form == "table":
-            print_table(COLUMNS, [row(one) async for one in found], EMPTY)
+            print_table(COLUMNS, [row(plan) async for plan in plans], EMPTY)
             return
         output = Documents(form)
-        async for one in found:
-            output.write(one._asdict())
+        async for plan in plans:
+            output.write(plan._asdict())
         output.end()
 
 
-def _print_calibration(found: Calibration, form: str) -> None:
+def _print_calibration(result: Calibration, form: str) -> None:
     if form == "jsonl":
-        print_documents(form, [found.as_document()])
+        print_documents(form, [result.as_document()])
         return
     if form == "json":
-        print_json(found.as_document())
+        print_json(result.as_document())
         return
-    if not found.plans:
+    if not result.plans:
         click.echo(EMPTY, err=True)
         return
-    print_fields({"plans": found.plans, "judged": found.judged})
+    print_fields({"plans": result.plans, "judged": result.judged})
     click.echo()
-    if found.brier is None:
+    if result.brier is None:
         click.echo(UNJUDGED, err=True)
     else:
-        print_fields({name: _short(value) for name, value in found.brier._asdict().items()})
+        print_fields({name: _short(value) for name, value in result.brier._asdict().items()})
         click.echo()
         axis = "0" + "1".rjust(DIAGRAM_CHARACTERS - 1)
         rows = [
-            (f"{one.low:.3g}-{one.high:.3g}", one.plans, _short(one.confidence),
-             _short(one.success), diagram(one))
-            for one in found.bins if one.plans
+            (f"{interval.low:.3g}-{interval.high:.3g}", interval.plans, _short(interval.confidence),
+             _short(interval.success), diagram(interval))
+            for interval in result.bins if interval.plans
         ]  # fmt: skip
         print_table(("confidence", "plans", "mean", "success", axis), rows, EMPTY)
         click.echo()
     for name, errors in (
-        ("complexity", found.cost_by_complexity),
-        ("workflow_pattern", found.cost_by_pattern),
+        ("complexity", result.cost_by_complexity),
+        ("workflow_pattern", result.cost_by_pattern),
     ):
         columns = (name, "plans", "cost", "actual", "error", "absolute", "ratio")
         rows_of_costs = [_costs(error) for error in errors]

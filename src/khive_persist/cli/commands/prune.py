@@ -74,19 +74,19 @@ def command(
         raise click.UsageError("name a tool or a purpose, not both")
     project = existing_project(context, directory)
     settings = configuration.load(project.config)
-    named = HOOK_EVENTS[tool].name if tool is not None else purpose
-    work = plan_pruning(project, settings, rules.Rule("*", **limits), [named] if named else [])
+    name = HOOK_EVENTS[tool].name if tool is not None else purpose
+    work = plan_pruning(project, settings, rules.Rule("*", **limits), [name] if name else [])
     drain(project)
     if not dry_run:
-        confirm(f"remove records of {', '.join(one.name for one, _ in work)}", yes=yes)
+        confirm(f"remove records of {', '.join(kind.name for kind, _ in work)}", yes=yes)
     with progress("records") as advance:
-        done = prune_all(project, work, settings, dry_run=dry_run, advance=advance)
+        results = prune_all(project, work, settings, dry_run=dry_run, advance=advance)
     if as_json:
         print_json(
-            {"dry_run": dry_run, "purposes": {name: p._asdict() for name, p in done.items()}}
+            {"dry_run": dry_run, "purposes": {name: p._asdict() for name, p in results.items()}}
         )
     else:
-        rows = [[name, *pruned] for name, pruned in done.items()]
+        rows = [[name, *pruned] for name, pruned in results.items()]
         print_table(("purpose", *Pruned._fields), rows, "no records")
         if dry_run:
             click.echo("nothing was removed: this was a dry run")

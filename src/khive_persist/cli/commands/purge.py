@@ -50,7 +50,7 @@ def command(
     if not dry_run:
         confirm(f"remove all of session {session_id}", yes=yes)
     with progress("records") as advance:
-        done = purge(
+        result = purge(
             project,
             session_id,
             purposes,
@@ -60,28 +60,30 @@ def command(
             advance=advance,
         )
     if as_json:
-        print_json(done._asdict() | {"dry_run": dry_run, "left_in": list(map(str, done.left_in))})
+        print_json(
+            result._asdict() | {"dry_run": dry_run, "left_in": list(map(str, result.left_in))}
+        )
     else:
-        _print(done, session_id, dry_run=dry_run)
-    is_found = bool(done.removed or done.spooled or done.quarantined)
-    return DONE if is_found and done.is_complete else FAILED
+        _print(result, session_id, dry_run=dry_run)
+    is_found = bool(result.removed or result.spooled or result.quarantined)
+    return DONE if is_found and result.is_complete else FAILED
 
 
-def _print(done: Purged, session_id: str, *, dry_run: bool) -> None:
-    would = "would be removed" if dry_run else "removed"
-    for name, count in done.removed.items():
-        click.echo(f"{count} records of {name} {would}")
-    if done.spooled:
-        click.echo(f"{done.spooled} events of the spool {would}")
-    if done.quarantined:
-        click.echo(f"{done.quarantined} files of quarantine/ removed")
-    if not done.removed and not done.spooled:
+def _print(result: Purged, session_id: str, *, dry_run: bool) -> None:
+    verb = "would be removed" if dry_run else "removed"
+    for name, count in result.removed.items():
+        click.echo(f"{count} records of {name} {verb}")
+    if result.spooled:
+        click.echo(f"{result.spooled} events of the spool {verb}")
+    if result.quarantined:
+        click.echo(f"{result.quarantined} files of quarantine/ removed")
+    if not result.removed and not result.spooled:
         click.echo(f"khive-persist: no record of session {cell(session_id)}", err=True)
-    for backup in done.backups:
+    for backup in result.backups:
         click.echo(f"khive-persist: {backup} was made before and may have it", err=True)
-    for reason in done.unseen:
+    for reason in result.unseen:
         click.echo(f"khive-persist: backups may have it; {reason}", err=True)
-    for path in done.left_in:
+    for path in result.left_in:
         click.echo(f"khive-persist: {path} {_why(path.name)}", err=True)
 
 

@@ -44,22 +44,22 @@ def command(
     project = existing_project(context, directory)
     purposes = mirrored(project)
     with progress("records") as advance:
-        done = make_anew(
+        result = make_anew(
             project, source, purposes, advance, may_discard=lambda count: yes or _agrees(count)
         )
     # Says what waits still.
     drained_project(context, directory)
     if as_json:
         print_json(
-            done._asdict()
+            result._asdict()
             | {
-                "tallies": {name: tally._asdict() for name, tally in done.tallies.items()},
-                "set_aside": str(done.set_aside) if done.set_aside else None,
+                "tallies": {name: tally._asdict() for name, tally in result.tallies.items()},
+                "set_aside": str(result.set_aside) if result.set_aside else None,
             }
         )
     else:
-        _print(done, project)
-    return DONE if done.is_equal else FAILED
+        _print(result, project)
+    return DONE if result.is_equal else FAILED
 
 
 def _agrees(count: int) -> bool:
@@ -68,13 +68,13 @@ def _agrees(count: int) -> bool:
     )
 
 
-def _print(done: Rebuilt, project: Project) -> None:
-    print_table(COLUMNS, tally_rows(done.tallies), "no records")
-    what = ", ".join(done.rebuilt)
-    click.echo(f"made anew: {what}" if what else "nothing had to be made anew")
-    if done.set_aside:
-        click.echo(f"what was replaced lies in {done.set_aside}")
-    if done.only_there:
-        click.echo(f"{done.only_there} records are only there")
+def _print(result: Rebuilt, project: Project) -> None:
+    print_table(COLUMNS, tally_rows(result.tallies), "no records")
+    names = ", ".join(result.rebuilt)
+    click.echo(f"made anew: {names}" if names else "nothing had to be made anew")
+    if result.set_aside:
+        click.echo(f"what was replaced lies in {result.set_aside}")
+    if result.only_there:
+        click.echo(f"{result.only_there} records are only there")
     hint = f"see khive-persist --dir {project.root} verify"
-    click.echo("both copies are equal" if done.is_equal else f"the copies differ still: {hint}")
+    click.echo("both copies are equal" if result.is_equal else f"the copies differ still: {hint}")

@@ -68,9 +68,9 @@ def command(
     is_spooled = False
     if record is None:
         purpose = HOOK_EVENTS[tool]
-        ids, waiting = _record_events(project, tool, documents)
+        ids, waiting_count = _record_events(project, tool, documents)
     else:
-        purpose, waiting = record.purpose, 0
+        purpose, waiting_count = record.purpose, 0
         records = [_parsed(record, number, text) for number, text in enumerate(documents, 1)]
         ids = [record.id for record in records]
         if records:
@@ -79,8 +79,8 @@ def command(
     copies = [] if is_spooled else second_copies(project, purpose, ids)
     if as_json:
         print_json(
-            {"ids": ids, "path": str(path), "copies": list(map(str, copies)), "waiting": waiting,
-             "spooled": is_spooled}
+            {"ids": ids, "path": str(path), "copies": list(map(str, copies)),
+             "waiting": waiting_count, "spooled": is_spooled}
         )  # fmt: skip
     else:
         for id in ids:
@@ -88,13 +88,13 @@ def command(
         if not is_spooled:
             click.echo(f"{len(ids)} recorded in {path}", err=True)
         if copies:
-            more = f" and {len(copies) - 1} more" if len(copies) > 1 else ""
-            click.echo(f"and in {copies[0]}{more}", err=True)
-    if waiting:
+            suffix = f" and {len(copies) - 1} more" if len(copies) > 1 else ""
+            click.echo(f"and in {copies[0]}{suffix}", err=True)
+    if waiting_count:
         click.echo(
             f"khive-persist: {counted(Spool(project).waiting())} wait in {project.spool}", err=True
         )
-    return FAILED if waiting else DONE
+    return FAILED if waiting_count else DONE
 
 
 def _record_events(project: Project, tool: str, documents: list[bytes]) -> tuple[list[str], int]:
@@ -118,7 +118,7 @@ def _parsed(record: type[Node], number: int, document: bytes) -> Node:
         return record(content=codec.load(document))
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise InvalidRecordError(f"document {number}: {where}: {first['msg']}") from error
+        location = ".".join(map(str, first["loc"]))
+        raise InvalidRecordError(f"document {number}: {location}: {first['msg']}") from error
     except ValueError as error:
         raise InvalidRecordError(f"document {number} is no JSON ({error})") from error

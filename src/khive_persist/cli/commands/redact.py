@@ -60,26 +60,28 @@ def command(
     if not dry_run:
         confirm("replace secrets in what is stored, for good", yes=yes)
     with progress("records") as advance:
-        done = rescan_all(project, dry_run=dry_run, advance=advance)
+        results = rescan_all(project, dry_run=dry_run, advance=advance)
     if as_json:
         print_json(
-            {"dry_run": dry_run, "purposes": {name: one._asdict() for name, one in done.items()}}
+            {"dry_run": dry_run, "purposes": {name: s._asdict() for name, s in results.items()}}
         )
     else:
         rows = [
-            [name, one.looked_at, one.changed, one.kinds] for name, one in done.items() if one[0]
+            [name, scan.looked_at, scan.changed, scan.kinds]
+            for name, scan in results.items()
+            if scan[0]
         ]
         print_table(("purpose", "records", "with_secrets", "kinds"), rows, "no records")
         if dry_run:
             click.echo("nothing was changed: this was a dry run")
-    kept = [name for name, one in done.items() if not one.log_is_empty]
-    for name in kept:
+    busy = [name for name, scan in results.items() if not scan.log_is_empty]
+    for name in busy:
         click.echo(
             f"khive-persist: another program reads {name}.db all the time, and keeps its log: close"
             " it and run this again",
             err=True,
         )
-    left = unscanned(project)
-    for reason in left:
+    reasons = unscanned(project)
+    for reason in reasons:
         click.echo(f"khive-persist: {reason}", err=True)
-    return FAILED if kept or left else DONE
+    return FAILED if busy or reasons else DONE

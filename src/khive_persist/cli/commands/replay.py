@@ -12,7 +12,7 @@ from khive_persist import settings as configuration
 from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import drained_project, with_project
 from khive_persist.cli.progress import progress
-from khive_persist.cli.timeline_lines import StoryLines
+from khive_persist.cli.timeline_lines import TimelineLines
 from khive_persist.errors import NotFoundError
 from khive_persist.models.query import field
 from khive_persist.prices import PriceTable
@@ -48,7 +48,7 @@ class Speed(click.ParamType[float]):
 @click.option("--thinking", is_flag=True, help="Also what the model thought.")
 @click.option("--to-html", metavar="FILE", help="Write one HTML file that plays it; - is stdout.")
 @click.option("--force", is_flag=True, help="Replace a file that is there.")
-@click.option("--emit", "where", metavar="COMMAND|URL",
+@click.option("--emit", "destination", metavar="COMMAND|URL",
               help="Send the tool's payloads there again instead.")  # fmt: skip
 @with_project
 @click.pass_context
@@ -60,7 +60,7 @@ def command(
     thinking: bool,
     to_html: str | None,
     force: bool,
-    where: str | None,
+    destination: str | None,
     directory: str | None,
 ) -> int:
     """Play a session as it happened, as a page, or to another recorder.
@@ -79,23 +79,23 @@ def command(
     on stdin, or posts it to URL, in order and pace; {tool} is the tool's name, and KHIVE_TOKEN a
     token to send along. Secrets stay replaced. Payloads that were not kept whole are not sent.
     """
-    if where is not None and to_html is not None:
+    if destination is not None and to_html is not None:
         raise click.UsageError("--emit and --to-html do not go together")
     if force and to_html is None:
         raise click.UsageError("--force goes with --to-html")
     project = drained_project(context, directory)
-    found = anyio.run(read_session, project.root, session)
-    if not any(found):
+    recorded = anyio.run(read_session, project.root, session)
+    if not any(recorded):
         if anyio.run(is_known, project, session):
             raise NotFoundError(f"the session {session!r} has nothing that can be played")
         raise NotFoundError(f"no session has an id that begins with {session!r}")
-    id = next(str(record.content["session_id"]) for records in found for record in records)
-    if where is not None:
-        return _emit(project, id, where, speed, max_gap_seconds)
+    id = next(str(record.content["session_id"]) for records in recorded for record in records)
+    if destination is not None:
+        return _emit(project, id, destination, speed, max_gap_seconds)
     prices = PriceTable(configuration.load(project.config).cost_prices)
-    entries = build_timeline(found, prices, thinking=thinking)
+    entries = build_timeline(recorded, prices, thinking=thinking)
     if to_html is not None:
-        _write_page(id, found, entries, to_html, force=force)
+        _write_page(id, recorded, entries, to_html, force=force)
     else:
         _play(entries, speed, max_gap_seconds)
     return DONE
@@ -105,14 +105,14 @@ def _play(entries: list[Entry], speed: float, max_gap_seconds: float | None) -> 
     from khive_persist.replay.playback import Playback, offsets
     from khive_persist.replay.terminal import play
 
-    story = StoryLines()
+    timeline = TimelineLines()
 
     def lines(start: int, end: int) -> Iterator[str]:
-        nonlocal story
+        nonlocal timeline
         if start == 0:
-            story = StoryLines()
+            timeline = TimelineLines()
         for entry in entries[start:end]:
-            yield from story.of(entry)
+            yield from timeline.render(entry)
 
     times = [entry.created_at for entry in entries]
     failures = [index for index, entry in enumerate(entries) if entry.is_failed]
@@ -120,12 +120,14 @@ def _play(entries: list[Entry], speed: float, max_gap_seconds: float | None) -> 
     play(playback, lines, failures, lambda text: click.echo(text, nl=False))
 
 
-def _write_page(id: str, found: Session, entries: list[Entry], target: str, *, force: bool) -> None:
+def _write_page(
+    id: str, session: Session, entries: list[Entry], target: str, *, force: bool
+) -> None:
     from khive_persist.replay.page import page
     from khive_persist.transfer.target import replacing
 
-    tools = {str(one.content["tool"]) for one in (*found.events, *found.messages)
-             if "tool" in one.content}  # fmt: skip
+    tools = {str(record.content["tool"]) for record in (*session.events, *session.messages)
+             if "tool" in record.content}  # fmt: skip
     text = page(f"Session {id}", sorted(tools), entries)
     if target == "-":
         click.echo(text, nl=False)
@@ -136,23 +138,25 @@ def _write_page(id: str, found: Session, entries: list[Entry], target: str, *, f
 
 
 def _emit(
-    project: Project, id: str, where: str, speed: float, max_gap_seconds: float | None
+    project: Project, id: str, destination: str, speed: float, max_gap_seconds: float | None
 ) -> int:
     from khive_persist.replay.emission import emit, target_of
     from khive_persist.replay.originals import originals
 
-    target = target_of(where)
+    target = target_of(destination)
     payloads = anyio.run(originals, project, field("session_id") == id)
     if not payloads:
         raise NotFoundError(f"no event of the session {id} is recorded, only what else it had")
     with progress("payloads", len(payloads)) as advance:
-        done = emit(payloads, target, speed=speed, max_gap_seconds=max_gap_seconds, advance=advance)
-    click.echo(f"{done.accepted} of {len(payloads)} payloads sent", err=True)
+        result = emit(
+            payloads, target, speed=speed, max_gap_seconds=max_gap_seconds, advance=advance
+        )
+    click.echo(f"{result.accepted} of {len(payloads)} payloads sent", err=True)
     redacted = sum(payload.is_redacted for payload in payloads if payload.payload is not None)
     if redacted:
         click.echo(f"{redacted} of them with placeholders for secrets", err=True)
-    for reason, count in done.left_out.items():
+    for reason, count in result.left_out.items():
         click.echo(f"{count} not sent: {reason}", err=True)
-    for said, count in done.refused.items():
-        click.echo(f"khive-persist: {count} not taken: {said}", err=True)
-    return FAILED if done.refused or any(payload.is_lost for payload in payloads) else DONE
+    for reason, count in result.refused.items():
+        click.echo(f"khive-persist: {count} not taken: {reason}", err=True)
+    return FAILED if result.refused or any(payload.is_lost for payload in payloads) else DONE

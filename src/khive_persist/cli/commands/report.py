@@ -13,7 +13,7 @@ from khive_persist import clock
 from khive_persist.analytics.periodic_report.period import KINDS, Kind
 from khive_persist.analytics.periodic_report.report import read_report, report_everywhere
 from khive_persist.analytics.periodic_report.tables import tables
-from khive_persist.analytics.periodic_report.text import text as written
+from khive_persist.analytics.periodic_report.text import text as report_text
 from khive_persist.analytics.periodic_report.text import title
 from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import (
@@ -80,12 +80,12 @@ def command(
         if target is not None:
             # Before the work, which takes a while.
             check_target(Path(target), force=force)
-    now = clock.now()
-    report = anyio.run(partial(read_report, project, kind, at, now))
+    current_time = clock.now()
+    report = anyio.run(partial(read_report, project, kind, at, current_time))
     if html is not None:
-        _write(html, _page(report, now), force=force)
+        _write(html, _page(report, current_time), force=force)
     if text is not None:
-        _write(text, written(report, now), force=force)
+        _write(text, report_text(report, current_time), force=force)
     if as_json:
         print_json(report)
     else:
@@ -116,10 +116,10 @@ def _of_all(
     return FAILED if everywhere.failed or is_empty else DONE
 
 
-def _page(report: Mapping[str, Any], now: datetime) -> str:
+def _page(report: Mapping[str, Any], current_time: datetime) -> str:
     with extra("analysis", "the page"):
         from khive_persist.analytics.periodic_report.page import page
-    return page(report, now)
+    return page(report, current_time)
 
 
 def _write(target: str, report: str, *, force: bool) -> None:

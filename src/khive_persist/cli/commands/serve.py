@@ -100,14 +100,15 @@ def create_command(
 @click.pass_context
 def list_command(context: click.Context, as_json: bool, directory: str | None) -> None:
     """List the tokens: their names and rights."""
-    known = _tokens(project_of(context, directory)).list()
+    tokens = _tokens(project_of(context, directory)).list()
     if as_json:
         documents = [
-            {"name": one.name, "rights": one.rights, "created_at": one.created_at} for one in known
+            {"name": token.name, "rights": token.rights, "created_at": token.created_at}
+            for token in tokens
         ]
         print_json(documents)
         return
-    rows = [(one.name, ", ".join(one.rights), one.created_at) for one in known]
+    rows = [(token.name, ", ".join(token.rights), token.created_at) for token in tokens]
     print_table(("name", "rights", "created_at"), rows, "there is no token")
 
 
@@ -128,7 +129,7 @@ def _tokens(project: Project) -> Any:
 
 
 def _words(context: click.Context) -> list[str]:
-    """The options of this call that the unit is to start it with."""
+    """Return the options of this call that the unit starts it with."""
     words: list[str] = []
     for option in context.command.params:
         value = context.params.get(option.name or "")
@@ -136,8 +137,8 @@ def _words(context: click.Context) -> list[str]:
             continue
         words.append(option.opts[0])
         if value is not True:
-            named = option.name in {"tls_cert", "tls_key"}
-            words.append(os.path.abspath(value) if named else str(value))
+            is_path = option.name in {"tls_cert", "tls_key"}
+            words.append(os.path.abspath(value) if is_path else str(value))
     return words
 
 

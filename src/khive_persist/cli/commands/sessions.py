@@ -42,7 +42,7 @@ def command(
     since: datetime | None,
     until: datetime | None,
     all_projects: bool,
-    **wanted: Any,
+    **filter_options: Any,
 ) -> int:
     """List sessions, the latest first: what was planned and what happened.
 
@@ -62,20 +62,22 @@ def command(
     chosen = SessionFilter(
         since=clock.to_text(since) if since else None,
         until=clock.to_text(until) if until else None,
-        **wanted,
+        **filter_options,
     )
     if form == "table" and limit is None:
         limit = TABLE_LIMIT
     if all_projects:
         return _of_all(context, directory, form, chosen, limit)
     project = drained_project(context, directory)
-    named = chosen.session_id
-    chosen = chosen._replace(is_exact=named is not None and anyio.run(is_known, project, named))
-    found = anyio.run(sessions_of, project, chosen, limit)
+    session_id = chosen.session_id
+    chosen = chosen._replace(
+        is_exact=session_id is not None and anyio.run(is_known, project, session_id)
+    )
+    summaries = anyio.run(sessions_of, project, chosen, limit)
     if form == "table":
-        print_table(SessionSummary._fields, found, "no sessions")
+        print_table(SessionSummary._fields, summaries, "no sessions")
     else:
-        print_documents(form, [session._asdict() for session in found])
+        print_documents(form, [session._asdict() for session in summaries])
     return DONE
 
 
@@ -83,15 +85,23 @@ def _of_all(
     context: click.Context,
     directory: str | None,
     form: str,
-    wanted: SessionFilter,
+    session_filter: SessionFilter,
     limit: int | None,
 ) -> int:
-    everywhere = from_everywhere(context, directory, partial(sessions_everywhere, wanted, limit))
-    pairs = [(str(root), one) for root, found in everywhere.results.items() for one in found]
+    everywhere = from_everywhere(
+        context, directory, partial(sessions_everywhere, session_filter, limit)
+    )
+    pairs = [
+        (str(root), summary)
+        for root, summaries in everywhere.results.items()
+        for summary in summaries
+    ]
     pairs.sort(key=lambda pair: pair[1].last or "", reverse=True)
     if form == "table":
-        rows = [(project, *one) for project, one in pairs]
+        rows = [(project, *summary) for project, summary in pairs]
         print_table(("project", *SessionSummary._fields), rows, "no sessions")
     else:
-        print_documents(form, [{"project": project} | one._asdict() for project, one in pairs])
+        print_documents(
+            form, [{"project": project} | summary._asdict() for project, summary in pairs]
+        )
     return FAILED if everywhere.failed else DONE

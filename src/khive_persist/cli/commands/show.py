@@ -11,7 +11,7 @@ import click
 from khive_persist import settings as configuration
 from khive_persist.cli.options import drained_project, with_output, with_project
 from khive_persist.cli.output import print_documents, print_fields, print_json
-from khive_persist.cli.timeline_lines import StoryLines
+from khive_persist.cli.timeline_lines import TimelineLines
 from khive_persist.errors import NotFoundError
 from khive_persist.models.as_document import document
 from khive_persist.models.node import Node
@@ -63,16 +63,16 @@ def command(
     # The id of an application's session is that of the session, which is shown as a whole.
     built_in = [purpose for purpose in BUILT_IN if purpose != APPLICATION_SESSIONS]
     # Kinds of a user's own may have the ids of sessions, too.
-    own = [purpose for purpose in known_purposes(project) if purpose not in BUILT_IN]
+    own_kinds = [purpose for purpose in known_purposes(project) if purpose not in BUILT_IN]
     is_session = anyio.run(is_known, project, id)
     records = anyio.run(_of_id, project, built_in, id)
     if not records and not is_session:
-        records = anyio.run(_of_id, project, own, id) or anyio.run(
+        records = anyio.run(_of_id, project, own_kinds, id) or anyio.run(
             _beginning, project, built_in, id
         )
     session = Session() if records else anyio.run(read_session, project.root, id)
     if not records and not any(session) and not is_session:
-        records = anyio.run(_beginning, project, own, id)
+        records = anyio.run(_beginning, project, own_kinds, id)
     if records:
         _print_record(records[0], form)
         return
@@ -89,9 +89,9 @@ def command(
         print_json({name: [*map(document, records)] for name, records in names.items()})
     else:
         prices = PriceTable(configuration.load(project.config).cost_prices)
-        story = StoryLines()
+        timeline = TimelineLines()
         entries = build_timeline(session, prices, thinking=thinking)
-        lines = (line for entry in entries for line in story.of(entry))
+        lines = (line for entry in entries for line in timeline.render(entry))
         if sys.stdout.isatty() and not no_pager:
             click.echo_via_pager(f"{line}\n" for line in lines)
         else:
@@ -104,21 +104,21 @@ def command(
 
 
 async def _of_id(project: Project, purposes: Sequence[Purpose], id: str) -> list[Node]:
-    return await _found(project, purposes, column("id") == id)
+    return await _find(project, purposes, column("id") == id)
 
 
 async def _beginning(project: Project, purposes: Sequence[Purpose], id: str) -> list[Node]:
     begins_so = (column("id") >= id) & (column("id") <= id + "\U0010ffff")
-    found = await _found(project, purposes, begins_so)
-    if len(found) > 1:
-        some = ", ".join(record.id for record in found[:MAX_NAMED])
-        raise NotFoundError(f"several ids begin with {id!r}: {some}", hint="write more of it")
-    return found
+    records = await _find(project, purposes, begins_so)
+    if len(records) > 1:
+        ids = ", ".join(record.id for record in records[:MAX_NAMED])
+        raise NotFoundError(f"several ids begin with {id!r}: {ids}", hint="write more of it")
+    return records
 
 
-async def _found(project: Project, purposes: Sequence[Purpose], wanted: Filter) -> list[Node]:
+async def _find(project: Project, purposes: Sequence[Purpose], id_filter: Filter) -> list[Node]:
     files = [(project.database(purpose.file), purpose) for purpose in purposes]
-    kinds = await find_records(files, wanted, limit=MAX_NAMED + 1)
+    kinds = await find_records(files, id_filter, limit=MAX_NAMED + 1)
     return [record for records in kinds.values() for record in records]
 
 

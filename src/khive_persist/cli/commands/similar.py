@@ -41,20 +41,20 @@ def command(
     not importer.
     """
     project = drained_project(context, directory)
-    wanted = {
+    options = {
         "complexity": complexity, "pattern": pattern, "limit": limit, "dir": project.root,
     }  # fmt: skip
-    found = anyio.run(_similar, " ".join(words), wanted)
+    plans = anyio.run(_similar, " ".join(words), options)
     if form == "table":
         columns = ("score", *outcomes_command.COLUMNS)
-        print_table(columns, map(_row, found), "no similar plans")
+        print_table(columns, map(_row, plans), "no similar plans")
     else:
-        print_documents(form, [one.as_document() for one in found])
+        print_documents(form, [plan.as_document() for plan in plans])
 
 
-async def _similar(task: str, wanted: dict[str, Any]) -> list[SimilarPlan]:
-    return await similar_plans(task, **wanted)
+async def _similar(task: str, options: dict[str, Any]) -> list[SimilarPlan]:
+    return await similar_plans(task, **options)
 
 
-def _row(one: SimilarPlan) -> tuple[Any, ...]:
-    return (f"{one.score:.2f}", *outcomes_command.row(one.plan))
+def _row(similar: SimilarPlan) -> tuple[Any, ...]:
+    return (f"{similar.score:.2f}", *outcomes_command.row(similar.plan))

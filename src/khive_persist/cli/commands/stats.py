@@ -69,18 +69,18 @@ def command(
             raise click.UsageError("--session names a session of one project")
         return _of_all(context, directory, event_type, tool, since, until, by, as_json=as_json)
     project = drained_project(context, directory)
-    wanted = filters(project, session_id, event_type, tool, since, until)
+    of_events = filters(project, session_id, event_type, tool, since, until)
     of_messages = filters(project, session_id, None, tool, since, until)
     prices = PriceTable(configuration.load(project.config).cost_prices)
     # A client's total is of the whole session.
     of_sessions = None
     if since is None and until is None:
         of_sessions = filters(project, session_id, None, tool, None, None)
-    found = anyio.run(read_stats, project, wanted, of_messages, by, prices, of_sessions)
+    stats = anyio.run(read_stats, project, of_events, of_messages, by, prices, of_sessions)
     if as_json:
-        print_json(found)
+        print_json(stats)
     else:
-        _print({None: found}, by)
+        _print({None: stats}, by)
     return DONE
 
 
@@ -95,48 +95,49 @@ def _of_all(
     *,
     as_json: bool,
 ) -> int:
-    wanted = criteria(event_type, tool, since, until)
+    of_events = criteria(event_type, tool, since, until)
     of_messages = criteria(None, tool, since, until)
     of_sessions = criteria(None, tool, None, None) if since is None and until is None else None
-    read = partial(stats_everywhere, wanted, of_messages, by, of_sessions)
+    read = partial(stats_everywhere, of_events, of_messages, by, of_sessions)
     everywhere = from_everywhere(context, directory, read)
     if as_json:
-        print_json([{"project": str(root)} | one for root, one in everywhere.results.items()])
+        print_json([{"project": str(root)} | stats for root, stats in everywhere.results.items()])
     else:
-        _print({str(root): one for root, one in everywhere.results.items()}, by)
+        _print({str(root): stats for root, stats in everywhere.results.items()}, by)
     return FAILED if everywhere.failed else DONE
 
 
-def _print(found: Mapping[str | None, Mapping[str, Any]], by: By) -> None:
+def _print(projects: Mapping[str | None, Mapping[str, Any]], by: By) -> None:
     """Print what was counted, each row with its project before it where there are several."""
-    single = None in found
+    single = None in projects
 
     def table(name: str, columns: Sequence[str], empty: str) -> None:
         rows = [
             tuple(entry.values()) if single else (project, *entry.values())
-            for project, one in found.items()
-            for entry in one[name]
+            for project, stats in projects.items()
+            for entry in stats[name]
         ]
         print_table(columns if single else ("project", *columns), rows, empty)
 
     table("events", ("tool", "event_type", "events", "failures", "sessions"), "no events")
     click.echo()
     table("tokens", (by, *TokenTotal._fields[1:]), "no messages: see khive-persist sync")
-    if any(one["reported"] for one in found.values()):
+    if any(stats["reported"] for stats in projects.values()):
         click.echo()
         click.echo("what the clients themselves say that sessions cost, in USD:")
         table("reported", ReportedCost._fields, "")
-        if any(entry["difference"] for one in found.values() for entry in one["reported"]):
+        if any(entry["difference"] for stats in projects.values() for entry in stats["reported"]):
             click.echo(DIFFERENCE)
     click.echo()
     if single:
-        print_fields({f"plans {name}": value for name, value in found[None]["plans"].items()})
+        print_fields({f"plans {name}": value for name, value in projects[None]["plans"].items()})
     else:
-        names = list(dict.fromkeys(name for one in found.values() for name in one["plans"]))
+        names = list(dict.fromkeys(name for stats in projects.values() for name in stats["plans"]))
         rows = [
-            (project, *(one["plans"].get(name) for name in names)) for project, one in found.items()
+            (project, *(stats["plans"].get(name) for name in names))
+            for project, stats in projects.items()
         ]
         print_table(("project", *(f"plans {name}" for name in names)), rows, "no plans")
-    if any(one["kinds"] for one in found.values()):
+    if any(stats["kinds"] for stats in projects.values()):
         click.echo()
         table("kinds", KindCount._fields, "no records")

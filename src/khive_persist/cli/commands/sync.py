@@ -64,19 +64,22 @@ def command(
             reconstruct=is_backfill,
             advance=advance,
         )
-        done, failed, written = anyio.run(work)
+        transcripts, failed, reconstructed = anyio.run(work)
     if as_json:
-        documents = [{"tool": tool} | one._asdict() | {"path": str(one.path)} for tool, one in done]
+        documents = [
+            {"tool": tool} | synced._asdict() | {"path": str(synced.path)}
+            for tool, synced in transcripts
+        ]
         refused = [{"path": str(path), "reason": reason} for path, reason in failed]
-        print_json({"transcripts": documents, "failed": refused, "reconstructed": written})
+        print_json({"transcripts": documents, "failed": refused, "reconstructed": reconstructed})
     else:
-        _print(done, project)
-        if is_backfill or written:
-            click.echo(f"{written} events reconstructed", err=True)
-    if left_out := sum(one.left_out for _, one in done):
+        _print(transcripts, project)
+        if is_backfill or reconstructed:
+            click.echo(f"{reconstructed} events reconstructed", err=True)
+    if left_out := sum(synced.left_out for _, synced in transcripts):
         line = f"{left_out} messages stay out: they were purged or pruned before"
         click.echo(f"khive-persist: {line}", err=True)
-    if purged := sum(one.is_purged for _, one in done):
+    if purged := sum(synced.is_purged for _, synced in transcripts):
         click.echo(
             f"khive-persist: {purged} transcripts are of sessions that were purged", err=True
         )
@@ -85,13 +88,21 @@ def command(
     return FAILED if failed else DONE
 
 
-def _print(done: list[tuple[str, Synced]], project: Project) -> None:
+def _print(transcripts: list[tuple[str, Synced]], project: Project) -> None:
     rows = [
-        (tool, one.new, one.changed, one.lines, one.unknown or None, one.damaged, one.path)
-        for tool, one in done
-        if one.lines
+        (
+            tool,
+            synced.new,
+            synced.changed,
+            synced.lines,
+            synced.unknown or None,
+            synced.damaged,
+            synced.path,
+        )
+        for tool, synced in transcripts
+        if synced.lines
     ]
-    print_table(COLUMNS, rows, f"nothing new in {len(done)} transcripts")
+    print_table(COLUMNS, rows, f"nothing new in {len(transcripts)} transcripts")
     if rows:
-        new = sum(one.new for _, one in done)
+        new = sum(synced.new for _, synced in transcripts)
         click.echo(f"{new} messages in {project.database(CONVERSATIONS.file)}", err=True)

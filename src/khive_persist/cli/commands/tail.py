@@ -48,29 +48,29 @@ def command(
       khive-persist tail -n 100 --no-follow
     """
     project = drained_project(context, directory)
-    wanted = filters(project, session_id, event_type, tool)
-    anyio.run(_tail, project, wanted, lines, follow, jsonl)
+    event_filters = filters(project, session_id, event_type, tool)
+    anyio.run(_tail, project, event_filters, lines, follow, jsonl)
 
 
 async def _tail(
-    project: Project, wanted: list[Filter], lines: int, follow: bool, jsonl: bool
+    project: Project, event_filters: list[Filter], lines: int, follow: bool, jsonl: bool
 ) -> None:
     newest = -column("created_at")
     async with (
         open_store(HookEvent, dir=project.root, read_only=True) as events,
-        aclosing(await events.follow(*wanted)) as new,
+        aclosing(await events.follow(*event_filters)) as new,
     ):
-        latest = await events.find(*wanted, order_by=newest, limit=lines)
+        latest = await events.find(*event_filters, order_by=newest, limit=lines)
         if not jsonl:
             click.echo(_line(COLUMNS))
         for event in reversed(latest):
             _print(event, jsonl)
         if follow:
-            shown = {event.id for event in latest}
+            shown_ids = {event.id for event in latest}
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(_keep_draining, project)
                 async for event in new:
-                    if event.id not in shown:
+                    if event.id not in shown_ids:
                         _print(event, jsonl)
 
 

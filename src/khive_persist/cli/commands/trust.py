@@ -42,12 +42,12 @@ def command(
     """
     project = _project(directory or context.find_root().obj)
     search.refuse_foreign(project.khive)
-    known = origin(project)
+    known_origin = origin(project)
     findings = survey(project)
     if not as_json:
-        _show(project, findings, known)
+        _show(project, findings, known_origin)
     if not yes and sys.stdin.isatty():
-        takes = keep or known.has_moved or marks.is_trusted(project.khive)
+        takes = keep or known_origin.has_moved or marks.is_trusted(project.khive)
         question = "take it as it is" if takes else "move all but config.toml into quarantine/"
         click.confirm(f"{question}, and trust it?", abort=True, err=True)
     acceptance = accept(project, keep=keep)
@@ -59,7 +59,7 @@ def command(
                 "errors": list(map(str, acceptance.errors)),
                 "khive": str(project.khive),
                 "findings": [finding._asdict() for finding in findings],
-                "known_as": [str(path) for path in known.paths],
+                "known_as": [str(path) for path in known_origin.paths],
             }
         )
     else:
@@ -68,31 +68,31 @@ def command(
 
 
 def _project(directory: str | None) -> Project:
-    """The project that is meant: the nearest one, trusted or not."""
-    named = directory or os.environ.get("KHIVE_DIR")
-    if named:
-        root = Path(named).absolute()
+    """Return the project that is named, or the nearest one, trusted or not."""
+    chosen = directory or os.environ.get("KHIVE_DIR")
+    if chosen:
+        root = Path(chosen).absolute()
     else:
-        found = search.upward()
-        root = found.passed or found.root
+        nearest = search.upward()
+        root = nearest.passed or nearest.root
     project = Project(root)
     if not os.path.lexists(project.khive):
         raise ProjectError(f"{project.khive} is not there", hint="make it with khive-persist init")
     return project
 
 
-def _show(project: Project, findings: list[Finding], known: Origin) -> None:
+def _show(project: Project, findings: list[Finding], known_origin: Origin) -> None:
     click.echo(f"{project.khive} holds:")
     for line in listing(project) or ["nothing"]:
         click.echo(f"  {line!a}"[:200].replace("'", ""))
-    for path in known.paths:
-        word = "known as" if known.has_moved else "a copy of"
+    for path in known_origin.paths:
+        word = "known as" if known_origin.has_moved else "a copy of"
         click.echo(f"it is {word} {path}")
     for finding in findings:
         click.echo(f"not yours: {finding.path!a}: {finding.line}")
-    waiting = waiting_at_home(project)
-    if waiting:
-        click.echo(f"{waiting} events of it wait in the home's spool")
+    waiting_count = waiting_at_home(project)
+    if waiting_count:
+        click.echo(f"{waiting_count} events of it wait in the home's spool")
 
 
 def _print(project: Project, acceptance: Acceptance) -> None:

@@ -49,7 +49,7 @@ def command(context: click.Context, as_json: bool, as_lines: bool, directory: st
 
 
 def tally_rows(tallies: dict[str, Tally]) -> list[list[Any]]:
-    """The tallies of what there is, a row each."""
+    """Return the tallies that count anything, a row each."""
     return [[name, *tally] for name, tally in tallies.items() if any(tally)]
 
 

@@ -23,7 +23,7 @@ from khive_persist.store.sqlite.rewrite import rehearse
 from khive_persist.store.sqlite.vacuum import erase
 from khive_persist.store.staging import staging, sweep
 from khive_persist.tombstones import Tombstones
-from khive_persist.transcripts.checkpoint import remove_bookmarks
+from khive_persist.transcripts.checkpoint import remove_sync_positions
 
 Advance = Callable[[int], None]
 
@@ -106,7 +106,7 @@ def purge(
         mirror_purge.purge_mirror(project, purpose, settings, advance)
     if scan.is_folder(project.sessions):
         sync_directory(project.sessions)
-    remove_bookmarks(project, match.is_in)
+    remove_sync_positions(project, match.is_in)
     sweep(project)
     is_any_removed = bool(removed or spooled)
     if purged_before and is_any_removed:

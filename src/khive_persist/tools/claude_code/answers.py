@@ -1,4 +1,4 @@
-"""Which lines of one of Claude Code's transcripts are parts of the same answer.
+"""Find the lines of a Claude Code transcript that are parts of one answer.
 
 A model server gives each answer an id of its own, and a relay may give one to all. An answer stands
 on several lines, between which results of its first tool calls may come.
@@ -27,25 +27,25 @@ class Answers:
     def key_of(
         self, document: Mapping[str, Any], message_id: str, request_id: str, at: str | None
     ) -> str:
-        """Give the key of the message that a line is a part of: the same in each copy of it."""
+        """Return the key of the message that a line is a part of: the same in each copy of it."""
         uuid, parent = document.get("uuid"), document.get("parentUuid")
         message = document["message"]
         usage = message.get("usage")
         prompt = _prompt_tokens(usage if isinstance(usage, dict) else {})
         name = f"{message_id} {request_id}"
-        before = self._open.pop(name, None)
-        is_first = before is None
-        if before is None or self._is_new(before, uuid, parent, prompt, bool(request_id)):
+        answer = self._open.pop(name, None)
+        is_first = answer is None
+        if answer is None or self._is_new(answer, uuid, parent, prompt, bool(request_id)):
             key = name if is_first and request_id else f"{name} {at or uuid or ''}"
-            before = {"key": key, "lines": [], "after": "", "prompt": prompt, "stopped": False}
-        if uuid not in before["lines"]:
-            before["lines"] = [*before["lines"], uuid][-_MAX_LINES:]
-            before["after"] = ""
-        before["stopped"] |= message.get("stop_reason") is not None
-        self._open[name] = before
+            answer = {"key": key, "lines": [], "after": "", "prompt": prompt, "stopped": False}
+        if uuid not in answer["lines"]:
+            answer["lines"] = [*answer["lines"], uuid][-_MAX_LINES:]
+            answer["after"] = ""
+        answer["stopped"] |= message.get("stop_reason") is not None
+        self._open[name] = answer
         while len(self._open) > _MAX_ANSWERS:
             self._open.pop(next(iter(self._open)))
-        return str(before["key"])
+        return str(answer["key"])
 
     def see_user(self, *, is_result: bool) -> None:
         """Note that the user, or the results of tools, came."""
@@ -55,16 +55,16 @@ class Answers:
 
     @staticmethod
     def _is_new(
-        before: Mapping[str, Any], uuid: Any, parent: Any, prompt: int, has_request_id: bool
+        answer: Mapping[str, Any], uuid: Any, parent: Any, prompt: int, has_request_id: bool
     ) -> bool:
-        if uuid in before["lines"] or not before["after"]:
+        if uuid in answer["lines"] or not answer["after"]:
             return False
-        is_longer = prompt != before["prompt"]
+        is_longer = prompt != answer["prompt"]
         if has_request_id:
-            return is_longer and bool(before["stopped"])
-        if before["after"] == "prompt":
+            return is_longer and bool(answer["stopped"])
+        if answer["after"] == "prompt":
             return True
-        return parent not in before["lines"] and (is_longer or bool(before["stopped"]))
+        return parent not in answer["lines"] and (is_longer or bool(answer["stopped"]))
 
 
 def _prompt_tokens(usage: Mapping[str, Any]) -> int:

@@ -1,4 +1,4 @@
-"""How a call ended that went on in the background, as Claude Code tells the model later."""
+"""Read how a call in the background ended, as Claude Code tells the model later."""
 
 import re
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ _ENDS: Final = frozenset({_DONE, "failed", "killed", "stopped"})
 
 
 def background_end(document: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Give the end of a call, where a line tells it; None for any other line.
+    """Return the end of a call, where a line tells it; None for any other line.
 
     Only the client's own notices count: what a command wrote may look like one.
     """

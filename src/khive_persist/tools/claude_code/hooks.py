@@ -34,7 +34,7 @@ _EXIT_CODE: Final = re.compile(r"Exit code (\d{1,10})(?:\n|\Z)")
 
 
 def describe(payload: Mapping[str, object]) -> dict[str, object]:
-    """`Tool.describe` of Claude Code.
+    """Return the fields of a Claude Code event, as `Tool.describe` requires.
 
     `success` is false for a tool that failed, was refused or was interrupted, and for a turn that
     ended in an error. `output` of an edit is its diff; of `Stop` and `SubagentStop`, what the
@@ -55,16 +55,14 @@ def describe(payload: Mapping[str, object]) -> dict[str, object]:
         payload_fields.add_command(content, tool_input)
     server = payload_fields.string(payload_fields.mapping(payload, "mcp_server"), "name")
     payload_fields.add_mcp_server(content, tool, server)
-    changed = payload_fields.mapping(
-        payload_fields.mapping(payload, "tool_response"), "bashEditDiff"
-    )
+    diff = payload_fields.mapping(payload_fields.mapping(payload, "tool_response"), "bashEditDiff")
     payload_fields.add_paths(
         content,
         [
             payload.get("file_path"),
             payload.get("directory"),
             *(tool_input.get(key) for key in payload_fields.PATH_KEYS),
-            changed.get("changedFiles"),
+            diff.get("changedFiles"),
         ],
     )
     if name in _SWITCHES:
@@ -90,8 +88,8 @@ def describe(payload: Mapping[str, object]) -> dict[str, object]:
 
 def _add_switch(content: dict[str, object], payload: Mapping[str, object]) -> None:
     payload_fields.add_text(content, "model", payload_fields.string(payload, "to_model"))
-    if before := payload_fields.string(payload, "from_model"):
-        payload_fields.add_metadata(content, "from_model", before)
+    if from_model := payload_fields.string(payload, "from_model"):
+        payload_fields.add_metadata(content, "from_model", from_model)
 
 
 def _event_type(name: str, tool: str) -> str:

@@ -16,19 +16,19 @@ _CHUNK_BYTES: Final = 1 << 20
 
 
 def session_transcript(agent: Path) -> Path | None:
-    """Give the transcript of the session that an agent's transcript lies under."""
+    """Return the transcript of the session that an agent's transcript lies under."""
     for folder in agent.parents:
         if folder.name == "subagents":
             return folder.parent.with_suffix(".jsonl")
     return None
 
 
-def end_of_original(session: Path, begin: int, document: Mapping[str, Any]) -> int | None:
+def end_of_original(session: Path, search_start: int, document: Mapping[str, Any]) -> int | None:
     """Find the line of a session that a line of its agent repeats.
 
     Args:
         session: The session's transcript.
-        begin: From which byte on; those of an agent come in the order of the session's.
+        search_start: The first byte to look at; an agent's lines come in the session's order.
         document: The agent's line.
 
     Returns:
@@ -38,7 +38,7 @@ def end_of_original(session: Path, begin: int, document: Mapping[str, Any]) -> i
     if at is None:
         return None
     with suppress(OSError), session.open("rb") as file:
-        for start in _lines_with(file, f'"{at}"'.encode(), begin):
+        for start in _lines_with(file, f'"{at}"'.encode(), search_start):
             file.seek(start)
             line = file.readline()
             original = codec.column(line)
@@ -48,33 +48,35 @@ def end_of_original(session: Path, begin: int, document: Mapping[str, Any]) -> i
     return None
 
 
-def _lines_with(file: IO[bytes], word: bytes, begin: int) -> Iterator[int]:
-    """Give where lines begin that have a word, the first ones; the word has no newline."""
-    start = at = begin
-    rest = b""
+def _lines_with(file: IO[bytes], word: bytes, search_start: int) -> Iterator[int]:
+    """Yield the starts of the first lines that have a word; the word has no newline."""
+    start = at = search_start
+    overlap = b""
     count = 0
     while count < _MAX_CANDIDATES:
         file.seek(at)
         if not (chunk := file.read(_CHUNK_BYTES)):
             return
         at += len(chunk)
-        text, offset = rest + chunk, at - len(chunk) - len(rest)
-        found = text.find(word)
-        while found >= 0 and count < _MAX_CANDIDATES:
-            newline = text.rfind(b"\n", 0, found)
+        text, offset = overlap + chunk, at - len(chunk) - len(overlap)
+        index = text.find(word)
+        while index >= 0 and count < _MAX_CANDIDATES:
+            newline = text.rfind(b"\n", 0, index)
             start = offset + newline + 1 if newline >= 0 else start
             yield start
             count += 1
-            found = text.find(word, found + 1)
+            index = text.find(word, index + 1)
         if (newline := text.rfind(b"\n")) >= 0:
             start = offset + newline + 1
-        rest = text[1 - len(word) :]
+        overlap = text[1 - len(word) :]
 
 
-def _is_same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    if any(one.get(name) != other.get(name) for name in ("type", "timestamp")):
+def _is_same(original: Mapping[str, Any], repetition: Mapping[str, Any]) -> bool:
+    if any(original.get(name) != repetition.get(name) for name in ("type", "timestamp")):
         return False
-    said, repeated = one.get("message"), other.get("message")
-    if isinstance(said, Mapping) and isinstance(repeated, Mapping):
-        return all(said.get(name) == repeated.get(name) for name in ("role", "content"))
-    return all(one.get(name) == other.get(name) for name in ("attachment", "content", "subtype"))
+    message, repeated = original.get("message"), repetition.get("message")
+    if isinstance(message, Mapping) and isinstance(repeated, Mapping):
+        return all(message.get(name) == repeated.get(name) for name in ("role", "content"))
+    return all(
+        original.get(name) == repetition.get(name) for name in ("attachment", "content", "subtype")
+    )

@@ -29,7 +29,7 @@ class Queue:
         self._attached: list[str] = state.setdefault("attached", [])
 
     def absorbed(self, document: Mapping[str, Any]) -> tuple[str, str | None] | None:
-        """Give the prompt, and when it was typed, that a line says was taken; None else.
+        """Return the prompt that a line says was taken, and when it was typed; None else.
 
         Earlier versions do not repeat the prompt in that line: there an attachment has it.
         """
@@ -43,7 +43,9 @@ class Queue:
         if operation not in ("dequeue", "remove"):
             return None
         digest = _digest(text) if text is not None else None
-        number = next((n for n, one in enumerate(self._waiting) if digest in (None, one[0])), None)
+        number = next(
+            (n for n, entry in enumerate(self._waiting) if digest in (None, entry[0])), None
+        )
         typed_at = self._waiting.pop(number)[1] if number is not None else at
         reason = text_of(document.get("reason"))
         is_absorbed = reason is None or reason.startswith(_ABSORBED)

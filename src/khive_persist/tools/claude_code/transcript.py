@@ -26,7 +26,7 @@ from khive_persist.tools.claude_code.usage import (
     usage_fields,
 )
 from khive_persist.tools.injected import PROMPT, kind_of
-from khive_persist.tools.message_part import NO_MESSAGE, Line, Piece, present, text_of
+from khive_persist.tools.message_part import NO_MESSAGE, Line, MessagePart, present, text_of
 
 TOOL: Final = "claude-code"
 # Bookkeeping of the client, which says nothing of the conversation.
@@ -89,8 +89,8 @@ class Reader:
             self.state.setdefault("began_at", began_at)
         if at:
             self.state["last_at"] = at
-        if line.pieces and self._is_copy(document, at):
-            line = line._replace(pieces=tuple(p._replace(is_copy=True) for p in line.pieces))
+        if line.parts and self._is_copy(document, at):
+            line = line._replace(parts=tuple(p._replace(is_copy=True) for p in line.parts))
         return line
 
     def _is_inherited(self, document: Mapping[str, Any]) -> bool:
@@ -100,8 +100,8 @@ class Reader:
         session = self.state.get("session_transcript")
         if session is None or self.state.get("has_begun"):
             return False
-        begin = self.state.get("inherited_until", 0)
-        end = end_of_original(Path(session), begin, document)
+        search_start = self.state.get("inherited_until", 0)
+        end = end_of_original(Path(session), search_start, document)
         if end is None:
             self.state["has_begun"] = True
             return False
@@ -141,7 +141,7 @@ class Reader:
             return Line(kind, (self._other(document, uuid, kind),))
         return Line(kind, (self._other(document, uuid, kind),), is_known=False)
 
-    def _assistant(self, document: Mapping[str, Any], uuid: str | None) -> tuple[Piece, ...]:
+    def _assistant(self, document: Mapping[str, Any], uuid: str | None) -> tuple[MessagePart, ...]:
         message = _mapping(document.get("message"))
         message_id = text_of(message.get("id"))
         request_id = text_of(document.get("requestId"))
@@ -165,18 +165,18 @@ class Reader:
             **usage_fields(usage),
             **_blocks(message.get("content")),
         )
-        pieces = [Piece(key, uuid or key, fields, at)]
+        parts = [MessagePart(key, uuid or key, fields, at)]
         for number, side in enumerate(side_requests(usage)):
             model = text_of(side.get("model")) or message.get("model")
-            named = present(
+            side_fields = present(
                 role="assistant", kind=str(side["type"]), message_id=message_id or uuid,
                 request_id=request_id, model=model, usage=dict(side), **usage_fields(side),
             )  # fmt: skip
             side_key = f"{key} {side['type']} {number}"
-            pieces.append(Piece(side_key, side_key, self._common(document) | named, at))
-        return tuple(pieces)
+            parts.append(MessagePart(side_key, side_key, self._common(document) | side_fields, at))
+        return tuple(parts)
 
-    def _cost_state(self, document: Mapping[str, Any]) -> tuple[Piece, ...]:
+    def _cost_state(self, document: Mapping[str, Any]) -> tuple[MessagePart, ...]:
         """Keep what the client says that the session has cost so far."""
         session, reported = text_of(document.get("sessionId")), reported_cost(document)
         if session is None or reported is None:
@@ -185,9 +185,9 @@ class Reader:
         key = f"{session} cost {reported['started_ms']} {reported['duration_ms']}"
         fields = {"session_id": session, "role": NO_MESSAGE, "kind": COST_STATE, "message_id": key}
         at = text_of(self.state.get("last_at"))
-        return (Piece(key, key, fields | {"reported": reported}, at, is_whole=True),)
+        return (MessagePart(key, key, fields | {"reported": reported}, at, is_whole=True),)
 
-    def _user(self, document: Mapping[str, Any], uuid: str) -> Piece:
+    def _user(self, document: Mapping[str, Any], uuid: str) -> MessagePart:
         blocks = _blocks(_mapping(document.get("message")).get("content"))
         role = "tool" if "tool_results" in blocks and "text" not in blocks else "user"
         self._answers.see_user(is_result="tool_results" in blocks)
@@ -212,23 +212,23 @@ class Reader:
             fields["tool_results"][0]["is_running"] = True
         if (end := background_end(document)) is not None:
             fields["tool_results"] = [*fields.get("tool_results", ()), end]
-        return Piece(uuid, uuid, fields, text_of(document.get("timestamp")), is_whole=True)
+        return MessagePart(uuid, uuid, fields, text_of(document.get("timestamp")), is_whole=True)
 
-    def _queued(self, document: Mapping[str, Any]) -> tuple[Piece, ...]:
-        """Give the prompt that the agent took while it worked."""
-        taken = self._queue.absorbed(document)
-        if taken is None:
+    def _queued(self, document: Mapping[str, Any]) -> tuple[MessagePart, ...]:
+        """Return the prompt that the agent took while it worked."""
+        prompt = self._queue.absorbed(document)
+        if prompt is None:
             return ()
-        text, at = taken
+        text, at = prompt
         digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
         key = f"{self.state.get('session_id')} queued {at} {digest}"
         fields = self._common(document) | present(
             role="user", kind=kind_of(TOOL, [text]), message_id=digest, text=text
         )
-        return (Piece(key, key, fields, at, is_whole=True),)
+        return (MessagePart(key, key, fields, at, is_whole=True),)
 
     def _attached_prompt(self, document: Mapping[str, Any]) -> dict[str, Any]:
-        """Give the fields of a prompt that the agent took while it worked."""
+        """Return the fields of a prompt that the agent took while it worked."""
         attachment = _mapping(document.get("attachment"))
         if attachment.get("type") != "queued_command":
             return {}
@@ -240,13 +240,13 @@ class Reader:
             return {}
         return {"role": "user", "kind": kind, "text": text}
 
-    def _other(self, document: Mapping[str, Any], uuid: str, kind: str) -> Piece:
-        said = text_of(document.get("content"))
+    def _other(self, document: Mapping[str, Any], uuid: str, kind: str) -> MessagePart:
+        text = text_of(document.get("content"))
         fields = self._common(document) | present(
-            role="system", kind=document.get("subtype") or kind, message_id=uuid, text=said
+            role="system", kind=document.get("subtype") or kind, message_id=uuid, text=text
         )
         fields |= {"payload": dict(document)} | self._attached_prompt(document)
-        return Piece(uuid, uuid, fields, text_of(document.get("timestamp")), is_whole=True)
+        return MessagePart(uuid, uuid, fields, text_of(document.get("timestamp")), is_whole=True)
 
     def _common(self, document: Mapping[str, Any]) -> dict[str, Any]:
         agent = text_of(document.get("agentId"))
@@ -266,7 +266,7 @@ class Reader:
 
 
 def _origin(document: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The session and the line that a line of a branch repeats."""
+    """Return the session and the line that a line of a branch repeats."""
     return _mapping(document.get("forkedFrom"))
 
 
@@ -281,20 +281,20 @@ def _note_spawned(fields: dict[str, Any]) -> None:
     A subagent's transcript says it in the text only, which is read for calls that start agents.
     """
     results = fields.get("tool_results", ())
-    given = _mapping(fields.get("tool_use_result"))
-    agent = text_of(given.get("agentId")) or text_of(given.get("agent_id"))
+    tool_use_result = _mapping(fields.get("tool_use_result"))
+    agent = text_of(tool_use_result.get("agentId")) or text_of(tool_use_result.get("agent_id"))
     for result in results:
-        said = agent if len(results) == 1 else None
+        spawned_id = agent if len(results) == 1 else None
         blocks = result["output"] if isinstance(result["output"], list) else []
-        for block in blocks if said is None else ():
-            found = _SPAWNED.match(str(_mapping(block).get("text", "")))
-            said = found[1] if found else said
-        if said is not None:
-            result["spawned_agent_id"] = said
+        for block in blocks if spawned_id is None else ():
+            match = _SPAWNED.match(str(_mapping(block).get("text", "")))
+            spawned_id = match[1] if match else spawned_id
+        if spawned_id is not None:
+            result["spawned_agent_id"] = spawned_id
 
 
 def _blocks(content: Any) -> dict[str, Any]:
-    """Text, thinking, tool calls and results of a message's content."""
+    """Return the text, thinking, tool calls and results of a message's content."""
     if isinstance(content, str):
         return present(text=content)
     texts, thoughts, calls, results, others = [], [], [], [], []
@@ -324,7 +324,7 @@ def _blocks(content: Any) -> dict[str, Any]:
 
 
 def _result(block: Mapping[str, Any]) -> dict[str, Any]:
-    """The result of a call; that of a server's tool says by its kind that it is an error."""
+    """Return the result of a call; that of a server's tool is an error by its kind."""
     output = block.get("content")
     is_error = str(_mapping(output).get("type")).endswith("_tool_result_error")
     return {"tool_use_id": block.get("tool_use_id"), "output": output} | {

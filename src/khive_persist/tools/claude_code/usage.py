@@ -20,7 +20,7 @@ _MAX_NUMBER: Final = 1e15
 
 
 def usage_fields(usage: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the fields of a message's content that say what it used.
+    """Return the fields of a message's content that say what it used.
 
     `prompt_tokens` is there where the message is of several requests: a price may depend on how
     long the longest of their prompts is.
@@ -54,7 +54,7 @@ def side_requests(usage: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def reported_cost(document: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Give what a line says that the session has cost; None where it says no number.
+    """Return what a line says that the session has cost; None where it says no number.
 
     It is the sum of all that the client spent, also before the session was resumed or forked:
     `started_ms` is when the first of those began, and tells them together.
@@ -75,7 +75,8 @@ def reported_cost(document: Mapping[str, Any]) -> dict[str, Any] | None:
 
 def _iterations(usage: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     listed = usage.get("iterations")
-    return [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+    iterations = listed if isinstance(listed, list) else []
+    return [iteration for iteration in iterations if isinstance(iteration, dict)]
 
 
 def _tokens(usage: Mapping[str, Any]) -> dict[str, int]:

@@ -29,7 +29,7 @@ _EXIT_CODE: Final = re.compile(r"Exit code: (-?\d{1,10})\nWall time: ")
 
 
 def describe(payload: Mapping[str, object]) -> dict[str, object]:
-    """`Tool.describe` of Codex.
+    """Return the fields of a Codex event, as `Tool.describe` requires.
 
     `success` is left out for a shell command: Codex tells its exit code in the transcript only,
     and `sync` puts it in.

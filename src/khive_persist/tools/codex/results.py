@@ -1,4 +1,4 @@
-"""How the calls of Codex's transcripts ended: by an event, else by the text of the result."""
+"""Read how calls of Codex's transcripts ended: from an event, else from the result's text."""
 
 import json
 import re
@@ -28,7 +28,7 @@ _NANOSECONDS: Final = 1_000_000
 
 
 def result_of(payload: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the result that an output item tells, with what its text says of how the call ended."""
+    """Return the result of an output item, with what its text says of how the call ended."""
     output = payload.get("output")
     result = {"tool_use_id": payload.get("call_id"), "output": output}
     text = text_in(output)
@@ -44,12 +44,12 @@ def result_of(payload: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def is_running(result: Mapping[str, Any]) -> bool:
-    """Tell whether a result came before the command's end."""
+    """Return whether a result came before the command's end."""
     return result.get("is_running") is True
 
 
-def ended(payload: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Give how a call ended, as an `item_completed` event says; None where it is of no call."""
+def end_of(payload: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return how a call ended, by an `item_completed` event; None where it is of no call."""
     item = payload.get("item")
     if not isinstance(item, Mapping) or "status" not in item or not isinstance(item.get("id"), str):
         return None

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Final
 
-from khive_persist.tools.codex.results import ended, is_running, result_of, text_in, texts_in
+from khive_persist.tools.codex.results import end_of, is_running, result_of, text_in, texts_in
 from khive_persist.tools.injected import kind_of
-from khive_persist.tools.message_part import Line, Piece, present, text_of
+from khive_persist.tools.message_part import Line, MessagePart, present, text_of
 
 TOOL: Final = "codex"
 # Events repeat what items say, for the client's screen; the state of the world is not said.
@@ -28,8 +28,9 @@ class Reader:
     """Reads lines of one transcript.
 
     Attributes:
-        state: What later lines need of earlier ones: the session and its agent, the turn and model,
-            the last item of the model, and up to which ordinal a subagent has its parent's lines.
+        state: The facts that later lines need of earlier ones: the session and its agent, the
+            turn and model, the last item of the model, and up to which ordinal a subagent has its
+            parent's lines.
     """
 
     def __init__(self, state: dict[str, Any]) -> None:
@@ -85,9 +86,9 @@ class Reader:
 
     def _item(
         self, document: Mapping[str, Any], payload: Mapping[str, Any], item: str, at: str | None
-    ) -> tuple[Piece, ...]:
-        passed = payload.get("internal_chat_message_metadata_passthrough")
-        turn = passed.get("turn_id") if isinstance(passed, Mapping) else None
+    ) -> tuple[MessagePart, ...]:
+        passthrough = payload.get("internal_chat_message_metadata_passthrough")
+        turn = passthrough.get("turn_id") if isinstance(passthrough, Mapping) else None
         key = text_of(payload.get("id")) or self._key(document)
         fields = self._common(turn) | {"kind": "message", "message_id": key}
         if item == "message":
@@ -110,19 +111,19 @@ class Reader:
         if fields["role"] == "assistant" and not is_copy:
             fields |= present(model=self.state.get("model"))
             self.state["last_item"] = key
-        return (Piece(key, key, fields, at, is_copy=is_copy),)
+        return (MessagePart(key, key, fields, at, is_copy=is_copy),)
 
     def _compaction(
         self, document: Mapping[str, Any], payload: Mapping[str, Any], at: str | None
-    ) -> tuple[Piece, ...]:
-        """The summary that stands for what was said before, from here on."""
+    ) -> tuple[MessagePart, ...]:
+        """Return the summary that stands for what was said before, from here on."""
         if self._is_inherited(document):
             return ()
         key = self._key(document)
         fields = self._common(None) | present(
             role="system", kind="compaction", message_id=key, text=text_of(payload.get("message"))
         )
-        return (Piece(key, key, fields, at, is_whole=True),)
+        return (MessagePart(key, key, fields, at, is_whole=True),)
 
     def _key(self, document: Mapping[str, Any]) -> str:
         thread = self.state.get("agent_id") or self.state.get("session_id")
@@ -137,7 +138,7 @@ class Reader:
         ordinal, until = document.get("ordinal"), self.state.get("inherited")
         return isinstance(ordinal, int) and isinstance(until, int) and ordinal < until
 
-    def _usage(self, payload: Mapping[str, Any], at: str | None) -> tuple[Piece, ...]:
+    def _usage(self, payload: Mapping[str, Any], at: str | None) -> tuple[MessagePart, ...]:
         usage = payload.get("usage")
         response = text_of(payload.get("response_id"))
         if not isinstance(usage, Mapping) or response is None:
@@ -148,18 +149,18 @@ class Reader:
             kind="message", role="assistant", message_id=key, model=self.state.get("model"),
             request_id=response, usage=dict(usage), tokens=_tokens(usage),
         )  # fmt: skip
-        return (Piece(key, response, fields, at),)
+        return (MessagePart(key, response, fields, at),)
 
-    def _event(self, payload: Mapping[str, Any], at: str | None) -> tuple[Piece, ...]:
+    def _event(self, payload: Mapping[str, Any], at: str | None) -> tuple[MessagePart, ...]:
         """Read what only an event says: how a call ended, and the tokens of older versions."""
         kind = payload.get("type")
         if kind == "token_count" and not self.state.get("has_usage_records"):
             return self._token_count(_mapping(payload.get("info")), at)
-        if kind == "item_completed" and (end := ended(payload)) is not None:
+        if kind == "item_completed" and (end := end_of(payload)) is not None:
             return self._call_end(str(end["tool_use_id"]), end, at)
         return ()
 
-    def _call_end(self, call: str, end: dict[str, Any], at: str | None) -> tuple[Piece, ...]:
+    def _call_end(self, call: str, end: dict[str, Any], at: str | None) -> tuple[MessagePart, ...]:
         """Keep how a call ended for its result, or add it where that came before.
 
         So it is with a command that went on in the background.
@@ -172,7 +173,7 @@ class Reader:
                 ends.pop(next(iter(ends)))
             return ()
         fields = self._common(None) | {"message_id": key, "role": "tool", "tool_results": [end]}
-        return (Piece(key, f"{key} end", fields, at),)
+        return (MessagePart(key, f"{key} end", fields, at),)
 
     def _result(self, payload: Mapping[str, Any], key: str) -> dict[str, Any]:
         call = str(payload.get("call_id"))
@@ -187,7 +188,7 @@ class Reader:
                 rows.pop(next(iter(rows)))
         return result
 
-    def _token_count(self, info: Mapping[str, Any], at: str | None) -> tuple[Piece, ...]:
+    def _token_count(self, info: Mapping[str, Any], at: str | None) -> tuple[MessagePart, ...]:
         """Read the tokens of a response as versions before 0.151 tell them, some more than once."""
         total, usage = _mapping(info.get("total_token_usage")), info.get("last_token_usage")
         count = total.get("total_tokens")
@@ -218,20 +219,20 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 
 def _agent_type(payload: Mapping[str, Any]) -> str | None:
-    """A subagent's role, or what it is where it was not spawned by the model."""
+    """Return a subagent's role, or what it is where it was not spawned by the model."""
     source = payload.get("source")
-    told = source.get("subagent") if isinstance(source, Mapping) else None
-    if isinstance(told, str):
-        return text_of(told)
-    told = told if isinstance(told, Mapping) else {}
-    spawn = told.get("thread_spawn")
+    subagent = source.get("subagent") if isinstance(source, Mapping) else None
+    if isinstance(subagent, str):
+        return text_of(subagent)
+    subagent = subagent if isinstance(subagent, Mapping) else {}
+    spawn = subagent.get("thread_spawn")
     role = spawn.get("agent_role") if isinstance(spawn, Mapping) else None
     # Codex's hooks have this word for an agent without a role.
     fallback = "default" if isinstance(spawn, Mapping) else None
     return (
         text_of(role)
         or text_of(payload.get("agent_role"))
-        or text_of(told.get("other"))
+        or text_of(subagent.get("other"))
         or fallback
     )
 
@@ -247,17 +248,17 @@ def _call(payload: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _tokens(usage: Mapping[str, Any]) -> dict[str, int]:
-    """Codex counts cached tokens as input, too, and reasoning as output."""
+    """Count the tokens of each kind: Codex's input has cached ones, its output the reasoning."""
 
     def number(name: str) -> int:
         value = usage.get(name)
         return value if isinstance(value, int) and value > 0 else 0
 
-    read, written = number("cached_input_tokens"), number("cache_write_input_tokens")
+    cache_read, cache_write = number("cached_input_tokens"), number("cache_write_input_tokens")
     return {
-        "input": max(0, number("input_tokens") - read - written),
-        "cache_read": read,
-        "cache_write": written,
+        "input": max(0, number("input_tokens") - cache_read - cache_write),
+        "cache_read": cache_read,
+        "cache_write": cache_write,
         "output": number("output_tokens"),
         "reasoning": number("reasoning_output_tokens"),
     }

@@ -28,7 +28,7 @@ _TEXTS: Final = {"AfterAgent": "prompt_response", "Notification": "message"}
 
 
 def describe(payload: Mapping[str, object]) -> dict[str, object]:
-    """`Tool.describe` of Gemini CLI.
+    """Return the fields of a Gemini CLI event, as `Tool.describe` requires.
 
     `success` of a command is what its exit code says, and is left out where it runs on in the
     background. `output` is without the wrapper that marks it as untrusted for the model, and for a
@@ -68,7 +68,7 @@ def describe(payload: Mapping[str, object]) -> dict[str, object]:
 
 
 def without_conversation(payload: Mapping[str, object]) -> dict[str, object] | None:
-    """`Tool.without_conversation` of Gemini CLI.
+    """Return a payload without its conversation, as `Tool.without_conversation` requires.
 
     In place of `llm_request.messages` stands `{"omitted": "conversation", "messages": n,
     "bytes": n}`: how many they were, and their size as compact JSON.
@@ -121,13 +121,13 @@ def _add_command_result(
 
 
 def _response_text(response: Mapping[str, object]) -> str:
-    said = response.get("llmContent")
-    if isinstance(said, str):
-        text = said
-    elif isinstance(said, list):
-        text = payload_fields.blocks_text(said)
-    elif isinstance(said, dict):
-        text = payload_fields.blocks_text([said])
+    llm_content = response.get("llmContent")
+    if isinstance(llm_content, str):
+        text = llm_content
+    elif isinstance(llm_content, list):
+        text = payload_fields.blocks_text(llm_content)
+    elif isinstance(llm_content, dict):
+        text = payload_fields.blocks_text([llm_content])
     else:
         return payload_fields.compact_json(dict(response)) if response else ""
     return unwrapped(text)

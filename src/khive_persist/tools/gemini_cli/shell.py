@@ -1,4 +1,4 @@
-"""What Gemini CLI answers for a shell command: its output, and how it ended."""
+"""Read Gemini CLI's answer to a shell command: its output, and how it ended."""
 
 import re
 from typing import Final, NamedTuple
@@ -18,13 +18,13 @@ _WRAPPER: Final = ("<untrusted_context>\n", "\n</untrusted_context>")
 
 
 class ShellEnd(NamedTuple):
-    """How a command ended.
+    """The end of a shell command.
 
     Attributes:
-        output: What it wrote, without what Gemini adds.
+        output: The command's output, without what Gemini adds.
         success: None where it runs on in the background.
-        exit_code: None where none is told.
-        error: Why it failed; an empty text where it did not.
+        exit_code: The exit code, or None where it is not known.
+        error: The reason of a failure; an empty text where it did not fail.
         is_interrupted: Whether it was cancelled.
     """
 
@@ -37,9 +37,9 @@ class ShellEnd(NamedTuple):
 
 def unwrapped(text: str) -> str:
     """Take off the tags that mark text as untrusted for the model."""
-    begin, end = _WRAPPER
-    if text.startswith(begin) and text.endswith(end):
-        return text[len(begin) : len(text) - len(end)]
+    start_tag, end_tag = _WRAPPER
+    if text.startswith(start_tag) and text.endswith(end_tag):
+        return text[len(start_tag) : len(text) - len(end_tag)]
     return text
 
 
@@ -47,8 +47,8 @@ def shell_end(text: str, display: object = None) -> ShellEnd:
     """Read what a command's answer says, without its wrapper.
 
     Args:
-        text: What the model is told.
-        display: What the person is shown: the output alone, so that a line of it that looks like
+        text: The text for the model.
+        display: The text for the person: the output alone, so that a line of it that looks like
             an exit code is known for what it is.
     """
     if text.startswith(_CANCELLED):

@@ -15,7 +15,7 @@ from typing import Any, Final
 from khive_persist.tools.gemini_cli.hooks import SHELL
 from khive_persist.tools.gemini_cli.shell import shell_end, unwrapped
 from khive_persist.tools.injected import PROMPT, kind_of
-from khive_persist.tools.message_part import Line, Piece, present, text_of
+from khive_persist.tools.message_part import Line, MessagePart, present, text_of
 
 TOOL: Final = "gemini-cli"
 # The id of a message's tool results, where they are said once more.
@@ -60,33 +60,35 @@ class Reader:
         return Line(",".join(sorted(map(str, document)))[:80], is_known="$rewindTo" in document)
 
     def _meet(self, header: Mapping[str, Any]) -> None:
-        own = text_of(header.get("sessionId"))
+        chat_id = text_of(header.get("sessionId"))
         parent = text_of(self.state.get("parent_session"))
         is_subagent = header.get("kind") == "subagent" and parent is not None
         self.state |= present(
-            session_id=parent if is_subagent else own,
-            agent_id=own if is_subagent else None,
-            chat_id=own,
+            session_id=parent if is_subagent else chat_id,
+            agent_id=chat_id if is_subagent else None,
+            chat_id=chat_id,
             cwd=self.state.get("cwd") or _first(header.get("directories")),
         )
 
-    def _messages(self, messages: Any) -> Iterator[Piece]:
+    def _messages(self, messages: Any) -> Iterator[MessagePart]:
         for message in messages if isinstance(messages, list) else []:
             if isinstance(message, Mapping) and (id := text_of(message.get("id"))):
                 # The same id stands for the same context in every session.
                 key = f"{self.state.get('chat_id', '')} {id}"
                 fields = self._fields(message, id)
-                yield Piece(key, id, fields, text_of(message.get("timestamp")), is_whole=True)
+                yield MessagePart(key, id, fields, text_of(message.get("timestamp")), is_whole=True)
 
-    def _reminded(self, messages: Any) -> Iterator[Piece]:
+    def _reminded(self, messages: Any) -> Iterator[MessagePart]:
         listed = [message for message in messages if isinstance(message, Mapping)]
-        said = {id for one in listed if not _is_response(one) for id in _answered(one)}
+        answered_ids = {
+            id for message in listed if not _is_response(message) for id in _answered(message)
+        }
         for message in listed:
-            answered = _answered(message)
-            if _is_response(message) and answered and answered <= said:
+            call_ids = _answered(message)
+            if _is_response(message) and call_ids and call_ids <= answered_ids:
                 continue
-            for piece in self._messages([message]):
-                yield piece._replace(is_whole=False, is_reminder=True)
+            for part in self._messages([message]):
+                yield part._replace(is_whole=False, is_reminder=True)
 
     def _fields(self, message: Mapping[str, Any], id: str) -> dict[str, Any]:
         kind = str(message.get("type"))
@@ -120,7 +122,7 @@ def _is_response(message: Mapping[str, Any]) -> bool:
 
 
 def _answered(message: Mapping[str, Any]) -> set[str]:
-    """The tool calls whose results it says."""
+    """Return the ids of the tool calls whose results a message has."""
     return {str(result["tool_use_id"]) for result in _results(message.get("content"))}
 
 
@@ -151,7 +153,7 @@ def _thoughts(thoughts: Any) -> str:
         else []
     )
     words = ("subject", "description")
-    return "\n".join(" ".join(str(one[w]) for w in words if w in one) for one in listed)
+    return "\n".join(" ".join(str(thought[w]) for w in words if w in thought) for thought in listed)
 
 
 def _calls(calls: Any) -> list[dict[str, Any]]:
@@ -192,7 +194,7 @@ def _end(call: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _asked(content: Any) -> list[dict[str, Any]]:
-    """The tool calls among what was said, where no line has them with their results."""
+    """Return the tool calls in a message's content, where no line has them with their results."""
     parts = content if _is_list(content) else []
     calls = (part.get("functionCall") for part in parts if isinstance(part, Mapping))
     return [
@@ -211,18 +213,20 @@ def _is_list(value: Any) -> bool:
 
 
 def _results(content: Any) -> list[dict[str, Any]]:
-    found = []
+    results = []
     for part in content if isinstance(content, list) else []:
         answer = part.get("functionResponse") if isinstance(part, Mapping) else None
         if isinstance(answer, Mapping):
             response = answer.get("response")
             failed = isinstance(response, Mapping) and "error" in response
-            found.append({"tool_use_id": answer.get("id"), "output": response, "is_error": failed})
-    return found
+            results.append(
+                {"tool_use_id": answer.get("id"), "output": response, "is_error": failed}
+            )
+    return results
 
 
 def _tokens(usage: Mapping[str, Any]) -> dict[str, int]:
-    """Gemini counts cached tokens as input, too; thoughts are apart from output."""
+    """Count the tokens of each kind: Gemini's input has the cached ones, its output no thoughts."""
 
     def number(name: str) -> int:
         value = usage.get(name)

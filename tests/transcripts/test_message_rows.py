@@ -1,4 +1,4 @@
-"""A message's line of the mirror, made without reading its JSON, is as one that is made with it."""
+"""A message's line of the mirror, row without reading its JSON, is as one that is row with it."""
 
 import json
 from pathlib import Path
@@ -9,20 +9,20 @@ import pytest
 from khive_persist.mirror.document import to_line
 from khive_persist.models.purposes import CONVERSATIONS
 from khive_persist.redaction import Redactor
-from khive_persist.tools.message_part import Piece, row_id
+from khive_persist.tools.message_part import MessagePart, row_id
 from khive_persist.transcripts.batches import Batch
-from khive_persist.transcripts.message_rows import Draft, Drafting
+from khive_persist.transcripts.message_rows import MessageRow, RowBuilder
 from tests.transcripts.test_counts import SAMPLES
 
 KEY = Redactor(b"key")
 
 
-def draft(redactor: Redactor | None = KEY, **fields: Any) -> Draft:
+def message_row(redactor: Redactor | None = KEY, **fields: Any) -> MessageRow:
     batch = Batch()
-    batch.pieces = [Piece("key", "part", fields, "2026-11-21T01:11:52.076Z", is_whole=True)]
+    batch.parts = [MessagePart("key", "part", fields, "2026-11-21T01:11:52.076Z", is_whole=True)]
     batch.ids = [row_id("claude-code", "key")]
-    (made,) = Drafting("claude-code", redactor).new(batch).values()
-    return made
+    (row,) = RowBuilder("claude-code", redactor).new(batch).values()
+    return row
 
 
 def nested(levels: int) -> Any:
@@ -39,25 +39,25 @@ ODD: list[Any] = [
 @pytest.mark.parametrize("payload", ODD, ids=repr)
 @pytest.mark.parametrize("redactor", [KEY, None], ids=["redacted", "raw"])
 def test_of_whatever_a_message_holds(payload: Any, redactor: Redactor | None) -> None:
-    made = draft(redactor, session_id="s", payload=payload)
-    assert made.line() == to_line(CONVERSATIONS, made.row)
+    row = message_row(redactor, session_id="s", payload=payload)
+    assert row.line() == to_line(CONVERSATIONS, row.row)
 
 
 @pytest.mark.parametrize("levels", [*range(245, 260), 400])
 def test_of_any_depth(levels: int) -> None:
-    made = draft(session_id="s", payload=nested(levels))
-    assert made.line() == to_line(CONVERSATIONS, made.row)
+    row = message_row(session_id="s", payload=nested(levels))
+    assert row.line() == to_line(CONVERSATIONS, row.row)
 
 
 @pytest.mark.parametrize("session", ["s", "", None, 7, "\ud800", "password: hunter2hunter2"])
 def test_of_whatever_session(session: Any) -> None:
-    made = draft(session_id=session, text="x")
-    assert made.line() == to_line(CONVERSATIONS, made.row)
+    row = message_row(session_id=session, text="x")
+    assert row.line() == to_line(CONVERSATIONS, row.row)
 
 
 def test_of_every_line_of_the_samples() -> None:
     for path in sorted(Path(SAMPLES).rglob("*.jsonl")):
         for line in path.read_bytes().splitlines():
-            made = draft(payload=json.loads(line))
-            assert made.is_exact
-            assert made.line() == to_line(CONVERSATIONS, made.row)
+            row = message_row(payload=json.loads(line))
+            assert row.is_exact
+            assert row.line() == to_line(CONVERSATIONS, row.row)
