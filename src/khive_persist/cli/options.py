@@ -105,7 +105,7 @@ def drained_project(context: click.Context, directory: str | None) -> Project:
     """The project that is meant, with what waited in its spool brought in, or said to wait on."""
     project = existing_project(context, directory)
     result = drain(project)
-    if result.left:
+    if result.waiting_count:
         reasons = "; ".join(map(str, result.errors)) or "they cannot be read"
         waiting = counted(Spool(project).waiting())
         elsewhere = waiting_at_home(project)

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from khive_persist import clock
 from khive_persist.capture.todo_lists.snapshot_rows import snapshot_row
-from khive_persist.capture.todo_lists.tool_calls import TOOLS, told
+from khive_persist.capture.todo_lists.tool_calls import TOOLS, list_update
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.models.purposes import CONVERSATIONS, FOCUS_CHAINS
 from khive_persist.project import Project
@@ -131,7 +131,7 @@ def _row(tool: str, ended: Ended, messages: dict[str, StoredRow]) -> StoredRow |
     # One object stands beside all results of a message.
     if isinstance(given, dict) and len(answer.get("tool_results", ())) == 1:
         output = given
-    what = told(call["name"], call.get("input"), output)
+    what = list_update(call["name"], call.get("input"), output)
     at = clock.from_column(messages[ended.result_row][3])
     if what is None or at is None:
         return None
