@@ -22,8 +22,8 @@ def now() -> datetime:
 
 def from_ns(nanoseconds: int) -> datetime:
     """The instant so many nanoseconds after the Unix epoch, cut to microseconds."""
-    seconds, rest = divmod(nanoseconds, 1_000_000_000)
-    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest // 1000)
+    seconds, remainder = divmod(nanoseconds, 1_000_000_000)
+    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=remainder // 1000)
 
 
 def as_utc(instant: datetime) -> datetime:

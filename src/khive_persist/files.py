@@ -28,17 +28,17 @@ def make_directory(path: Path) -> None:
             raise ProjectError(f"{path} is {kind}", hint="move it away") from None
         if not mode & 0o077:
             return
-        made = False
+        is_new = False
     except OSError as error:
         raise ProjectError(f"{path} cannot be made ({error.strerror})") from error
     else:
-        made = True
+        is_new = True
     try:
         os.chmod(path, PRIVATE_DIRECTORY)
     except PermissionError:
         # Somebody else's directory that we may write to: it works, and its owner decides its mode.
         return
-    if made:
+    if is_new:
         sync_directory(path.parent)
 
 

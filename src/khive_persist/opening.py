@@ -224,15 +224,15 @@ async def _opened(
 ) -> AsyncIterator[Any]:
     """As `open_store`, of a store that no other task's calls are to use."""
     project = find_project(dir)
-    named = None if url is None else _checked_url(record, url)
+    file = None if url is None else _checked_url(record, url)
     if read_only:
-        async with _read_only(record, project, named, Callbacks(**callbacks)) as store:
+        async with _read_only(record, project, file, Callbacks(**callbacks)) as store:
             yield store
         return
     await anyio.to_thread.run_sync(project.make)
     settings = configuration.load(project.config)
     redactor = load_redactor(project, settings)
-    if named is None:
+    if file is None:
         for purpose in record.purposes():
             await anyio.to_thread.run_sync(remember, project, purpose)
     timeout = settings.store_busy_timeout_seconds
@@ -240,26 +240,26 @@ async def _opened(
         timeout = min(timeout, busy_timeout_seconds)
     # What was spooled before comes first.
     names = frozenset(purpose.name for purpose in record.purposes())
-    records_in = None if named else partial(records_drained, project, names)
+    records_in = None if file else partial(records_drained, project, names)
     sealing = partial(seal, redactor) if redactor is not None else None
     options: dict[str, Any] = {}
-    if record is FocusChain and named is None:
+    if record is FocusChain and file is None:
         mirror = Mirror(project, settings)
         options["gather"] = partial(_gather, project, timeout, sealing, mirror)
     store = _STORES.get(record, Store)(
         record,
-        lambda purpose: named or project.database(purpose.file),
+        lambda purpose: file or project.database(purpose.file),
         busy_timeout_seconds=timeout,
         before_read=partial(drained, project) if issubclass(record, HookEvent) else records_in,
         seal=sealing,
-        mirror_of=Mirror(project, settings).follower if named is None else None,
+        mirror_of=Mirror(project, settings).follower if file is None else None,
         callbacks=Callbacks(**callbacks) if callbacks else None,
-        mirror_path=_paths_in_mirror(project, named),
+        mirror_path=_paths_in_mirror(project, file),
         **options,
     )
     try:
         await store.open()
-        if named is None and await store.is_behind():
+        if file is None and await store.is_behind():
             for purpose in record.purposes():
                 await anyio.to_thread.run_sync(
                     partial(
@@ -394,7 +394,7 @@ async def _gather(
 
 
 def _paths_in_mirror(
-    project: Project, named: Path | None
+    project: Project, file: Path | None
 ) -> Callable[[Purpose, StoredRow], Path | None]:
     """Return where the second copy of a row lies; nowhere for a file that lies outside of a
     project.
@@ -402,7 +402,7 @@ def _paths_in_mirror(
 
     def find(purpose: Purpose, row: StoredRow) -> Path | None:
         mirror = Mirror(project, configuration.load(project.config))
-        return None if named or not mirror.has(purpose) else mirror.path(purpose, row)
+        return None if file or not mirror.has(purpose) else mirror.path(purpose, row)
 
     return find
 

@@ -87,9 +87,9 @@ def parse(text: str) -> Price:
 class PriceTable:
     """Prices by model and day. Those that a person gave come before the list prices."""
 
-    def __init__(self, own: Sequence[str] = ()) -> None:
+    def __init__(self, texts: Sequence[str] = ()) -> None:
         """Raises: InvalidSettingsError: One of them is wrong."""
-        self._own = [parse(text) for text in own]
+        self._own = [parse(text) for text in texts]
 
     def picodollars(
         self,

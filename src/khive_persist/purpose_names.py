@@ -52,12 +52,14 @@ def check(purpose: Named, others: Iterable[Named]) -> None:
     """
     _check_spelling(purpose)
     others = tuple(others)
-    taken = {name.lower() for other in others for name in (other.name, other.table, other.view)}
+    reserved_names = {
+        name.lower() for other in others for name in (other.name, other.table, other.view)
+    }
     relations = (purpose.name, purpose.table, purpose.view)
     for name in (*relations, *_index_names(purpose)):
         word = name.lower()
         is_shadowing = name in relations and _SHADOWING.fullmatch(word)
-        if word in taken or is_shadowing or _RESERVED.fullmatch(word):
+        if word in reserved_names or is_shadowing or _RESERVED.fullmatch(word):
             raise InvalidRecordError(
                 f"{name!r} is a name of khive-persist or of SQLite", hint=_hint(purpose, name)
             )

@@ -130,9 +130,9 @@ def withheld(path: Path) -> tuple[str, ...]:
         InvalidSettingsError: As for `load`.
     """
     below = Settings()._asdict() | _of_home(path)
-    written = below | read(path)
+    values = below | read(path)
     believed = below | _believed(path)
-    names = [name for name in sorted(GUARDED) if written[name] != believed[name]]
+    names = [name for name in sorted(GUARDED) if values[name] != believed[name]]
     local = path.with_name(LOCAL)
     if _came_with_git(local):
         names += sorted(GUARDED & read(local).keys())
@@ -186,13 +186,13 @@ def _home_config(path: Path) -> Path | None:
 def _believed(path: Path) -> dict[str, Any]:
     """Return what counts of a project's config.toml."""
     text = read_text(path)
-    written = {} if text is None else _parsed(path, text)
+    values = {} if text is None else _parsed(path, text)
     if _home_config(path) is None:
         # The home's own; or no state folder can be written, and the person named the project.
-        return written
+        return values
     trusted = records.load(path.parent).config
     if trusted == text:
-        return written
+        return values
     guarded: dict[str, Any] = {}
     if trusted is not None:
         try:
@@ -200,7 +200,7 @@ def _believed(path: Path) -> dict[str, Any]:
         except InvalidSettingsError:
             # Trusted under another version, which knew other settings.
             guarded = {}
-    return {name: value for name, value in written.items() if name not in GUARDED} | {
+    return {name: value for name, value in values.items() if name not in GUARDED} | {
         name: value for name, value in guarded.items() if name in GUARDED
     }
 
@@ -232,36 +232,40 @@ def _parsed(path: Path, text: str) -> dict[str, Any]:
 
 def _checked(path: Path, table: str, key: str, value: Any) -> Any:
     name = f"{table}_{key}"
-    where = f"{path}: {table}.{key}"
+    label = f"{path}: {table}.{key}"
     default = Settings._field_defaults.get(name)
     if name not in Settings._fields or "_" in table:
-        raise InvalidSettingsError(f"{where} is no setting of this version")
+        raise InvalidSettingsError(f"{label} is no setting of this version")
     if words := _WORDS.get(name):
         if value not in words:
-            raise InvalidSettingsError(f"{where} is one of " + ", ".join(words))
+            raise InvalidSettingsError(f"{label} is one of " + ", ".join(words))
     elif isinstance(default, tuple):
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise InvalidSettingsError(f"{where} is a list of strings")
+            raise InvalidSettingsError(f"{label} is a list of strings")
         if name in ("redaction_allow", "redaction_deny") and value:
-            _check_expressions(where, value)
+            _check_expressions(label, value)
         return tuple(value)
     elif isinstance(default, str):
         if not isinstance(value, str):
-            raise InvalidSettingsError(f"{where} is a string")
+            raise InvalidSettingsError(f"{label} is a string")
     elif isinstance(default, bool):
         if not isinstance(value, bool):
-            raise InvalidSettingsError(f"{where} is true or false")
+            raise InvalidSettingsError(f"{label} is true or false")
     else:
-        whole = isinstance(default, int)
-        number = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
-        if not number or not _MINIMUM[name] <= value <= sys.float_info.max:
-            kind = "a whole number" if whole else "a number"
-            raise InvalidSettingsError(f"{where} is {kind} from {_MINIMUM[name]:g}")
-        return value if whole else float(value)
+        is_whole = isinstance(default, int)
+        is_number = isinstance(value, int) or (isinstance(value, float) and not is_whole)
+        if (
+            not is_number
+            or isinstance(value, bool)
+            or not _MINIMUM[name] <= value <= sys.float_info.max
+        ):
+            kind = "a whole number" if is_whole else "a number"
+            raise InvalidSettingsError(f"{label} is {kind} from {_MINIMUM[name]:g}")
+        return value if is_whole else float(value)
     return value
 
 
-def _check_expressions(where: str, expressions: list[str]) -> None:
+def _check_expressions(label: str, expressions: list[str]) -> None:
     # Redaction runs them with it; few have any, and importing it takes time.
     import regex
 
@@ -269,4 +273,4 @@ def _check_expressions(where: str, expressions: list[str]) -> None:
         try:
             regex.compile(expression)
         except (regex.error, RecursionError, OverflowError) as error:
-            raise InvalidSettingsError(f"{where}: {expression!r}: {error}") from error
+            raise InvalidSettingsError(f"{label}: {expression!r}: {error}") from error

@@ -39,10 +39,10 @@ def mac(khive: Path, purpose: str, content: bytes) -> str:
     return hmac.new(_key(), message, hashlib.sha256).hexdigest()
 
 
-def is_ours(khive: Path, purpose: str, content: bytes, given: object) -> bool:
+def is_ours(khive: Path, purpose: str, content: bytes, candidate: object) -> bool:
     """Return whether a MAC that was found is that of this content."""
-    return isinstance(given, str) and hmac.compare_digest(
-        given.encode("utf-8", "replace"), mac(khive, purpose, content).encode()
+    return isinstance(candidate, str) and hmac.compare_digest(
+        candidate.encode("utf-8", "replace"), mac(khive, purpose, content).encode()
     )
 
 

@@ -89,10 +89,10 @@ def digits(khive: Path) -> str:
 def all_digits(khive: Path) -> list[str]:
     """Return what its `id` says for anybody, the oldest first."""
     try:
-        found = os.readlink(khive / ID).split("-")
+        parts = os.readlink(khive / ID).split("-")
     except OSError:
         return []
-    return [one for one in found if len(one) == spool_writer.MARK_DIGITS and set(one) <= _HEX]
+    return [part for part in parts if len(part) == spool_writer.MARK_DIGITS and set(part) <= _HEX]
 
 
 def make_khive(khive: Path) -> None:
@@ -152,9 +152,9 @@ def former_paths() -> dict[Path, list[Path]]:
     """Return where the projects lay before they were moved, by where they lie now."""
     former: dict[Path, list[Path]] = {}
     for path, _ in _links(_MOVED):
-        if (now := moved_to(path)) != path:
-            former.setdefault(now, []).append(path)
-    return {now: sorted(paths) for now, paths in former.items()}
+        if (current := moved_to(path)) != path:
+            former.setdefault(current, []).append(path)
+    return {current: sorted(paths) for current, paths in former.items()}
 
 
 def moved_to(directory: Path) -> Path:
@@ -177,14 +177,14 @@ def moved_to(directory: Path) -> Path:
     return directory
 
 
-def forget(khive: Path, now: Path) -> None:
+def forget(khive: Path, current: Path) -> None:
     """Take away the mark of a `.khive` that is no longer there, and remember where it is now."""
     if folder := state_folder():
         old = folder / MARKS / str(khive).lstrip("/")
         moved = old.with_name(_MOVED)
         with suppress(OSError):
             moved.unlink(missing_ok=True)
-            moved.symlink_to(physical(now).parent)
+            moved.symlink_to(physical(current).parent)
         old.unlink(missing_ok=True)
 
 

@@ -25,13 +25,13 @@ def is_network(path: Path, table: Path = _TABLE) -> bool:
     real = os.path.realpath(path)
     longest, kind = "", ""
     for line in lines:
-        mount, _, rest = line.partition(b" - ")
+        mount, _, details = line.partition(b" - ")
         words = mount.split(b" ")
-        if len(words) < 5 or not rest:
+        if len(words) < 5 or not details:
             continue
         point = os.fsdecode(words[4].decode("unicode_escape").encode("latin-1"))
         is_below = real == point or real.startswith(point.rstrip("/") + "/")
         # Of two on one point the later one is on top.
         if is_below and len(point) >= len(longest):
-            longest, kind = point, os.fsdecode(rest.split(b" ")[0])
+            longest, kind = point, os.fsdecode(details.split(b" ")[0])
     return kind in _NETWORK

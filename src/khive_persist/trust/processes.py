@@ -10,11 +10,11 @@ def module_command(module: str, *words: str) -> list[str]:
     return [sys.executable, "-P", "-m", module, *words]
 
 
-def environment_for(root: Path, **more: str) -> dict[str, str]:
+def environment_for(root: Path, **variables: str) -> dict[str, str]:
     """Our environment, with a project named that this process was allowed to use.
 
     Of PYTHONPATH only absolute paths stay: an empty or relative one is the working directory's.
     """
     paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    kept = os.pathsep.join(path for path in paths if os.path.isabs(path))
-    return os.environ | {"KHIVE_DIR": str(root), "PYTHONPATH": kept} | more
+    python_path = os.pathsep.join(path for path in paths if os.path.isabs(path))
+    return os.environ | {"KHIVE_DIR": str(root), "PYTHONPATH": python_path} | variables

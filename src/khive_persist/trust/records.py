@@ -48,9 +48,9 @@ def of_digits(digits: str) -> Trusted:
         return Trusted()
     path = folder / FOLDER / f"{digits}.json"
     try:
-        stored = json.loads(read_regular(path, _MOST_BYTES))
-        config = stored["config"]
-        return Trusted(None if config is None else str(config), tuple(map(str, stored["schema"])))
+        document = json.loads(read_regular(path, _MOST_BYTES))
+        config = document["config"]
+        return Trusted(None if config is None else str(config), tuple(map(str, document["schema"])))
     except (OSError, ValueError, KeyError, TypeError):
         # Nothing is trusted then; the person is asked again.
         return Trusted()
