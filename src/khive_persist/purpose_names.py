@@ -1,4 +1,4 @@
-"""The names that a purpose may have. Standard library only."""
+"""Check the names that a purpose may have. Standard library only."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -21,7 +21,7 @@ _PRESENT: Final = "odd_created_at"
 
 
 class Named(Protocol):
-    """What of a purpose is a name. See `purposes.Purpose`."""
+    """The names of a purpose. See `purposes.Purpose`."""
 
     @property
     def name(self) -> str: ...
@@ -44,7 +44,7 @@ def check(purpose: Named, others: Iterable[Named]) -> None:
     Case makes no difference, as in SQLite and in the file systems of macOS.
 
     Args:
-        purpose: Whose names.
+        purpose: The purpose with the names.
         others: The built-in purposes.
 
     Raises:

@@ -1,8 +1,8 @@
-"""What a person may set, each with its default, and whose word counts.
+"""Load the settings, each with its default, from the files that a person edits.
 
 The home's config.toml holds for all projects, then a project's own, then its `config.local.toml`,
-which git ignores. What sends, listens, or records or redacts less (`GUARDED`) counts from a
-project's own config.toml only as the person trusted it: git can bring another with every pull.
+which git ignores. A setting that sends, listens, or records or redacts less (`GUARDED`) counts from
+a project's own config.toml only as the person trusted it: git can bring another with every pull.
 """
 
 import sys
@@ -54,7 +54,7 @@ class Settings(NamedTuple):
 
     @property
     def verdict_rule(self) -> float | None:
-        """The share of failures above which a session has failed; None for no such rule."""
+        """Return the share of failures above which a session has failed; None for no such rule."""
         return self.outcomes_failure_rate if self.outcomes_rule == "failures" else None
 
 
@@ -108,7 +108,7 @@ _WORDS: Final[dict[str, tuple[str, ...]]] = {
 
 
 def load(path: Path) -> Settings:
-    """The settings in force in a project.
+    """Return the settings in force in a project.
 
     Args:
         path: The project's config.toml, which need not be there.
@@ -124,7 +124,7 @@ def load(path: Path) -> Settings:
 
 
 def withheld(path: Path) -> tuple[str, ...]:
-    """The settings of a project's config.toml that do not count until `khive-persist trust`.
+    """Return the settings of a project's config.toml that do not count until it is trusted.
 
     Raises:
         InvalidSettingsError: As for `load`.
@@ -140,14 +140,14 @@ def withheld(path: Path) -> tuple[str, ...]:
 
 
 def sources(path: Path) -> tuple[Path, ...]:
-    """The files that the settings of a project depend on."""
+    """Return the files that the settings of a project depend on."""
     home = _home_config(path)
     trusted = records.path_of(path.parent)
     return tuple(file for file in (path, path.with_name(LOCAL), home, trusted) if file)
 
 
 def read(path: Path) -> dict[str, Any]:
-    """All that one file sets, by the names of `Settings`; nothing where there is none.
+    """Return all that one file sets, by the names of `Settings`; nothing where there is none.
 
     Raises:
         InvalidSettingsError: As for `load`.
@@ -156,7 +156,7 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def read_text(path: Path) -> str | None:
-    """The text of a settings file; None where there is none.
+    """Return the text of a settings file; None where there is none.
 
     Raises:
         InvalidSettingsError: It is a link, no regular file, or cannot be read.
@@ -178,13 +178,13 @@ def _of_home(path: Path) -> dict[str, Any]:
 
 
 def _home_config(path: Path) -> Path | None:
-    """The home's config.toml; None where it is the project's own."""
+    """Return the home's config.toml; None where it is the project's own."""
     folder = marks.state_folder()
     return None if folder is None or marks.is_state(path.parent) else folder / path.name
 
 
 def _believed(path: Path) -> dict[str, Any]:
-    """Return what counts of a project's config.toml."""
+    """Return the settings of a project's config.toml that count."""
     text = read_text(path)
     values = {} if text is None else _parsed(path, text)
     if _home_config(path) is None:

@@ -75,7 +75,7 @@ class ApplicationSession(Node):
             return (await store.start(fields)).session
 
     async def update(self, fields: Mapping[str, Any]) -> Self:
-        """Save and return the next version of this session. See `ApplicationSessionStore.update`."""
+        """Save the next version of this session. See `ApplicationSessionStore.update`."""
         async with bound(type(self)) as store:
             return await store.update(self.id, fields, self.content["version"])
 

@@ -1,4 +1,4 @@
-"""Whether git has a file: then it may have come with a clone or a pull.
+"""Tell whether git has a file: then it may have come with a clone or a pull.
 
 The index is read here, as a repository's own settings can make `git` run programs. Its format:
 https://git-scm.com/docs/index-format
@@ -17,7 +17,7 @@ _EXTENDED: Final = 0x4000
 
 
 def tracked(khive: Path) -> frozenset[str]:
-    """The paths below `.khive` that the index of its repository names, relative to it."""
+    """Return the paths below `.khive` that the index of its repository names, relative to it."""
     for parent in khive.parents:
         git = parent / ".git"
         if os.path.lexists(git):

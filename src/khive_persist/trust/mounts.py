@@ -1,4 +1,4 @@
-"""Whether a folder lies on a file system of the network, where SQLite has no WAL."""
+"""Tell whether a folder lies on a network file system, where SQLite has no WAL."""
 
 import os
 from pathlib import Path
@@ -12,10 +12,10 @@ _NETWORK: Final = frozenset(
 
 
 def is_network(path: Path, table: Path = _TABLE) -> bool:
-    """Return whether a path lies on one; False where the system does not tell.
+    """Return whether a path lies on a network file system; False where that is not known.
 
     Args:
-        path: It, or the nearest folder above it that is there.
+        path: The path, or the nearest folder above it that is there.
         table: The mounts, as `/proc/self/mountinfo` has them.
     """
     try:
