@@ -20,10 +20,10 @@ from khive_persist.models.active_store import bind, set_opener, unbind
 from khive_persist.models.application_session import ApplicationSession
 from khive_persist.models.assignment import Assignment
 from khive_persist.models.experiment import Experiment
-from khive_persist.models.field_types import Timed
+from khive_persist.models.field_types import TimeSeries
 from khive_persist.models.focus_chain import FocusChain
 from khive_persist.models.hook_event import HookEvent
-from khive_persist.models.immutable import Fixed
+from khive_persist.models.immutable import Immutable
 from khive_persist.models.measurement import Measurement
 from khive_persist.models.message import Message
 from khive_persist.models.node import Node
@@ -48,8 +48,8 @@ from khive_persist.store.time_series import TimedStore
 from khive_persist.trust import search
 
 Record = TypeVar("Record", bound=Node)
-TimedRecord = TypeVar("TimedRecord", bound=Timed)
-FixedRecord = TypeVar("FixedRecord", bound=Fixed)
+TimeSeriesRecord = TypeVar("TimeSeriesRecord", bound=TimeSeries)
+ImmutableRecord = TypeVar("ImmutableRecord", bound=Immutable)
 
 _SCHEME = "sqlite:"
 
@@ -134,24 +134,24 @@ def open_store(
 ) -> AbstractAsyncContextManager[ApplicationSessionStore]: ...
 @overload
 def open_store(
-    record: type[TimedRecord],
+    record: type[TimeSeriesRecord],
     url: str | None = None,
     *,
     dir: Path | str | None = None,
     busy_timeout_seconds: float | None = None,
     read_only: bool = False,
     **callbacks: Unpack[CallbackOptions],
-) -> AbstractAsyncContextManager[TimedStore[TimedRecord]]: ...
+) -> AbstractAsyncContextManager[TimedStore[TimeSeriesRecord]]: ...
 @overload
 def open_store(
-    record: type[FixedRecord],
+    record: type[ImmutableRecord],
     url: str | None = None,
     *,
     dir: Path | str | None = None,
     busy_timeout_seconds: float | None = None,
     read_only: bool = False,
     **callbacks: Unpack[CallbackOptions],
-) -> AbstractAsyncContextManager[FixedStore[FixedRecord]]: ...
+) -> AbstractAsyncContextManager[FixedStore[ImmutableRecord]]: ...
 @overload
 def open_store(
     record: type[Record],

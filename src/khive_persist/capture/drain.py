@@ -17,7 +17,7 @@ from khive_persist.capture import home_limits
 from khive_persist.capture.drain_journal import DrainJournal
 from khive_persist.capture.drain_settings import usable_settings as usable_settings
 from khive_persist.capture.event_drain import EventDrain
-from khive_persist.capture.event_reading import Reading
+from khive_persist.capture.event_reading import EventReader
 from khive_persist.capture.fallback_spool import FallbackSpool, reason, waits
 from khive_persist.capture.record_drain import RecordDrain
 from khive_persist.capture.spool import DRAIN_LOCK, Event, Spool, home_project, waiting_at_home
@@ -90,7 +90,7 @@ class Drain:
         self._journal = DrainJournal(self.spool.path)
         self._events = EventDrain(
             self.spool,
-            Reading(self.spool, self.settings, self._redactor, is_timed=is_timed),
+            EventReader(self.spool, self.settings, self._redactor, is_timed=is_timed),
             self._journal,
             self._writer,
         )
@@ -135,11 +135,11 @@ class Drain:
                         tool, [e for e in project_events if e.tool == tool], deaths, errors
                     )
                 except (StoreError, OSError) as error:
-                    errors.append(_known(self.spool, error))
+                    errors.append(_as_khive_error(self.spool, error))
             try:
                 stored_count += self._records.run(errors)
             except OSError as error:
-                errors.append(_known(self.spool, error))
+                errors.append(_as_khive_error(self.spool, error))
             stored_count += self._bring_away(deaths, errors, unreached)
             errors += self._copy_again()
             waiting_count = len(self.spool.waiting()) + waiting_at_home(self.project)
@@ -271,7 +271,7 @@ class Drain:
             # `doctor` names it. The defaults may be less than the person asked for.
             return
         except OSError as error:
-            errors.append(_known(self.spool, error))
+            errors.append(_as_khive_error(self.spool, error))
 
 
 def _can_take(project_path: str) -> bool:
@@ -296,7 +296,7 @@ def drain(project: Project) -> DrainResult:
         with Drain(project) as draining:
             return draining.run()
     except (OSError, StoreError) as error:
-        return _nothing(spool, error)
+        return _failed_result(spool, error)
 
 
 def drain_records(project: Project, purposes: frozenset[str]) -> DrainResult:
@@ -305,18 +305,18 @@ def drain_records(project: Project, purposes: frozenset[str]) -> DrainResult:
         with Drain(project) as draining:
             return draining.run_records(purposes)
     except (OSError, StoreError) as error:
-        return _nothing(Spool(project), error)
+        return _failed_result(Spool(project), error)
 
 
-def _nothing(spool: Spool, error: OSError | StoreError) -> DrainResult:
+def _failed_result(spool: Spool, error: OSError | StoreError) -> DrainResult:
     try:
         waiting_count = len(spool.waiting()) + waiting_at_home(spool.project)
     except OSError:
         waiting_count = 0
-    return DrainResult(0, waiting_count, (_known(spool, error),))
+    return DrainResult(0, waiting_count, (_as_khive_error(spool, error),))
 
 
-def _known(spool: Spool, error: OSError | StoreError) -> KhiveError:
+def _as_khive_error(spool: Spool, error: OSError | StoreError) -> KhiveError:
     if isinstance(error, KhiveError):
         return error
     return CaptureError(f"{error.filename or spool.path}: {error.strerror}")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from khive_persist.capture.drain_journal import DrainJournal
-from khive_persist.capture.event_reading import KILLS, Reading, Unreadable
+from khive_persist.capture.event_reading import KILLS, EventReader, Unreadable
 from khive_persist.capture.fallback_spool import reason, waits
 from khive_persist.capture.finished_sessions import ended_transcripts
 from khive_persist.capture.isolation import read_alone, store_alone
@@ -32,12 +32,12 @@ class EventDrain:
     def __init__(
         self,
         spool: Spool,
-        reading: Reading,
+        reader: EventReader,
         journal: DrainJournal,
         writer_of: Callable[[Purpose], FileWriter],
     ) -> None:
         self._spool = spool
-        self._reading = reading
+        self._reader = reader
         self._journal = journal
         self._writer_of = writer_of
         self._removal = Removal(spool)
@@ -152,7 +152,7 @@ class EventDrain:
             return pairs
         for event, raw in batch:
             try:
-                pairs.append((event, self._reading.row(event, raw)))
+                pairs.append((event, self._reader.row(event, raw)))
             except Unreadable as error:
                 self.set_aside(event, str(error), errors)
             except OSError as error:

@@ -20,7 +20,7 @@ class Unreadable(Exception):
     """Why no row comes of an event, however often it is tried."""
 
 
-class Reading:
+class EventReader:
     """Read the events of one spool."""
 
     def __init__(

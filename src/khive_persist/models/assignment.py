@@ -8,7 +8,7 @@ from pydantic import AfterValidator, ConfigDict, StrictBool, model_validator, wi
 from typing_extensions import TypedDict
 
 from khive_persist.models.experiment import Name, Variants
-from khive_persist.models.immutable import Fixed
+from khive_persist.models.immutable import Immutable
 from khive_persist.models.node import MAX_ID_CHARACTERS
 from khive_persist.models.purposes import ASSIGNMENTS, Purpose
 
@@ -46,7 +46,7 @@ class AssignmentContent(TypedDict, total=False):
     metadata: dict[str, Any]
 
 
-class Assignment(Fixed):
+class Assignment(Immutable):
     """One session's variant of one experiment; its `id` is made of the two. It never changes."""
 
     purpose: ClassVar[Purpose] = ASSIGNMENTS

@@ -14,7 +14,7 @@ from pydantic import (
 )
 from typing_extensions import TypedDict
 
-from khive_persist.models.immutable import Fixed
+from khive_persist.models.immutable import Immutable
 from khive_persist.models.purposes import EXPERIMENTS, Purpose
 
 MOST_VARIANTS: Final = 100
@@ -71,7 +71,7 @@ class ExperimentContent(TypedDict, total=False):
     metadata: dict[str, Any]
 
 
-class Experiment(Fixed):
+class Experiment(Immutable):
     """One experiment. Its `id` is its name; of the two one is enough.
 
     It never changes: weights that change midway would give groups that differ in more than the

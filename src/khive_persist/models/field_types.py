@@ -30,7 +30,7 @@ Number = Annotated[float, PlainValidator(_checked_number, json_schema_input_type
 Instant = Annotated[str, BeforeValidator(_spelled)]
 
 
-class Timed(Node):
+class TimeSeries(Node):
     """A record with a time in its content: its `created_at` is that, unless it is given.
 
     Attributes:

@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Required
 from pydantic import ConfigDict, with_config
 from typing_extensions import TypedDict
 
-from khive_persist.models.field_types import Instant, Number, Timed
+from khive_persist.models.field_types import Instant, Number, TimeSeries
 from khive_persist.models.purposes import MEASUREMENTS, Purpose
 
 
@@ -25,7 +25,7 @@ class MeasurementContent(TypedDict, total=False):
     metadata: dict[str, Any]
 
 
-class Measurement(Timed):
+class Measurement(TimeSeries):
     """One value of a series: a vital sign, a count of tokens, anything numeric."""
 
     purpose: ClassVar[Purpose] = MEASUREMENTS

@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Required
 from pydantic import ConfigDict, with_config
 from typing_extensions import TypedDict
 
-from khive_persist.models.field_types import Instant, Number, Timed
+from khive_persist.models.field_types import Instant, Number, TimeSeries
 from khive_persist.models.purposes import SCORES, Purpose
 
 
@@ -27,7 +27,7 @@ class ScoreContent(TypedDict, total=False):
     metadata: dict[str, Any]
 
 
-class Score(Timed):
+class Score(TimeSeries):
     """One score. Another one of the same name is another record: none is overwritten."""
 
     purpose: ClassVar[Purpose] = SCORES

@@ -6,14 +6,14 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from pydantic import ValidationError
 
 from khive_persist.errors import ConflictError, InvalidRecordError
-from khive_persist.models.immutable import Fixed
+from khive_persist.models.immutable import Immutable
 from khive_persist.models.query import column
 from khive_persist.store import codec
 from khive_persist.store.callbacks import Tally
 from khive_persist.store.sqlite.statements import select
 from khive_persist.store.store import Store
 
-Record = TypeVar("Record", bound=Fixed)
+Record = TypeVar("Record", bound=Immutable)
 
 
 class Kept(NamedTuple, Generic[Record]):

@@ -2,11 +2,11 @@
 
 from typing import TypeVar
 
-from khive_persist.models.field_types import Timed
+from khive_persist.models.field_types import TimeSeries
 from khive_persist.models.query import column, field
 from khive_persist.store.store import Store
 
-Record = TypeVar("Record", bound=Timed)
+Record = TypeVar("Record", bound=TimeSeries)
 
 
 class TimedStore(Store[Record]):

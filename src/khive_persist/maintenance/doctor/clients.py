@@ -66,13 +66,13 @@ def lost_events() -> list[str]:
     lines = []
     if dropped:
         lines.append(
-            f"{len(dropped)} events could not be kept since {_minute(dropped)}: neither their project"
-            " nor the home directory took them"
+            f"{len(dropped)} events could not be kept since {_minute(dropped)}: neither their"
+            " project nor the home directory took them"
         )
     if unsure:
         lines.append(
-            f"of {len(unsure)} events since {_minute(unsure)} it is not known whether they are kept,"
-            " as the disk took too long: those that came to it are recorded"
+            f"of {len(unsure)} events since {_minute(unsure)} it is not known whether they are"
+            " kept, as the disk took too long: those that came to it are recorded"
         )
     return lines
 
