@@ -95,13 +95,13 @@ class _Syncing:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start one for what has ended since, unless one still runs: then with the next events."""
+        """Start one for sessions that have ended since, unless one runs; they wait then."""
         self._take()
         if self._process is None or self._process.poll() is not None:
             self._start()
 
     def finish(self) -> None:
-        """Start one for what still waits, and for what was written after the last was started.
+        """Start one for the sessions that wait, and those written after the last one was started.
 
         A tool may write the end of a transcript after its last hook.
         """

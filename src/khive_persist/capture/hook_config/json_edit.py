@@ -67,7 +67,7 @@ class Step(NamedTuple):
 
     @property
     def item(self) -> Item:
-        """The item that the step leads to."""
+        """Return the item that the step leads to."""
         return self.container.items[self.position]
 
 
