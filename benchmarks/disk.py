@@ -24,7 +24,7 @@ def measure() -> list[Line]:
         events, payload_bytes = _fill(project)
         with Drain(project) as drain:
             result = drain.run(60)
-        if result.stored != events or result.left:
+        if result.stored_count != events or result.waiting_count:
             raise RuntimeError(f"drained {result} of {events}")
         days = Settings().mirror_pack_after_days
         at = time.time() - days * 86_400 - 60

@@ -55,7 +55,7 @@ def _drain(project: Project) -> float:
         began = time.perf_counter()
         result = drain.run(60)
         took = time.perf_counter() - began
-    if result.stored != EVENTS or result.left:
+    if result.stored_count != EVENTS or result.waiting_count:
         raise RuntimeError(f"drained {result} of {EVENTS}")
     return took
 

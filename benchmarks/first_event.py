@@ -55,7 +55,7 @@ def _first(project: Project, number: int) -> float:
     with Drain(project) as drain:
         result = drain.run(60)
         seconds = time.perf_counter() - began
-    if (result.stored, result.left) != (1, 0):
+    if (result.stored_count, result.waiting_count) != (1, 0):
         raise RuntimeError(f"drained {result}")
     return seconds
 

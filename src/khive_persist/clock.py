@@ -16,25 +16,25 @@ _AGE: Final = re.compile(r"([0-9]{1,9})([smhdw])\Z")
 
 
 def now() -> datetime:
-    """The present instant, aware, in UTC."""
+    """Return the present instant, aware, in UTC."""
     return datetime.now(UTC)
 
 
 def from_ns(nanoseconds: int) -> datetime:
-    """The instant so many nanoseconds after the Unix epoch, cut to microseconds."""
-    seconds, rest = divmod(nanoseconds, 1_000_000_000)
-    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest // 1000)
+    """Return the instant so many nanoseconds after the Unix epoch, cut to microseconds."""
+    seconds, remainder = divmod(nanoseconds, 1_000_000_000)
+    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=remainder // 1000)
 
 
 def as_utc(instant: datetime) -> datetime:
-    """The same instant in UTC; a naive one is taken as UTC."""
+    """Return the same instant in UTC; a naive one is taken as UTC."""
     if instant.tzinfo is UTC:
         return instant
     return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
 
 
 def to_text(instant: datetime) -> str:
-    """`YYYY-MM-DD HH:MM:SS.ffffff` in UTC: the spelling of every `created_at` that we write."""
+    """Return `YYYY-MM-DD HH:MM:SS.ffffff` in UTC, the spelling of every `created_at` we write."""
     # isoformat takes a quarter of the time of strftime, and pads years below 1000.
     return as_utc(instant).isoformat(sep=" ", timespec="microseconds")[:CREATED_AT_CHARACTERS]
 
@@ -43,7 +43,7 @@ def from_column(value: object) -> datetime | None:
     """Read a `created_at` of any age.
 
     Args:
-        value: Our own text; naive ISO text, with a space or a `T`; ISO text with an offset; epoch
+        value: Text of ours; naive ISO text, with a space or a `T`; ISO text with an offset; epoch
             seconds as a number or as text.
 
     Returns:
@@ -65,7 +65,7 @@ def from_column(value: object) -> datetime | None:
 
 
 def moment(text: str) -> datetime:
-    """The instant that a person means: an age as in `2h`, or a date or time in ISO form.
+    """Return the instant that a person means: an age as in `2h`, or a date or time in ISO form.
 
     Without an offset it is in UTC.
 
@@ -81,12 +81,12 @@ def moment(text: str) -> datetime:
 
 
 def unreadable() -> datetime:
-    """The instant that stands for a `created_at` that could not be read: the Unix epoch."""
+    """Return the instant for a `created_at` that could not be read: the Unix epoch."""
     return _EPOCH
 
 
 def new_id(nanoseconds: int | None = None) -> str:
-    """A new UUID of version 7 (RFC 9562 §5.7): time in ms, then 74 random bits.
+    """Return a new UUID of version 7 (RFC 9562 §5.7): time in ms, then 74 random bits.
 
     Ids made in order sort in order, which keeps the index on `id` dense.
     """

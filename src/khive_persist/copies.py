@@ -1,4 +1,4 @@
-"""The two copies of every record: proving them equal, and making one anew from the other."""
+"""Compare the two copies of every record, and rebuild one from the other."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path

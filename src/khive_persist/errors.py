@@ -1,4 +1,4 @@
-"""What can go wrong, one class a cause.
+"""The errors, one class a cause.
 
 KhiveError
 ├── InvalidRecordError (ValueError)      a record that cannot be stored as it is
@@ -36,7 +36,7 @@ class KhiveError(Exception):
 
     Attributes:
         code: A stable lower-case word for programs.
-        hint: What to do about it, one line, or an empty string.
+        hint: The remedy, one line, or an empty string.
     """
 
     code = "error"
@@ -109,7 +109,7 @@ class ConflictError(KhiveError, RuntimeError):
     """A record is there under this id, and is not what a change was made for; it stays as it is.
 
     Attributes:
-        version: The version that it has now, or None where it has none.
+        version: The version of the record, or None where it has none.
     """
 
     code = "conflict"

@@ -1,4 +1,4 @@
-"""Private files and folders: how they are made, made durable, and read without following a link."""
+"""Make private files and folders, make them durable, and read them without following a link."""
 
 import errno
 import os
@@ -28,17 +28,17 @@ def make_directory(path: Path) -> None:
             raise ProjectError(f"{path} is {kind}", hint="move it away") from None
         if not mode & 0o077:
             return
-        made = False
+        is_new = False
     except OSError as error:
         raise ProjectError(f"{path} cannot be made ({error.strerror})") from error
     else:
-        made = True
+        is_new = True
     try:
         os.chmod(path, PRIVATE_DIRECTORY)
     except PermissionError:
         # Somebody else's directory that we may write to: it works, and its owner decides its mode.
         return
-    if made:
+    if is_new:
         sync_directory(path.parent)
 
 
@@ -67,9 +67,9 @@ def write_private(
 
     Args:
         path: The file.
-        content: All of it.
+        content: The whole content.
         synced: Whether it survives a power loss; without, such a loss may leave anything there.
-        mode: Another mode, for a program.
+        mode: The mode, where it is a program.
     """
     # Several threads may write it at once.
     temporary = path.with_name(f".{path.name}.{clock.new_id()}.tmp")
@@ -98,7 +98,7 @@ def read_regular(path: Path, most_bytes: int, *, follows: bool = False) -> bytes
 
     Args:
         path: The file.
-        most_bytes: A larger one is refused.
+        most_bytes: The limit: a larger file is refused.
         follows: Whether a symbolic link in its place is followed.
 
     Raises:

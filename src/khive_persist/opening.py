@@ -1,4 +1,4 @@
-"""Opening a store: its project, its settings, what is redacted, and the spool before it."""
+"""Open a store: find its project, load its settings and redactor, and drain the spool before."""
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -82,9 +82,9 @@ __all__ = [
 
 
 def find_project(directory: Path | str | None = None) -> Project:
-    """The project that is meant: the named directory, KHIVE_DIR, upward from here, or home.
+    """Find the project: the named directory, KHIVE_DIR, upward from here, or home.
 
-    What is named is trusted from now on, if this user owns it.
+    A named directory is trusted from now on, if this user owns it.
 
     Raises:
         UntrustedError: The nearest `.khive` is not trusted, or the named one is another user's.
@@ -150,12 +150,12 @@ async def open_store(
         record: `PlannerSession`, `HookEvent`, or a subclass of `Node` of yours.
         url: `sqlite:/path/to/file.db`, for a class with a single file.
         dir: The directory that holds `.khive`.
-        busy_timeout_seconds: How long a write waits for other programs, where that is less than
-            `store.busy_timeout_seconds` of config.toml.
-        read_only: Write nothing and make nothing, not even what is missing: a project on a
-            read-only disk can be read. What waits in the spool is not brought in.
-        callbacks: `on_save`, `on_load` and `on_error`: functions, async or not, that are told what
-            this store saved, loaded, or could not do. See `CallbackOptions`.
+        busy_timeout_seconds: The longest wait of a write for other programs, where that is less
+            than `store.busy_timeout_seconds` of config.toml.
+        read_only: Whether nothing is written or made, not even what is missing: a project on a
+            read-only disk can be read. The spool is not brought in.
+        callbacks: The functions `on_save`, `on_load` and `on_error`, async or not, that are called
+            after this store saved, loaded, or failed. See `CallbackOptions`.
 
     Raises:
         InvalidSettingsError: config.toml is wrong.
@@ -188,17 +188,17 @@ async def _opened(
     read_only: bool = False,
     **callbacks: Unpack[CallbackOptions],
 ) -> AsyncIterator[Any]:
-    """As `open_store`, of a store that no other task's calls are to use."""
+    """Open a store as `open_store` does, but for no calls of other tasks."""
     project = find_project(dir)
-    named = None if url is None else _checked_url(record, url)
+    file = None if url is None else _checked_url(record, url)
     if read_only:
-        async with _read_only(record, project, named, Callbacks(**callbacks)) as store:
+        async with _read_only(record, project, file, Callbacks(**callbacks)) as store:
             yield store
         return
     await anyio.to_thread.run_sync(project.make)
     settings = configuration.load(project.config)
     redactor = load_redactor(project, settings)
-    if named is None:
+    if file is None:
         for purpose in record.purposes():
             await anyio.to_thread.run_sync(remember, project, purpose)
     timeout = settings.store_busy_timeout_seconds
@@ -206,26 +206,26 @@ async def _opened(
         timeout = min(timeout, busy_timeout_seconds)
     # What was spooled before comes first.
     names = frozenset(purpose.name for purpose in record.purposes())
-    records_in = None if named else partial(records_drained, project, names)
+    records_in = None if file else partial(records_drained, project, names)
     redact = partial(redact_row, redactor) if redactor is not None else None
     options: dict[str, Any] = {}
-    if record is FocusChain and named is None:
+    if record is FocusChain and file is None:
         mirror = Mirror(project, settings)
         options["gather"] = partial(_gather, project, timeout, redact, mirror)
     store = _STORES.get(record, Store)(
         record,
-        lambda purpose: named or project.database(purpose.file),
+        lambda purpose: file or project.database(purpose.file),
         busy_timeout_seconds=timeout,
         before_read=partial(drained, project) if issubclass(record, HookEvent) else records_in,
         redact=redact,
-        mirror_of=Mirror(project, settings).follower if named is None else None,
+        mirror_of=Mirror(project, settings).follower if file is None else None,
         callbacks=Callbacks(**callbacks) if callbacks else None,
-        mirror_path=_paths_in_mirror(project, named),
+        mirror_path=_paths_in_mirror(project, file),
         **options,
     )
     try:
         await store.open()
-        if named is None and await store.is_behind():
+        if file is None and await store.is_behind():
             for purpose in record.purposes():
                 await anyio.to_thread.run_sync(
                     partial(
@@ -294,10 +294,10 @@ async def save_planning_session(
 async def save_alone(
     records: Sequence[Node], *, dir: Path | str | None = None, are_new: bool = False
 ) -> bool:
-    """Save records of one class while no store is open; whether they wait in the spool.
+    """Save records of one class while no store is open; return whether they wait in the spool.
 
     Args:
-        records: In order, at least one.
+        records: The records in order, at least one.
         dir: The directory that holds `.khive`.
         are_new: Whether their ids were made just now.
 
@@ -360,15 +360,13 @@ async def _gather(
 
 
 def _paths_in_mirror(
-    project: Project, named: Path | None
+    project: Project, file: Path | None
 ) -> Callable[[Purpose, StoredRow], Path | None]:
-    """Return where the second copy of a row lies; nowhere for a file that lies outside of a
-    project.
-    """
+    """Return the function that finds the second copy of a row; a file of its own has none."""
 
     def find(purpose: Purpose, row: StoredRow) -> Path | None:
         mirror = Mirror(project, configuration.load(project.config))
-        return None if named or not mirror.has(purpose) else mirror.path(purpose, row)
+        return None if file or not mirror.has(purpose) else mirror.path(purpose, row)
 
     return find
 

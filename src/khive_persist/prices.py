@@ -1,4 +1,4 @@
-"""What tokens cost: a dated table of list prices, which a person can add to in config.toml."""
+"""Price tokens by a dated table of list prices, which a person can add to in config.toml."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,11 +33,11 @@ class Price(NamedTuple):
     Attributes:
         model: A pattern as in file names: `claude-opus-4-5*`.
         since: The day in UTC from which it holds.
-        prompt_over: It holds for requests whose prompt has more tokens than this.
-        speed: It holds for requests that were sent this way: `fast`; an empty text for the usual.
-        dollars: By class of tokens, and by `web_search`; a class that is missing has no price.
-        us: What multiplies the tokens' price where only the United States may serve the request.
-        source: Who says so.
+        prompt_over: The number of tokens that a prompt must exceed for it.
+        speed: The speed of the requests that it holds for: `fast`; an empty text for the usual.
+        dollars: The price by class of tokens, and of `web_search`; a missing class has no price.
+        us: The factor of the tokens' price where only the United States may serve the request.
+        source: The source of the price.
     """
 
     model: str
@@ -50,7 +50,7 @@ class Price(NamedTuple):
 
 
 def parse(text: str) -> Price:
-    """A price as config.toml has it: `my-model* from=2026-01-31 input=3 output=15`.
+    """Parse a price of config.toml: `my-model* from=2026-01-31 input=3 output=15`.
 
     Raises:
         InvalidSettingsError: It is none.
@@ -87,9 +87,13 @@ def parse(text: str) -> Price:
 class PriceTable:
     """Prices by model and day. Those that a person gave come before the list prices."""
 
-    def __init__(self, own: Sequence[str] = ()) -> None:
-        """Raises: InvalidSettingsError: One of them is wrong."""
-        self._own = [parse(text) for text in own]
+    def __init__(self, texts: Sequence[str] = ()) -> None:
+        """Parse a person's prices.
+
+        Raises:
+            InvalidSettingsError: One of them is wrong.
+        """
+        self._own = [parse(text) for text in texts]
 
     def picodollars(
         self,
@@ -100,18 +104,18 @@ class PriceTable:
         speed: str = "",
         geo: str = "",
     ) -> int | None:
-        """Return what the tokens of messages that share a price cost, in 10⁻¹² USD.
+        """Return the cost of the tokens of messages that share a price, in 10⁻¹² USD.
 
-        None where the model has no price on that day, or none for a class of which there are
-        tokens: no guess.
+        It is None, and no guess, where the model has no price on that day, or none for a class of
+        which there are tokens.
 
         Args:
-            model: Theirs.
-            counts: Their sums by class.
-            at: When they were said.
-            prompt: How many tokens the longest of their prompts has.
-            speed: How they were sent.
-            geo: Where alone they may have been served.
+            model: The model of the messages.
+            counts: The sums of tokens by class.
+            at: The time of the messages.
+            prompt: The number of tokens of the longest prompt.
+            speed: The speed at which they were sent.
+            geo: The only region that may have served them, or an empty string.
         """
         price = self.price(model, at, prompt, speed)
         used = {name: count for name, count in counts.items() if count > 0}
@@ -123,12 +127,12 @@ class PriceTable:
         return sum(tokens) + searches
 
     def lengths(self) -> list[int]:
-        """The lengths of prompts, in tokens, above which a price changes; the shortest first."""
+        """Return the lengths of prompts, in tokens, above which a price changes, in order."""
         listed = (price for prices in _list_prices().values() for price in prices)
         return sorted({p.prompt_over for p in (*self._own, *listed) if p.prompt_over})
 
     def price(self, model: str | None, at: datetime, prompt: int, speed: str = "") -> Price | None:
-        """The price of a model on a day, for a prompt of so many tokens.
+        """Return the price of a model on a day, for a prompt of so many tokens.
 
         A person's pattern is for the name as the client has it, the list's for the model: a date,
         a reseller's prefix and the like are left out.
@@ -151,12 +155,12 @@ class PriceTable:
 
 
 def priced_field(name: str) -> str:
-    """Return where the content of a message has how much of a class was used."""
+    """Return the path of a class's count in the content of a message."""
     return "web_searches" if name == WEB_SEARCH else f"tokens.{name}"
 
 
 def list_prices() -> list[Price]:
-    """The prices that are built in."""
+    """Return the prices that are built in."""
     lines = _LIST.read_text("utf-8").splitlines()
     return [parse(line) for line in lines if line and not line.startswith("#")]
 
@@ -170,7 +174,7 @@ def _list_prices() -> dict[str, list[Price]]:
 
 
 def _names(model: str) -> Iterator[str]:
-    """The model's name, and what is left of it without what changes no price."""
+    """Yield the model's name, and shorter names without the parts that change no price."""
     yield model
     name = model
     if prefix := _PREFIX.match(name):

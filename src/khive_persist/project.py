@@ -1,4 +1,4 @@
-"""One `.khive` directory: where things lie in it, and how they are made private.
+"""The layout of one `.khive` directory.
 
 Nothing here follows a symbolic link in place of `.khive`, a folder or a file of it: a link could
 lead what is written out of `.khive`.
@@ -26,7 +26,7 @@ class Project:
 
     Attributes:
         root: The directory that holds `.khive`, absolute.
-        khive: `.khive` itself.
+        khive: The path of `.khive` itself.
     """
 
     def __init__(self, root: Path | str) -> None:
@@ -44,41 +44,41 @@ class Project:
 
     @property
     def spool(self) -> Path:
-        """Events accepted and not yet in a database."""
+        """Return the folder of events that are accepted and not yet in a database."""
         return self.khive / "spool"
 
     @property
     def sessions(self) -> Path:
-        """The mirror: every record a second time, as JSON."""
+        """Return the folder of the mirror: every record a second time, as JSON."""
         return self.khive / "sessions"
 
     @property
     def backups(self) -> Path:
-        """Return where backups lie unless the settings name another folder."""
+        """Return the folder of backups, unless the settings name another one."""
         return self.khive / "backups"
 
     @property
     def quarantine(self) -> Path:
-        """Damaged files, kept aside, never deleted."""
+        """Return the folder of damaged files, which are never deleted."""
         return self.khive / "quarantine"
 
     @property
     def config(self) -> Path:
-        """The settings that a person edits."""
+        """Return the file of the settings that a person edits."""
         return self.khive / "config.toml"
 
     @property
     def local_config(self) -> Path:
-        """The settings of one person, which git ignores."""
+        """Return the file of the settings of one person, which git ignores."""
         return self.khive / "config.local.toml"
 
     @property
     def server_url(self) -> Path:
-        """Return where its server can be reached, while one runs."""
+        """Return the file that has the URL of its server, while one runs."""
         return self.khive / "server.url"
 
     def database(self, file: str) -> Path:
-        """The database of that file name."""
+        """Return the path of the database of that file name."""
         return self.khive / file
 
     def exists(self) -> bool:
@@ -89,7 +89,7 @@ class Project:
             return False
 
     def make(self) -> None:
-        """Make `.khive` where it is missing, and mark what is made as this user's.
+        """Make `.khive` where it is missing, and mark a new one as this user's.
 
         It is 0700 on return, whatever the umask.
 

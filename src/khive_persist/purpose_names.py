@@ -1,4 +1,4 @@
-"""The names that a purpose may have. Standard library only."""
+"""Check the names that a purpose may have. Standard library only."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -21,7 +21,7 @@ _PRESENT: Final = "odd_created_at"
 
 
 class Named(Protocol):
-    """What of a purpose is a name. See `purposes.Purpose`."""
+    """The names of a purpose. See `purposes.Purpose`."""
 
     @property
     def name(self) -> str: ...
@@ -44,7 +44,7 @@ def check(purpose: Named, others: Iterable[Named]) -> None:
     Case makes no difference, as in SQLite and in the file systems of macOS.
 
     Args:
-        purpose: Whose names.
+        purpose: The purpose with the names.
         others: The built-in purposes.
 
     Raises:
@@ -52,12 +52,14 @@ def check(purpose: Named, others: Iterable[Named]) -> None:
     """
     _check_spelling(purpose)
     others = tuple(others)
-    taken = {name.lower() for other in others for name in (other.name, other.table, other.view)}
+    reserved_names = {
+        name.lower() for other in others for name in (other.name, other.table, other.view)
+    }
     relations = (purpose.name, purpose.table, purpose.view)
     for name in (*relations, *_index_names(purpose)):
         word = name.lower()
         is_shadowing = name in relations and _SHADOWING.fullmatch(word)
-        if word in taken or is_shadowing or _RESERVED.fullmatch(word):
+        if word in reserved_names or is_shadowing or _RESERVED.fullmatch(word):
             raise InvalidRecordError(
                 f"{name!r} is a name of khive-persist or of SQLite", hint=_hint(purpose, name)
             )

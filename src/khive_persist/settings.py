@@ -1,8 +1,8 @@
-"""What a person may set, each with its default, and whose word counts.
+"""Load the settings, each with its default, from the files that a person edits.
 
 The home's config.toml holds for all projects, then a project's own, then its `config.local.toml`,
-which git ignores. What sends, listens, or records or redacts less (`GUARDED`) counts from a
-project's own config.toml only as the person trusted it: git can bring another with every pull.
+which git ignores. A setting that sends, listens, or records or redacts less (`GUARDED`) counts from
+a project's own config.toml only as the person trusted it: git can bring another with every pull.
 """
 
 import sys
@@ -54,7 +54,7 @@ class Settings(NamedTuple):
 
     @property
     def verdict_rule(self) -> float | None:
-        """The share of failures above which a session has failed; None for no such rule."""
+        """Return the share of failures above which a session has failed; None for no such rule."""
         return self.outcomes_failure_rate if self.outcomes_rule == "failures" else None
 
 
@@ -108,7 +108,7 @@ _WORDS: Final[dict[str, tuple[str, ...]]] = {
 
 
 def load(path: Path) -> Settings:
-    """The settings in force in a project.
+    """Return the settings in force in a project.
 
     Args:
         path: The project's config.toml, which need not be there.
@@ -124,15 +124,15 @@ def load(path: Path) -> Settings:
 
 
 def withheld(path: Path) -> tuple[str, ...]:
-    """The settings of a project's config.toml that do not count until `khive-persist trust`.
+    """Return the settings of a project's config.toml that do not count until it is trusted.
 
     Raises:
         InvalidSettingsError: As for `load`.
     """
     below = Settings()._asdict() | _of_home(path)
-    written = below | read(path)
+    values = below | read(path)
     believed = below | _believed(path)
-    names = [name for name in sorted(GUARDED) if written[name] != believed[name]]
+    names = [name for name in sorted(GUARDED) if values[name] != believed[name]]
     local = path.with_name(LOCAL)
     if _came_with_git(local):
         names += sorted(GUARDED & read(local).keys())
@@ -140,14 +140,14 @@ def withheld(path: Path) -> tuple[str, ...]:
 
 
 def sources(path: Path) -> tuple[Path, ...]:
-    """The files that the settings of a project depend on."""
+    """Return the files that the settings of a project depend on."""
     home = _home_config(path)
     trusted = records.path_of(path.parent)
     return tuple(file for file in (path, path.with_name(LOCAL), home, trusted) if file)
 
 
 def read(path: Path) -> dict[str, Any]:
-    """All that one file sets, by the names of `Settings`; nothing where there is none.
+    """Return all that one file sets, by the names of `Settings`; nothing where there is none.
 
     Raises:
         InvalidSettingsError: As for `load`.
@@ -156,7 +156,7 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def read_text(path: Path) -> str | None:
-    """The text of a settings file; None where there is none.
+    """Return the text of a settings file; None where there is none.
 
     Raises:
         InvalidSettingsError: It is a link, no regular file, or cannot be read.
@@ -178,21 +178,21 @@ def _of_home(path: Path) -> dict[str, Any]:
 
 
 def _home_config(path: Path) -> Path | None:
-    """The home's config.toml; None where it is the project's own."""
+    """Return the home's config.toml; None where it is the project's own."""
     folder = marks.state_folder()
     return None if folder is None or marks.is_state(path.parent) else folder / path.name
 
 
 def _believed(path: Path) -> dict[str, Any]:
-    """Return what counts of a project's config.toml."""
+    """Return the settings of a project's config.toml that count."""
     text = read_text(path)
-    written = {} if text is None else _parsed(path, text)
+    values = {} if text is None else _parsed(path, text)
     if _home_config(path) is None:
         # The home's own; or no state folder can be written, and the person named the project.
-        return written
+        return values
     trusted = records.load(path.parent).config
     if trusted == text:
-        return written
+        return values
     guarded: dict[str, Any] = {}
     if trusted is not None:
         try:
@@ -200,7 +200,7 @@ def _believed(path: Path) -> dict[str, Any]:
         except InvalidSettingsError:
             # Trusted under another version, which knew other settings.
             guarded = {}
-    return {name: value for name, value in written.items() if name not in GUARDED} | {
+    return {name: value for name, value in values.items() if name not in GUARDED} | {
         name: value for name, value in guarded.items() if name in GUARDED
     }
 
@@ -232,36 +232,40 @@ def _parsed(path: Path, text: str) -> dict[str, Any]:
 
 def _checked(path: Path, table: str, key: str, value: Any) -> Any:
     name = f"{table}_{key}"
-    where = f"{path}: {table}.{key}"
+    label = f"{path}: {table}.{key}"
     default = Settings._field_defaults.get(name)
     if name not in Settings._fields or "_" in table:
-        raise InvalidSettingsError(f"{where} is no setting of this version")
+        raise InvalidSettingsError(f"{label} is no setting of this version")
     if words := _WORDS.get(name):
         if value not in words:
-            raise InvalidSettingsError(f"{where} is one of " + ", ".join(words))
+            raise InvalidSettingsError(f"{label} is one of " + ", ".join(words))
     elif isinstance(default, tuple):
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise InvalidSettingsError(f"{where} is a list of strings")
+            raise InvalidSettingsError(f"{label} is a list of strings")
         if name in ("redaction_allow", "redaction_deny") and value:
-            _check_expressions(where, value)
+            _check_expressions(label, value)
         return tuple(value)
     elif isinstance(default, str):
         if not isinstance(value, str):
-            raise InvalidSettingsError(f"{where} is a string")
+            raise InvalidSettingsError(f"{label} is a string")
     elif isinstance(default, bool):
         if not isinstance(value, bool):
-            raise InvalidSettingsError(f"{where} is true or false")
+            raise InvalidSettingsError(f"{label} is true or false")
     else:
-        whole = isinstance(default, int)
-        number = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
-        if not number or not _MINIMUM[name] <= value <= sys.float_info.max:
-            kind = "a whole number" if whole else "a number"
-            raise InvalidSettingsError(f"{where} is {kind} from {_MINIMUM[name]:g}")
-        return value if whole else float(value)
+        is_whole = isinstance(default, int)
+        is_number = isinstance(value, int) or (isinstance(value, float) and not is_whole)
+        if (
+            not is_number
+            or isinstance(value, bool)
+            or not _MINIMUM[name] <= value <= sys.float_info.max
+        ):
+            kind = "a whole number" if is_whole else "a number"
+            raise InvalidSettingsError(f"{label} is {kind} from {_MINIMUM[name]:g}")
+        return value if is_whole else float(value)
     return value
 
 
-def _check_expressions(where: str, expressions: list[str]) -> None:
+def _check_expressions(label: str, expressions: list[str]) -> None:
     # Redaction runs them with it; few have any, and importing it takes time.
     import regex
 
@@ -269,4 +273,4 @@ def _check_expressions(where: str, expressions: list[str]) -> None:
         try:
             regex.compile(expression)
         except (regex.error, RecursionError, OverflowError) as error:
-            raise InvalidSettingsError(f"{where}: {expression!r}: {error}") from error
+            raise InvalidSettingsError(f"{label}: {expression!r}: {error}") from error

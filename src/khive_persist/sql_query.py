@@ -1,4 +1,4 @@
-"""A person's own SQL over all files of a project, for reading only, as programs run it."""
+"""Run a person's own SQL over all files of a project, for reading only, from a program."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,15 +17,15 @@ class QueryResult(NamedTuple):
     """The rows of a SELECT.
 
     Attributes:
-        columns: Their names, each once: a second `id` is `id_2`.
-        rows: Tuples in the order of the columns.
+        columns: The names of the columns, each once: a second `id` is `id_2`.
+        rows: The rows, as tuples in the order of the columns.
     """
 
     columns: list[str]
     rows: list[tuple[Any, ...]]
 
     def dicts(self) -> list[dict[str, Any]]:
-        """The rows by the names of their columns."""
+        """Return the rows by the names of their columns."""
         return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
 
 
@@ -37,12 +37,12 @@ async def query_sql(sql: str, values: Values = (), *, dir: Path | str | None = N
         result.dicts()      # [{"number": 12}]
 
     Tables and views have their names: planner_sessions, plans, events, conversation, your own;
-    `claude_hooks.hook_events` names one of a file. What waits in the spool is brought in before.
+    `claude_hooks.hook_events` names one of a file. The spool is brought in before.
     All rows are in memory on return; `Store.stream` reads many. A cancelled await stops the SQL.
 
     Args:
         sql: One statement.
-        values: For its parameters: a sequence for `?`, a mapping for `:name`.
+        values: The values of its parameters: a sequence for `?`, a mapping for `:name`.
         dir: The directory that holds `.khive`.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Long work in a thread of its own, which a cancelled await stops."""
+"""Run long work in a thread of its own, which a cancelled await stops."""
 
 import asyncio
 import threading
@@ -17,13 +17,13 @@ class _StoppedError(Exception):
 
 
 async def run_stoppable(work: Callable[[Advance], Result]) -> Result:
-    """Run work in a thread that it does not share, and give what it returns.
+    """Run work in a thread that it does not share, and return its result.
 
-    Cancelled, the work is stopped where it says the next time how far it is; the await ends once it
-    has ended. What it leaves then is as if its process had been killed there.
+    Cancelled, the work stops at its next report of progress, and the await ends once it has ended.
+    It then leaves its files as if its process had been killed there.
 
     Args:
-        work: Called with a function that it calls every now and then, with any number.
+        work: A function that is given one to call every now and then, with any number.
     """
     stop = threading.Event()
 

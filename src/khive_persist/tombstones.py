@@ -1,10 +1,9 @@
-"""`.khive/tombstones.json`: what was removed for good, so that no other copy brings it back.
+"""`.khive/tombstones.json`: keep out the records that were removed for good.
 
-Of a session that was purged there is a keyed hash of its id, and when that was: what it had until
-then does not come back from a transcript, a backup, an import or the mirror. The tool is not in the
-hash: a purge takes a session by its id, and the tool of a transcript that was never read is not
-known. Of a purpose that was pruned there is the time up to which nothing of it comes back from
-transcripts.
+For a purged session there is a keyed hash of its id, and the time: its records of before do not
+come back from a transcript, a backup, an import or the mirror. The tool is not in the hash: a purge
+takes a session by its id, and the tool of a transcript that was never read is not known. For a
+pruned purpose there is the time up to which nothing of it comes back from transcripts.
 
 The file lies beside both copies, as a rebuild or a restore replaces either. The key lies in it, for
 it has to last as long as the hashes: those of redaction and of the state folder are made anew where

@@ -94,10 +94,10 @@ DRAINER = """
 project = Project(sys.argv[1])
 with Drain(project) as drain:
     Spool(project).accept("codex", b'{"hook_event_name":"Stop"}')
-    assert drain.run().stored == 1
+    assert drain.run().stored_count == 1
     Spool(project).accept("codex", b'{"hook_event_name":"Stop"}')
     ready()
-    assert drain.run().stored == 1
+    assert drain.run().stored_count == 1
 """
 
 SWITCHER = """

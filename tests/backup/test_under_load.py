@@ -71,7 +71,7 @@ def test_writers_go_on_with_what_was_restored_and_lose_nothing(
         for writer in writers:
             writer.wait_for(60 + UNREAD)
     assert [writer.errors for writer in writers] == [""] * 4
-    assert drain(project).left == 0
+    assert drain(project).waiting_count == 0
     here = ids(project)
     acknowledged = {id for writer in writers for id in writer.acknowledged}
     assert {id for w, n in zip(writers, since, strict=True) for id in w.acknowledged[n:]} <= here

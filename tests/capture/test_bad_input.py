@@ -220,7 +220,7 @@ def test_all_of_it_goes_into_the_database_and_can_be_asked(project: Project) -> 
     raws = [*VALID.values(), *UNPARSED.values(), *UNDECODABLE.values(), b"x" * 30_000_000]
     ids = {spool.accept("claude-code", raw).id for raw in raws}
     result = drain(project)
-    assert (result.stored, result.left, result.errors) == (len(raws), 0, ())
+    assert (result.stored_count, result.waiting_count, result.errors) == (len(raws), 0, ())
     connection = sqlite3.connect(project.database("claude_hooks.db"))
     found = {
         row[0] for row in connection.execute("SELECT id FROM hook_events WHERE json_valid(content)")

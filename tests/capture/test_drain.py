@@ -56,7 +56,7 @@ def test_every_key_of_every_real_payload_is_kept(project: Project, tool: str) ->
     spool = Spool(project)
     sent = {spool.accept(tool, line).id: json.loads(line) for line in sample_payloads(tool)}
     result = drain(project)
-    assert (result.stored, result.left, result.errors) == (len(sent), 0, ())
+    assert (result.stored_count, result.waiting_count, result.errors) == (len(sent), 0, ())
     connection = sqlite3.connect(project.database(HOOK_EVENTS[tool].file))
     stored = {
         id: json.loads(text)
@@ -78,7 +78,7 @@ def test_every_key_of_every_real_payload_is_kept(project: Project, tool: str) ->
 def test_events_come_in_the_order_of_their_arrival(project: Project) -> None:
     spool = Spool(project)
     accepted = [spool.accept("claude-code", payload(n)).id for n in range(200)]
-    assert drain(project).stored == 200
+    assert drain(project).stored_count == 200
     assert [id for id, _ in rows(project)] == accepted
     assert Spool(project).is_empty()
 
@@ -141,11 +141,11 @@ def test_a_lock_that_stays_leaves_the_event_in_the_spool(project: Project) -> No
     holder = sqlite3.connect(project.database(PURPOSE.file), isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
     result = drain(project)
-    assert (result.stored, result.left) == (0, 1)
+    assert (result.stored_count, result.waiting_count) == (0, 1)
     assert isinstance(result.errors[0], StoreBusyError)
     holder.execute("ROLLBACK")
     holder.close()
-    assert drain(project).stored == 1
+    assert drain(project).stored_count == 1
 
 
 @pytest.mark.parametrize("damage", ["garbage", "cut", "zeros"])
@@ -168,8 +168,8 @@ def test_a_damaged_database_is_left_alone_and_the_event_waits(
     spool.accept("codex", payload(2))
     spool.accept("claude-code", payload(1))
     result = drain(project)
-    assert result.stored == 1, "the other tool's database is sound"
-    assert result.left == 1
+    assert result.stored_count == 1, "the other tool's database is sound"
+    assert result.waiting_count == 1
     assert isinstance(result.errors[0], StoreDamagedError)
     assert hashlib.sha256(path.read_bytes()).hexdigest() == before
 
@@ -182,7 +182,7 @@ def test_a_newer_database_is_not_written_to(project: Project) -> None:
     before = path.read_bytes()
     Spool(project).accept("claude-code", payload(1))
     result = drain(project)
-    assert result.left == 1
+    assert result.waiting_count == 1
     assert isinstance(result.errors[0], StoreNewerError)
     assert path.read_bytes() == before
 
@@ -192,7 +192,7 @@ def test_a_link_in_place_of_the_database_is_not_followed(project: Project, tmp_p
     project.database(PURPOSE.file).symlink_to(outside)
     Spool(project).accept("claude-code", payload(1))
     result = drain(project)
-    assert (result.stored, result.left) == (0, 1)
+    assert (result.stored_count, result.waiting_count) == (0, 1)
     assert not outside.exists()
 
 
@@ -203,7 +203,7 @@ def test_a_deleted_database_is_made_anew(project: Project) -> None:
         for file in project.khive.glob("claude_hooks.db*"):
             file.unlink()
         Spool(project).accept("claude-code", payload(2))
-        assert draining.run().stored == 1
+        assert draining.run().stored_count == 1
     assert json.loads(rows(project)[0][1])["session_id"] == "s2"
 
 
@@ -217,7 +217,7 @@ def test_what_a_killed_hook_left_is_kept_marked_as_cut(project: Project) -> None
     assert left.exists(), "its hook may still be at it"
     os.utime(left, (1, 1))
     event = spool.accept("claude-code", payload(1))
-    assert drain(project).stored == 2
+    assert drain(project).stored_count == 2
     contents = {id: json.loads(text) for id, text in rows(project)}
     contents.pop(event.id)
     (cut,) = contents.values()
@@ -236,7 +236,7 @@ def test_an_unreadable_file_does_not_hold_up_the_others(project: Project, tmp_pa
     os.mkfifo(spool.path / spool_writer.file_name("claude-code", True))
     spool.accept("claude-code", payload(2))
     result = drain(project)
-    assert (result.stored, result.left) == (1, 0)
+    assert (result.stored_count, result.waiting_count) == (1, 0)
     assert os.readlink(project.quarantine / name) == str(target)
 
 
@@ -262,10 +262,11 @@ def test_events_that_wait_at_home_move_back(project: Project, hook: Hook, home: 
     project.spool.unlink()
     until(
         lambda: (
-            not any(event.away for event in Spool(Project(home)).events()) or not _drainers_of(home)
+            not any(event.is_away for event in Spool(Project(home)).events())
+            or not _drainers_of(home)
         )
     )
-    assert drain(project).left == 0
+    assert drain(project).waiting_count == 0
     until(lambda: _stored(project) == 1)
     assert Spool(Project(home)).is_empty()
 
@@ -276,7 +277,7 @@ def test_events_of_a_project_that_is_gone_stay_at_home(home: Path) -> None:
     spool.make()
     name = spool_writer.file_name("claude-code", True).removesuffix(".event") + ".away"
     os.close(spool_writer.keep(str(home), name, b"/no/such/project\0" + payload(1)))
-    assert drain(there).stored == 1
+    assert drain(there).stored_count == 1
     content = json.loads(rows(there)[0][1])
     assert content["metadata"]["project"] == "/no/such/project"
     assert content["session_id"] == "s1"
@@ -285,7 +286,7 @@ def test_events_of_a_project_that_is_gone_stay_at_home(home: Path) -> None:
 def test_wrong_settings_do_not_stop_the_recording(project: Project) -> None:
     project.local_config.write_text("[capture]\nmax_payload_bytes = 'many'\n")
     Spool(project).accept("claude-code", payload(1))
-    assert drain(project).stored == 1
+    assert drain(project).stored_count == 1
 
 
 def test_names_of_other_files_are_no_events() -> None:
@@ -332,7 +333,7 @@ def test_files_are_removed_while_those_that_follow_are_stored(project: Project) 
     result = drain(project)
     # On return they are gone, all of them.
     assert spool.is_empty()
-    assert not result.left
+    assert not result.waiting_count
     assert sorted(id for id, _ in rows(project)) == sorted(accepted)
 
 
@@ -425,6 +426,6 @@ def test_an_event_that_we_fail_on_is_set_aside_and_the_others_are_stored(
 
     monkeypatch.setattr(Redactor, "redact_json", broken)
     monkeypatch.setattr(Redactor, "redact_bytes", broken)
-    assert drain(project).left == 0
+    assert drain(project).waiting_count == 0
     assert len(rows(project)) == 1
     assert (project.quarantine / bad.name).read_bytes().endswith(b'"bad"}')

@@ -99,7 +99,7 @@ def test_two_that_move_one_event_at_once_store_it_once(
     away(state, project.root, stop("s1"))
     with at_once(monkeypatch, state, lambda: drain(project)) as finish:
         result = finish()
-    assert (result.left, result.errors) == (0, ())
+    assert (result.waiting_count, result.errors) == (0, ())
     assert sessions(project) == ["s1"]
     assert Spool(state).is_empty()
     assert not [name for name in os.listdir(project.spool) if name.endswith((".tmp", ".event"))]
@@ -189,10 +189,10 @@ def test_what_cannot_be_fetched_is_counted_and_said(
 ) -> None:
     name = away(state, project.root, stop("s1"))
     result = drain(project)
-    assert (result.stored, result.left) == (0, 1)
+    assert (result.stored_count, result.waiting_count) == (0, 1)
     assert str(result.errors[0]) == (f"{state.spool / name}: Too many open files: close some files")
     # Its project is not known: it is not taken for one that is gone.
-    assert drain(state).stored == 0
+    assert drain(state).stored_count == 0
     assert (state.spool / name).exists()
     monkeypatch.chdir(project.root)
     assert run(["trust", "--yes"]) == 0
@@ -232,7 +232,7 @@ def test_a_path_that_is_not_utf_8_is_one_like_others(
     odd.make()
     away(state, root, stop("waited"))
     assert hook(stop("came"), cwd=root).returncode == 0
-    assert drain(odd).left == 0
+    assert drain(odd).waiting_count == 0
     assert sorted(sessions(odd)) == ["came", "waited"]
     assert run(["--dir", str(root), "events", "--json"]) == 0
     assert "waited" in capsys.readouterr().out

@@ -149,7 +149,7 @@ def test_a_khive_that_may_not_be_written_to_leaves_it_to_home(
         os.chown(path, NOBODY, NOBODY)
     (project / ".khive").chmod(0o500)
     assert run(project, home).returncode == 0
-    assert [event.away for event in Spool(Project(home)).events()] == [True]
+    assert [event.is_away for event in Spool(Project(home)).events()] == [True]
     home.joinpath(".khive", "spool").chmod(0o500)
     done = run(project, home)
     assert done.returncode == 1
@@ -162,7 +162,7 @@ def test_what_the_project_cannot_take_waits_at_home_and_moves_back(
     project.spool.write_text("a file where the spool should be")
     done = hook(PAYLOAD)
     assert (done.returncode, done.stderr) == (0, b"")
-    (event,) = [e for e in Spool(Project(home)).events() if e.away]
+    (event,) = [e for e in Spool(Project(home)).events() if e.is_away]
     assert split_away(Spool(Project(home)).read(event)) == (str(project.root), PAYLOAD)
 
 
@@ -189,7 +189,7 @@ def test_a_link_is_not_followed(
     link.symlink_to(target)
     assert hook(PAYLOAD).returncode == 0
     assert list(target.iterdir()) == []
-    assert [event.away for event in Spool(Project(home)).events()] == [True]
+    assert [event.is_away for event in Spool(Project(home)).events()] == [True]
 
 
 def test_a_closed_stdin_is_an_empty_event(quiet: Project) -> None:
@@ -213,7 +213,7 @@ def test_a_stalled_stdin_ends_in_time_and_keeps_what_came(quiet: Project) -> Non
     assert (done.returncode, done.stderr) == (0, b"")
     assert took < DEADLINE_SECONDS + START_SECONDS
     (event,) = Spool(quiet).events()
-    assert event.cut
+    assert event.is_cut
     assert kept(quiet) == [b'{"half']
 
 
@@ -227,14 +227,14 @@ def test_an_endless_stdin_ends_in_time(quiet: Project) -> None:
     assert done.returncode in (0, 1)
     assert done.stderr.count(b"\n") == done.returncode
     assert took < DEADLINE_SECONDS + START_SECONDS
-    assert all(event.cut for event in Spool(quiet).events())
+    assert all(event.is_cut for event in Spool(quiet).events())
 
 
 def test_thirty_megabytes_are_kept_whole(quiet: Project, hook: Hook) -> None:
     payload = b'{"x":"' + b"y" * 30_000_000 + b'"}'
     assert hook(payload).returncode == 0
     assert kept(quiet) == [payload]
-    assert not Spool(quiet).events()[0].cut
+    assert not Spool(quiet).events()[0].is_cut
 
 
 @pytest.mark.parametrize("left", [1, 2, 3, 4, 8])

@@ -67,7 +67,7 @@ import sys
 from khive_persist.capture.drain import drain
 from khive_persist.project import Project
 result = drain(Project(sys.argv[1]))
-sys.exit(result.left + len(result.errors))
+sys.exit(result.waiting_count + len(result.errors))
 """,
     "thread": """
 import sys
@@ -75,7 +75,7 @@ import anyio
 from khive_persist.capture.shared_drain import drained
 from khive_persist.project import Project
 result = anyio.run(drained, Project(sys.argv[1]))
-sys.exit(result.left + len(result.errors))
+sys.exit(result.waiting_count + len(result.errors))
 """,
 }
 BASE = """
@@ -186,7 +186,7 @@ def test_whoever_reads_first_is_not_killed_by_it(project: Project, drained: Drai
     bad = Spool(project).accept("claude-code", stop("kills"))
     assert drained() == -signal.SIGKILL
     result = drain(project)
-    assert (result.left, result.errors) == (0, ())
+    assert (result.waiting_count, result.errors) == (0, ())
     assert quarantined(project) == [bad.name]
 
 
@@ -203,7 +203,7 @@ def test_a_drain_that_was_killed_by_somebody_costs_no_event(project: Project) ->
     names = [spool.accept("claude-code", stop(f"s{number}")).name for number in range(20)]
     for deaths in (1, 2, 4):
         (project.spool / JOURNAL).write_text("\n".join([str(deaths), *names]))
-        assert drain(project).left == 0
+        assert drain(project).waiting_count == 0
         assert len(sessions(project)) == 20
         names = [spool.accept("claude-code", stop(f"s{number}")).name for number in range(20)]
         with closing(sqlite3.connect(project.database("claude_hooks.db"))) as connection:
@@ -226,9 +226,9 @@ def test_a_database_that_takes_nothing_is_no_fault_of_an_event(project: Project)
     (project.spool / JOURNAL).write_text(f"2\n{event.name}")
     project.database("claude_hooks.db").mkdir()
     result = drain(project)
-    assert (result.stored, result.left, len(result.errors)) == (0, 1, 1)
+    assert (result.stored_count, result.waiting_count, len(result.errors)) == (0, 1, 1)
     project.database("claude_hooks.db").rmdir()
-    assert drain(project).left == 0
+    assert drain(project).waiting_count == 0
     assert sessions(project) == ["s1"]
 
 
@@ -236,14 +236,14 @@ def test_a_database_that_takes_nothing_is_no_fault_of_an_event(project: Project)
 def test_a_journal_of_anything_harms_nothing(project: Project, content: bytes) -> None:
     Spool(project).accept("claude-code", stop("s1"))
     (project.spool / JOURNAL).write_bytes(content)
-    assert drain(project).left == 0
+    assert drain(project).waiting_count == 0
     assert sessions(project) == ["s1"]
 
 
 def test_a_link_in_place_of_the_journal_is_not_followed(project: Project, tmp_path: Path) -> None:
     Spool(project).accept("claude-code", stop("s1"))
     (project.spool / JOURNAL).symlink_to(tmp_path / "precious")
-    assert drain(project).left == 0
+    assert drain(project).waiting_count == 0
     assert sessions(project) == ["s1"]
     assert not (tmp_path / "precious").exists()
 
@@ -261,7 +261,7 @@ def test_brackets_take_no_more_memory_than_they_may(project: Project) -> None:
     assert most - base <= most_bytes(len(raw))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     spool.accept("claude-code", stop("next"))
-    assert drain(project).left == 0
+    assert drain(project).waiting_count == 0
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before < most_bytes(len(raw))
     with closing(sqlite3.connect(project.database("claude_hooks.db"))) as connection:
         (text,) = connection.execute(
@@ -284,7 +284,7 @@ def test_a_process_that_cannot_be_started_is_no_fault_of_an_event(
         with monkeypatch.context() as patch:
             patch.setattr(sys, "executable", str(broken))
             result = drain(project)
-        assert (result.stored, result.left, len(result.errors)) == (0, 1, 1)
+        assert (result.stored_count, result.waiting_count, len(result.errors)) == (0, 1, 1)
     drain(project)
     assert sessions(project) == ["s1"]
 
@@ -297,7 +297,7 @@ def test_a_program_that_embeds_python_leaves_it_to_the_drainer(
     spool.accept("claude-code", stop("s1"))
     monkeypatch.setattr(sys, "executable", "/usr/bin/editor")
     result = drain(project)
-    assert (result.stored, result.left) == (1, 1)
+    assert (result.stored_count, result.waiting_count) == (1, 1)
     assert heavy.name in str(result.errors[0])
     monkeypatch.undo()
 
@@ -326,7 +326,7 @@ def test_what_another_user_left_is_set_aside_and_the_others_come_in(
     foreign = Spool(project).accept("claude-code", stop("foreign"))
     Spool(project).accept("claude-code", stop("s1"))
     refused(foreign, errno.EACCES)
-    assert drain(project).left == 0
+    assert drain(project).waiting_count == 0
     assert sessions(project) == ["s1"]
     assert quarantined(project) == [foreign.name]
 
@@ -338,7 +338,7 @@ def test_what_the_disk_does_not_give_waits_and_is_named(
     Spool(project).accept("claude-code", stop("s1"))
     refused(bad, errno.EIO)
     result = drain(project)
-    assert (result.stored, result.left) == (1, 1)
+    assert (result.stored_count, result.waiting_count) == (1, 1)
     assert str(result.errors[0]) == f"{project.spool / bad.name}: Input/output error"
     assert sessions(project) == ["s1"]
 
@@ -358,7 +358,7 @@ def test_a_file_that_cannot_be_removed_keeps_no_other_tool_waiting(
 
     monkeypatch.setattr(os, "unlink", refuse)
     result = drain(project)
-    assert result.left == 1
+    assert result.waiting_count == 1
     assert [str(error) for error in result.errors] == [
         f"{project.spool / event.name}: Operation not permitted"
     ] * (number == errno.EPERM)

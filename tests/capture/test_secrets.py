@@ -86,7 +86,7 @@ def test_no_file_has_the_secret(project: Project, kind: str, tool: str) -> None:
     watcher.execute("BEGIN")
     watcher.execute("SELECT count(*) FROM hook_events").fetchone()
     result = drain(project)
-    assert (result.left, result.errors) == (0, ())
+    assert (result.waiting_count, result.errors) == (0, ())
     assert path.with_name(path.name + "-wal").stat().st_size > 0
     assert found_in(project.khive, secret) == []
     watcher.execute("COMMIT")

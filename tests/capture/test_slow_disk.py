@@ -226,4 +226,4 @@ def test_what_cannot_be_synced_goes_to_the_homes_spool(quiet: Project, home: Pat
     done = run(quiet, 1, 0, "error")
     assert (done.returncode, done.stderr) == (0, b"")
     assert kept(quiet) == 0
-    assert [event.away for event in Spool(Project(home)).events()] == [True]
+    assert [event.is_away for event in Spool(Project(home)).events()] == [True]

@@ -42,7 +42,7 @@ async def test_what_the_database_has_no_room_for_waits_where_there_is_some(full:
     id = await save(full, "x" * 4_000)
     assert [file.id for file in Spool(full).records()] == [id]
     ballast.unlink()
-    assert drain(full).stored == 1
+    assert drain(full).stored_count == 1
     assert Spool(full).is_empty()
 
 
@@ -53,7 +53,7 @@ async def test_where_there_is_none_at_all_it_is_refused_and_nothing_is_left(full
         await save(full, "x" * 100_000)
     assert set(os.listdir(full.spool)) <= {"wake", "drain.lock"}
     ballast.unlink()
-    assert drain(full).stored == 0
+    assert drain(full).stored_count == 0
 
 
 async def test_where_there_is_none_for_one_of_several_none_is_left(full: Project) -> None:

@@ -22,7 +22,7 @@ from khive_persist import (
     save_planning_session,
 )
 from khive_persist.capture import record_file
-from khive_persist.capture.drain import Drained, drain
+from khive_persist.capture.drain import DrainResult, drain
 from khive_persist.capture.spool import Spool
 from khive_persist.cli.root import run
 from khive_persist.errors import StoreBusyError
@@ -144,7 +144,7 @@ async def test_a_database_that_nobody_may_write_to(project: Project) -> None:
     # Its log and its index have the modes that SQLite took from it.
     for file in project.khive.glob("planner_sessions.db*"):
         file.chmod(0o600)
-    assert drain(project).stored == 1
+    assert drain(project).stored_count == 1
     assert rows(project)[id] == "x"
 
 
@@ -206,7 +206,7 @@ async def test_a_later_save_is_not_overwritten_by_an_older_one_that_waited(
         await plans.save(plan)
         assert len(spooled(at)) == 1
         caplog.clear()
-        assert drain(at).stored == 0
+        assert drain(at).stored_count == 0
     assert rows(at) == {plan.id: "later"}
     assert spooled(at) == []
     (aside,) = at.quarantine.glob("*.record")
@@ -231,11 +231,11 @@ async def test_versions_that_wait_come_in_in_their_order(at: Project) -> None:
 async def test_a_version_that_waits_and_one_after_it_is_drained(at: Project) -> None:
     with locked(at):
         plan = await save(at, "first")
-    assert drain(at).stored == 1
+    assert drain(at).stored_count == 1
     with locked(at):
         plan.content["task_description"] = "second"
         await plan.save()
-    assert drain(at) == Drained(1, 0, ())
+    assert drain(at) == DrainResult(1, 0, ())
     assert rows(at) == {plan.id: "second"}
 
 
@@ -249,7 +249,7 @@ async def test_a_version_newer_than_the_copy_of_a_database_that_could_not_be_rea
     plan.content["task_description"] = "second"
     await plan.save()
     database.write_bytes(sound)
-    assert drain(at) == Drained(1, 0, ())
+    assert drain(at) == DrainResult(1, 0, ())
     assert rows(at) == {plan.id: "second"}
 
 
@@ -329,7 +329,7 @@ async def test_a_kind_that_nobody_opened_here_waits(project: Project) -> None:
     unknown = project.spool / file.name
     unknown.write_bytes(record_file.encode(project.khive, file, record_file.SpooledRecord(row, ())))
     result = drain(project)
-    assert (result.stored, result.left) == (1, 1)
+    assert (result.stored_count, result.waiting_count) == (1, 1)
     assert "unknown_kind" in str(result.errors[0])
     assert unknown.exists()
     assert not path.exists()
@@ -343,7 +343,7 @@ async def test_one_that_the_table_does_not_take_keeps_no_other_out(project: Proj
     connection.execute("CREATE UNIQUE INDEX one ON planner_sessions (created_at)")
     connection.commit()
     connection.close()
-    assert drain(project).stored == 1
+    assert drain(project).stored_count == 1
     assert ID in rows(project)
     assert [file.name for file in project.quarantine.iterdir()] == [bad.name]
 
@@ -373,7 +373,7 @@ async def test_many_at_once_that_find_their_database_locked(project: Project) ->
     with locked(project):
         plans = await asyncio.gather(*(save(project, str(n)) for n in range(64)))
     assert len(spooled(project)) == 64
-    assert drain(project) == Drained(64, 0, ())
+    assert drain(project) == DrainResult(64, 0, ())
     assert rows(project) == {plan.id: plan.content["task_description"] for plan in plans}
 
 
@@ -397,5 +397,5 @@ async def test_a_database_of_a_newer_program(project: Project) -> None:
     assert "has schema 99" in str(drain(project).errors[0])
     connection.execute(f"PRAGMA user_version = {version}")
     connection.close()
-    assert drain(project) == Drained(1, 0, ())
+    assert drain(project) == DrainResult(1, 0, ())
     assert rows(project)[plan.id] == "newer"

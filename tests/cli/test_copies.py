@@ -154,7 +154,7 @@ def test_events_that_wait_on_are_said(both: Project, khive: Khive) -> None:
     both.config.write_text("[store]\nbusy_timeout_seconds = 0.1\n")
     hook(both, "s1", 1)
     with write_lock.held(write_lock.lock_path(both.database("claude_hooks.db")), 1):
-        assert drain(both).left == 1
+        assert drain(both).waiting_count == 1
     both.database("claude_hooks.db").write_bytes(b"no database" * 1_000)
     done = khive("verify")
     assert done.err.startswith("khive-persist: 1 events wait in ")

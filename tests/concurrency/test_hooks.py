@@ -99,7 +99,7 @@ def test_the_events_of_64_processes_are_stored_once_each(
         released.wait()
     holder.close()
     result = drain(project)
-    assert (result.left, result.errors) == (0, ())
+    assert (result.waiting_count, result.errors) == (0, ())
     kept = {event for one in sent for event in one.kept}
     refused = {event for one in sent for event in one.refused}
     assert len(kept | refused) == PROCESSES * each

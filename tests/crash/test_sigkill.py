@@ -94,7 +94,7 @@ def test_killed_hooks(project: Project, kills: int) -> None:
         if name.endswith(".tmp"):
             os.utime(project.spool / name, (1, 1))
     result = drain(project)
-    assert (result.left, result.errors) == (0, ())
+    assert (result.waiting_count, result.errors) == (0, ())
     connection = sqlite3.connect(project.database("claude_hooks.db"))
     sessions = [row[0] for row in connection.execute("SELECT session_id FROM events")]
     connection.close()
@@ -129,7 +129,7 @@ with Drain(Project({str(project.root)!r})) as drain:
             accepted.append(spool.accept("claude-code", payload).id)
         process.stdout.close()
     result = drain(project)
-    assert (result.left, result.errors) == (0, ())
+    assert (result.waiting_count, result.errors) == (0, ())
     assert sorted(ids(project.database("claude_hooks.db"), "hook_events")) == sorted(accepted)
 
 

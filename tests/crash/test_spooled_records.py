@@ -140,4 +140,4 @@ def test_a_save_that_is_killed_beside_a_damaged_database(project: Project, step:
     database.unlink()
     os.utime(project.spool / names[0], (0, 0))
     Spool(project).accept("claude-code", b"{}")
-    assert drain(project).stored == 2
+    assert drain(project).stored_count == 2

@@ -84,7 +84,7 @@ def hook(project: Project, session: str | None, number: int, tool: str = "claude
 
 def drained(project: Project) -> None:
     result = drain(project)
-    assert (result.left, result.errors) == (0, ())
+    assert (result.waiting_count, result.errors) == (0, ())
 
 
 def recovered(project: Project) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from khive_persist.capture.drain import Drain, Drained, drain
+from khive_persist.capture.drain import Drain, DrainResult, drain
 from khive_persist.errors import MirrorError, StoreFullError
 from khive_persist.mirror.rebuild import rebuild_mirror
 from khive_persist.models.purposes import BUILT_IN, PLANNER_SESSIONS
@@ -52,7 +52,7 @@ def test_the_event_waits_and_no_line_is_torn(project: Project, sessions: Path) -
     waiting = [hook(project, f"s{number // 200 + 1}", number) for number in range(400)]
     with Drain(project) as draining:
         result = draining.run()
-        assert result.left == 0
+        assert result.waiting_count == 0
         (error,) = result.errors
         assert isinstance(error, MirrorError)
         assert "No space left" in str(error)
@@ -61,7 +61,7 @@ def test_the_event_waits_and_no_line_is_torn(project: Project, sessions: Path) -
             assert lines(project, name) == kept
         assert set(waiting) <= set(ids(project, CLAUDE)), "it is in the database"
         ballast.unlink()
-        assert draining.run() == Drained(0, 0, ()), "the same drain copies what it could not"
+        assert draining.run() == DrainResult(0, 0, ()), "the same drain copies what it could not"
     assert sorted(len(lines(project, name)) for name in files(project)) == [200, 201]
     assert_equal(project)
 

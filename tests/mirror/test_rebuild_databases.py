@@ -315,7 +315,7 @@ def test_damage_in_the_mirror_costs_only_what_is_damaged(both: Project) -> None:
 def test_what_waited_in_the_spool_comes_in_afterwards(both: Project) -> None:
     garbage(both, EVENTS)
     waiting = [hook(both, "session-0", n) for n in range(5)]
-    assert drain(both).left == 5
+    assert drain(both).waiting_count == 5
 
     async def run() -> Rebuilt:
         return await rebuild("mirror", dir=both.root)

@@ -426,7 +426,7 @@ def test_a_folder_that_cannot_be_written_is_said(
     assert ids(project, CLAUDE) == ["a"]
     waiting = [hook(project, "s1", n) for n in range(3)]
     result = drain(project)
-    assert (result.stored, result.left) == (3, 0)
+    assert (result.stored_count, result.waiting_count) == (3, 0)
     (error,) = result.errors
     assert isinstance(error, MirrorError)
     assert ids(project, CLAUDE) == ["a", *waiting], "they are in the database, and in its log"
@@ -449,7 +449,7 @@ def test_an_append_that_fails_half_way_leaves_no_line_twice(project: Project) ->
     with Drain(project) as draining:
         hook(project, "s1", 1)
         hook(project, "s2", 1)
-        assert draining.run().left == 0
+        assert draining.run().waiting_count == 0
         before = broken.read_bytes()
         done = subprocess.run(["chattr", "+i", str(broken)], check=False, capture_output=True)
         if done.returncode != 0:
@@ -460,7 +460,7 @@ def test_an_append_that_fails_half_way_leaves_no_line_twice(project: Project) ->
                 hook(project, "s2", number)
                 result = draining.run()
                 assert isinstance(result.errors[0], MirrorError)
-                assert result.left == 0, "they are in the database, and in its log"
+                assert result.waiting_count == 0, "they are in the database, and in its log"
             assert broken.read_bytes() == before
         finally:
             subprocess.run(["chattr", "-i", str(broken)], check=True)

@@ -119,7 +119,7 @@ async def test_the_drain_goes_on_and_doctor_names_the_expression(project: Projec
         payload["tool_input"] = {"command": command}
         Spool(project).accept("claude-code", json.dumps(payload).encode())
     drained = drain(project)
-    assert (drained.left, drained.errors) == (0, ())
+    assert (drained.waiting_count, drained.errors) == (0, ())
     contents = project.database("claude_hooks.db").read_bytes()
     assert LETTERS.encode() not in contents
     problems = (await doctor.examine(project)).problems

@@ -40,7 +40,7 @@ def run(project: Project, session_id: str) -> dict[str, int]:
 
 def sent(project: Project, payload: bytes, tool: str = "claude-code") -> None:
     Spool(project).accept(tool, payload)
-    assert drain(project).left == 0
+    assert drain(project).waiting_count == 0
 
 
 def prompt(session_id: Any, text: str = SECRET.decode(), *, is_ascii: bool = True) -> bytes:

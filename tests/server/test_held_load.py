@@ -188,7 +188,7 @@ def test_whoever_is_killed_under_whatever_load_nothing_is_lost_or_doubled(
             took = time.monotonic() - began
             told = {role: crowd.end() for role, crowd in crowds.items()}
             drained = drain(project)
-            assert (drained.left, drained.errors) == (0, ())
+            assert (drained.waiting_count, drained.errors) == (0, ())
             events = stored(project)
             file = project.root / "stored.json"
             of_whom = {id: (one["tool"], one["session_id"]) for id, one in events.items()}

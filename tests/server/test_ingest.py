@@ -44,7 +44,7 @@ def rows(project: Project, file: str, table: str) -> dict[str, Any]:
 
 def hook_rows(project: Project, tool: str = "claude") -> dict[str, Any]:
     # On a slow machine the spool has some: each is durable, and they are told apart by nothing.
-    assert not drain(project).left
+    assert not drain(project).waiting_count
     return rows(project, f"{tool}_hooks.db", "hook_events")
 
 

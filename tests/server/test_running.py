@@ -437,7 +437,7 @@ def test_on_a_full_disk_the_home_directory_takes_events(disk: Path, home: Path) 
             "/v1/outcomes", json={"content": {"session_id": "s", "verdict": "failure"}}
         )
         assert answer.status_code == 503
-        assert any(one.away for one in Spool(Project(home)).events())
+        assert any(one.is_away for one in Spool(Project(home)).events())
         ballast.unlink()
     assert run(["--dir", str(project.root), "events", "--jsonl"]) == 0
     assert stored(project) == set(range(6))

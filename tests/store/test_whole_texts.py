@@ -89,7 +89,7 @@ PAYLOADS: list[tuple[str, dict[str, Any]]] = [
 
 
 def row_of(tool: str, payload: dict[str, Any], id: str = "e1") -> Row:
-    event = Event(f"1-{id}-{tool}.event", 1, id, tool, away=False, cut=False)
+    event = Event(f"1-{id}-{tool}.event", 1, id, tool, is_away=False, is_cut=False)
     # As the tools do, which escape no more than they must.
     raw = json.dumps(payload, ensure_ascii=False).encode()
     return normalise(event, raw, Settings(), None)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool
 from khive_persist.capture.todo_lists.snapshot_rows import snapshot_row
-from khive_persist.capture.todo_lists.tool_calls import Told, completed, created, told
+from khive_persist.capture.todo_lists.tool_calls import ListUpdate, completed, created, list_update
 from khive_persist.copies import verify
 from khive_persist.models.todo_list import Work, changes, status_of, updated, work
 from khive_persist.opening import FocusChain, open_store
@@ -110,10 +110,10 @@ def test_each_tool_says_its_list_in_its_own_words() -> None:
         ]},
     }  # fmt: skip
     for name, said in lists.items():
-        found = told(name, said, "ok")
+        found = list_update(name, said, "ok")
         assert found is not None
         assert found.items == items
-    kept = told("TodoWrite", {"todos": [{"content": "a", "activeForm": "A"}]}, "ok")
+    kept = list_update("TodoWrite", {"todos": [{"content": "a", "activeForm": "A"}]}, "ok")
     assert kept is not None
     assert kept.items == [{"text": "a", "status": "pending", "activeForm": "A"}]
 
@@ -140,21 +140,25 @@ def test_each_tool_says_its_list_in_its_own_words() -> None:
 def test_what_says_nothing_of_the_list_makes_no_snapshot(
     name: str, said: Any, result: object
 ) -> None:
-    assert told(name, said, result) is None
+    assert list_update(name, said, result) is None
 
 
 def test_tasks_are_told_one_at_a_time() -> None:
     steps = [
-        told("TaskCreate", {"subject": "a"}, {"task": {"id": "1"}}),
-        told("TaskCreate", {"subject": "b"}, "Task #2 created successfully: b"),
-        told("TaskUpdate", {"taskId": "1", "status": "in_progress"}, "Updated task #1 status"),
-        told(
+        list_update("TaskCreate", {"subject": "a"}, {"task": {"id": "1"}}),
+        list_update("TaskCreate", {"subject": "b"}, "Task #2 created successfully: b"),
+        list_update(
+            "TaskUpdate", {"taskId": "1", "status": "in_progress"}, "Updated task #1 status"
+        ),
+        list_update(
             "TaskUpdate",
             {"taskId": 1, "status": "completed", "subject": "A"},
             "Updated task #1 status",
         ),
-        told("TaskUpdate", {"taskId": "2", "status": "deleted"}, "Updated task #1 status"),
-        told("TaskUpdate", {"taskId": "7", "status": "in_progress"}, "Updated task #1 status"),
+        list_update("TaskUpdate", {"taskId": "2", "status": "deleted"}, "Updated task #1 status"),
+        list_update(
+            "TaskUpdate", {"taskId": "7", "status": "in_progress"}, "Updated task #1 status"
+        ),
     ]
     items: list[dict[str, Any]] = []
     for step in steps:
@@ -192,7 +196,7 @@ def test_work_is_from_the_start_of_an_item_to_what_ended_it() -> None:
     ]
 
 
-def row(key: str, second: int, what: Told | None, agent: str | None = None) -> StoredRow:
+def row(key: str, second: int, what: ListUpdate | None, agent: str | None = None) -> StoredRow:
     assert what is not None
     return snapshot_row(
         what,
@@ -208,11 +212,16 @@ def row(key: str, second: int, what: Told | None, agent: str | None = None) -> S
 SNAPSHOTS = [
     row("k1", 1, created("1", "a")),
     row("k2", 2, created("2", "b")),
-    row("k3", 3, told("TaskUpdate", {"taskId": "1", "status": "in_progress"}, "")),
-    row("k4", 3, told("TodoWrite", {"todos": [{"content": "x"}]}, ""), "agent"),
+    row("k3", 3, list_update("TaskUpdate", {"taskId": "1", "status": "in_progress"}, "")),
+    row("k4", 3, list_update("TodoWrite", {"todos": [{"content": "x"}]}, ""), "agent"),
     row("k5", 4, completed("1", "a")),
-    row("k6", 5, told("TaskUpdate", {"taskId": "2", "status": "deleted"}, "")),
-    row("k7", 6, told("TodoWrite", {"todos": [{"content": "y", "status": "done"}]}, ""), "agent"),
+    row("k6", 5, list_update("TaskUpdate", {"taskId": "2", "status": "deleted"}, "")),
+    row(
+        "k7",
+        6,
+        list_update("TodoWrite", {"todos": [{"content": "y", "status": "done"}]}, ""),
+        "agent",
+    ),
 ]
 
 

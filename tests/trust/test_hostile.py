@@ -171,4 +171,4 @@ def test_a_real_clone_with_a_journal(around: Around, hook: Hook, tmp_path: Path)
     assert hook(VICTIM, cwd=around.home / "cloned").returncode == 0
     run(["--dir", str(around.home / "cloned"), "stats"])
     assert (around.home / ".bashrc").read_text() == "precious"
-    assert [event.away for event in Spool(Project(around.home)).events()] == [True]
+    assert [event.is_away for event in Spool(Project(around.home)).events()] == [True]

@@ -435,7 +435,7 @@ def test_a_named_project_that_is_not_trusted_is_said_by_the_hook_and_the_event_k
     done = hook(payload("s"), "claude-code", "--dir", str(clone.root))
     assert (done.returncode, done.stdout) == (0, b"")
     assert f"khive-persist --dir {clone.root} trust".encode() in done.stderr
-    assert [event.away for event in Spool(Project(home)).events()] == [True]
+    assert [event.is_away for event in Spool(Project(home)).events()] == [True]
     assert not (clone.khive / "spool").exists()
 
 

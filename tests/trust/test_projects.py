@@ -34,7 +34,7 @@ def new_project(root: Path, *sessions: str) -> Project:
     project.make()
     for session in sessions:
         Spool(project).accept("claude-code", payload(session))
-    assert drain(project).left == 0
+    assert drain(project).waiting_count == 0
     return project
 
 
@@ -146,7 +146,7 @@ def test_a_project_that_was_moved_keeps_its_history(
     waits_at_home(home, tmp_path / "a", "s2")
     waits_at_home(home, tmp_path / "b", "s3")
     # Of itself, before the home's own drain brings them.
-    assert drain(Project(tmp_path / "c")).stored == 2
+    assert drain(Project(tmp_path / "c")).stored_count == 2
     found = listed(capsys)
     assert "a" not in found
     assert "b" not in found

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from khive_persist.capture.hook_config import install, settings_path, status
-from khive_persist.capture.hook_config.versions import known_by
+from khive_persist.capture.hook_config.versions import known_versions
 from khive_persist.tools import TOOLS
 
 CLAUDE = TOOLS["claude-code"]
@@ -76,13 +76,13 @@ def test_the_oldest_of_all_that_read_the_file_counts(
     tmp_path: Path, programs: Path, home: Path
 ) -> None:
     program(programs / "claude", told("2.1.332"))
-    assert known_by(CLAUDE).oldest == "2.1.332"
+    assert known_versions(CLAUDE).oldest == "2.1.332"
     (home / ".vscode/extensions/anthropic.claude-code-2.1.197-linux-x64").mkdir(parents=True)
-    assert known_by(CLAUDE).oldest == "2.1.197"
+    assert known_versions(CLAUDE).oldest == "2.1.197"
     program(home / ".local/bin/claude", told("2.1.117"))
-    assert known_by(CLAUDE).oldest == "2.1.117"
-    assert known_by(CLAUDE, "2.1.90").oldest == "2.1.90"
-    assert known_by(CLAUDE, "2.1.300").oldest == "2.1.117"
+    assert known_versions(CLAUDE).oldest == "2.1.117"
+    assert known_versions(CLAUDE, "2.1.90").oldest == "2.1.90"
+    assert known_versions(CLAUDE, "2.1.300").oldest == "2.1.117"
     install("claude-code", "project", tmp_path)
     assert events(tmp_path) == OF_2_1_117
 
@@ -108,7 +108,7 @@ def test_where_none_is_found_the_oldest_is_assumed_and_said(tmp_path: Path, prog
     assert (change.version, events(tmp_path)) == ("2.1.100", OF_2_1_100)
     assert any("No Claude Code was found" in line for line in change.by_hand)
     # A folder of PATH that is relative is the working directory's.
-    assert known_by(CLAUDE).is_assumed
+    assert known_versions(CLAUDE).is_assumed
 
 
 def test_a_relative_folder_of_path_is_not_looked_into(
@@ -117,7 +117,7 @@ def test_a_relative_folder_of_path_is_not_looked_into(
     program(tmp_path / "claude", told("2.1.332"))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", f".:{tmp_path.name}:")
-    assert known_by(CLAUDE).is_assumed
+    assert known_versions(CLAUDE).is_assumed
 
 
 def test_what_an_older_version_would_skip_the_file_for_is_told_and_taken_out(

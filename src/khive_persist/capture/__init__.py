@@ -1,8 +1,8 @@
-"""How events come in: hook, spool, drain."""
+"""Bring events in: hook, spool, drain."""
 
 from pathlib import Path
 
 
 def hook_path() -> Path:
-    """The script that an AI tool runs on every event."""
+    """Return the script that an AI tool runs on every event."""
     return Path(__file__).with_name("hook.py")

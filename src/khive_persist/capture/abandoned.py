@@ -1,4 +1,4 @@
-"""Which unfinished files of a spool were left behind by a process that is gone."""
+"""Find the unfinished files that a process left in a spool when it ended."""
 
 import fcntl
 import os
@@ -12,10 +12,10 @@ _ABANDONED_SECONDS: Final = 60.0
 
 
 def is_abandoned(path: str) -> bool:
-    """Tell whether a regular file is older than its writer can be, and nobody writes to it.
+    """Return whether a regular file is older than its writer can be, and nobody writes to it.
 
-    A clock that jumps makes a file of now look old, or as if of times to come: so its age alone
-    does not tell, where the system knows who has a file open.
+    A clock that jumps makes a new file look old, or of a time to come. So its age alone does not
+    count where the system knows who has a file open.
 
     Raises:
         OSError: It is gone, or cannot be looked at.
@@ -27,7 +27,7 @@ def is_abandoned(path: str) -> bool:
 
 
 def _has_writer(path: str) -> bool:
-    """Tell whether a process has a file open for writing; False where the system cannot say.
+    """Return whether a process has a file open for writing; False where the system cannot say.
 
     A lease for reading is refused while there is one (fcntl(2)).
     """

@@ -1,4 +1,4 @@
-"""Which client an event is of: the payload, its transcript's path and the environment say so.
+"""Recognise an event's client by its payload, its transcript's path and the environment.
 
 The settings file that named our hook does not: Copilot CLI, Cursor and Grok Build run the hooks of
 Claude Code's project settings, Grok those of Cursor's, too, each with keys of its own.
@@ -56,21 +56,21 @@ _NAMES: Final = {
 
 
 def client_of(registered: str, payload: Mapping[str, Any], environment: str = "") -> str:
-    """The client that sent a payload.
+    """Return the client that sent a payload.
 
     Args:
         registered: The tool whose settings ran our hook.
-        payload: What came.
-        environment: The client that the hook's environment told of, or an empty string. A client
+        payload: The payload.
+        environment: The client that the hook's environment names, or an empty string. A client
             that another one starts has the other's environment, so that the payload counts more.
 
     Returns:
         A tool's name as `TOOLS` has it, the name of another client, or `unknown` where the keys are
         none of the tool's, and nobody's that is known.
     """
-    told = _by_transcript(payload) or _by_keys(payload)
-    if told:
-        return told
+    client = _by_transcript(payload) or _by_keys(payload)
+    if client:
+        return client
     if environment and registered == _SHARED:
         return environment
     has_own_keys = "session_id" in payload or "hook_event_name" in payload
@@ -79,31 +79,33 @@ def client_of(registered: str, payload: Mapping[str, Any], environment: str = ""
 
 
 def in_our_words(payload: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A payload with what it says under other names under ours, too."""
-    more = {
+    """Return a payload with our names beside the client's own."""
+    renamed = {
         name: payload[other]
         for name, others in _NAMES.items()
         if name not in payload
         for other in [next((key for key in others if key in payload), None)]
         if other is not None
     }
-    return {**payload, **more} if more else payload
+    return {**payload, **renamed} if renamed else payload
 
 
 def words_of(client: str, registered: str) -> str:
-    """The tool whose words a client's events are read by."""
+    """Return the tool whose words a client's events are read by."""
     return client if client in TOOLS else registered
 
 
 def shared_id(raw: bytes) -> str:
-    """An id that a payload with a time of its own has however often it comes.
+    """Return the same id each time that a payload with a time of its own comes.
 
     Copilot CLI runs a hook once for each settings file that names it, where Claude Code runs it
-    once. An empty string where the payload has no time: what came twice may have happened twice.
+    once. The id is an empty string where the payload has no time: what came twice may have
+    happened twice.
     """
     try:
-        told = codec.load(raw)["timestamp"]
-        seconds = told / 1000 if isinstance(told, int) else clock.moment(told).timestamp()
+        timestamp = codec.load(raw)["timestamp"]
+        is_number = isinstance(timestamp, int)
+        seconds = timestamp / 1000 if is_number else clock.moment(timestamp).timestamp()
         digits = f"{int(seconds * 1000):012x}"
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
         return ""

@@ -17,7 +17,7 @@ from khive_persist.capture import home_limits
 from khive_persist.capture.drain_journal import DrainJournal
 from khive_persist.capture.drain_settings import usable_settings as usable_settings
 from khive_persist.capture.event_drain import EventDrain
-from khive_persist.capture.event_reading import Reading
+from khive_persist.capture.event_reading import EventReader
 from khive_persist.capture.fallback_spool import FallbackSpool, reason, waits
 from khive_persist.capture.record_drain import RecordDrain
 from khive_persist.capture.spool import DRAIN_LOCK, Event, Spool, home_project, waiting_at_home
@@ -43,30 +43,30 @@ WAIT_SECONDS: Final = 10.0
 READING_SECONDS: Final = 2.0
 
 
-class Drained(NamedTuple):
-    """What a drain did.
+class DrainResult(NamedTuple):
+    """The result of a drain.
 
     Attributes:
-        stored: How many events and records it brought into a database.
-        left: How many wait on, those of other projects apart.
-        errors: Why, one for each tool and kind of record that could not be written to.
-        unreached: Why events of other projects, which lie in the home's spool, stay there.
+        stored_count: The number of events and records that came into a database.
+        waiting_count: The number of those that wait on, without those of other projects.
+        errors: The reasons, one for each tool and kind of record that could not be written.
+        unreached: The reasons why events of other projects stay in the home's spool.
     """
 
-    stored: int
-    left: int
+    stored_count: int
+    waiting_count: int
     errors: tuple[KhiveError, ...]
     unreached: tuple[KhiveError, ...] = ()
 
 
 class Drain:
-    """Drains one project. Keeps its connections until it is closed."""
+    """Drain one project, with connections that stay open until it is closed."""
 
     def __init__(self, project: Project, *, is_timed: bool = False) -> None:
         """Open a project for draining.
 
         Args:
-            place: Which.
+            project: The project.
             is_timed: Whether the process ends, by SIGPROF, where the reading of one event takes
                 longer than it may. The next drain reads that one in a process of its own; if not,
                 this one does.
@@ -90,7 +90,7 @@ class Drain:
         self._journal = DrainJournal(self.spool.path)
         self._events = EventDrain(
             self.spool,
-            Reading(self.spool, self.settings, self._redactor, is_timed=is_timed),
+            EventReader(self.spool, self.settings, self._redactor, is_timed=is_timed),
             self._journal,
             self._writer,
         )
@@ -112,11 +112,11 @@ class Drain:
         for writer in self._writers.values():
             writer.close()
 
-    def run(self, wait_seconds: float = WAIT_SECONDS) -> Drained:
+    def run(self, wait_seconds: float = WAIT_SECONDS) -> DrainResult:
         """Bring in all that lies in the spool, and what other spools hold for this project.
 
         Events that were accepted before the call are in a database on return, or counted in
-        `left` with the reason. One drain runs at a time; another one waits for it.
+        `waiting_count` with the reason. One drain runs at a time; another one waits for it.
 
         Raises:
             StoreBusyError: Another drain ran for longer than `wait_seconds`.
@@ -127,25 +127,25 @@ class Drain:
             deaths = self._journal.deaths()
             errors = self._fetch_from_home()
             unreached: list[KhiveError] = []
-            stored = 0
-            here = self._events_of_project(errors)
+            stored_count = 0
+            project_events = self._events_of_project(errors)
             for tool in HOOK_EVENTS:
                 try:
-                    stored += self._events.run(
-                        tool, [e for e in here if e.tool == tool], deaths, errors
+                    stored_count += self._events.run(
+                        tool, [e for e in project_events if e.tool == tool], deaths, errors
                     )
                 except (StoreError, OSError) as error:
-                    errors.append(_known(self.spool, error))
+                    errors.append(_as_khive_error(self.spool, error))
             try:
-                stored += self._records.run(errors)
+                stored_count += self._records.run(errors)
             except OSError as error:
-                errors.append(_known(self.spool, error))
-            stored += self._bring_away(deaths, errors, unreached)
+                errors.append(_as_khive_error(self.spool, error))
+            stored_count += self._bring_away(deaths, errors, unreached)
             errors += self._copy_again()
-            left = len(self.spool.waiting()) + waiting_at_home(self.project)
-            return Drained(stored, left, tuple(errors), tuple(unreached))
+            waiting_count = len(self.spool.waiting()) + waiting_at_home(self.project)
+            return DrainResult(stored_count, waiting_count, tuple(errors), tuple(unreached))
 
-    def run_records(self, purposes: frozenset[str]) -> Drained:
+    def run_records(self, purposes: frozenset[str]) -> DrainResult:
         """Bring in the records of some purposes, as `run` does; a lock is waited for 2 s at most.
 
         Raises:
@@ -155,20 +155,20 @@ class Drain:
         with write_lock.held(self.spool.path / DRAIN_LOCK, READING_SECONDS):
             self.spool.adopt_abandoned()
             errors: list[KhiveError] = []
-            stored = self._records.run(errors, purposes)
-            return Drained(stored, len(self.spool.waiting()), tuple(errors))
+            stored_count = self._records.run(errors, purposes)
+            return DrainResult(stored_count, len(self.spool.waiting()), tuple(errors))
 
     def _events_of_project(self, errors: list[KhiveError]) -> list[Event]:
-        """The events of this project; what only looks like an event is set aside.
+        """Return the events of this project; set aside what only looks like an event.
 
         No hook writes a link or a pipe, nor an event of another project anywhere but at home.
         """
         is_home = marks.is_state(self.project.khive)
         events = []
         for event in self.spool.events():
-            if not self.spool.is_file(event) or (event.away and not is_home):
+            if not self.spool.is_file(event) or (event.is_away and not is_home):
                 self._events.set_aside(event, "it is no file of a hook's", errors)
-            elif not event.away:
+            elif not event.is_away:
                 events.append(event)
         return events
 
@@ -178,12 +178,12 @@ class Drain:
             writer.tidy()
 
     def recover(self) -> None:
-        """Bring the mirror to what the databases have, where somebody was killed; see `recover`."""
+        """Bring the mirror up to date with the databases after a kill; see `recover`."""
         with suppress(KhiveError):
             recover(self.project, known_purposes(self.project), self.settings)
 
     def _copy_again(self) -> list[KhiveError]:
-        """Copy what could not be copied before; why that cannot be done, by file."""
+        """Copy what could not be copied before; return an error for each file that fails again."""
         errors: list[KhiveError] = []
         for writer in self._writers.values():
             try:
@@ -194,7 +194,7 @@ class Drain:
         return errors
 
     def take_ended(self) -> list[Path]:
-        """The transcripts of sessions that have stopped or ended since this was last asked."""
+        """Return the transcripts of sessions that have stopped or ended since the last call."""
         return self._events.take_ended()
 
     def _writer(self, purpose: Purpose) -> FileWriter:
@@ -206,7 +206,7 @@ class Drain:
         return self._writers[purpose.name]
 
     def _fetch_from_home(self) -> list[KhiveError]:
-        """Move here what the home's spool holds for this project; why some of it waits on."""
+        """Move here what the home's spool holds for this project; return why some of it waits."""
         home = home_project()
         if home is None or marks.is_state(self.project.khive):
             return []
@@ -218,26 +218,26 @@ class Drain:
     def _bring_away(
         self, deaths: Mapping[str, int], errors: list[KhiveError], unreached: list[KhiveError]
     ) -> int:
-        """Bring events that lie here for other projects to those; how many were stored here.
+        """Bring events that lie here for other projects to those; return how many are stored here.
 
-        Only in the home's spool, where no repository can put one. A project that is not trusted
-        gets its events when it is.
+        This happens only in the home's spool, where no repository can put one. A project that is
+        not trusted gets its events when it is.
         """
         if not marks.is_state(self.project.khive):
             return 0
-        stored = 0
+        stored_count = 0
         reached: dict[str, bool] = {}
         refused: dict[str, list[Event]] = {}
         moving = FallbackSpool(self.spool)
         for event in self.spool.events():
-            if not event.away:
+            if not event.is_away:
                 continue
             try:
                 project_path = self.spool.header(event)
                 project_path = project_path and str(marks.moved_to(Path(project_path)))
                 if not project_path or not os.path.lexists(Path(project_path) / KHIVE):
                     # The project is gone, or no longer recorded: here with its path.
-                    stored += self._events.run_away(event, deaths, errors)
+                    stored_count += self._events.run_away(event, deaths, errors)
                     continue
                 if project_path not in reached:
                     reached[project_path] = _can_take(project_path)
@@ -260,7 +260,7 @@ class Drain:
         for project_path, is_reached in reached.items():
             if is_reached:
                 drain(Project(project_path))
-        return stored
+        return stored_count
 
     def _drop_excess(self, refused: Mapping[str, list[Event]], errors: list[KhiveError]) -> None:
         """Keep to the limits of the home's spool; a mistake in its settings drops nothing."""
@@ -271,13 +271,11 @@ class Drain:
             # `doctor` names it. The defaults may be less than the person asked for.
             return
         except OSError as error:
-            errors.append(_known(self.spool, error))
+            errors.append(_as_khive_error(self.spool, error))
 
 
 def _can_take(project_path: str) -> bool:
-    """Return whether a project's `.khive` is trusted; one that holds settings alone is, from now
-    on.
-    """
+    """Return whether a project's `.khive` is trusted; adopt one that holds settings alone."""
     try:
         search.adopt(Path(project_path) / KHIVE)
     except OSError:
@@ -285,40 +283,40 @@ def _can_take(project_path: str) -> bool:
     return True
 
 
-def drain(project: Project) -> Drained:
+def drain(project: Project) -> DrainResult:
     """Bring in all that lies in the spool of a project, before something is read from it.
 
-    It never raises: what could not be brought in is counted in `left`, with the reasons.
+    It never raises: what could not be brought in is counted in `waiting_count`, with the reasons.
     """
     spool = Spool(project)
     try:
         # The home first: what moves meanwhile is in the spool by then.
         if not waiting_at_home(project) and spool.is_empty():
-            return Drained(0, 0, ())
+            return DrainResult(0, 0, ())
         with Drain(project) as draining:
             return draining.run()
     except (OSError, StoreError) as error:
-        return _nothing(spool, error)
+        return _failed_result(spool, error)
 
 
-def drain_records(project: Project, purposes: frozenset[str]) -> Drained:
+def drain_records(project: Project, purposes: frozenset[str]) -> DrainResult:
     """Bring in the records of some purposes, as `drain` does with all that lies in the spool."""
     try:
         with Drain(project) as draining:
             return draining.run_records(purposes)
     except (OSError, StoreError) as error:
-        return _nothing(Spool(project), error)
+        return _failed_result(Spool(project), error)
 
 
-def _nothing(spool: Spool, error: OSError | StoreError) -> Drained:
+def _failed_result(spool: Spool, error: OSError | StoreError) -> DrainResult:
     try:
-        left = len(spool.waiting()) + waiting_at_home(spool.project)
+        waiting_count = len(spool.waiting()) + waiting_at_home(spool.project)
     except OSError:
-        left = 0
-    return Drained(0, left, (_known(spool, error),))
+        waiting_count = 0
+    return DrainResult(0, waiting_count, (_as_khive_error(spool, error),))
 
 
-def _known(spool: Spool, error: OSError | StoreError) -> KhiveError:
+def _as_khive_error(spool: Spool, error: OSError | StoreError) -> KhiveError:
     if isinstance(error, KhiveError):
         return error
     return CaptureError(f"{error.filename or spool.path}: {error.strerror}")

@@ -1,4 +1,4 @@
-"""Which events a drain is at: what a drain that was killed leaves behind for the next one."""
+"""Note which events a drain is at, for the next one in case this one is killed."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -36,11 +36,11 @@ class DrainJournal:
 
     @contextmanager
     def at(self, events: Sequence[Event], deaths: int = 0) -> Iterator[None]:
-        """Say that a drain is at some events, until it has stored them, or failed and lives.
+        """Note that a drain is at some events, until it has stored them, or failed and lives.
 
         Args:
-            events: Which.
-            deaths: How many drains in a row died at them.
+            events: The events.
+            deaths: The number of drains in a row that died at them.
         """
         content = "\n".join([str(deaths + 1), *(event.name for event in events)]).encode()
         with suppress(OSError):

@@ -7,7 +7,7 @@ from khive_persist.settings import Settings
 
 
 def usable_settings(project: Project) -> Settings:
-    """The settings of a project; the defaults where its file is wrong.
+    """Return the settings of a project; the defaults where its file is wrong.
 
     A mistake in config.toml must not stop the recording. The defaults are the careful ones, with
     redaction on; `doctor` names the mistake.

@@ -68,10 +68,10 @@ def _serve(drain: Drain, pipe: int, syncing: "_Syncing") -> None:
         retry = FIRST_RETRY_SECONDS
         last_success = time.monotonic()
         while True:
-            left = _pass(drain)
+            has_errors = _pass(drain)
             drain.tidy()
             syncing.start()
-            if not left:
+            if not has_errors:
                 retry, last_success = FIRST_RETRY_SECONDS, time.monotonic()
                 if not _woken(pipe, drain.settings.capture_linger_seconds):
                     return
@@ -86,7 +86,7 @@ def _serve(drain: Drain, pipe: int, syncing: "_Syncing") -> None:
 
 
 class _Syncing:
-    """Starts `khive-persist sync` for sessions that have stopped, one at a time."""
+    """Start `khive-persist sync` for sessions that have stopped, one at a time."""
 
     def __init__(self, drain: Drain) -> None:
         self._drain = drain
@@ -95,13 +95,13 @@ class _Syncing:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start one for what has ended since, unless one still runs: then with the next events."""
+        """Start one for sessions that have ended since, unless one runs; they wait then."""
         self._take()
         if self._process is None or self._process.poll() is not None:
             self._start()
 
     def finish(self) -> None:
-        """Start one for what still waits, and for what was written after the last was started.
+        """Start one for the sessions that wait, and those written after the last one was started.
 
         A tool may write the end of a transcript after its last hook.
         """
@@ -109,8 +109,10 @@ class _Syncing:
         if self._process is not None:
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(LAST_SYNC_SECONDS)
-        late = [path for path, size in self._sizes.items() if size_of(path) not in (size, None)]
-        self._waiting |= dict.fromkeys(late)
+        grown_paths = [
+            path for path, size in self._sizes.items() if size_of(path) not in (size, None)
+        ]
+        self._waiting |= dict.fromkeys(grown_paths)
         self._start()
 
     def _take(self) -> None:
@@ -136,7 +138,7 @@ class _Syncing:
 
 
 def _pass(drain: Drain) -> bool:
-    """Drain once; whether something was left that is worth another try."""
+    """Drain once; return whether something waits that is worth another try."""
     try:
         return bool(drain.run().errors)
     except (KhiveError, OSError):
@@ -144,7 +146,7 @@ def _pass(drain: Drain) -> bool:
 
 
 def _woken(pipe: int, seconds: float) -> bool:
-    """Wait for a hook's byte; whether one came."""
+    """Wait for a hook's byte; return whether one came."""
     poll = select.poll()
     poll.register(pipe, select.POLLIN)
     if not poll.poll(seconds * 1000):

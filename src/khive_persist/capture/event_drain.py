@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from khive_persist.capture.drain_journal import DrainJournal
-from khive_persist.capture.event_reading import KILLS, Reading, Unreadable
+from khive_persist.capture.event_reading import KILLS, EventReader, Unreadable
 from khive_persist.capture.fallback_spool import reason, waits
 from khive_persist.capture.finished_sessions import ended_transcripts
 from khive_persist.capture.isolation import read_alone, store_alone
@@ -27,17 +27,17 @@ _log = logging.getLogger("khive_persist")
 
 
 class EventDrain:
-    """Drains the events of one project. Whoever calls it holds the drain's lock."""
+    """Drain the events of one project. Whoever calls it holds the drain's lock."""
 
     def __init__(
         self,
         spool: Spool,
-        reading: Reading,
+        reader: EventReader,
         journal: DrainJournal,
         writer_of: Callable[[Purpose], FileWriter],
     ) -> None:
         self._spool = spool
-        self._reading = reading
+        self._reader = reader
         self._journal = journal
         self._writer_of = writer_of
         self._removal = Removal(spool)
@@ -50,13 +50,13 @@ class EventDrain:
         deaths: Mapping[str, int],
         errors: list[KhiveError],
     ) -> int:
-        """Bring in the events of one tool; how many came in.
+        """Bring in the events of one tool; return how many came in.
 
         Args:
-            tool: Which.
-            events: In order of arrival.
-            deaths: How many drains in a row died at an event, by the name of its file.
-            errors: Gets why some wait on.
+            tool: The tool's name.
+            events: The events in order of arrival.
+            deaths: The number of drains in a row that died at an event, by the name of its file.
+            errors: The list that gets the reasons why some wait on.
 
         Raises:
             StoreError: Their database does not take them: they wait on.
@@ -68,7 +68,10 @@ class EventDrain:
             )
 
     def run_away(self, event: Event, deaths: Mapping[str, int], errors: list[KhiveError]) -> int:
-        """Bring in an event of a project that is gone, with the project's path; how many came in.
+        """Bring in an event of a project that is gone, with the project's path.
+
+        Returns:
+            How many came in.
 
         Raises:
             OSError: It cannot be read.
@@ -78,12 +81,12 @@ class EventDrain:
             return self._drain(event.tool, [(event, self._spool.read(event))], deaths, errors)
 
     def take_ended(self) -> list[Path]:
-        """The transcripts of sessions that have stopped or ended since this was last asked."""
-        ended, self._ended = self._ended, {}
-        return list(ended)
+        """Return the transcripts of sessions that have stopped or ended since the last call."""
+        paths, self._ended = self._ended, {}
+        return list(paths)
 
     def set_aside(self, event: Event, reason: str, errors: list[KhiveError]) -> None:
-        """Set an event aside, and say why; where that cannot be it is one more that waits."""
+        """Set an event aside and log why; where that fails it is one more that waits."""
         quarantine = self._spool.project.quarantine
         try:
             self._spool.set_aside(event, quarantine)
@@ -112,8 +115,8 @@ class EventDrain:
             return sum(self._store(file, pairs, errors) for file, pairs in files.items())
 
     def _store_alone(self, tool: str, events: Sequence[Event], errors: list[KhiveError]) -> int:
-        """Store events in a process of their own; how many were stored."""
-        stored = 0
+        """Store events in a process of their own; return how many were stored."""
+        stored_count = 0
         try:
             rows = store_alone(self._spool, events)
         except OSError as error:
@@ -124,10 +127,10 @@ class EventDrain:
                 self.set_aside(event, KILLS, errors)
             elif row:
                 self._finish([event], [row])
-                stored += 1
+                stored_count += 1
         if False in rows:
             errors.append(CaptureError(f"{HOOK_EVENTS[tool].file} takes no events just now"))
-        return stored
+        return stored_count
 
     def _rows(
         self, batch: Sequence[tuple[Event, bytes]], deaths: int, errors: list[KhiveError]
@@ -149,7 +152,7 @@ class EventDrain:
             return pairs
         for event, raw in batch:
             try:
-                pairs.append((event, self._reading.row(event, raw)))
+                pairs.append((event, self._reader.row(event, raw)))
             except Unreadable as error:
                 self.set_aside(event, str(error), errors)
             except OSError as error:
@@ -187,7 +190,7 @@ class EventDrain:
     def _store(
         self, tool: str, pairs: Sequence[tuple[Event, Row]], errors: list[KhiveError]
     ) -> int:
-        """Store rows, and remove their files; how many were stored."""
+        """Store rows and remove their files; return how many were stored."""
         if not pairs:
             return 0
         rows = [row for _, row in pairs]

@@ -20,8 +20,8 @@ class Unreadable(Exception):
     """Why no row comes of an event, however often it is tried."""
 
 
-class Reading:
-    """Reads the events of one spool."""
+class EventReader:
+    """Read the events of one spool."""
 
     def __init__(
         self, spool: Spool, settings: Settings, redactor: Redactor | None, *, is_timed: bool
@@ -29,9 +29,9 @@ class Reading:
         """Take what rows depend on.
 
         Args:
-            spool: Where the events lie.
-            settings: Those of its project.
-            redactor: What takes secrets out, or None to leave them.
+            spool: The spool that holds the events.
+            settings: The settings of its project.
+            redactor: The redactor of secrets, or None to leave them in.
             is_timed: Whether an event that takes too long may end this process, by SIGPROF. If
                 not, an exception ends its reading, and it is read in a process of its own.
         """
@@ -42,11 +42,11 @@ class Reading:
         self._limit = TimeLimit()
 
     def row(self, event: Event, raw: bytes) -> Row:
-        """Give the row of an event.
+        """Return the row of an event.
 
         Args:
-            event: Which.
-            raw: Its file's bytes.
+            event: The event.
+            raw: The bytes of its file.
 
         Raises:
             Unreadable: It has none: it kills who reads it, or takes too much time or memory.

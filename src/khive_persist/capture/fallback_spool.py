@@ -18,7 +18,7 @@ WAIT_SECONDS: Final = 10.0
 
 
 class FallbackSpool:
-    """Moves events from the home's spool into those of their projects."""
+    """Move events from the home's spool into those of their projects."""
 
     def __init__(self, spool: Spool) -> None:
         self._spool = spool
@@ -32,7 +32,7 @@ class FallbackSpool:
         """
         errors: dict[str, KhiveError] = {}
         for event in self._spool.events():
-            if not event.away:
+            if not event.is_away:
                 continue
             try:
                 if is_for(self._spool.header(event), project):
@@ -67,14 +67,14 @@ class FallbackSpool:
 
 
 def reason(error: Exception) -> str:
-    """Say why, without naming the file."""
+    """Return the reason for an error, without the file's name."""
     if isinstance(error, KhiveError):
         return str(error)
     return getattr(error, "strerror", None) or str(error)
 
 
 def waits(spool: Spool, event: Event, error: Exception) -> KhiveError:
-    """Name an event that waits on, and why."""
+    """Return the error that names an event that waits on, and the reason."""
     if isinstance(error, KhiveError):
         return error
     hint = "close some files" if getattr(error, "errno", 0) in (errno.EMFILE, errno.ENFILE) else ""

@@ -19,8 +19,8 @@ _EVENT_TYPE: Final = '"event_type":"'
 
 
 def ended_transcripts(rows: Iterable[StoredRow]) -> list[Path]:
-    """The transcripts of the sessions and agents that ended with these events, each once."""
-    found: dict[Path, None] = {}
+    """Return the transcripts of the sessions and agents that ended with these events, each once."""
+    paths: dict[Path, None] = {}
     for row in rows:
         if not _may_end(row[1] or ""):
             continue
@@ -29,12 +29,12 @@ def ended_transcripts(rows: Iterable[StoredRow]) -> list[Path]:
         agents = payload.get("agent_transcript_path") if isinstance(payload, dict) else None
         for path in (content.get("transcript_path"), agents):
             if isinstance(path, str) and path and "\0" not in path:
-                found[Path(path)] = None
-    return list(found)
+                paths[Path(path)] = None
+    return list(paths)
 
 
 def _may_end(content: str) -> bool:
-    """Tell, without reading the JSON, whether an event may be the end of something."""
+    """Return, without reading the JSON, whether an event may be the end of something."""
     at = 0
     while at := content.find(_EVENT_TYPE, at) + 1:
         if content.startswith(_ENDS, at - 1 + len(_EVENT_TYPE)):
@@ -43,9 +43,9 @@ def _may_end(content: str) -> bool:
 
 
 def size_of(path: Path) -> int | None:
-    """The size of a transcript; None where there is no file."""
+    """Return the size of a transcript; None where there is no file."""
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return None
-    return found.st_size if stat.S_ISREG(found.st_mode) else None
+    return status.st_size if stat.S_ISREG(status.st_mode) else None

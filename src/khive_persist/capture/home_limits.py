@@ -1,4 +1,4 @@
-"""How much the home's spool keeps of events whose projects nobody has trusted, and for how long.
+"""Limit what the home's spool keeps of events whose projects nobody has trusted.
 
 What a trusted project's events wait for is short, and they are never dropped. A `.khive` that came
 from others may go on for ever, and would fill the disk. So each drain of the home looks at it.
@@ -31,13 +31,13 @@ _log = logging.getLogger("khive_persist")
 
 
 class Dropped(NamedTuple):
-    """What was dropped of one project.
+    """The events of one project that were dropped.
 
     Attributes:
-        events: How many events.
-        first: When the first of them had arrived, in UTC.
-        last: When the last of them had.
-        at: When it was dropped, in seconds since the Unix epoch.
+        events: The number of events.
+        first: The arrival of the first of them, in UTC.
+        last: The arrival of the last of them.
+        at: The time of dropping, in seconds since the Unix epoch.
     """
 
     events: int
@@ -46,7 +46,7 @@ class Dropped(NamedTuple):
     at: float
 
     def line(self, project: str) -> str:
-        """Say it in one line."""
+        """Return the line that tells of it."""
         return (
             f"{self.events} events of {project}, which nobody has trusted, were dropped from the"
             f" home's spool: they had arrived from {self.first} to {self.last}"
@@ -54,24 +54,26 @@ class Dropped(NamedTuple):
         )
 
 
-def drop_excess(spool: Spool, waiting: Mapping[str, Sequence[Event]], settings: Settings) -> None:
+def drop_excess(
+    spool: Spool, events_by_project: Mapping[str, Sequence[Event]], settings: Settings
+) -> None:
     """Drop the events that are too old, then the oldest of whichever project has the most bytes.
 
     So a project that floods the spool loses its own events, and not those of others. What is
     dropped is written down before it goes.
 
     Args:
-        spool: The home's.
-        waiting: The events of projects that are there and not trusted, by project, the oldest
-            first.
-        settings: The home's. A limit of 0 is none.
+        spool: The home's spool.
+        events_by_project: The events of projects that are there and not trusted, by project, the
+            oldest first.
+        settings: The home's settings. A limit of 0 is none.
 
     Raises:
         OSError: It cannot be written down, or a file cannot be removed.
     """
     sizes = {
         project: [(event, _size(spool, event)) for event in events]
-        for project, events in waiting.items()
+        for project, events in events_by_project.items()
     }
     excess: dict[str, list[Event]] = {}
     oldest = 0
@@ -107,40 +109,47 @@ def drop_excess(spool: Spool, waiting: Mapping[str, Sequence[Event]], settings: 
 def dropped(project: Project) -> dict[str, Dropped]:
     """Return what was dropped lately from the spool of the home, by project."""
     try:
-        found = json.loads(read_regular(project.khive / FILE, _MOST_BYTES))
-        entries = {str(project): _entry(one) for project, one in found.items()}
+        document = json.loads(read_regular(project.khive / FILE, _MOST_BYTES))
+        entries = {str(project): _entry(fields) for project, fields in document.items()}
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return {}
-    now = time.time()
-    return {path: entry for path, entry in entries.items() if now - entry.at < _SAID_SECONDS}
+    current_time = time.time()
+    return {
+        path: entry for path, entry in entries.items() if current_time - entry.at < _SAID_SECONDS
+    }
 
 
 def dropped_lines(project: Project) -> list[str]:
-    """Return what to say of it, one line a project."""
+    """Return the lines that tell of it, one a project."""
     return [entry.line(path) for path, entry in dropped(project).items()]
 
 
 def _write_down(project: Project, excess: Mapping[str, Sequence[Event]]) -> None:
-    known = dropped(project)
-    now = time.time()
+    entries = dropped(project)
+    current_time = time.time()
     for path, events in excess.items():
         first, last = (clock.to_text(clock.from_ns(e.arrival_ns)) for e in (events[0], events[-1]))
-        _log.warning("%s", Dropped(len(events), first, last, now).line(path))
-        name = path if path in known or len(known) < _MOST_PROJECTS else _OTHERS
-        before = known.get(name, Dropped(0, first, last, now))
-        known[name] = Dropped(
-            before.events + len(events), min(before.first, first), max(before.last, last), now
+        _log.warning("%s", Dropped(len(events), first, last, current_time).line(path))
+        name = path if path in entries or len(entries) < _MOST_PROJECTS else _OTHERS
+        previous = entries.get(name, Dropped(0, first, last, current_time))
+        entries[name] = Dropped(
+            previous.events + len(events),
+            min(previous.first, first),
+            max(previous.last, last),
+            current_time,
         )
-    text = json.dumps({path: entry._asdict() for path, entry in known.items()}, indent=1)
+    text = json.dumps({path: entry._asdict() for path, entry in entries.items()}, indent=1)
     write_private(project.khive / FILE, text.encode())
 
 
-def _entry(one: Mapping[str, Any]) -> Dropped:
-    return Dropped(int(one["events"]), str(one["first"]), str(one["last"]), float(one["at"]))
+def _entry(fields: Mapping[str, Any]) -> Dropped:
+    return Dropped(
+        int(fields["events"]), str(fields["first"]), str(fields["last"]), float(fields["at"])
+    )
 
 
 def _size(spool: Spool, event: Event) -> int:
-    """Return what an event takes of the disk."""
+    """Return the bytes that an event takes of the disk."""
     try:
         status = os.lstat(spool.path / event.name)
     except OSError:

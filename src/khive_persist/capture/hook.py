@@ -1,4 +1,4 @@
-"""What an AI tool runs on every event: `python -I -S hook.py --tool TOOL [--dir DIR]`.
+"""Record an event of an AI tool, which runs `python -I -S hook.py --tool TOOL [--dir DIR]`.
 
 The work is in spool_writer.py beside this file. A script is compiled anew at each start, which for
 all of spool_writer.py would be a fifth of the run; an imported module is compiled once.

@@ -1,4 +1,4 @@
-"""Events read in a process of their own, which may take so much time and memory and no more.
+"""Read events in a process of their own, which may take so much time and memory and no more.
 
     python -m khive_persist.capture.isolation read|store ROOT NAME…
 
@@ -94,7 +94,7 @@ def _run(verb: str, spool: Spool, names: Sequence[str]) -> list[_Outcome]:
     if verb == "store":
         seconds += _LOCKED_SECONDS * len(names)
     try:
-        done = subprocess.run(  # noqa: S603 - the path is a word of its own
+        result = subprocess.run(  # noqa: S603 - the path is a word of its own
             command,
             env=environment_for(spool.project.root),
             stdin=subprocess.DEVNULL,
@@ -106,7 +106,7 @@ def _run(verb: str, spool: Spool, names: Sequence[str]) -> list[_Outcome]:
     except subprocess.TimeoutExpired as error:
         output = error.stdout or b""
     else:
-        output = done.stdout
+        output = result.stdout
     # What follows the last end of a line was not finished.
     ready, *lines = output.split(b"\n")[:-1] or [b""]
     if not ready:

@@ -32,17 +32,20 @@ def shorten(raw: bytes) -> bytes:
     if not json.detect_encoding(raw).startswith("utf-8"):
         return raw
     pieces: list[bytes] = []
-    done = 0
+    position = 0
     for literal in _LITERAL.finditer(raw):
-        begin, end = literal.span()
-        if end - begin > 2 * REACH_BYTES:
-            pieces += raw[done:begin], _head(raw[begin : begin + REACH_BYTES])
-            done = _tail(raw, end - REACH_BYTES, end)
-    return b"".join([*pieces, raw[done:]]) if pieces else raw
+        start, end = literal.span()
+        if end - start > 2 * REACH_BYTES:
+            pieces += raw[position:start], _head(raw[start : start + REACH_BYTES])
+            position = _tail(raw, end - REACH_BYTES, end)
+    return b"".join([*pieces, raw[position:]]) if pieces else raw
 
 
 def is_heavy(raw: bytes) -> bool:
-    """Tell whether reading a payload may take more memory than `most_bytes`; quick and careful."""
+    """Return whether reading a payload may take more memory than `most_bytes`.
+
+    The answer is quick, and careful.
+    """
     if len(raw) < _LIGHT_BYTES:
         return False
     raw = shorten(raw)
@@ -62,7 +65,7 @@ def most_seconds(size: int) -> float:
 
 
 def ends(raw: bytes) -> tuple[bytes, bytes] | None:
-    """The ends of bytes that are long, each longer than is kept; None of others."""
+    """Return the ends of bytes that are long, each longer than is kept; None for others."""
     if len(raw) <= 2 * REACH_BYTES:
         return None
     return _whole_characters(raw[:REACH_BYTES]), raw[_character(raw, len(raw) - REACH_BYTES) :]
@@ -84,9 +87,9 @@ def _whole_characters(head: bytes) -> bytes:
 
 def _character(raw: bytes, at: int) -> int:
     """Return where the next character of UTF-8 begins."""
-    for begin in range(at, min(at + 4, len(raw))):
-        if raw[begin] & 0xC0 != 0x80:
-            return begin
+    for index in range(at, min(at + 4, len(raw))):
+        if raw[index] & 0xC0 != 0x80:
+            return index
     return at
 
 
@@ -96,5 +99,5 @@ def _tail(raw: bytes, at: int, end: int) -> int:
     while raw[slashes - 1] == ord("\\"):
         slashes -= 1
     at = _character(raw, at + (at - slashes) % 2)
-    half = _HALF_PAIR.match(raw, at, end)
-    return half.end() if half else at
+    match = _HALF_PAIR.match(raw, at, end)
+    return match.end() if match else at

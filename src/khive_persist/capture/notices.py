@@ -14,19 +14,19 @@ from khive_persist.trust import marks, search
 
 
 def notices(project: Project, passed: Path | None) -> list[str]:
-    """Return what to say of a project, each one line.
+    """Return the notices of a project, each one line.
 
     Args:
-        place: What is read.
+        project: The project that is read.
         passed: The directory whose `.khive` was passed over on the way to it, or None.
     """
     lines = []
     if passed is not None:
         lines.append(untrusted_line(Project(passed)))
-    waiting = {} if passed is not None else diverted(project)
-    if waiting:
+    counts = {} if passed is not None else diverted(project)
+    if counts:
         lines.append(
-            f"{sum(waiting.values())} events wait here for {len(waiting)} projects that are not"
+            f"{sum(counts.values())} events wait here for {len(counts)} projects that are not"
             " trusted, or cannot take them: khive-persist doctor names them"
         )
     names = withheld(project)
@@ -39,15 +39,15 @@ def notices(project: Project, passed: Path | None) -> list[str]:
 
 
 def untrusted_line(project: Project) -> str:
-    """Return what to say of an untrusted project: how many events wait for it, and the way out."""
-    waiting = waiting_at_home(project)
-    events = f"; {waiting} of its events wait in the home's spool" if waiting else ""
+    """Return the notice of an untrusted project: how many events wait for it, and the way out."""
+    waiting_count = waiting_at_home(project)
+    events = f"; {waiting_count} of its events wait in the home's spool" if waiting_count else ""
     error = search.untrusted(project.khive)
     return f"{error.args[0]}{events}: {error.hint}" if error.hint else f"{error.args[0]}{events}"
 
 
 def withheld(project: Project) -> tuple[str, ...]:
-    """The settings of a project that do not count; none where its file is wrong."""
+    """Return the settings of a project that do not count; none where its file is wrong."""
     try:
         return configuration.withheld(project.config)
     except InvalidSettingsError:
@@ -55,9 +55,7 @@ def withheld(project: Project) -> tuple[str, ...]:
 
 
 def diverted(project: Project) -> dict[str, int]:
-    """Return how many events wait in the home's spool for which project, where that is the
-    project.
-    """
+    """Return how many events wait for each project in the home's spool, if the project is home."""
     home = home_project()
     if home is None or not marks.is_state(project.khive):
         return {}
@@ -66,15 +64,13 @@ def diverted(project: Project) -> dict[str, int]:
     for event in spool.events():
         # One that cannot be read is named by the drain.
         with suppress(OSError):
-            if event.away:
+            if event.is_away:
                 waiting_by_project[spool.header(event)] += 1
     return dict(waiting_by_project)
 
 
 def diverted_lines(directory: Path) -> list[str]:
-    """Return what to say of events that hooks below a directory had to put elsewhere, each one
-    line.
-    """
+    """Return lines that tell of events that hooks below a directory had to put elsewhere."""
     project = Project(directory)
     if os.path.lexists(project.khive):
         lines = [] if search.may_be_used(project.khive) else [untrusted_line(project)]
@@ -83,9 +79,9 @@ def diverted_lines(directory: Path) -> list[str]:
         lines = [] if passed is None else [untrusted_line(Project(passed))]
     if not lines and (count := waiting_at_home(project)):
         lines.append(f"{count} events of {directory} wait in the home's spool")
-    waiting = diverted(Project(directory))
+    counts = diverted(Project(directory))
     lines += [
-        f"{count} events of {project_path} wait here" for project_path, count in waiting.items()
+        f"{count} events of {project_path} wait here" for project_path, count in counts.items()
     ]
     return lines + dropped_from_home()
 

@@ -22,17 +22,17 @@ def normalise(
     settings: Settings,
     redactor: Redactor | None,
 ) -> codec.Row:
-    """The row of one event.
+    """Return the row of one event.
 
     Args:
-        event: What its spool file's name tells.
-        raw: Its file's bytes, whatever they are: the payload, and before it the project's path,
-            where it lies away from that.
-        settings: Its project's settings.
-        redactor: What takes secrets out, or None to leave them.
+        event: The event, as the name of its spool file tells.
+        raw: The bytes of its file, whatever they are: the payload, and before it the project's
+            path, where it lies away from that.
+        settings: The settings of its project.
+        redactor: The redactor of secrets, or None to leave them in.
     """
-    marks: dict[str, Any] = {"cut": True} if event.cut else {}
-    project, raw = split_away(raw) if event.away else ("", raw)
+    marks: dict[str, Any] = {"cut": True} if event.is_cut else {}
+    project, raw = split_away(raw) if event.is_away else ("", raw)
     if project:
         marks["project"] = project
     reason = ""
@@ -52,7 +52,7 @@ def normalise(
 
 
 def file_of(event: Event, row: codec.Row) -> str:
-    """The tool whose file takes the row of an event: another one's where that one sent it."""
+    """Return the tool whose file takes an event's row: another client's where that one sent it."""
     content = row[1] or ""
     if '"registered_for"' not in content:
         return event.tool
@@ -67,7 +67,7 @@ def _parsed(
     redactor: Redactor | None,
     marks: dict[str, Any],
 ) -> tuple[str, dict[str, int]]:
-    """Raises ValueError where the bytes are no JSON that SQLite can read."""
+    """Read a payload; raise ValueError where the bytes are no JSON that SQLite can read."""
     if not raw or raw.isspace():
         raise ValueError("empty")
     is_long = len(raw) > settings.capture_max_payload_bytes
@@ -98,15 +98,15 @@ def _parsed(
         fields = {"event_type": "unknown"}
         marks = marks | {"reason": "the payload is not an object"}
     marks = marks | previews.shorten(fields) | fields.pop("metadata", {})
-    kept: Any = codec.Raw(text)
+    stored_payload: Any = codec.Raw(text)
     if "bad_bytes" in marks:
-        kept, in_bytes = _bytes_kept(raw, settings, redactor, marks)
+        stored_payload, in_bytes = _bytes_kept(raw, settings, redactor, marks)
         redacted = {kind: max(redacted.get(kind, 0), in_bytes.get(kind, 0))
                     for kind in redacted | in_bytes}  # fmt: skip
     elif is_long:
-        kept = _ends(text, text, raw, settings)
+        stored_payload = _ends(text, text, raw, settings)
         marks = marks | {"truncated": True}
-    return _dump(client, fields, marks, kept), redacted
+    return _dump(client, fields, marks, stored_payload), redacted
 
 
 def _reason(error: Exception) -> str:
@@ -122,18 +122,18 @@ def _unparsed(
     redactor: Redactor | None,
     marks: dict[str, Any],
 ) -> tuple[str, dict[str, int]]:
-    kept, redacted = _bytes_kept(raw, settings, redactor, marks)
+    stored_payload, redacted = _bytes_kept(raw, settings, redactor, marks)
     tool = event.client or event.tool
-    return _dump(tool, {"event_type": "unparsed"}, marks, kept), redacted
+    return _dump(tool, {"event_type": "unparsed"}, marks, stored_payload), redacted
 
 
 def _bytes_kept(
     raw: bytes, settings: Settings, redactor: Redactor | None, marks: dict[str, Any]
 ) -> tuple[dict[str, Any], dict[str, int]]:
-    """Bytes as they came, but for secrets and the limit, which is marked.
+    """Return bytes as they came, but for secrets and the limit, which is marked.
 
     Returns:
-        What is kept, and how many secrets of each kind were taken out.
+        The payload to store, and how many secrets of each kind were taken out.
     """
     ends = long_payloads.ends(raw) if len(raw) > settings.capture_max_payload_bytes else None
     redacted: dict[str, int] = {}
@@ -153,7 +153,7 @@ def _bytes_kept(
 
 
 def _as_texts(parts: Sequence[bytes]) -> tuple[str, list[str]]:
-    """Bytes as texts of one encoding, and its name."""
+    """Return the name of an encoding, and bytes as texts of it."""
     try:
         return "utf-8", [part.decode() for part in parts]
     except UnicodeDecodeError:
@@ -173,13 +173,13 @@ def _decoded(raw: bytes, marks: dict[str, Any]) -> str:
 
 
 def _ends(first: str, last: str, raw: bytes, settings: Settings) -> dict[str, Any]:
-    kept = min(long_payloads.KEPT_END_BYTES, settings.capture_max_payload_bytes // 4)
+    length = min(long_payloads.KEPT_END_BYTES, settings.capture_max_payload_bytes // 4)
     return {
         "truncated": {
             "bytes": len(raw),
             "sha256": hashlib.sha256(raw).hexdigest(),
-            "head": first[:kept],
-            "tail": last[-kept:],
+            "head": first[:length],
+            "tail": last[-length:],
         }
     }
 

@@ -31,7 +31,7 @@ def shorten(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def with_whole_texts(content: dict[str, Any]) -> dict[str, Any]:
-    """Give an event's content with the whole of `output`, `command` and `error`.
+    """Return an event's content with the whole of `output`, `command` and `error`.
 
     A text that the payload has not, as where it was left out or is another's, stays as it is.
     """
@@ -51,7 +51,7 @@ def with_whole_texts(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def texts_of(content: Mapping[str, Any]) -> dict[str, str]:
-    """Give the whole of `output`, `command` and `error` that an event's payload has."""
+    """Return the whole of `output`, `command` and `error` that an event's payload has."""
     payload, metadata = content.get("payload"), content.get("metadata")
     registered = metadata.get("registered_for") if isinstance(metadata, Mapping) else None
     tool = TOOLS.get(client_recognition.words_of(str(content.get("tool")), str(registered)))

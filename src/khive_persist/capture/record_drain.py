@@ -34,7 +34,7 @@ _Batch = Sequence[tuple[RecordFile, SpooledRecord]]
 
 
 class RecordDrain:
-    """Drains the records of one project. Whoever calls it holds the drain's lock."""
+    """Drain the records of one project. Whoever calls it holds the drain's lock."""
 
     def __init__(
         self, project: Project, spool: Spool, writer_of: Callable[[Purpose], FileWriter]
@@ -47,7 +47,7 @@ class RecordDrain:
         """Bring in the records that lie here: in database and mirror on return.
 
         Args:
-            errors: Gets why some wait on, one error a purpose.
+            errors: The list that gets the reasons why some wait on, one error a purpose.
             only: The names of the purposes; None for all.
 
         Returns:
@@ -60,7 +60,7 @@ class RecordDrain:
         if not by_purpose:
             return 0
         purposes = {purpose.name: purpose for purpose in self._purposes()}
-        stored = 0
+        stored_count = 0
         for name, files in by_purpose.items():
             try:
                 if name not in purposes:
@@ -69,10 +69,10 @@ class RecordDrain:
                         " was opened here",
                         hint="open its store",
                     )
-                stored += self._drain(purposes[name], files, errors)
+                stored_count += self._drain(purposes[name], files, errors)
             except KhiveError as error:
                 errors.append(error)
-        return stored
+        return stored_count
 
     def _purposes(self) -> Sequence[Purpose]:
         try:
@@ -83,14 +83,14 @@ class RecordDrain:
     def _drain(
         self, purpose: Purpose, files: Sequence[RecordFile], errors: list[KhiveError]
     ) -> int:
-        stored = 0
+        stored_count = 0
         records = self._read(files, errors)
         while batch := list(islice(records, _BATCH_RECORDS)):
-            stored += self._store(purpose, batch)
+            stored_count += self._store(purpose, batch)
         with suppress(OSError):
             # One that came back after a power loss would bring back what was deleted since.
             sync_directory(self._spool.path)
-        return stored
+        return stored_count
 
     def _read(
         self, files: Sequence[RecordFile], errors: list[KhiveError]
@@ -142,7 +142,7 @@ class RecordDrain:
 
 
 def _save(writing: Transaction, purpose: Purpose, batch: _Batch) -> list[RecordFile]:
-    """Save those that are newer than the row under their id; the files of the others."""
+    """Save the records that are newer than the row under their id; return the others' files."""
     ids = [record.row[0] for _, record in batch]
     rows = fetch_ids(writing.connection, purpose.table, list(dict.fromkeys(ids)))
     digests = {row[0]: digest(row) for row in rows}

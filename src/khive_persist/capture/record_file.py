@@ -26,8 +26,8 @@ class RecordFile(NamedTuple):
 
     Attributes:
         name: The file's name.
-        arrival_ns: When it was put here, in nanoseconds since the Unix epoch.
-        id: The record's id; of an id that is no UUID, one that is made of it.
+        arrival_ns: The time at which it was put here, in nanoseconds since the Unix epoch.
+        id: The record's id; for an id that is no UUID, one that is made of it.
         purpose: The name of its purpose.
     """
 
@@ -41,9 +41,9 @@ class SpooledRecord(NamedTuple):
     """The content of such a file.
 
     Attributes:
-        row: Its row, redacted.
-        replaces: The digests of the rows that its id had when it was saved: what it is newer than.
-            Of a record that was new, and of one whose database could not be read, there is none.
+        row: The record's row, redacted.
+        replaces: The digests of the rows that its id had when it was saved: it is newer than those.
+            There is none for a record that was new, or whose database could not be read.
     """
 
     row: StoredRow
@@ -51,13 +51,13 @@ class SpooledRecord(NamedTuple):
 
 
 def parse(name: str) -> RecordFile | None:
-    """The record that a file's name tells of; None for a file that is none."""
+    """Return the record that a file's name tells of; None for a file that is none."""
     match = _NAME.match(name)
     return None if match is None else RecordFile(name, int(match[1]), match[2], match[3])
 
 
 def file_of(arrival_ns: int, id: str, purpose: str) -> RecordFile:
-    """The file of a record that is put into the spool now."""
+    """Return the file of a record that is put into the spool now."""
     name = f"{arrival_ns:020d}_{_name_of(id)}_{purpose}.record"
     return RecordFile(name, arrival_ns, _name_of(id), purpose)
 
@@ -68,13 +68,16 @@ def is_of(file: RecordFile, id: str, purpose: str) -> bool:
 
 
 def digest(row: StoredRow) -> str:
-    """A digest of what a save of a row writes: all but `created_at`, which the first save sets."""
+    """Return a digest of what a save of a row writes.
+
+    That is all but `created_at`, which the first save sets.
+    """
     id, content, metadata, _, embedding = row
     return hashlib.sha256(codec.dump([id, content, metadata, embedding]).encode()).hexdigest()
 
 
 def encode(khive: Path, file: RecordFile, record: SpooledRecord) -> bytes:
-    """The bytes of a file.
+    """Return the bytes of a file.
 
     Raises:
         ProjectError: The key of this user's MACs cannot be read or made.
@@ -84,7 +87,7 @@ def encode(khive: Path, file: RecordFile, record: SpooledRecord) -> bytes:
 
 
 def decode(khive: Path, file: RecordFile, raw: bytes) -> SpooledRecord:
-    """The record of a file's bytes.
+    """Return the record of a file's bytes.
 
     Raises:
         ValueError: This user's programs did not write them, or not to their end.
@@ -100,7 +103,7 @@ def decode(khive: Path, file: RecordFile, raw: bytes) -> SpooledRecord:
 
 
 def sign_anew(khive: Path, file: RecordFile, raw: bytes) -> bytes:
-    """The bytes of a file that a person takes for the user's own.
+    """Return the bytes of a file that a person takes for the user's own.
 
     Raises:
         ValueError: They hold no record.

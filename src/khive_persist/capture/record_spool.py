@@ -69,8 +69,8 @@ def spool_instead(
 
     Args:
         project: The project.
-        records: In order.
-        refusal: Why their database did not.
+        records: The records, in order.
+        refusal: The error of their database.
         are_new: Whether their ids were made just now, so that none was saved before.
 
     Raises:
@@ -110,15 +110,15 @@ def spool_records(
 
     Args:
         project: The project.
-        rows: Each redacted, with its purpose.
-        mirror: Asked for the version of a record whose database cannot be read.
+        rows: The redacted rows, each with its purpose.
+        mirror: The source of a record's version where its database cannot be read.
         are_new: Whether their ids were made just now, so that none was saved before.
 
     Raises:
         CaptureError: One cannot be kept; then none is.
     """
     spool = Spool(project)
-    written: list[RecordFile] = []
+    written_files: list[RecordFile] = []
     last_ns = 0
     try:
         for purpose, row in rows:
@@ -127,10 +127,10 @@ def spool_records(
             file = file_of(last_ns, row[0], purpose.name)
             replaces = () if are_new else _replaced(project, spool, purpose, row, mirror)
             content = encode(project.khive, file, SpooledRecord(row, replaces))
-            written.append(file)
+            written_files.append(file)
             os.close(spool_writer.keep(str(project.root), file.name, content))
     except BaseException as error:  # All come in, or none.
-        for file in written:
+        for file in written_files:
             with suppress(OSError):
                 spool.remove(file)
         if isinstance(error, OSError):
@@ -141,7 +141,7 @@ def spool_records(
 def _replaced(
     project: Project, spool: Spool, purpose: Purpose, row: StoredRow, mirror: Mirror
 ) -> tuple[str, ...]:
-    """The digests of the versions of a record that are known now, those that wait too."""
+    """Return the digests of the versions of a record that are known, those that wait too."""
     # The spool first: what is drained meanwhile is found in the database.
     versions: list[StoredRow] = []
     for file in spool.records():

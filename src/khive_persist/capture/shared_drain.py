@@ -1,4 +1,4 @@
-"""One drain at a time for all who read a project in this process.
+"""Run one drain at a time for all who read a project in this process.
 
 Each would wait in a thread of its own otherwise, for the one that runs.
 """
@@ -8,7 +8,7 @@ import os
 import threading
 from concurrent.futures import Future
 
-from khive_persist.capture.drain import Drained, drain, drain_records
+from khive_persist.capture.drain import DrainResult, drain, drain_records
 from khive_persist.capture.spool import Spool
 from khive_persist.project import Project
 
@@ -16,11 +16,11 @@ _mutex = threading.Lock()
 # A project, and the names of the purposes whose records alone are brought in; None for all.
 _Work = tuple[Project, frozenset[str] | None]
 # The drain that has not begun yet: whoever comes before it begins is served by it.
-_next: "dict[_Work, Future[Drained]]" = {}
+_next: "dict[_Work, Future[DrainResult]]" = {}
 _running: set[_Work] = set()
 
 
-async def drained(project: Project) -> Drained:
+async def drained(project: Project) -> DrainResult:
     """Bring in all that lay in the spool of a project when this was called; see `drain`."""
     return await asyncio.shield(asyncio.wrap_future(_joined((project, None))))
 
@@ -31,7 +31,7 @@ async def records_drained(project: Project, purposes: frozenset[str]) -> None:
         await asyncio.shield(asyncio.wrap_future(_joined((project, purposes))))
 
 
-def _joined(work: _Work) -> "Future[Drained]":
+def _joined(work: _Work) -> "Future[DrainResult]":
     with _mutex:
         future = _next.get(work)
         if future is None:

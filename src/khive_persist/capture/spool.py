@@ -36,30 +36,30 @@ class Event(NamedTuple):
 
     Attributes:
         name: The file's name.
-        arrival_ns: When it arrived, in nanoseconds since the Unix epoch.
+        arrival_ns: The time of arrival, in nanoseconds since the Unix epoch.
         id: The id that it will have in the database.
         tool: The tool that sent it.
-        cut: Whether its stdin was not read to the end.
-        away: Whether it lies here for another project, whose path stands before the payload.
-        client: Which client ran the tool's hook in its place, as the environment told; an empty
-            string where it told none.
+        is_cut: Whether its stdin was not read to the end.
+        is_away: Whether it lies here for another project, whose path stands before the payload.
+        client: The client that ran the tool's hook in its place, as the environment names it; an
+            empty string where it names none.
     """
 
     name: str
     arrival_ns: int
     id: str
     tool: str
-    cut: bool
-    away: bool
+    is_cut: bool
+    is_away: bool
     client: str = ""
 
 
 def parse(name: str) -> Event | None:
-    """Return what a file's name tells; None for a file that is no event."""
-    found = _NAME.match(name)
-    if found is None:
+    """Return the event of a file's name; None for a file that is no event."""
+    match = _NAME.match(name)
+    if match is None:
         return None
-    arrival_ns, id, tool, cut, client, kind = found.groups()
+    arrival_ns, id, tool, cut, client, kind = match.groups()
     return Event(name, int(arrival_ns), id, tool, cut is not None, kind == "away", client or "")
 
 
@@ -99,20 +99,20 @@ class Spool:
             os.unlink(path)
 
     def events(self) -> list[Event]:
-        """The events that lie here, in the order in which they arrived."""
+        """Return the events that lie here, in the order in which they arrived."""
         return sorted(event for name in self._names() if (event := parse(name)))
 
     def records(self) -> list[RecordFile]:
-        """The records that lie here, in the order in which they came."""
+        """Return the records that lie here, in the order in which they came."""
         return sorted(file for name in self._names() if (file := record_file.parse(name)))
 
-    def waiting(self, *, away: bool = False) -> list[Event | RecordFile]:
-        """The events and records of this project, in the order in which they came.
+    def waiting(self, *, with_away: bool = False) -> list[Event | RecordFile]:
+        """Return the events and records of this project, in the order in which they came.
 
         Args:
-            away: With the events of other projects that lie here.
+            with_away: Whether the events of other projects that lie here are among them.
         """
-        events = [event for event in self.events() if away or not event.away]
+        events = [event for event in self.events() if with_away or not event.is_away]
         return sorted([*events, *self.records()], key=lambda file: file.name)
 
     def is_empty(self) -> bool:
@@ -135,7 +135,7 @@ class Spool:
         return event
 
     def read(self, event: Event | RecordFile) -> bytes:
-        """The bytes of an event's file.
+        """Return the bytes of an event's file.
 
         Raises:
             OSError: It is gone, a link, no regular file, or cannot be read.
@@ -166,7 +166,7 @@ class Spool:
         os.close(spool_writer.keep(str(self.project.root), name, payload, temporary=temporary))
 
     def header(self, event: Event) -> str:
-        """Give the project's path of an event that lies away from it; an empty string without one.
+        """Return the project's path of an event that lies away from it, else an empty string.
 
         Raises:
             OSError: It is gone, a link, or cannot be read.
@@ -202,11 +202,11 @@ class Spool:
         """
         for name in self._names():
             path = self._prefix + name
-            found = _TEMPORARY.match(name)
+            match = _TEMPORARY.match(name)
             # What cannot be looked at or moved must not hold up the others.
             with suppress(OSError):
-                if found is not None:
-                    self._adopt(path, found[1])
+                if match is not None:
+                    self._adopt(path, match[1])
                 elif _UNFINISHED.match(name) and is_abandoned(path):
                     os.unlink(path)
 
@@ -216,7 +216,7 @@ class Spool:
             return
         if not is_abandoned(path):
             return
-        if event is not None and not event.cut:
+        if event is not None and not event.is_cut:
             name = name.replace(f"_{event.tool}.", f"_{event.tool}.cut.", 1)
         if os.lstat(path).st_size:
             os.rename(path, self._prefix + name)
@@ -239,13 +239,13 @@ def counted(files: Sequence[Event | RecordFile]) -> str:
 
 
 def split_away(content: bytes) -> tuple[str, bytes]:
-    """The project's path and the payload of an event that lies away from its project."""
+    """Return the project's path and the payload of an event that lies away from its project."""
     header, nul, payload = content.partition(b"\0")
     return (os.fsdecode(header), payload) if nul else ("", content)
 
 
 def home_project() -> Project | None:
-    """The project of the home directory, which takes what a project's own cannot; None without."""
+    """Return the home directory's project, which takes what a project's own cannot, or None."""
     home = marks.state_home()
     return Project(home) if home else None
 
@@ -256,13 +256,13 @@ def waiting_at_home(project: Project) -> int:
     if home is None or marks.is_state(project.khive):
         return 0
     spool = Spool(home)
-    return sum(event.away and _may_be_for(spool, event, project) for event in spool.events())
+    return sum(event.is_away and _may_be_for(spool, event, project) for event in spool.events())
 
 
 def is_for(project_path: str, project: Project) -> bool:
     """Return whether the path before an event's payload is that of a project, however it is spelt.
 
-    Where the project lay before it was moved is its path, too.
+    The path that it had before it was moved is its path, too.
     """
     if not project_path:
         return False

@@ -1,4 +1,4 @@
-"""Removing the files of stored events while those that follow are read and stored."""
+"""Remove the files of stored events while those that follow are read and stored."""
 
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,7 +14,7 @@ _FEW: Final = 32
 
 
 class Removal:
-    """Removes files from one spool: all that it was given are gone when its `with` ends.
+    """Remove files from one spool: all that it was given are gone when its `with` ends.
 
     Who is killed before that leaves files of stored events: the next drain finds their rows there.
     """
@@ -55,7 +55,8 @@ class Removal:
         if self._threads is None:
             self._threads = ThreadPoolExecutor(_THREADS, "khive-removal")
         self._under_way = [
-            self._threads.submit(self._remove, events[begin::_THREADS]) for begin in range(_THREADS)
+            self._threads.submit(self._remove, events[offset::_THREADS])
+            for offset in range(_THREADS)
         ]
 
     def _remove(self, events: Sequence[Event]) -> None:

@@ -1,7 +1,7 @@
-"""How an event arrives: the hook's stdin, one spool file, exit.
+"""Take one event in: from the hook's stdin into a spool file, then exit.
 
-Exit 0: the event is on the disk, synced, and survives a kill and a power loss. In silence, but for
-one line on stderr where a named directory may not take it and the home's spool did.
+Exit 0: the event is on the disk, synced, and survives a kill and a power loss. Nothing is printed,
+but for one line on stderr where a named directory may not take it and the home's spool did.
 Exit 1, with one line on stderr: it is not kept, or not yet known to be on the disk. No other code,
 nothing on stdout, two seconds at most: stdout can enter the model's context, and a code of 2 or
 more blocks the user's tool. Where the command that runs this ends in 0 whatever happens, the line
@@ -67,7 +67,7 @@ def text(raw: bytes) -> str:
 
 
 def arguments(words: list[str]) -> tuple[str, str]:
-    """`--tool` and `--dir` of a command line."""
+    """Return `--tool` and `--dir` of a command line."""
     options = {"--tool": "", "--dir": ""}
     words = list(words)
     while words:
@@ -87,15 +87,15 @@ def khive_of(directory: str) -> str:
 
 
 def home() -> str:
-    """The directory whose `.khive` is the user's state folder; an empty string without any.
+    """Return the directory whose `.khive` is the user's state folder; an empty string without any.
 
-    KHIVE_HOME, else HOME, else the passwd entry, where HOME is another user's, as under sudo, or
-    nothing can be made there.
+    It is KHIVE_HOME, else HOME, else the passwd entry, where HOME is another user's, as under sudo,
+    or nothing can be made there.
     """
     me = posix.geteuid()
-    named = text(posix.environ.get(b"KHIVE_HOME", b""))
-    if named:
-        return usable(named, me) or ""
+    khive_home = text(posix.environ.get(b"KHIVE_HOME", b""))
+    if khive_home:
+        return usable(khive_home, me) or ""
     directory = usable(text(posix.environ.get(b"HOME", b"")), me)
     if directory is None:
         directory = usable(passwd_home(me), me)
@@ -103,9 +103,9 @@ def home() -> str:
 
 
 def usable(directory: str, user: int) -> str | None:
-    """A home whose `.khive` is this user's and can be written, or made.
+    """Return a home whose `.khive` is this user's and can be written, or made.
 
-    An empty string where something of the user's own is in the way, None where it is no home.
+    It is an empty string where something of the user's own is in the way, None where it is no home.
     """
     if not directory.startswith("/"):
         return None
@@ -139,8 +139,8 @@ def is_trusted(khive: str, state: str) -> bool:
     """Return whether a `.khive` is marked as this user's, who is known to own it.
 
     Args:
-        khive: Its physical path.
-        state: As `home` gives it.
+        khive: The physical path of `.khive`.
+        state: The directory that `home` returns.
     """
     try:
         mark = posix.readlink(khive_of(state) + "/marks" + khive)
@@ -150,7 +150,7 @@ def is_trusted(khive: str, state: str) -> bool:
 
 
 def own_digits(id: str, mark: str) -> str:
-    """Of the digits in an id, which each home that knows the project adds, this user's."""
+    """Return this user's digits of an id, to which each home that knows the project adds some."""
     for digits in id.split("-"):
         if len(digits) == MARK_DIGITS and digits in mark:
             return digits
@@ -161,8 +161,8 @@ def mark(khive: str, state: str, parents: list[int], others: str = "") -> None:
     """Mark a `.khive` that has no id as this user's.
 
     Args:
-        khive: Its physical path.
-        state: As `home` gives it.
+        khive: The physical path of `.khive`.
+        state: The directory that `home` returns.
         parents: The folders whose names are still to be synced: those of the mark are added.
         others: The digits of other home directories, each with a hyphen after it.
 
@@ -194,7 +194,7 @@ def absolute(path: str) -> str:
 
 
 def physical(path: str) -> str:
-    """A directory's path without links; the working directory is there afterwards."""
+    """Return a directory's path without links; the working directory is there afterwards."""
     path = absolute(path)
     try:
         posix.chdir(path)
@@ -211,7 +211,7 @@ def search(at: str, state: str) -> tuple[str, str]:
 
     Args:
         at: The physical path of the directory to begin with.
-        state: As `home` gives it.
+        state: The directory that `home` returns.
 
     Returns:
         The directory that takes it, or an empty string, and the nearest that was passed over, or
@@ -246,8 +246,8 @@ def accepts(project: str, state: str, is_meant: bool) -> bool:
     """Return whether a named directory takes what is recorded: one without `.khive` gets one.
 
     Args:
-        project: Its physical path.
-        state: As `home` gives it.
+        project: The directory's physical path.
+        state: The directory that `home` returns.
         is_meant: Whether the person meant it; else it has to be marked, where marks can be kept.
     """
     khive = khive_of(project)
@@ -267,14 +267,14 @@ def accepts(project: str, state: str, is_meant: bool) -> bool:
 
 
 def choose(directory: str, tool: str, state: str) -> tuple[str, str]:
-    """The directory whose spool takes an event, and the one that it is meant for.
+    """Return the directory whose spool takes an event, and the one that it is meant for.
 
-    `directory`, which only names, then KHIVE_DIR, which is meant. Else it is looked for upward from
-    the tool's project variable or the working directory.
+    `directory`, which only names, comes first, then KHIVE_DIR, which is meant. Else it is looked
+    for upward from the tool's project variable or the working directory.
     """
-    meant = text(posix.environ.get(b"KHIVE_DIR", b""))
-    if directory or meant:
-        project = physical(directory or meant)
+    khive_dir = text(posix.environ.get(b"KHIVE_DIR", b""))
+    if directory or khive_dir:
+        project = physical(directory or khive_dir)
         return (project if accepts(project, state, not directory) else state), project
     start = text(posix.environ.get(PROJECT_VARIABLES.get(tool, b""), b""))
     try:
@@ -284,7 +284,7 @@ def choose(directory: str, tool: str, state: str) -> tuple[str, str]:
 
 
 def read_payload() -> tuple[bytes, bool]:
-    """stdin's bytes, and whether they are all of it."""
+    """Return stdin's bytes, and whether they are all of it."""
     chunks: list[bytes] = []
     size = 0
     try:
@@ -311,7 +311,7 @@ def client(environment: dict[bytes, bytes]) -> str:
 
 
 def file_name(tool: str, complete: bool, by: str = "") -> str:
-    """A spool file's name: arrival in ns, the event's id (a UUID of version 7), tool, marks."""
+    """Return a spool file's name: arrival in ns, the event's id (a UUID version 7), tool, marks."""
     arrival = time_ns()
     bits = int.from_bytes(posix.urandom(10), "big") & ~(0xF << 76) & ~(3 << 62) | 7 << 76 | 2 << 62
     h = "%012x%020x" % (arrival // 1000000, bits)
@@ -323,7 +323,7 @@ def file_name(tool: str, complete: bool, by: str = "") -> str:
 
 
 def open_private(path: str, at: int | None = None) -> int:
-    """A directory that is ours and no link, made where it is missing; durable with its parent."""
+    """Open a directory that is ours and no link; make it, durably, where it is missing."""
     parents: list[int] = []
     directory = opened_or_made(path, at, parents)
     for parent in parents:
@@ -333,7 +333,7 @@ def open_private(path: str, at: int | None = None) -> int:
 
 
 def opened_or_made(path: str, at: int | None, parents: list[int]) -> int:
-    """The same; the parent of one that is made is added to those that are still to be synced."""
+    """Open or make a directory; add the parent of one that is made to those to be synced."""
     try:
         return posix.open(path, DIRECTORY, dir_fd=at)
     except FileNotFoundError:
@@ -347,12 +347,12 @@ def opened_or_made(path: str, at: int | None, parents: list[int]) -> int:
 
 
 def open_spool(project: str, state: str, parents: list[int]) -> int:
-    """The spool of a directory, made where it is missing; a `.khive` that is made is marked.
+    """Open the spool of a directory; make it where it is missing, and mark a new `.khive`.
 
     Args:
         project: The directory; its physical path where `state` is named.
-        state: As `home` gives it, or an empty string where no mark is wanted.
-        parents: What is to be synced once the event is written: it is added.
+        state: The directory that `home` returns, or an empty string where no mark is wanted.
+        parents: The folders to be synced once the event is written: those of the spool are added.
     """
     khive = opened_or_made(khive_of(project), None, parents)
     if parents and state and state != project:
@@ -367,7 +367,7 @@ def open_spool(project: str, state: str, parents: list[int]) -> int:
 
 
 class Watch:
-    """Answers for a disk that takes longer than the deadline.
+    """Answer for a disk that takes longer than the deadline.
 
     A thread of its own waits, as nothing interrupts a sync. When time is over, a child goes on, and
     the process ends, as far as the kernel lets go of it: the child gives what is written its name,
@@ -401,10 +401,10 @@ class Watch:
         try:
             if not posix.fork():
                 self.finish()
-            known = "not yet known to be on the disk"
+            outcome = "not yet known to be on the disk"
         except OSError:
-            known = "not kept"
-        complain("event %s: %s takes too long" % (known, self.khive))
+            outcome = "not kept"
+        complain("event %s: %s takes too long" % (outcome, self.khive))
         posix._exit(1)
 
     def finish(self) -> None:
@@ -488,9 +488,9 @@ def keep(
         file = posix.open(temporary, CREATE, 0o600, dir_fd=spool)
         if watch:
             watch.begun = spool, temporary
-        rest = memoryview(payload)
-        while rest:
-            rest = rest[posix.write(file, rest) :]
+        remaining = memoryview(payload)
+        while remaining:
+            remaining = remaining[posix.write(file, remaining) :]
         if watch:
             watch.written = spool, file, temporary, name, parents
         settle(spool, file, temporary, name, parents)
@@ -514,7 +514,7 @@ def keep(
 
 
 def open_wake(spool: int) -> int:
-    """The pipe that wakes the drainer, made where it is missing, open for reading and writing.
+    """Open the pipe that wakes the drainer for reading and writing; make it where it is missing.
 
     Whatever else stands in its place goes: nobody would ever be woken.
 
@@ -586,7 +586,7 @@ def wake_drainer(project: str, spool: int) -> None:
 
 
 def drainer_program() -> str:
-    """The interpreter that has khive-persist: beside a copy of this file a link says which."""
+    """Return the interpreter that has khive-persist: beside a copy of this file a link names it."""
     try:
         return posix.readlink(__file__.rpartition("/")[0] + "/python")
     except OSError:
@@ -599,9 +599,9 @@ def record(tool: str, directory: str) -> None:
     payload, complete = read_payload()
     _signal.setitimer(_signal.ITIMER_REAL, 0)
     # What reading has left over: a disk that many write to can take its time to sync.
-    left = ALL_SECONDS - min(monotonic() - began, READ_SECONDS)
+    seconds_left = ALL_SECONDS - min(monotonic() - began, READ_SECONDS)
     name = file_name(tool, complete, client(posix.environ) if tool == TOOLS[0] else "")
-    watch = Watch(left, (tool, directory, name, payload))
+    watch = Watch(seconds_left, (tool, directory, name, payload))
     spool, taker, project = put(tool, directory, name, payload, watch)
     if not watch.answer.acquire(False):
         # The watch was first; it ends the process.
@@ -664,7 +664,7 @@ def keep_away(state: str, project: str, name: str, payload: bytes, watch: Watch 
     return keep(state, name.removesuffix(".event") + ".away", header + payload, "", watch)
 
 
-def note_lost(known: str = NOT_KEPT) -> str:
+def note_lost(status: str = NOT_KEPT) -> str:
     """Note in the state folder that an event was not kept, or that this is not known.
 
     Returns:
@@ -678,7 +678,7 @@ def note_lost(known: str = NOT_KEPT) -> str:
         except FileExistsError:
             pass
         note = "%s/%020d-%s" % (folder, time_ns(), posix.urandom(4).hex())
-        posix.symlink(known, note)
+        posix.symlink(status, note)
     except OSError:
         return ""
     return note
@@ -693,27 +693,29 @@ def forget(note: str) -> None:
 
 
 def tell_lost() -> int:
-    """Say how many events before this one were not kept; the exit code that shows the line."""
+    """Say how many events before this one were not kept; return the exit code for the line."""
     try:
         folder = khive_of(home()) + LOST
         names = posix.listdir(folder)
     except OSError:
         return 0
-    told: list[str] = []
+    statuses: list[str] = []
     for name in names:
         try:
-            known = posix.readlink(folder + "/" + name)
+            status = posix.readlink(folder + "/" + name)
             posix.unlink(folder + "/" + name)
-            told.append(known)
+            statuses.append(status)
         except OSError:
             # Another hook tells of it, or it has come to the disk.
             pass
-    if not told:
+    if not statuses:
         return 0
-    unknown = told.count(NOT_KNOWN)
-    lost = "%d before it were not" % (len(told) - unknown) if unknown < len(told) else ""
-    late = "of %d it is not yet known: the disk takes too long" % unknown if unknown else ""
-    parts = ", ".join(part for part in (lost, late) if part)
+    unknown = statuses.count(NOT_KNOWN)
+    lost_text = (
+        "%d before it were not" % (len(statuses) - unknown) if unknown < len(statuses) else ""
+    )
+    unknown_text = "of %d it is not yet known: the disk takes too long" % unknown if unknown else ""
+    parts = ", ".join(part for part in (lost_text, unknown_text) if part)
     complain("this event is kept; %s: khive-persist doctor" % parts)
     return 1
 
@@ -746,7 +748,7 @@ def main() -> None:
         code = 1
         if is_meant and TELL_LOST not in sys.argv:
             note_lost(NOT_KNOWN if isinstance(error, Unsure) else NOT_KEPT)
-        known = "not yet known to be on the disk" if isinstance(error, Unsure) else "not kept"
-        complain("event %s: %s" % (known, error or type(error).__name__))
+        outcome = "not yet known to be on the disk" if isinstance(error, Unsure) else "not kept"
+        complain("event %s: %s" % (outcome, error or type(error).__name__))
     # Tearing the interpreter down would cost a seventh of the whole run, and nothing is left to do.
     posix._exit(code)

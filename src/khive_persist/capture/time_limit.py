@@ -22,7 +22,7 @@ class _Limited(NamedTuple):
 
 
 class TimeLimit:
-    """Ends what one thread at a time does for too long, by an exception in that thread.
+    """End what one thread at a time does for too long, by an exception in that thread.
 
     A thread of its own looks at it now and then. A call into C that never comes back to the
     interpreter cannot be ended so; those of ours take time in proportion to their input, and the
@@ -38,8 +38,8 @@ class TimeLimit:
         """Do some work in this thread.
 
         Args:
-            work: What to do.
-            seconds: How much of the processor's time it may take.
+            work: The function to call.
+            seconds: The processor's time that it may take.
 
         Raises:
             OutOfTime: It has taken more.
@@ -83,7 +83,7 @@ class TimeLimit:
 
 
 def _clock(thread: int) -> float:
-    """The processor's time of a thread that runs now, in seconds."""
+    """Return the processor's time of a thread that runs, in seconds."""
     if hasattr(time, "pthread_getcpuclockid"):
         return time.clock_gettime(time.pthread_getcpuclockid(thread))
     return time.monotonic() / _WAITED_OUT

@@ -105,7 +105,7 @@ def drained_project(context: click.Context, directory: str | None) -> Project:
     """Return the project to read from, its spool drained; what still waits is said on stderr."""
     project = existing_project(context, directory)
     result = drain(project)
-    if result.left:
+    if result.waiting_count:
         reasons = "; ".join(map(str, result.errors)) or "they cannot be read"
         waiting_events = counted(Spool(project).waiting())
         home_count = waiting_at_home(project)

@@ -1,1 +1,1 @@
-"""What keeps a project whole: doctor, backup, retention, and the trust of its owner."""
+"""Keep a project whole: doctor, backup, retention, and the trust of its owner."""

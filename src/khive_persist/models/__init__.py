@@ -1,1 +1,1 @@
-"""What is recorded. Pydantic models without any I/O."""
+"""The recorded data: pydantic models without any I/O."""

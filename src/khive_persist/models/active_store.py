@@ -1,4 +1,4 @@
-"""How a record's own class reaches its store: through the one that the program has open."""
+"""Find the store of a record's own class: the one that the program has open."""
 
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -29,7 +29,7 @@ _savers: list[Saver] = []
 
 
 def set_opener(opener: Opener, saver: Saver) -> None:
-    """Name what opens a store for a single call, and what saves a record, where none is open."""
+    """Set the functions that open a store for a call, and save a record, where none is open."""
     _openers[:] = [opener]
     _savers[:] = [saver]
 
@@ -56,7 +56,7 @@ def unbind(binding: Binding) -> None:
 
 @asynccontextmanager
 async def bound(record: type) -> AsyncIterator[Any]:
-    """The store that the calls of a class go to, else one opened for this call alone.
+    """Yield the store that the calls of a class go to, else one opened for this call alone.
 
     Raises:
         AmbiguousStoreError: Other tasks have several files open that could be meant.

@@ -42,7 +42,7 @@ class ApplicationSessionContent(TypedDict, total=False):
 
 
 class ApplicationSession(Node):
-    """One session. Its `id` is its `session_id`; of the two one is enough.
+    """A session. Its `id` is its `session_id`; of the two one is enough.
 
     A new one is active, of version 1, and starts when it is made, unless its content says
     otherwise.
@@ -54,19 +54,19 @@ class ApplicationSession(Node):
 
     @model_validator(mode="before")
     @classmethod
-    def _completed(cls, given: Any) -> Any:
-        content = given.get("content") if isinstance(given, Mapping) else None
+    def _completed(cls, values: Any) -> Any:
+        content = values.get("content") if isinstance(values, Mapping) else None
         if not isinstance(content, Mapping):
-            return given
-        id = given.get("id", content.get("session_id"))
+            return values
+        id = values.get("id", content.get("session_id"))
         if id is None:
             id = cls.model_fields["id"].get_default(call_default_factory=True)
         if content.get("session_id", id) != id:
             raise ValueError("the id of a session is its session_id")
         started_at = clock.from_column(content.get("started_at")) or clock.now()
-        created_at = given.get("created_at", started_at)
+        created_at = values.get("created_at", started_at)
         begun = {"session_id": id, "status": ACTIVE, "version": 1, "started_at": created_at}
-        return {"created_at": created_at, **given, "id": id, "content": {**begun, **content}}
+        return {"created_at": created_at, **values, "id": id, "content": {**begun, **content}}
 
     @classmethod
     async def start(cls, fields: Mapping[str, Any]) -> Self:
@@ -75,11 +75,11 @@ class ApplicationSession(Node):
             return (await store.start(fields)).session
 
     async def update(self, fields: Mapping[str, Any]) -> Self:
-        """The next version of this session. See `ApplicationSessionStore.update`."""
+        """Save the next version of this session. See `ApplicationSessionStore.update`."""
         async with bound(type(self)) as store:
             return await store.update(self.id, fields, self.content["version"])
 
     async def complete(self, fields: Mapping[str, Any]) -> Self:
-        """This session, completed. See `ApplicationSessionStore.complete`."""
+        """Complete this session. See `ApplicationSessionStore.complete`."""
         async with bound(type(self)) as store:
             return await store.complete(self.id, fields)

@@ -1,4 +1,4 @@
-"""A record as the JSON document that commands and answers show."""
+"""Make the JSON document of a record that commands and answers show."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from khive_persist.models.stored_form import stored_form
 
 
 def document(record: Node) -> dict[str, Any]:
-    """Its columns under their names."""
+    """Return the columns of a record under their names."""
     return {
         "id": record.id,
         "content": stored_form(type(record)).shown(record),

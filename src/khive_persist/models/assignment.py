@@ -1,4 +1,4 @@
-"""`Assignment`: which variant of an experiment a session has."""
+"""`Assignment`: the variant of an experiment that a session has."""
 
 import hashlib
 from collections.abc import Mapping
@@ -55,27 +55,27 @@ class Assignment(Immutable):
 
     @model_validator(mode="before")
     @classmethod
-    def _with_its_id(cls, given: Any) -> Any:
-        content = given.get("content") if isinstance(given, Mapping) else None
+    def _with_its_id(cls, values: Any) -> Any:
+        content = values.get("content") if isinstance(values, Mapping) else None
         if not isinstance(content, Mapping):
-            return given
+            return values
         names = content.get("experiment"), content.get("session_id")
         if not all(isinstance(name, str) for name in names):
             # What is wrong with them, the fields say.
-            return given
+            return values
         id = assignment_id(str(names[0]), str(names[1]))
-        if given.get("id", id) != id:
+        if values.get("id", id) != id:
             raise ValueError("the id of an assignment is made of its experiment and session")
-        return {**given, "id": id}
+        return {**values, "id": id}
 
     @model_validator(mode="after")
     def _of_a_variant(self) -> "Assignment":
-        if self.content["variant"] not in {one["name"] for one in self.content["variants"]}:
+        if self.content["variant"] not in {variant["name"] for variant in self.content["variants"]}:
             raise ValueError("the variant is none of the experiment's")
         return self
 
 
 def assignment_id(experiment: str, session_id: str) -> str:
-    """The id of the one assignment of a session in an experiment: 32 hexadecimal digits."""
+    """Return the id of a session's one assignment in an experiment: 32 hexadecimal digits."""
     text = f"khive-persist assignment\0{experiment}\0{session_id}"
     return hashlib.sha256(text.encode()).hexdigest()[:_ID_CHARACTERS]

@@ -1,4 +1,4 @@
-"""`ContentSchema`: whether JSON alone gives back what a class's content may hold."""
+"""`ContentSchema`: decide whether JSON alone gives back what a class's content may hold."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -30,7 +30,7 @@ _OURS: Final = "khive_persist."
 
 
 class ContentSchema:
-    """What a class declares of its content and of its own fields.
+    """The declaration of a class's content and of its own fields.
 
     Attributes:
         is_plain: Whether it needs no validation to be read: dicts, lists, text, numbers.
@@ -49,20 +49,20 @@ class ContentSchema:
         """
         fields, of_record = _without_functions(schema, of_record=True)
         content = fields["fields"]["content"]["schema"]
-        own = [field for name, field in fields["fields"].items() if name not in columns]
+        own_fields = [field for name, field in fields["fields"].items() if name not in columns]
         definitions = schema.get("definitions", []) if schema["type"] == "definitions" else []
         inner, of_content = _without_functions(content)
         functions = [*of_record, *of_content]
         self.has_validator = bool(functions)
         self.has_own_validator = not all(map(_is_ours, functions))
         self.is_any = inner["type"] == "any" and not functions
-        parts = [*_nodes(inner), *_nodes(own), *_nodes(definitions)]
+        parts = [*_nodes(inner), *_nodes(own_fields), *_nodes(definitions)]
         self.is_plain = all(map(_is_plain, parts))
         self.may_have_numbers = any(part["type"] in ("any", "decimal", "float") for part in parts)
 
 
 def _nodes(schema: Any) -> Iterator[Mapping[str, Any]]:
-    """The schema and those within it."""
+    """Yield the schema and those within it."""
     if isinstance(schema, Mapping):
         if "type" in schema:
             yield schema
@@ -77,7 +77,7 @@ def _nodes(schema: Any) -> Iterator[Mapping[str, Any]]:
 def _without_functions(
     schema: Any, *, of_record: bool = False
 ) -> tuple[Any, list[Mapping[str, Any]]]:
-    """The schema below what checks it by functions, and these functions."""
+    """Return the schema below the functions that check it, and these functions."""
     functions = []
     while schema["type"] in (_FUNCTIONS | _OF_RECORDS if of_record else _FUNCTIONS):
         if schema["type"].startswith("function-"):

@@ -1,4 +1,4 @@
-"""A class for records whose own class is not at hand."""
+"""Make a class for records whose own class is not at hand."""
 
 from functools import cache
 
@@ -8,7 +8,7 @@ from khive_persist.models.purposes import Purpose
 
 @cache
 def described(purpose: Purpose) -> type[Node]:
-    """A class of plain records of a purpose: content is any JSON."""
+    """Return a class of plain records of a purpose: content is any JSON."""
 
     class Record(Node):
         @classmethod

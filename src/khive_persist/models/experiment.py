@@ -84,14 +84,14 @@ class Experiment(Immutable):
 
     @model_validator(mode="before")
     @classmethod
-    def _with_its_name(cls, given: Any) -> Any:
-        content = given.get("content") if isinstance(given, Mapping) else None
+    def _with_its_name(cls, values: Any) -> Any:
+        content = values.get("content") if isinstance(values, Mapping) else None
         if not isinstance(content, Mapping):
-            return given
-        name = given.get("id", content.get("name"))
+            return values
+        name = values.get("id", content.get("name"))
         if content.get("name", name) != name:
             raise ValueError("the id of an experiment is its name")
         if name is None:
             # The fields say what is missing.
-            return given
-        return {**given, "id": name, "content": {"name": name, **content}}
+            return values
+        return {**values, "id": name, "content": {"name": name, **content}}

@@ -31,20 +31,20 @@ Instant = Annotated[str, BeforeValidator(_spelled)]
 
 
 class TimeSeries(Node):
-    """A record that may say itself when it was: its `created_at` is that, unless it is given.
+    """A record with a time in its content: its `created_at` is that, unless it is given.
 
     Attributes:
-        time_field: The field of `content` that says so.
+        time_field: The field of `content` that has the time.
     """
 
     time_field: ClassVar[str]
 
     @model_validator(mode="before")
     @classmethod
-    def _with_its_time(cls, given: Any) -> Any:
-        content = given.get("content") if isinstance(given, Mapping) else None
-        if isinstance(content, Mapping) and "created_at" not in given:
+    def _with_its_time(cls, values: Any) -> Any:
+        content = values.get("content") if isinstance(values, Mapping) else None
+        if isinstance(content, Mapping) and "created_at" not in values:
             instant = clock.from_column(content.get(cls.time_field))
             if instant is not None:
-                return {**given, "created_at": instant}
-        return given
+                return {**values, "created_at": instant}
+        return values

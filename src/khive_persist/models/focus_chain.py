@@ -24,7 +24,7 @@ class FocusChainContent(TypedDict, total=False):
     """The content of a snapshot: the whole list, in its order. Unknown fields are kept.
 
     `position` counts the snapshots of one agent in one session, from 1. The lists say what changed
-    since the snapshot before, as `focus_list.Changes` does. A store fills in both when it saves.
+    since the snapshot before, as `todo_list.Changes` does. A store fills in both when it saves.
     """
 
     session_id: Required[str]
@@ -52,12 +52,12 @@ class FocusChain(Node):
 
     @classmethod
     async def get_history(cls, session_id: str) -> list[Self]:
-        """Every snapshot of a session, of all its agents, oldest first."""
+        """Return every snapshot of a session, of all its agents, oldest first."""
         async with bound(cls) as store:
             return await store.get_history(session_id)
 
     @classmethod
     async def get_current(cls, session_id: str, agent_id: str | None = None) -> Self | None:
-        """The last snapshot of one agent, or None; without an id, of the session's main agent."""
+        """Return the last snapshot of an agent, or None; without an id, of the main agent."""
         async with bound(cls) as store:
             return await store.get_current(session_id, agent_id)

@@ -73,18 +73,18 @@ class HookEvent(Node):
 
     @classmethod
     async def get_by_type(cls, event_type: str, limit: int | None = None) -> list[Self]:
-        """The events of one type, newest first."""
+        """Return the events of one type, newest first."""
         async with bound(cls) as store:
             return await store.get_by_type(event_type, limit)
 
     @classmethod
     async def get_by_session(cls, session_id: str) -> list[Self]:
-        """The events of one session, in the order in which they arrived."""
+        """Return the events of one session, in the order in which they arrived."""
         async with bound(cls) as store:
             return await store.get_by_session(session_id)
 
     @classmethod
     async def get_since(cls, instant: datetime) -> list[Self]:
-        """The events that arrived at `instant` or later, in order."""
+        """Return the events that arrived at `instant` or later, in order."""
         async with bound(cls) as store:
             return await store.get_since(instant)

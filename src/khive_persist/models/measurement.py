@@ -13,8 +13,8 @@ from khive_persist.models.purposes import MEASUREMENTS, Purpose
 class MeasurementContent(TypedDict, total=False):
     """The content of a measurement. Unknown fields are kept.
 
-    `value` is a finite number, in `unit`. `measured_at` stands where the sender said when it was;
-    the record's `created_at` is the same then, and the time of arrival otherwise.
+    `value` is a finite number, in `unit`. `measured_at` is the time that the sender gave; the
+    record's `created_at` is the same then, and the time of arrival otherwise.
     """
 
     session_id: Required[str]

@@ -28,7 +28,7 @@ class ToolCall(TypedDict, total=False):
 
 @with_config(ConfigDict(extra="allow"))
 class ToolResult(TypedDict, total=False):
-    """What a tool answered."""
+    """The answer of a tool."""
 
     tool_use_id: str
     output: Any

@@ -1,4 +1,4 @@
-"""A pydantic model, or a part of one, as JSON's types and Decimal."""
+"""Turn a pydantic model, or a part of one, into JSON's types and Decimal."""
 
 import math
 from decimal import Decimal
@@ -8,16 +8,16 @@ from pydantic import BaseModel
 
 
 def model_json(model: BaseModel) -> Any:
-    """A model as it is validated from: by alias, without what is computed."""
+    """Return a model in the form that validates: by alias, without computed fields."""
     return with_numbers(
         model.model_dump(mode="json", by_alias=True, round_trip=True, warnings=False), model
     )
 
 
 def with_numbers(dumped: Any, python: Any) -> Any:
-    """pydantic's JSON of a value with its Decimals, and with its NaN and infinities.
+    """Return pydantic's JSON of a value with its Decimals, and with its NaN and infinities.
 
-    pydantic makes text of the former, and null of the latter: who writes it must see them.
+    pydantic makes text of the former and null of the latter: the writer must see them.
     """
     if dumped is None and isinstance(python, float) and not math.isfinite(python):
         return python

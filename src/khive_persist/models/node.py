@@ -1,4 +1,4 @@
-"""`Node`: what every record is, and the node-style calls of a record's own class."""
+"""`Node`: the base of every record, with the node-style calls of a record's own class."""
 
 import json
 from collections.abc import AsyncGenerator, Sequence
@@ -59,7 +59,7 @@ class Node(BaseModel):
     not fit what is declared has its content as it is, and `unreadable_content` in `node_metadata`
     says why.
 
-    A subclass whose content has changed says so:
+    A subclass whose content has changed has a version and an `upgrade`:
 
         content_version: ClassVar[int] = 2
 
@@ -74,12 +74,12 @@ class Node(BaseModel):
     Attributes:
         content_version: The version of the content; `node_metadata` has that of a row, where it is
             not 1.
-        id: Unique within its file; a UUID that sorts by time unless given.
+        id: The id, unique within the file; a random UUID unless given.
         content: JSON. Numbers that are not finite are refused at save.
         node_metadata: JSON about the record. `lion_class` names its class: data, never imported.
-        created_at: Aware, in UTC; a naive one is taken as UTC. It is set at the first save and
-            kept by later ones.
-        embedding: Numbers, or None.
+        created_at: An aware instant in UTC; a naive one is taken as UTC. It is set at the first
+            save and kept by later ones.
+        embedding: A list of numbers, or None.
     """
 
     model_config = ConfigDict(validate_assignment=True, extra="forbid")
@@ -100,7 +100,7 @@ class Node(BaseModel):
 
     @classmethod
     def lion_class(cls) -> str:
-        """The class's full name, as `node_metadata` carries it."""
+        """Return the class's full name, as `node_metadata` has it."""
         module = cls.__module__
         if module.startswith(_PACKAGE):
             module = _STORED_PACKAGE + module.removeprefix(_PACKAGE)
@@ -108,7 +108,7 @@ class Node(BaseModel):
 
     @classmethod
     def purpose_of(cls, content: Any) -> Purpose:
-        """The file that a record with this content lives in.
+        """Return the purpose of a record with this content.
 
         Raises:
             InvalidRecordError: The class names none.
@@ -122,7 +122,7 @@ class Node(BaseModel):
 
     @classmethod
     def purposes(cls) -> Sequence[Purpose]:
-        """Every file that records of this class live in."""
+        """Return every purpose that records of this class have."""
         return (cls.purpose_of(None),)
 
     async def save(self) -> Self:
@@ -135,18 +135,18 @@ class Node(BaseModel):
         return self
 
     async def delete(self) -> bool:
-        """Delete this record from its file; whether it was there."""
+        """Delete this record from its file; return whether it was there."""
         async with bound(type(self)) as store:
             return await store.delete(self.id)
 
     async def paths(self) -> RecordPaths:
-        """The files that have this record, once it is saved. See `Store.paths_of`."""
+        """Return the files that have this record, once it is saved. See `Store.paths_of`."""
         async with bound(type(self)) as store:
             return await store.paths_of(self.id)
 
     @classmethod
     async def get(cls, id: str) -> Self:
-        """The record with this id. See `Store.get`."""
+        """Return the record with this id. See `Store.get`."""
         async with bound(cls) as store:
             return await store.get(id)
 
@@ -158,7 +158,7 @@ class Node(BaseModel):
         limit: int | None = None,
         offset: int = 0,
     ) -> list[Self]:
-        """The records that pass every filter. See `Store.find`."""
+        """Return the records that pass every filter. See `Store.find`."""
         async with bound(cls) as store:
             return await store.find(*filters, order_by=order_by, limit=limit, offset=offset)
 
@@ -169,7 +169,7 @@ class Node(BaseModel):
         order_by: QueryField | Order | Sequence[QueryField | Order] = (),
         limit: int | None = None,
     ) -> AsyncGenerator[Self, None]:
-        """The records that pass every filter, one after the other. See `Store.stream`."""
+        """Yield the records that pass every filter, one after the other. See `Store.stream`."""
         async with (
             bound(cls) as store,
             aclosing(store.stream(*filters, order_by=order_by, limit=limit)) as records,
@@ -185,26 +185,26 @@ class Node(BaseModel):
 
     @classmethod
     async def get_recent(cls, limit: int = 10) -> list[Self]:
-        """The newest records, newest first."""
+        """Return the newest records, newest first."""
         async with bound(cls) as store:
             return await store.get_recent(limit)
 
     @classmethod
     async def get_by_date_range(cls, start: datetime, end: datetime) -> list[Self]:
-        """The records of `start <= created_at < end`, oldest first."""
+        """Return the records of `start <= created_at < end`, oldest first."""
         async with bound(cls) as store:
             return await store.get_by_date_range(start, end)
 
     @classmethod
     def odd_numbers(cls, content: Any) -> dict[str, str]:
-        """The numbers of a content that are kept though they cannot be right, each with the reason.
+        """Return the numbers of a content that cannot be right, each with the reason.
 
         A record that has any is marked with them in `node_metadata`.
         """
         return {}
 
     def stored(self) -> tuple[Any, dict[str, Any]]:
-        """The values of the columns of content and of metadata, validated.
+        """Return the values of the columns of content and of metadata, validated.
 
         The content has the declared fields, and the metadata the class's name, the content's
         version and marks.
@@ -237,7 +237,7 @@ class Node(BaseModel):
         created_at: object,
         embedding: Any,
     ) -> Self:
-        """A record of its row. A row of any age is read: one that does not fit is marked."""
+        """Make a record of its row. A row of any age is read: one that does not fit is marked."""
         metadata = node_metadata if isinstance(node_metadata, dict) else {}
         instant = clock.from_column(created_at)
         if instant is None:

@@ -1,4 +1,4 @@
-"""Numbers that are kept although they cannot be right, and the reason of each."""
+"""Find numbers that are kept although they cannot be right, and the reason of each."""
 
 import math
 import sys
@@ -16,7 +16,7 @@ class Bounds(NamedTuple):
     """The numbers of a field, from 0; in its annotation, others are kept as they are.
 
     Attributes:
-        highest: The largest.
+        highest: The largest number.
         is_whole: Whether they have no fraction.
     """
 
@@ -24,7 +24,7 @@ class Bounds(NamedTuple):
     is_whole: bool = False
 
     def objection(self, value: Any) -> str:
-        """The reason for which a value is none of them; an empty string for none, and of None."""
+        """Return the reason why a value is none of them; "" where it is one, and for None."""
         if value is None:
             return ""
         if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
@@ -64,7 +64,7 @@ class Bounds(NamedTuple):
 
 
 def within_bounds(schema: Any) -> Any:
-    """A core schema that refuses a number that its annotation's `Bounds` would keep."""
+    """Return a core schema that refuses a number that its annotation's `Bounds` would keep."""
     if isinstance(schema, dict):
         if _BOUNDED in schema.get("metadata", ()):
             return schema["choices"][0]
@@ -73,7 +73,7 @@ def within_bounds(schema: Any) -> Any:
 
 
 def find_odd(values: Any, bounds: Mapping[str, Bounds]) -> dict[str, str]:
-    """The fields whose numbers cannot be right, each with the reason."""
+    """Return the fields whose numbers cannot be right, each with the reason."""
     odd: dict[str, str] = {}
     if isinstance(values, dict):
         for name, bound in bounds.items():

@@ -1,4 +1,4 @@
-"""`Outcome`: how a session ended, as somebody judged it."""
+"""`Outcome`: a verdict on how a session ended."""
 
 from typing import Any, ClassVar, Final, Literal, Required, get_args
 

@@ -1,4 +1,4 @@
-"""Where a record lies."""
+"""`RecordPaths`: the files that have a record."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -9,7 +9,7 @@ class RecordPaths(NamedTuple):
 
     Attributes:
         database: The SQLite file.
-        mirror: Its JSON document in `sessions/`, or the stream that has its line; None where the
+        mirror: The JSON document in `sessions/`, or the stream that has its line; None where the
             store keeps no mirror of it.
     """
 

@@ -21,7 +21,7 @@ _MOST_MARKS: Final = 20
 
 @with_config(ConfigDict(extra="allow"))
 class Evaluation(TypedDict, total=False):
-    """What one planner said. Unknown fields are kept."""
+    """The answer of one planner. Unknown fields are kept."""
 
     config: Any
     response_time_ms: Annotated[float, Bounds()]
@@ -73,18 +73,18 @@ class PlannerSession(Node):
 
     @classmethod
     async def get_by_session_id(cls, session_id: str) -> list[Self]:
-        """The plans of one session, oldest first."""
+        """Return the plans of one session, oldest first."""
         async with bound(cls) as store:
             return await store.get_by_session_id(session_id)
 
     @classmethod
     async def get_by_complexity(cls, complexity: str, limit: int | None = None) -> list[Self]:
-        """The plans of one complexity, newest first."""
+        """Return the plans of one complexity, newest first."""
         async with bound(cls) as store:
             return await store.get_by_complexity(complexity, limit)
 
     @classmethod
     async def get_stats(cls) -> dict[str, Any]:
-        """Counts, averages and the sum of costs over all plans. See `PlannerSessionStore`."""
+        """Return counts, averages and the sum of costs of all plans. See `PlannerSessionStore`."""
         async with bound(cls) as store:
             return await store.get_stats()

@@ -1,7 +1,7 @@
-"""The definition of a purpose of a user's own as a small JSON file, and back.
+"""Write the definition of a user's own purpose as a small JSON file, and read it back.
 
 One lies beside its records in `sessions/`, so that the mirror alone is enough to rebuild the
-database. What is read here may have come with somebody else's folder.
+database. A file that is read here may have come with somebody else's folder.
 """
 
 import json
@@ -70,17 +70,17 @@ def keep_beside_records(project: Project, described: Purpose) -> None:
         write_private(path, content)
 
 
-def in_folder(folder: Path, known: Iterable[Purpose], suffix: str = SUFFIX) -> list[Purpose]:
-    """The purposes that files of a folder describe, by name, without those that are known.
+def in_folder(folder: Path, excluded: Iterable[Purpose], suffix: str = SUFFIX) -> list[Purpose]:
+    """Return the purposes that files of a folder describe, by name.
 
     A file that describes none, or one that differs from another only in case, is left out.
 
     Args:
         folder: A `sessions/`, or with its suffix another folder of definitions.
-        known: Those that are left out.
+        excluded: The purposes that are left out.
         suffix: The end of the files' names, after that of the purpose.
     """
-    purposes = {described.name: described for described in known}
+    purposes = {described.name: described for described in excluded}
     count = len(purposes)
     try:
         names = sorted(name for name in os.listdir(folder) if name.endswith(suffix))
@@ -99,7 +99,7 @@ def in_folder(folder: Path, known: Iterable[Purpose], suffix: str = SUFFIX) -> l
 
 
 def definition_in(path: Path, suffix: str = SUFFIX) -> Purpose | None:
-    """The definition in a file; None where it is none, or one of another name than the file's."""
+    """Return the definition in a file; None where it is none, or of another name than the file."""
     try:
         described = read(path)
     except InvalidRecordError:

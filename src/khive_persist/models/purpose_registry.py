@@ -1,6 +1,6 @@
-"""The purposes of a project: the built-in ones, and those of the classes that were opened there.
+"""Register the purposes of a project: built-in ones, and those of classes opened there.
 
-A class of a user's own is known to its program only. What a command has to know of it lies in
+A class of a user's own is known to its program only. The definition that a command needs lies in
 `.khive/purposes/`, a file a purpose, and once more beside its records in `sessions/`.
 """
 
@@ -21,7 +21,7 @@ FOLDER: Final = "purposes"
 
 
 def remember(project: Project, added: Purpose) -> None:
-    """Let the commands know a purpose, and its mirror describe itself: synced on return.
+    """Write the definition of a purpose for the commands and beside its mirror: synced on return.
 
     Raises:
         InvalidRecordError: Its names are refused, as by `purposes.purpose`; or it differs from
@@ -52,7 +52,7 @@ def remember(project: Project, added: Purpose) -> None:
 
 
 def known_purposes(project: Project) -> tuple[Purpose, ...]:
-    """The purposes of a project, the built-in ones first. A file that is not ours is passed over.
+    """Return the purposes of a project, the built-in ones first; files of others are passed over.
 
     Raises:
         InvalidRecordError: A file of ours in `.khive/purposes/` is none of this version's.
@@ -61,17 +61,17 @@ def known_purposes(project: Project) -> tuple[Purpose, ...]:
 
 
 def mirrored_purposes(project: Project) -> tuple[Purpose, ...]:
-    """The purposes of a project, and after them those that only its mirror describes.
+    """Return the purposes of a project, and after them those that only its mirror describes.
 
     Raises:
         InvalidRecordError: A file of ours in `.khive/purposes/` is none of this version's.
     """
-    known = known_purposes(project)
-    return (*known, *purpose_file.in_folder(project.sessions, known))
+    purposes = known_purposes(project)
+    return (*purposes, *purpose_file.in_folder(project.sessions, purposes))
 
 
 def files(project: Project) -> list[Path]:
-    """The files that describe purposes, ours or not."""
+    """Return the files that describe purposes, ours or not."""
     folder = project.khive / FOLDER
     try:
         names = [] if folder.is_symlink() else sorted(os.listdir(folder))
@@ -81,12 +81,12 @@ def files(project: Project) -> list[Path]:
 
 
 def disbelieved(project: Project) -> list[Path]:
-    """The files that are passed over, as this user's programs did not write them."""
+    """Return the files that are passed over, as this user's programs did not write them."""
     return [file for file in files(project) if not signed.is_believed(project.khive, FOLDER, file)]
 
 
 def adopt(project: Project, file: Path) -> None:
-    """Take a file that describes a purpose for ours.
+    """Adopt a file that describes a purpose as ours.
 
     Raises:
         InvalidRecordError: It describes none.
@@ -99,7 +99,7 @@ def _believed(project: Project) -> Iterator[Path]:
 
 
 def _readable(project: Project) -> Iterator[Purpose]:
-    """The definitions in a folder; one that cannot be read keeps no other kind from being saved."""
+    """Yield the definitions in a folder; one that cannot be read holds up no other kind."""
     for path in _believed(project):
         with suppress(InvalidRecordError):
             yield purpose_file.read(path)

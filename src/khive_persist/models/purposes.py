@@ -1,4 +1,4 @@
-"""Which record lives in which file and table. Standard library only."""
+"""The file and table of each kind of record. Standard library only."""
 
 from collections.abc import Iterable
 from typing import Final, NamedTuple
@@ -11,11 +11,12 @@ class Purpose(NamedTuple):
 
     Attributes:
         name: The file's stem and the purpose's name: `planner_sessions` is `planner_sessions.db`.
-        table: Its table.
+        table: The name of its table.
         view: A view with the indexed fields as plain columns, or an empty string for none.
         fields: The fields of `content` that the view shows, by dotted path.
-        indexes: Each an index: dotted paths into `content`, in order; `created_at` is the column.
-        document: What the names of its files in the mirror begin with: `planner_session`.
+        indexes: The indexes, each a tuple of dotted paths into `content`, in order; `created_at` is
+            the column.
+        document: The beginning of the names of its files in the mirror: `planner_session`.
         is_stream: Whether its mirror is a file a session, of a line a record, and not a file a
             record.
     """
@@ -30,11 +31,11 @@ class Purpose(NamedTuple):
 
     @property
     def file(self) -> str:
-        """The file's name inside `.khive`."""
+        """Return the file's name inside `.khive`."""
         return f"{self.name}.db"
 
     def column_names(self) -> dict[str, str]:
-        """The name of each field as a column: dots are underscores.
+        """Return the name of each field as a column: dots are underscores.
 
         A path keeps its dots where another field has that name: `a.b` beside `a_b`.
         """
@@ -42,12 +43,12 @@ class Purpose(NamedTuple):
         names: dict[str, str] = {}
         for path in self.fields:
             name = path.replace(".", "_")
-            taken = plain | {known.lower() for known in names.values()} if "." in path else ()
-            names[path] = path if name.lower() in taken else name
+            reserved = plain | {column.lower() for column in names.values()} if "." in path else ()
+            names[path] = path if name.lower() in reserved else name
         return names
 
     def index_name(self, paths: Iterable[str]) -> str:
-        """The name of the index over these paths."""
+        """Return the name of the index over these paths."""
         return "_".join([self.table, *(path.replace(".", "_") for path in paths)])
 
 
@@ -269,7 +270,7 @@ BUILT_IN: Final = (
     EXPERIMENTS,
     ASSIGNMENTS,
 )
-BUILT_IN_NAMES: Final = frozenset(known.name for known in BUILT_IN)
+BUILT_IN_NAMES: Final = frozenset(kind.name for kind in BUILT_IN)
 
 
 def purpose(
@@ -288,13 +289,13 @@ def purpose(
 
     Args:
         name: The purpose's name, which is the file's: `training` lies in `training.db`.
-        table: Its table, where that is to have another name.
+        table: The name of its table, where that is another.
         view: A view with `fields` as plain columns, or an empty string for none.
         fields: Paths into `content`, as in `athlete` or `load.weekly`.
-        indexes: Each a tuple of such paths, or of `created_at`. One that is named no longer is
-            removed from the file when it is opened for writing the next time; do not make indexes
-            of the same names by hand.
-        document: What the names of its files in the mirror begin with, where that is not the name.
+        indexes: The indexes, each a tuple of such paths, or of `created_at`. One that is named no
+            longer is removed from the file when it is opened for writing the next time; do not make
+            indexes of the same names by hand.
+        document: The beginning of the names of its files in the mirror, where that is not the name.
         is_stream: Whether its mirror is a file a session, with a line a record, and not a file a
             record.
 

@@ -1,4 +1,4 @@
-"""Filters and order: what `field("confidence") > 0.8` is. Values only; the store writes the SQL.
+"""Filters and order, as in `field("confidence") > 0.8`. Values only; the store writes the SQL.
 
 Missing is a value here as in Python: `!=` holds for a record that lacks the field, and `~` gives
 exactly the records that the filter does not. Smaller and larger compare numbers with numbers and
@@ -49,7 +49,7 @@ class Lookup(NamedTuple):
     """A key of an object that a JSON path cannot name: it is looked up among the object's keys.
 
     Attributes:
-        path: The path of the object, in what the lookup before it found.
+        path: The path of the object, in the result of the lookup before.
         key: The key.
     """
 
@@ -62,9 +62,9 @@ class Field:
 
     Attributes:
         column: `id` or `created_at`, or an empty string for a path.
-        lookups: What is looked up before, each in what the one before it found.
-        path: The JSON path, `$.a.b[0]`, in `content` or in what was looked up last; an empty string
-            for a column.
+        lookups: The lookups that come first, each in the result of the one before it.
+        path: The JSON path, `$.a.b[0]`, in `content` or in the result of the last lookup; an empty
+            string for a column.
     """
 
     __hash__ = None  # type: ignore[assignment]  # == makes a filter, so a Field is no dict key
@@ -99,16 +99,17 @@ class Field:
         return Compare(self, ">=", _ordered(value))
 
     def in_(self, values: Iterable[Value]) -> Filter:
-        """The field is one of these; of none at all, no record."""
+        """Match records whose field is one of these; none where there are none."""
         return OneOf(self, tuple(_value(value) for value in values))
 
     def like(self, pattern: str, *, escape: str | None = None) -> Filter:
-        """SQL's LIKE: `%` is any text, `_` any character, ASCII letters of either case.
+        """Match as SQL's LIKE: `%` is any text, `_` any character, ASCII letters of either case.
 
         Args:
             pattern: The pattern.
             escape: The character before a `%`, a `_` or itself that stands for this very one:
-                `field("note").like("100\\\\%%", escape="\\\\")` is what begins with `100%`.
+                `field("note").like("100\\\\%%", escape="\\\\")` matches text with `100%` at its
+                beginning.
         """
         if not isinstance(pattern, str):
             raise InvalidQueryError(f"like takes text, not {type(pattern).__name__}")
@@ -117,11 +118,11 @@ class Field:
         return Like(self, _text(pattern), None if escape is None else _text(escape))
 
     def is_null(self) -> Filter:
-        """The field is missing, or null."""
+        """Match records whose field is missing, or null."""
         return Compare(self, "==", None)
 
     def contains(self, value: Value) -> Filter:
-        """The field is an array with this item."""
+        """Match records whose field is an array with this item."""
         if self.column:
             raise InvalidQueryError(f"the column {self.column} is no array")
         return Contains(self, _value(value))
@@ -134,14 +135,14 @@ class Field:
 
 
 class Order(NamedTuple):
-    """Sort by a field, as SQLite does: missing, then numbers, then text; descending the reverse."""
+    """An order by a field, as SQLite sorts: missing, numbers, text; descending the reverse."""
 
     field: Field
     descending: bool = False
 
 
 class Compare(Filter):
-    """One field against one value."""
+    """A comparison of one field with one value."""
 
     def __init__(self, field: Field, comparison: Comparison, value: Value) -> None:
         self.field, self.comparison, self.value = field, comparison, value
@@ -169,35 +170,35 @@ class Contains(Filter):
 
 
 class All(Filter):
-    """Every one of these; of none, every record."""
+    """All of these filters; without any, every record."""
 
     def __init__(self, filters: tuple[Filter, ...]) -> None:
         self.filters = filters
 
 
 class AnyOf(Filter):
-    """At least one of these; of none, no record."""
+    """At least one of these filters; without any, no record."""
 
     def __init__(self, filters: tuple[Filter, ...]) -> None:
         self.filters = filters
 
 
 class Not(Filter):
-    """What the filter does not hold for."""
+    """The records that the filter does not match."""
 
     def __init__(self, filter: Filter) -> None:
         self.filter = filter
 
 
 def field(path: str, *keys: str) -> Field:
-    """A field of `content`, by its path.
+    """Return a field of `content`, by its path.
 
     Args:
         path: Keys joined by dots, with array items in brackets: `confidence`,
             `metadata.planner.name`, `phases[0].cost`, `phases[#-1]` for the last, `größe`,
             `cost-usd`. A key in double quotes has any characters but these: `metadata."a.b"`. `$`
             alone is the content.
-        keys: More keys, each taken as it is: `field("metadata", "odd key.with dots")`,
+        keys: Further keys, each taken as it is: `field("metadata", "odd key.with dots")`,
             `field("$", 'a "quoted" one')`.
 
     Raises:
@@ -217,7 +218,7 @@ def field(path: str, *keys: str) -> Field:
 
 
 def column(name: Literal["id", "created_at"]) -> Field:
-    """The column `id`, or `created_at`, which compares with a datetime.
+    """Return the column `id`, or `created_at`, which compares with a datetime.
 
     Args:
         name: `id` or `created_at`.
@@ -231,10 +232,10 @@ def column(name: Literal["id", "created_at"]) -> Field:
 
 
 def checked_count(name: str, value: int | None) -> int | None:
-    """A limit or an offset: None, or a whole number from 0.
+    """Return a limit or an offset: None, or a whole number from 0.
 
     Raises:
-        InvalidQueryError: It is anything else.
+        InvalidQueryError: The value is anything else.
     """
     if value is None:
         return None
@@ -244,7 +245,7 @@ def checked_count(name: str, value: int | None) -> int | None:
 
 
 class _Spelled:
-    """A path, a key at a time."""
+    """A path that is built from one key at a time."""
 
     def __init__(self) -> None:
         self.lookups: list[Lookup] = []
@@ -263,7 +264,7 @@ class _Spelled:
 
 
 def _steps(path: str) -> Iterator[tuple[str, str]]:
-    """The keys of a path, each with the brackets after it."""
+    """Yield the keys of a path, each with the brackets after it."""
     at = 0
     while at < len(path) or path.endswith(".") or not path:
         step = _STEP.match(path, at)

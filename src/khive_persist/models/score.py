@@ -1,4 +1,4 @@
-"""`Score`: how well something was done in a session."""
+"""`Score`: a rating of something in a session."""
 
 from typing import Any, ClassVar, Required
 
@@ -13,9 +13,9 @@ from khive_persist.models.purposes import SCORES, Purpose
 class ScoreContent(TypedDict, total=False):
     """The content of a score. Unknown fields are kept.
 
-    `value` and `max_value` are finite numbers; `max_value` is what could be reached. `scored_at`
-    stands where the sender said when it was; the record's `created_at` is the same then, and the
-    time of arrival otherwise.
+    `value` and `max_value` are finite numbers; `max_value` is the best possible value. `scored_at`
+    is the time that the sender gave; the record's `created_at` is the same then, and the time of
+    arrival otherwise.
     """
 
     session_id: Required[str]

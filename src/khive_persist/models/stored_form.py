@@ -1,4 +1,4 @@
-"""`StoredForm`: how a class's content and declared fields stand in a row, and come back."""
+"""`StoredForm`: write a class's content and declared fields into a row, and read them back."""
 
 import inspect
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ _FORM: Final = "__stored_form__"
 
 
 class StoredForm:
-    """How records of one class are written and read.
+    """The form in which records of one class are written and read.
 
     Declared fields stand in `content` under their names, beside the content's own keys, where SQL
     and `field(...)` reach them. Content that is no object, or that has the single key `content`,
@@ -54,7 +54,7 @@ class StoredForm:
         check_class(record, self._fields)
 
     def write_sound(self, record: "Node") -> Any:
-        """As `write`, in half the time, where no number is odd; else None."""
+        """Write in half the time of `write`, where no number is odd; else return None."""
         if self._strict is None or (record.node_metadata and VERSION in record.node_metadata):
             return None
         try:
@@ -63,7 +63,7 @@ class StoredForm:
             return None
 
     def write(self, record: "Node") -> Any:
-        """The value of the content column, validated; made of JSON's types and Decimal.
+        """Return the value of the content column, validated; made of JSON's types and Decimal.
 
         Raises:
             InvalidRecordError: The content, or a declared field, is not as the class declares it,
@@ -97,13 +97,13 @@ class StoredForm:
             ) from error
 
     def read(self, id: str, content: Any, metadata: dict[str, Any], columns: dict[str, Any]) -> Any:
-        """A record of a row; one that does not fit the class has its content as it is, marked.
+        """Make the record of a row; one that does not fit the class keeps its content, marked.
 
         Args:
             id: The row's id.
             content: The value of the content column.
             metadata: The row's `node_metadata`.
-            columns: `created_at`, and `embedding`, as the record has them.
+            columns: The values of `created_at` and `embedding`, as the record has them.
         """
         columns = columns | {"id": id, "node_metadata": metadata}
         upgrade = self._is_older(metadata)
@@ -122,7 +122,7 @@ class StoredForm:
         return record
 
     def shown(self, record: "Node") -> Any:
-        """The value of the content column, of a record that need not be valid."""
+        """Return the value of the content column for a record that need not be valid."""
         return record.content if self._is_plain() else self._merged(self._dumped(record))
 
     def _schema(self) -> ContentSchema:
@@ -146,7 +146,7 @@ class StoredForm:
         return self._record.model_config.get("frozen", False)
 
     def _dumped(self, record: Any) -> dict[str, Any]:
-        """The content and the declared fields, by name."""
+        """Return the content and the declared fields, by name."""
         if self._adapters is None:
             infos = {"content": self._record.model_fields["content"], **self._fields}
             self._adapters = {
@@ -172,9 +172,11 @@ class StoredForm:
         return self._parsed(columns, values)
 
     def _parsed(self, columns: dict[str, Any], values: dict[str, Any]) -> Any:
-        named = {_input_name(self._fields.get(name), name): value for name, value in values.items()}
+        inputs = {
+            _input_name(self._fields.get(name), name): value for name, value in values.items()
+        }
         # As JSON: strict models take text for a date, and bytes have a spelling of their own.
-        text = to_json(columns | named, inf_nan_mode="constants")
+        text = to_json(columns | inputs, inf_nan_mode="constants")
         return self._record.__pydantic_validator__.validate_json(text)
 
     def _merged(self, values: dict[str, Any]) -> Any:
@@ -190,13 +192,15 @@ class StoredForm:
             )
         return {**values, **content}
 
-    def _split(self, stored: Any) -> dict[str, Any]:
-        """The content and the declared fields of a content column."""
-        if not self._fields or not isinstance(stored, Mapping):
-            return {"content": stored}
-        values = {name: stored[name] for name in self._fields if name in stored}
-        rest = {name: value for name, value in stored.items() if name not in self._fields}
-        return {**values, "content": rest["content"] if rest.keys() == {"content"} else rest}
+    def _split(self, column: Any) -> dict[str, Any]:
+        """Return the content and the declared fields of a content column."""
+        if not self._fields or not isinstance(column, Mapping):
+            return {"content": column}
+        values = {name: column[name] for name in self._fields if name in column}
+        content: Any = {name: value for name, value in column.items() if name not in self._fields}
+        if content.keys() == {"content"}:
+            content = content["content"]
+        return {**values, "content": content}
 
     def _unread(self, content: Any, columns: dict[str, Any]) -> Any:
         values = self._split(content)
@@ -229,7 +233,7 @@ class StoredForm:
 
 
 def stored_form(record: "type[Node]") -> StoredForm:
-    """The form of a class, examined once.
+    """Return the form of a class, examined once.
 
     Raises:
         InvalidRecordError: As for `StoredForm`.
@@ -242,15 +246,15 @@ def stored_form(record: "type[Node]") -> StoredForm:
 
 
 def describe(error: ValidationError, *within: str) -> str:
-    """The first fault of a validation: its field, and what is wrong with it."""
+    """Return the first fault of a validation: its field, and the reason."""
     fault = error.errors(include_url=False)[0]
     steps = (*within, *fault["loc"])
     path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
     path = path.lstrip(".")
-    given = repr(fault["input"])
-    if fault["type"] == "missing" or len(given) > _INPUT_CHARACTERS:
+    input_text = repr(fault["input"])
+    if fault["type"] == "missing" or len(input_text) > _INPUT_CHARACTERS:
         return f"{path or 'record'}: {fault['msg']}"
-    return f"{path or 'record'}: {fault['msg']} (it is {given})"
+    return f"{path or 'record'}: {fault['msg']} (it is {input_text})"
 
 
 def _input_name(info: FieldInfo | None, name: str) -> str:
@@ -259,7 +263,7 @@ def _input_name(info: FieldInfo | None, name: str) -> str:
 
 
 def _copy(record: "Node") -> "Node":
-    """As `model_copy`, in a quarter of its time: each record that is saved is copied."""
+    """Copy a record in a quarter of the time of `model_copy`: each that is saved is copied."""
     copy = type(record).__new__(type(record))
     for name, value in (
         ("__dict__", vars(record).copy()),

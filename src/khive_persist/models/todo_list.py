@@ -1,4 +1,4 @@
-"""What happens to a to-do list: from one snapshot of it to the next, and how long items took.
+"""Find the changes of a to-do list between two snapshots, and the time that items took.
 
 An item is a mapping with `text` and `status`, and `id` where whoever keeps the list tells items by
 one. Items of two lists are the same where their ids are, else where their texts are.
@@ -32,16 +32,16 @@ _SAME: Final = {
 
 
 class Changes(NamedTuple):
-    """What changed from one list to the next, as texts of items, in their order.
+    """The changes from one list to the next, as texts of items, in their order.
 
     Attributes:
         added: Items that were not there; pending, unless a list below names them, too.
         started: Items that came in progress.
         completed: Items that were completed.
         dropped: Items that are no longer there.
-        changed: What else became of items: their `text` and `status` now, and `was`, the text
-            before, of one that was renamed. A status is here that is none of the lists above, as
-            of an item that is pending again.
+        changed: Other changes of items: their `text` and `status` now, and `was`, the text before,
+            for one that was renamed. A status is here if none of the lists above has it, as that of
+            an item that is pending again.
     """
 
     added: list[str]
@@ -55,10 +55,10 @@ class Work(NamedTuple):
     """One time that an item was in progress.
 
     Attributes:
-        text: The item, as it was called last.
+        text: The item's last text.
         start: The instant of the snapshot that has it in progress.
-        end: That of the first snapshot that has not, or None where none has.
-        ended: What it was then: completed, dropped, or its status; None while it goes on.
+        end: The instant of the first snapshot that has not, or None while it goes on.
+        ended: The status then: completed, dropped, or another; None while it goes on.
     """
 
     text: str
@@ -68,9 +68,9 @@ class Work(NamedTuple):
 
 
 def status_of(word: object) -> str:
-    """A status as snapshots spell it: pending, in_progress or completed; other words as they are.
+    """Return a status as snapshots spell it: pending, in_progress, completed, or the word itself.
 
-    What is no word is pending, as the tools take it.
+    A value that is no word is pending, as the tools take it.
     """
     if not isinstance(word, str) or not word.strip():
         return PENDING
@@ -79,7 +79,7 @@ def status_of(word: object) -> str:
 
 
 def sound_items(items: object) -> list[dict[str, Any]]:
-    """The items of a list that may hold anything: those with a text and a status."""
+    """Return those items of a list that have a text and a status; it may hold anything."""
     return [
         dict(item)
         for item in (items if isinstance(items, list) else [])
@@ -89,52 +89,52 @@ def sound_items(items: object) -> list[dict[str, Any]]:
     ]
 
 
-def changes(before: Items, after: Items) -> Changes:
-    """Return what changed between two lists. Their order does not count."""
-    pairs = paired(before, after)
-    made = Changes([], [], [], [], [])
-    for number, item in enumerate(after):
+def changes(old_items: Items, new_items: Items) -> Changes:
+    """Return the changes between two lists. Their order does not count."""
+    pairs = paired(old_items, new_items)
+    result = Changes([], [], [], [], [])
+    for number, item in enumerate(new_items):
         text, status = item["text"], item["status"]
-        was = before[pairs[number]] if number in pairs else None
+        was = old_items[pairs[number]] if number in pairs else None
         if was is None:
-            made.added.append(text)
+            result.added.append(text)
         is_renamed = was is not None and was["text"] != text
         is_moved = status != (PENDING if was is None else was["status"])
         if is_moved and status == IN_PROGRESS:
-            made.started.append(text)
+            result.started.append(text)
         elif is_moved and status == COMPLETED:
-            made.completed.append(text)
+            result.completed.append(text)
         elif is_moved and not is_renamed:
-            made.changed.append({"text": text, "status": status})
+            result.changed.append({"text": text, "status": status})
         if was is not None and is_renamed:
-            made.changed.append({"text": text, "status": status, "was": was["text"]})
-    kept = set(pairs.values())
-    made.dropped.extend(item["text"] for n, item in enumerate(before) if n not in kept)
-    return made
+            result.changed.append({"text": text, "status": status, "was": was["text"]})
+    kept_indexes = set(pairs.values())
+    result.dropped.extend(item["text"] for n, item in enumerate(old_items) if n not in kept_indexes)
+    return result
 
 
-def paired(before: Items, after: Items) -> dict[int, int]:
-    """Return which item of the list after is which one of the list before, by their indexes."""
-    found: dict[int, int] = {}
-    ids = {id: number for number, item in enumerate(before) if (id := _id(item)) is not None}
-    for number, item in enumerate(after):
+def paired(old_items: Items, new_items: Items) -> dict[int, int]:
+    """Pair each new item with the same old one; both are indexes, the new one is the key."""
+    pairs: dict[int, int] = {}
+    ids = {id: number for number, item in enumerate(old_items) if (id := _id(item)) is not None}
+    for number, item in enumerate(new_items):
         if _id(item) in ids:
-            found[number] = ids.pop(_id(item))
-    taken = set(found.values())
+            pairs[number] = ids.pop(_id(item))
+    paired_indexes = set(pairs.values())
     texts: dict[str, list[int]] = {}
-    for number, item in enumerate(before):
-        if number not in taken:
+    for number, item in enumerate(old_items):
+        if number not in paired_indexes:
             texts.setdefault(item["text"], []).append(number)
-    for number, item in enumerate(after):
-        if number in found:
+    for number, item in enumerate(new_items):
+        if number in pairs:
             continue
-        same = texts.get(item["text"], [])
+        candidates = texts.get(item["text"], [])
         # Of two ids that differ, the items are two, whatever they are called.
-        free = (n for n in same if _id(item) is None or _id(before[n]) is None)
+        free = (n for n in candidates if _id(item) is None or _id(old_items[n]) is None)
         if (chosen := next(free, None)) is not None:
-            same.remove(chosen)
-            found[number] = chosen
-    return found
+            candidates.remove(chosen)
+            pairs[number] = chosen
+    return pairs
 
 
 def _id(item: Item) -> object:
@@ -143,47 +143,47 @@ def _id(item: Item) -> object:
     return id if isinstance(id, str | int) else None
 
 
-def updated(before: Items, change: Item) -> list[dict[str, Any]]:
-    """The list after a change of one item.
+def updated(previous: Items, change: Item) -> list[dict[str, Any]]:
+    """Return the list after a change of one item.
 
     Args:
-        before: The list.
-        change: The item's `id`, and of `text` and `status` what it has now. The status `deleted`
-            takes it out. One that is not there is added.
+        previous: The list before.
+        change: The item's `id`, and its new `text` and `status`, if they change. The status
+            `deleted` takes it out. One that is not there is added.
     """
-    items = [dict(item) for item in before]
-    there = next((i for i in items if "id" in change and i.get("id") == change["id"]), None)
+    items = [dict(item) for item in previous]
+    existing = next((i for i in items if "id" in change and i.get("id") == change["id"]), None)
     if change.get("status") == DELETED:
-        return [item for item in items if item is not there]
-    if there is None:
-        named = {"text": f"task {change.get('id')}", "status": PENDING}
-        return [*items, named | dict(change)]
-    there.update(change)
+        return [item for item in items if item is not existing]
+    if existing is None:
+        defaults = {"text": f"task {change.get('id')}", "status": PENDING}
+        return [*items, defaults | dict(change)]
+    existing.update(change)
     return items
 
 
 def work(history: Iterable[tuple[datetime, Items]]) -> list[Work]:
-    """Each time that an item was in progress, by its start.
+    """Return each time that an item was in progress, by its start.
 
     Args:
         history: The snapshots of one list, oldest first, with their instants.
     """
-    done: list[Work] = []
+    finished: list[Work] = []
     open_: dict[int, Work] = {}
-    before: Items = ()
-    for at, after in history:
+    previous: Items = ()
+    for at, items in history:
         going = {}
-        for number, was in paired(before, after).items():
+        for number, was in paired(previous, items).items():
             if was not in open_:
                 continue
-            item, one = after[number], open_.pop(was)._replace(text=after[number]["text"])
+            item, period = items[number], open_.pop(was)._replace(text=items[number]["text"])
             if item["status"] == IN_PROGRESS:
-                going[number] = one
+                going[number] = period
             else:
-                done.append(one._replace(end=at, ended=item["status"]))
-        done += [one._replace(end=at, ended=DROPPED) for one in open_.values()]
-        for number, item in enumerate(after):
+                finished.append(period._replace(end=at, ended=item["status"]))
+        finished += [period._replace(end=at, ended=DROPPED) for period in open_.values()]
+        for number, item in enumerate(items):
             if item["status"] == IN_PROGRESS and number not in going:
                 going[number] = Work(item["text"], at)
-        before, open_ = after, going
-    return sorted([*done, *open_.values()], key=lambda one: one.start)
+        previous, open_ = items, going
+    return sorted([*finished, *open_.values()], key=lambda period: period.start)

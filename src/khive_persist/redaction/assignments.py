@@ -1,9 +1,9 @@
-"""A name that says "secret", then a value: `DB_PASSWORD=…`, `"api_key": "…"`, `--token …`.
+"""Find values whose name says "secret": `DB_PASSWORD=…`, `"api_key": "…"`, `--token …`.
 
-Where a stem of `names` stands, its whole name is read, and what separates it from a value. A value
-may be quoted at any level of escaping, and then ends where a quote of that level, or of an outer
-one, stands. So a span never leaves the JSON string that it began in; for the same reason a quoted
-name wants a quoted value: `{"token": 1e9}` is a number.
+Where a stem of `names` stands, its whole name is read, and the separator after it. A value may be
+quoted at any level of escaping, and then ends at a quote of that level, or of an outer one. So a
+span never leaves the JSON string that it began in; for the same reason a quoted name wants a quoted
+value: `{"token": 1e9}` is a number.
 """
 
 from collections.abc import Iterator, Sequence
@@ -57,7 +57,7 @@ _MAX_NAMES = 8
 
 
 class Assignment(NamedTuple):
-    """A name, where in the text its value begins, and whether that must be quoted."""
+    """A name, the index of its value in the text, and whether that must be quoted."""
 
     name: Name
     at: int
@@ -65,7 +65,7 @@ class Assignment(NamedTuple):
 
 
 class AssignmentRule:
-    """Finds the values of names."""
+    """Find the values of names."""
 
     words = STEMS
 
@@ -79,62 +79,66 @@ class AssignmentRule:
         opening = compiled(_QUOTE).search(skipped[0])
         if must_be_quoted and opening is None:
             return False
-        begin = skipped.end()
+        value_start = skipped.end()
         is_double = opening is not None and opening[0] == '"'
-        value = compiled(_IN_DOUBLE if is_double else _VALUE).match(text, begin)
-        end = value.end() if value else begin
+        value = compiled(_IN_DOUBLE if is_double else _VALUE).match(text, value_start)
+        end = value.end() if value else value_start
         # It goes on: what is escaped within may be a part of it.
-        if end - begin == _LOOKED_AT or compiled(_INNER_QUOTE).match(text, end):
+        if end - value_start == _LOOKED_AT or compiled(_INNER_QUOTE).match(text, end):
             return True
         if value is None:
             return False
         quoted = opening is not None
         choices = [value[0], _without_next(value[0]).rstrip(_TRAILING)]
-        if quoted and name.is_password and (words := compiled(_WORDS).match(text, begin)):
+        if quoted and name.is_password and (words := compiled(_WORDS).match(text, value_start)):
             choices.append(words[0].rstrip("\\ "))
-        return any(is_value_of(name, each, quoted=quoted, ends_line=True) for each in choices)
+        return any(is_value_of(name, choice, quoted=quoted, ends_line=True) for choice in choices)
 
     def find(self, text: Unescaped, hits: Sequence[Hit]) -> Iterator[Candidate]:
-        done = value_end = names = 0
+        position = value_end = names = 0
         for start, end in hits:
             assignment = assignment_at(text.flat, text.low, start, end)
-            if assignment is None or assignment.at <= done:
+            if assignment is None or assignment.at <= position:
                 continue
-            done = assignment.at
-            opening = compiled(_OPENING).match(text.flat, done)
+            position = assignment.at
+            opening = compiled(_OPENING).match(text.flat, position)
             assert opening is not None
-            quote, begin = opening[1], opening.end()
+            quote, value_start = opening[1], opening.end()
             if quote == '"' and (mark := _quote_mark(text, opening.start(1))):
                 span = _quoted(text.raw, *mark, assignment.name)
                 if span:
                     yield *span, assignment.name.kind, ""
             elif quote or not assignment.must_be_quoted:
-                names = names + 1 if begin < value_end else 0
-                value = _bare(text.flat, begin, quote) if names < _MAX_NAMES else ""
-                if _is_value(assignment.name, value, text.flat, begin, quoted=bool(quote)):
-                    yield *text.span(begin, begin + len(value)), assignment.name.kind, ""
-                value_end = max(value_end, begin + len(value))
+                names = names + 1 if value_start < value_end else 0
+                value = _bare(text.flat, value_start, quote) if names < _MAX_NAMES else ""
+                end = value_start + len(value)
+                if _is_value(assignment.name, value, text.flat, value_start, quoted=bool(quote)):
+                    yield *text.span(value_start, end), assignment.name.kind, ""
+                value_end = max(value_end, end)
 
 
 def assignment_at(text: str, low: str, start: int, end: int) -> Assignment | None:
-    """The assignment to the name that has a stem here, in text that may be escaped."""
+    """Return the assignment to the name that has a stem here, in text that may be escaped."""
     end = start + len(low[start:end].rstrip(" =:"))
     separator = compiled(_SEPARATOR).match(low, end)
     if separator is None:
         return None
     # Backwards, as a search for what ends here would be tried at every character.
-    before = compiled(_NAME).match(text[max(0, start - _MAX_NAME) : start][::-1])
-    assert before is not None
-    begin = start - before.end()
-    if begin and text[begin - 1] == "\\" and text[begin] in "nrtbf":
-        begin += 1
-    is_option = text.startswith("--", begin)
+    prefix = compiled(_NAME).match(text[max(0, start - _MAX_NAME) : start][::-1])
+    assert prefix is not None
+    name_start = start - prefix.end()
+    if name_start and text[name_start - 1] == "\\" and text[name_start] in "nrtbf":
+        name_start += 1
+    is_option = text.startswith("--", name_start)
     if not is_option and (
-        (separator["blank"] and not _is_set(text, begin))
-        or (separator["call"] and not compiled(_CALL).match(text[max(0, begin - 20) : begin][::-1]))
+        (separator["blank"] and not _is_set(text, name_start))
+        or (
+            separator["call"]
+            and not compiled(_CALL).match(text[max(0, name_start - 20) : name_start][::-1])
+        )
     ):
         return None
-    identifier = text[begin : separator.end("rest")]
+    identifier = text[name_start : separator.end("rest")]
     name = classify(identifier.lstrip("\"'"))
     if name is None:
         return None
@@ -142,15 +146,13 @@ def assignment_at(text: str, low: str, start: int, end: int) -> Assignment | Non
     return Assignment(name, separator.end(), quoted)
 
 
-def _is_set(text: str, begin: int) -> bool:
-    """Tell whether a variable is set before this: `ENV NAME value`, of a Dockerfile and others."""
-    return compiled(_SETTING).search(text, max(0, begin - 12), begin) is not None
+def _is_set(text: str, name_start: int) -> bool:
+    """Return whether `ENV` or another word that sets a variable stands before the name."""
+    return compiled(_SETTING).search(text, max(0, name_start - 12), name_start) is not None
 
 
 def _quote_mark(text: Unescaped, at: int) -> tuple[int, int] | None:
-    """Return where its backslashes begin and it ends; None if it is `\\u0022`, which has no
-    level.
-    """
+    """Return the span of a quote and its backslashes; None for `\\u0022`, which has no level."""
     start, end = text.locate(at)
     return (start, end) if text.raw[end - 1] == '"' else None
 
@@ -174,7 +176,7 @@ def _bare(flat: str, start: int, quote: str) -> str:
 
 
 def _without_next(run: str) -> str:
-    """A value without the pairs after it: `a=b&c=d`."""
+    """Return a value without the pairs after it: `a=b&c=d`."""
     return compiled(_NEXT_PAIR).split(run, 1)[0]
 
 
@@ -192,19 +194,19 @@ def _is_value(name: Name, value: str, flat: str, start: int, *, quoted: bool) ->
 
 
 def _closing(raw: str, start: int, end: int) -> int:
-    r"""Return where a value ends that opens with `raw[start:end]`: some backslashes and a quote.
+    r"""Return the end of a value that opens with `raw[start:end]`: some backslashes and a quote.
 
     In JSON within JSON, a quote of level k has 2**k - 1 backslashes before it, and those of the
     levels within have more: only these belong to the value. A value that is longer than any secret
     is taken to be empty.
     """
-    own = end - start - 1
+    backslashes = end - start - 1
     at = raw.find('"', end, end + _MAX_LENGTH)
     while at >= 0:
         value_end = at
         while value_end > end and raw[value_end - 1] == "\\":
             value_end -= 1
-        if (at - value_end) % (2 * own + 2) != 2 * own + 1:
+        if (at - value_end) % (2 * backslashes + 2) != 2 * backslashes + 1:
             return value_end
         at = raw.find('"', at + 1, end + _MAX_LENGTH)
     return len(raw) if len(raw) < end + _MAX_LENGTH else end

@@ -1,4 +1,4 @@
-r"""Passwords in command lines: after options that mean a password to the program that they are for.
+r"""Find passwords in command lines, after options that mean a password to their program.
 
 `-p` is a password to `sshpass`, a port to others: so each option is looked for after its programs,
 in the same command. A command may be a list of strings, too: `["sshpass", "-p", "…"]`.
@@ -39,18 +39,18 @@ _REGISTRIES = r"(?:docker|podman|buildah|skopeo|nerdctl|helm|oras|crane|regctl|o
 
 
 class Command(NamedTuple):
-    """Programs, and where their passwords stand.
+    """Programs, and the options that their passwords follow.
 
     Attributes:
-        words: Of the programs, in lower case, apart by blanks.
-        option: A pattern of what stands before the password.
-        before: A pattern that what stands before the word must end with ("": any).
+        words: The names of the programs, in lower case, separated by blanks.
+        option: A pattern of the text before the password.
+        prefix: A pattern that the text before the word must end with ("": any).
         is_certain: Whether nothing else can stand there, so that `root` is one, too.
     """
 
     words: str
     option: str
-    before: str = ""
+    prefix: str = ""
     is_certain: bool = False
 
 
@@ -80,11 +80,11 @@ COMMANDS: Final = (
 
 
 class CommandRule:
-    """Finds the passwords of some programs."""
+    """Find the passwords of some programs."""
 
     def __init__(self, command: Command) -> None:
         self.words = tuple(command.words.split())
-        self._before = command.before and rf"(?i){command.before}\Z"
+        self._prefix = command.prefix and rf"(?i){command.prefix}\Z"
         self._pattern = rf"{_WITHIN}{command.option}{_VALUE}"
         self._check = is_given if command.is_certain else is_password
 
@@ -96,26 +96,26 @@ class CommandRule:
         )
 
     def find(self, text: Unescaped, hits: Sequence[Hit]) -> Iterator[Candidate]:
-        done = 0
+        position = 0
         for start, end in hits:
-            if start < done or not compiled(_PROGRAM_END).match(text.low, end):
+            if start < position or not compiled(_PROGRAM_END).match(text.low, end):
                 continue
             if not self._is_program(text.flat, start):
                 continue
             match = compiled(self._pattern).match(text.flat, end)
             # Where a program's name stands many times, no part is searched for each of them.
-            done = match.end() if match else end + _WINDOW // 4
+            position = match.end() if match else end + _WINDOW // 4
             if match is not None:
                 yield from _candidate(text, *match.span(1), self._check)
 
     def _is_program(self, text: str, start: int) -> bool:
-        if not self._before:
+        if not self._prefix:
             return True
-        return compiled(self._before).search(text, max(0, start - 60), start) is not None
+        return compiled(self._prefix).search(text, max(0, start - 60), start) is not None
 
 
 class UserRule:
-    """Finds `-u NAME:PASSWORD` and `--user NAME:PASSWORD` of any program."""
+    """Find `-u NAME:PASSWORD` and `--user NAME:PASSWORD` of any program."""
 
     words = ("-u", "--user", "--proxy-user")
     _PATTERN = rf"(?a)(?:{_GAP}|{_ATTACHED}){_USER}{_VALUE}"
@@ -138,7 +138,7 @@ class UserRule:
 
 
 class InputRule:
-    """Finds passwords that programs read from stdin: `echo NAME:PASSWORD | chpasswd`."""
+    """Find passwords that programs read from stdin: `echo NAME:PASSWORD | chpasswd`."""
 
     words = ("chpasswd", "passwd --stdin", "--password-stdin")
     # https://man7.org/linux/man-pages/man8/chpasswd.8.html
@@ -149,23 +149,23 @@ class InputRule:
     _LINES = rf"[\"']?{_USER}([^\s\"'`<>;|&]{{4,256}})[\"']?(?:\r?\n|\Z)?"
 
     def may_match(self, text: str, low: str, start: int, end: int) -> bool:
-        before = low[max(0, start - _WINDOW) : start]
-        return "|" in before or "<<" in low[end : end + _WINDOW]
+        preceding = low[max(0, start - _WINDOW) : start]
+        return "|" in preceding or "<<" in low[end : end + _WINDOW]
 
     def find(self, text: Unescaped, hits: Sequence[Hit]) -> Iterator[Candidate]:
         for start, end in hits:
             is_pairs = text.low.startswith("chpasswd", start)
             pipe = text.flat.rfind("|", max(0, start - _WINDOW), start)
-            begins = [
+            echo_ends = [
                 match.end()
                 for match in compiled(self._ECHO).finditer(text.flat, max(0, pipe - _WINDOW), pipe)
             ]
-            if pipe >= 0 and begins and text.flat.find("\n", pipe, start) < 0:
+            if pipe >= 0 and echo_ends and text.flat.find("\n", pipe, start) < 0:
                 pattern = compiled(self._PAIR if is_pairs else self._WORD)
-                for match in pattern.finditer(text.flat, begins[-1], pipe):
+                for match in pattern.finditer(text.flat, echo_ends[-1], pipe):
                     yield from _candidate(text, *match.span(1), is_given)
-            here = compiled(self._HERE).match(text.flat, end) if is_pairs else None
-            at = here.end() if here else len(text.flat)
+            heredoc = compiled(self._HERE).match(text.flat, end) if is_pairs else None
+            at = heredoc.end() if heredoc else len(text.flat)
             while line := compiled(self._LINES).match(text.flat, at):
                 at = line.end()
                 yield from _candidate(text, *line.span(1), is_given)

@@ -1,4 +1,4 @@
-"""Values of cookies, in headers and options: `Cookie: session=…; theme=dark`.
+"""Find values of cookies, in headers and options: `Cookie: session=…; theme=dark`.
 
 https://datatracker.ietf.org/doc/html/rfc6265
 """
@@ -17,7 +17,7 @@ _MAX_PAIRS = 64
 
 
 class CookieRule:
-    """Finds the values of cookies that are too random to be a setting."""
+    """Find the values of cookies that are too random to be a setting."""
 
     words = ("cookie", " -b ", '"-b"')
 

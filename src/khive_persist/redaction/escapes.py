@@ -1,8 +1,8 @@
-"""A text with every level of escaping undone, and the way back to the text as it was.
+"""Undo every level of escaping in a text, and map its characters back to the original.
 
 A secret in tool output can be escaped once (JSON), twice (JSON in a JSON string), or be cut in two
-by the colours of `grep`. All levels are undone at once, so that each rule is written once; what is
-found is then replaced in the text as it was, so that all else stays as it was.
+by the colours of `grep`. All levels are undone at once, so that each rule is written once. A secret
+is then replaced in the original, so that all else stays as it was.
 """
 
 import re
@@ -51,19 +51,19 @@ def _resolve(escape: re.Match[str]) -> str:
 
 
 def unescape(text: str) -> str:
-    """The text with escapes of every level undone, terminal colours and placeholders folded."""
+    """Return the text with escapes of every level undone, colours and placeholders folded."""
     if "\\" in text or "\x1b" in text or "[REDACTED:" in text:
         return compiled(_ESCAPE).sub(_resolve, text)
     return text
 
 
 def reveal(text: str) -> str:
-    r"""The text without what hides: ASCII spelt `\u00xx` or `\/`, colours, many backslashes."""
+    r"""Return the text without `\u00xx` or `\/` for ASCII, colours and many backslashes."""
     return compiled(_HIDING).sub(_resolve, text)
 
 
 class Unescaped:
-    """The text that rules are searched in, with the place of each character in the original.
+    """The text that rules search, with the position of each character in the original.
 
     Attributes:
         raw: The text as it was.
@@ -84,37 +84,37 @@ class Unescaped:
         self._ends: list[int] = []
 
     def locate(self, at: int) -> tuple[int, int]:
-        """Start and end in `raw` of the character of `flat` at this index."""
+        """Return the span in `raw` of the character of `flat` at this index."""
         if not self._flats and self.flat is not self.raw:
             self._index()
         last = bisect_right(self._flats, at) - 1
         if last < 0:
             return at, at + 1
-        kept = self._starts[last] >= 0
-        if kept and self._flats[last] == at:
+        has_character = self._starts[last] >= 0
+        if has_character and self._flats[last] == at:
             return self._starts[last], self._ends[last]
-        start = self._ends[last] + at - self._flats[last] - kept
+        start = self._ends[last] + at - self._flats[last] - has_character
         return start, start + 1
 
     def span(self, start: int, end: int) -> tuple[int, int]:
-        """Start and end in `raw` of a non-empty slice of `flat`."""
+        """Return the span in `raw` of a non-empty slice of `flat`."""
         return self.locate(start)[0], self.locate(end - 1)[1]
 
     def _index(self) -> None:
         shift = 0
         for escape in compiled(_ESCAPE).finditer(self.raw):
             start, end = escape.span()
-            kept = escape.lastindex not in _COLOURS
+            has_character = escape.lastindex not in _COLOURS
             self._flats.append(start - shift)
-            self._starts.append(start if kept else -1)
+            self._starts.append(start if has_character else -1)
             self._ends.append(end)
-            shift += end - start - kept
+            shift += end - start - has_character
 
 
 def lower(text: str) -> str:
-    """The text with ASCII letters in lower case, each character in its place.
+    """Return the text with ASCII letters in lower case, each character at its index.
 
-    So are the two that have such a letter as their lower case: U+0130 and U+212A.
+    The two other characters with such a lower case are folded, too: U+0130 and U+212A.
     """
     if text.isascii():
         return text.lower()

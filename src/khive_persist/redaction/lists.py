@@ -1,4 +1,4 @@
-"""Secrets that stand in a row: in a list that has a name, in a column of a table that has one."""
+"""Find secrets that stand in a row: in a list with a name, or a column of a table with one."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -44,7 +44,7 @@ _MOST_ROWS: Final = 10_000
 
 
 class RowRule:
-    """Finds the items of lists, `"passwords": ["…", "…"]`, and the cells of columns of CSV."""
+    """Find the items of lists, `"passwords": ["…", "…"]`, and the cells of columns of CSV."""
 
     words = STEMS
 
@@ -53,12 +53,12 @@ class RowRule:
         return re.compile(_BEGIN).match
 
     def may_match(self, text: str, low: str, start: int, end: int) -> bool:
-        begin = self._match(low, end)
-        if begin is None:
+        separator = self._match(low, end)
+        if separator is None:
             return False
-        if begin[1]:
-            before = text[max(0, start - 60) : start][::-1]
-            return compiled(_ESCAPED_BEFORE).match(before) is not None
+        if separator[1]:
+            preceding = text[max(0, start - 60) : start][::-1]
+            return compiled(_ESCAPED_BEFORE).match(preceding) is not None
         return assignment_at(text, low, start, end) is not None
 
     def find(self, text: Unescaped, hits: Sequence[Hit]) -> Iterator[Candidate]:
@@ -66,38 +66,38 @@ class RowRule:
         yield from self._cells(text, hits)
 
     def _items(self, text: Unescaped, hits: Sequence[Hit]) -> Iterator[Candidate]:
-        done = 0
+        position = 0
         for start, end in hits:
             assignment = assignment_at(text.flat, text.low, start, end)
-            if assignment is None or assignment.at <= done:
+            if assignment is None or assignment.at <= position:
                 continue
             bracket = compiled(_BRACKET).match(text.flat, assignment.at)
             opening = bracket or compiled(_DASH).match(text.flat, assignment.at)
             if opening is None or (bracket is None and assignment.must_be_quoted):
                 continue
-            done = opening.end()
-            for item in _in_a_row(_ITEM if bracket else _LINE, text.flat, done, _MOST_ITEMS):
-                done = item.end()
+            position = opening.end()
+            for item in _in_a_row(_ITEM if bracket else _LINE, text.flat, position, _MOST_ITEMS):
+                position = item.end()
                 quote, group = (item[1], 2) if item[1] else ("", 4)
                 if quote or not assignment.must_be_quoted:
                     yield from _secret(text, item, group, assignment.name, quoted=bool(quote))
 
     def _cells(self, text: Unescaped, hits: Sequence[Hit]) -> Iterator[Candidate]:
-        done = 0
+        position = 0
         for start, end in hits:
-            after = compiled(_AFTER).match(text.flat, end)
-            if start < done or after is None:
+            following = compiled(_AFTER).match(text.flat, end)
+            if start < position or following is None:
                 continue
-            before = compiled(_BEFORE).match(text.flat[max(0, start - 1700) : start][::-1])
-            if before is None:
+            preceding = compiled(_BEFORE).match(text.flat[max(0, start - 1700) : start][::-1])
+            if preceding is None:
                 continue
-            header = text.flat[start - before.end() : after.end()].rstrip("\r\n")
+            header = text.flat[start - preceding.end() : following.end()].rstrip("\r\n")
             delimiter = next((delimiter for delimiter in _DELIMITERS if delimiter in header), "")
             cells = header.split(delimiter) if delimiter else []
             names = [classify(cell.strip("\"'")) for cell in cells]
-            done = after.end()
-            for row in _in_a_row(_row(delimiter, len(cells)), text.flat, done, _MOST_ROWS):
-                done = row.end()
+            position = following.end()
+            for row in _in_a_row(_row(delimiter, len(cells)), text.flat, position, _MOST_ROWS):
+                position = row.end()
                 for column, name in enumerate(names):
                     if name is not None:
                         yield from _secret(text, row, column + 1, name, quoted=True)
@@ -105,9 +105,9 @@ class RowRule:
 
 def _in_a_row(pattern: str, text: str, at: int, most: int) -> Iterator[re.Match[str]]:
     def matches() -> Iterator[re.Match[str]]:
-        begin = at
-        while match := compiled(pattern).match(text, begin):
-            begin = match.end()
+        position = at
+        while match := compiled(pattern).match(text, position):
+            position = match.end()
             yield match
             if match.end() == match.start():
                 return

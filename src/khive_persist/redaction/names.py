@@ -1,4 +1,4 @@
-"""What a name says of its value: whether it is a secret, and how sure that is."""
+"""Tell from a name whether its value is a secret, and how sure that is."""
 
 import re
 from functools import lru_cache
@@ -12,9 +12,9 @@ class Name(NamedTuple):
     """The name of a secret.
 
     Attributes:
-        kind: Of the secret, as in placeholders.
+        kind: The kind of the secret, as in placeholders.
         is_password: Whether people make such values up: words, without a digit.
-        is_sure: Whether it says all: a value may then be a UUID or a hash.
+        is_sure: Whether the name alone is enough: a value may then be a UUID or a hash.
         is_environment: Whether it is in capitals, as are names of variables of the environment.
     """
 
@@ -87,14 +87,14 @@ _WORDS = r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+"
 
 @lru_cache(8192)
 def classify(identifier: str) -> Name | None:
-    """Tell what an identifier is the name of, however its words are put together.
+    """Return the secret's name that an identifier is, however its words are put together.
 
     Args:
-        identifier: As it is written: `DB_PASSWORD_2`, `spring.datasource.password`, `apiKey`,
-            `--auth-token`.
+        identifier: The identifier as it is written: `DB_PASSWORD_2`, `spring.datasource.password`,
+            `apiKey`, `--auth-token`.
 
     Returns:
-        None where its value is no secret.
+        The name, or None where its value is no secret.
     """
     last = identifier.strip("-_.$").rpartition(".")[2]
     is_environment = last.isupper()
@@ -103,13 +103,13 @@ def classify(identifier: str) -> Name | None:
     if not stems:
         return None
     stem = stems[-1]
-    before = name[: stem.start()].rstrip("_").rpartition("_")[2]
-    after = name[stem.end() :].split("_")[1:]
+    preceding = name[: stem.start()].rstrip("_").rpartition("_")[2]
+    following = name[stem.end() :].split("_")[1:]
     # Several of them, with nothing said of what they are for, are counted: `tokens=`, `keys=`.
-    is_counted = bool(stem["plural"]) and not before and bool(stem["token"] or stem["key"])
-    if is_counted or before in NOT_AFTER or (after and after[-1] in NOT_BEFORE):
+    is_counted = bool(stem["plural"]) and not preceding and bool(stem["token"] or stem["key"])
+    if is_counted or preceding in NOT_AFTER or (following and following[-1] in NOT_BEFORE):
         return None
-    kind, has_which = _kind(stem), all(word in WHICH or word.isdigit() for word in after)
+    kind, has_which = _kind(stem), all(word in WHICH or word.isdigit() for word in following)
     is_password = kind in ("password", "passphrase")
     return Name(kind, is_password, kind != "key" and (has_which or is_environment), is_environment)
 

@@ -1,8 +1,8 @@
-"""A person's own regular expressions: what is no secret, and what is one besides.
+"""A person's own regular expressions: `allow` for what is no secret, `deny` for what is one.
 
 They run with a time limit, so that no expression and no text holds up the recording. Where the time
-of one is up, it is taken for the careful answer: what `allow` has not matched by then is redacted,
-and a text that `deny` has not searched to its end goes as a whole.
+of one is up, the careful answer counts: what `allow` has not matched by then is redacted, and a
+text that `deny` has not searched to its end goes as a whole.
 """
 
 import time
@@ -34,8 +34,8 @@ class Denied(NamedTuple):
     """A part of a text that `deny` takes out.
 
     Attributes:
-        start: Where it begins.
-        end: Where it ends.
+        start: The index of its first character.
+        end: The index after its last character.
         kind: `denied`, or `out_of_time_deny_N` where the N-th expression ran out of time.
     """
 
@@ -50,7 +50,7 @@ class OwnPatterns:
     __slots__ = ("_allow", "_deny")
 
     def __init__(self, allow: Sequence[str], deny: Sequence[str]) -> None:
-        """Compile them.
+        """Compile the expressions.
 
         Raises:
             InvalidSettingsError: One is no regular expression.
@@ -60,15 +60,15 @@ class OwnPatterns:
 
     @property
     def has_deny(self) -> bool:
-        """Return whether there is anything that `denied` may find."""
+        """Return whether `denied` has anything to search for."""
         return bool(self._deny)
 
     def allows(self, secret: str, counts: dict[str, int]) -> bool:
-        """Tell whether an expression of `allow` matches all of a secret, in time.
+        """Return whether an expression of `allow` matches all of a secret, in time.
 
         Args:
-            secret: A secret.
-            counts: Where an expression that ran out of time is counted.
+            secret: The secret.
+            counts: The counts by kind, which get each expression that ran out of time.
         """
         for number, pattern in enumerate(self._allow, 1):
             try:
@@ -80,7 +80,7 @@ class OwnPatterns:
         return False
 
     def denied(self, text: str, *, is_json: bool) -> Iterator[Denied]:
-        """Yield what `deny` takes out of a text.
+        """Yield the parts that `deny` takes out of a text.
 
         Args:
             text: A text, or a JSON document.

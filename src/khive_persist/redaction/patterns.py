@@ -1,4 +1,4 @@
-"""Secrets that are known by what stands around them: headers, URLs, statements.
+"""Find secrets that are known by the text around them: headers, URLs, statements.
 
 A pattern is tried where one of its words stands, in text that may still be escaped, too. A secret
 is one of its groups, and ends before any quote, so that it never leaves a JSON string. Where a
@@ -35,14 +35,14 @@ _CHECKS = {
 
 
 class Pattern(NamedTuple):
-    """Kinds of secrets by what is around them.
+    """Kinds of secrets, and the pattern of the text around them.
 
     Attributes:
-        kinds: One for each group, apart by blanks.
-        words: What the pattern begins with, in lower case, apart by blanks.
+        kinds: The kinds, one for each group, separated by blanks.
+        words: The words that the pattern begins with, in lower case, separated by blanks.
         folded: Whether to search in lower case.
         pattern: The pattern; one group is set where it matches.
-        check: Which of the checks the secret must pass.
+        check: The name of the check that the secret must pass.
     """
 
     kinds: str
@@ -172,7 +172,7 @@ PATTERNS: Final = (
 
 
 class PatternRule:
-    """Finds the secrets of a pattern."""
+    """Find the secrets of a pattern."""
 
     def __init__(self, pattern: Pattern) -> None:
         self.words = tuple(pattern.words.split())
@@ -186,12 +186,12 @@ class PatternRule:
 
     def find(self, text: Unescaped, hits: Sequence[Hit]) -> Iterator[Candidate]:
         subject = text.low if self._folded else text.flat
-        done = reach = 0
+        position = reach = 0
         for at, _ in hits:
-            match = _ascii(self._pattern).match(subject, at) if at >= done else None
+            match = _ascii(self._pattern).match(subject, at) if at >= position else None
             if match is None:
                 continue
-            done = match.end()
+            position = match.end()
             start, end = match.span(match.lastindex or 0)
             # What stands right before a placeholder was no secret when there was more of it.
             if text.flat.startswith(MARK, end) or not self._check(text.flat[start:end]):

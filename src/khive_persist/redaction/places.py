@@ -1,4 +1,4 @@
-"""Where nothing is a secret: the values of ids, working directories and paths in JSON.
+"""Keep the values of ids, working directories and paths in JSON, which are no secrets.
 
 A row whose session id or path was replaced could not be found again, nor be joined with others.
 """
@@ -22,11 +22,11 @@ _WORKING = r"(?!.*://)"
 
 
 def is_kept(raw: str, start: int, *, by_form: bool) -> bool:
-    """Tell whether what begins here is a part of an id or a path.
+    """Return whether the text that begins at an index is a part of an id or a path.
 
     Args:
         raw: A text with JSON in it, at any level of escaping.
-        start: Where in it.
+        start: The index.
         by_form: Whether it is a secret by its form: an `id` that is a token is one.
     """
     quote = raw.rfind('"', max(0, start - _MAX_VALUE), start)

@@ -1,4 +1,4 @@
-"""Private keys in PEM (RFC 7468), OpenPGP armour, the formats of OpenSSH and PuTTY, whole or cut.
+"""Find private keys in PEM (RFC 7468), OpenPGP, OpenSSH and PuTTY formats, whole or cut.
 
 The lines of a key may be one string, an array of strings with `+`, `-` or a blank before each (as
 in Claude Code's `structuredPatch`), or numbered (as its Read tool shows them). Lines in one string
@@ -35,13 +35,13 @@ _MAX_CHARACTERS = 16_384
 
 
 class PrivateKeyRule:
-    """Finds the lines of private keys."""
+    """Find the lines of private keys."""
 
     words = ("private key", "private-lines:")
 
     def may_match(self, text: str, low: str, start: int, end: int) -> bool:
-        before, after = len("-----BEGIN ") + 4 * 17, len(" BLOCK-----99")
-        return compiled(_MARKER).search(text, max(0, start - before), end + after) is not None
+        head, tail = len("-----BEGIN ") + 4 * 17, len(" BLOCK-----99")
+        return compiled(_MARKER).search(text, max(0, start - head), end + tail) is not None
 
     def find(self, text: Unescaped, hits: Sequence[Hit]) -> Iterator[Candidate]:
         """Yield lines of keys, each with the whole key that it belongs to."""
@@ -50,17 +50,17 @@ class PrivateKeyRule:
 
 
 def _matches(text: Unescaped) -> Iterator[tuple[int, int, str]]:
-    """Start and end in `text.raw` of lines of keys, and the whole key that each belongs to."""
-    done = 0
+    """Yield the span in `text.raw` of each line of a key, and the whole key."""
+    position = 0
     for marker in compiled(_MARKER).finditer(text.flat):
         if marker[1] != "END":
             lines = _lines_after(text.flat, marker.end())
         else:
-            lines = _lines_before(text.flat, done, marker.start())
+            lines = _lines_before(text.flat, position, marker.start())
         key = "".join(text.flat[start:end] for start, end in lines)
         for start, end in _joined(text.flat, lines):
             yield *text.span(start, end), key
-        done = lines[-1][1] if lines else marker.end()
+        position = lines[-1][1] if lines else marker.end()
 
 
 def _lines_after(flat: str, at: int) -> list[tuple[int, int]]:
@@ -86,11 +86,11 @@ def _is_last_line(flat: str, line: re.Match[str], *, is_only: bool) -> bool:
     return '"' not in line[1] and flat[end : end + 1] in ("", "\n", "\r", '"', "'")
 
 
-def _lines_before(flat: str, done: int, marker: int) -> list[tuple[int, int]]:
-    """The lines of a key whose beginning was cut off."""
+def _lines_before(flat: str, position: int, marker: int) -> list[tuple[int, int]]:
+    """Return the lines of a key whose beginning was cut off."""
     lines: list[tuple[int, int]] = []
     at = -1
-    for line in compiled(_LINE).finditer(flat, max(done, marker - _MAX_CHARACTERS), marker):
+    for line in compiled(_LINE).finditer(flat, max(position, marker - _MAX_CHARACTERS), marker):
         follows = line.start() == at and bool(lines) and _is_line(line)
         if not follows:
             lines.clear()
@@ -106,7 +106,7 @@ def _is_line(line: re.Match[str]) -> bool:
 
 
 def _joined(flat: str, lines: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Lines without a quote between them, which could end a JSON string, as one."""
+    """Join lines without a quote between them, which could end a JSON string."""
     joined: list[tuple[int, int]] = []
     for start, end in lines:
         if joined and '"' not in flat[joined[-1][1] : start]:

@@ -1,4 +1,4 @@
-"""Replacing secrets with placeholders that tell kinds and repetitions apart, and nothing else."""
+"""Replace secrets with placeholders that tell kinds and repetitions apart, and nothing else."""
 
 from collections.abc import Iterator, Sequence
 
@@ -15,16 +15,16 @@ _UTF_16 = [(skip, codec) for skip in (0, 1) for codec in ("utf-16-le", "utf-16-b
 
 
 class Redactor:
-    """Finds secrets in text of any kind and replaces each with `[REDACTED:<kind>:<tag>]`.
+    """Find secrets in text of any kind, and replace each with `[REDACTED:<kind>:<tag>]`.
 
     The tag is four hex digits of a keyed digest of the secret (BLAKE2b, RFC 7693): the same secret
     gets the same placeholder as long as the key is the same, and without the key it cannot be told
     whether a guess is right. Redacting text again changes nothing.
 
-    docs/redaction.md says what is found, at any level of JSON escaping, and what is not: a secret
-    in prose with no name to it; one in base64, percent or other encodings than JSON's; a value of a
-    name that is longer than 2,048 characters; what stands in an id or a path. Time is linear in the
-    length of the text; a person's own expressions have a limit besides.
+    docs/redaction.md lists what is found, at any level of JSON escaping, and what is not: a secret
+    in prose without a name; one in base64, percent or other encodings than JSON's; a named value
+    that is longer than 2,048 characters; a part of an id or a path. Time is linear in the length of
+    the text; a person's own expressions have a limit besides.
 
     A redactor has no state but its settings: any number of threads may share one.
     """
@@ -35,9 +35,9 @@ class Redactor:
         """Take the settings; our patterns are compiled when a text first needs them.
 
         Args:
-            key: 1 to 64 bytes, kept private to the installation.
+            key: A key of 1 to 64 bytes, private to the installation.
             allow: Regular expressions; a secret that one of them fully matches stays.
-            deny: Regular expressions; what one of them matches is a secret. Both have a time
+            deny: Regular expressions; a match of one of them is a secret. Both have a time
                 limit: see `own_patterns`.
 
         Raises:
@@ -60,26 +60,26 @@ class Redactor:
             text: One valid JSON document.
 
         Returns:
-            The text, and how many placeholders of each kind were put in; with no secret in it, the
-            same object and an empty dict.
+            The text, and the number of placeholders of each kind in it; without a secret, the same
+            object and an empty dict.
         """
         # No secret has a quote of its own level in it, so what is right for text is so for JSON.
         return self._redact(text, is_json=True)
 
     def redact_text(self, text: str) -> tuple[str, dict[str, int]]:
-        """Redact any text; see `redact_json` for what is returned."""
+        """Redact any text, and return what `redact_json` returns."""
         return self._redact(text, is_json=False)
 
     def _redact(self, text: str, *, is_json: bool) -> tuple[str, dict[str, int]]:
         counts: dict[str, int] = {}
         pieces: list[str] = []
-        done = 0
+        position = 0
         for start, end, kind, secret in self._find(text, counts, is_json=is_json):
             tag = self._tag(secret or unescape(text[start:end]))
-            pieces += text[done:start], f"[REDACTED:{kind}:{tag}]"
+            pieces += text[position:start], f"[REDACTED:{kind}:{tag}]"
             counts[kind] = counts.get(kind, 0) + 1
-            done = end
-        return "".join(pieces) + text[done:] if pieces else text, counts
+            position = end
+        return "".join(pieces) + text[position:] if pieces else text, counts
 
     def redact_bytes(self, raw: bytes) -> tuple[bytes, dict[str, int]]:
         """Redact bytes of an unknown encoding: UTF-16, or any that has ASCII in it, as UTF-8 has.
@@ -87,35 +87,35 @@ class Redactor:
         Bytes that are not a part of a secret stay as they are, valid in their encoding or not.
 
         Returns:
-            The bytes, and how many placeholders of each kind were put in; with no secret in them,
-            the same object and an empty dict.
+            The bytes, and the number of placeholders of each kind in them; without a secret, the
+            same object and an empty dict.
         """
         counts: dict[str, int] = {}
         # UTF-16 of either byte order, which in a part of a file may begin at an odd byte.
         for skip, codec in _UTF_16 if b"\0" in raw else ():
             end = len(raw) - (len(raw) - skip) % 2
-            text, found = self.redact_text(raw[skip:end].decode(codec, "surrogatepass"))
-            if found:
+            text, part_counts = self.redact_text(raw[skip:end].decode(codec, "surrogatepass"))
+            if part_counts:
                 raw = raw[:skip] + text.encode(codec, "surrogatepass") + raw[end:]
-                _add(counts, found)
-        text, found = self.redact_text(raw.decode("utf-8", "surrogateescape"))
-        if found:
+                _add(counts, part_counts)
+        text, part_counts = self.redact_text(raw.decode("utf-8", "surrogateescape"))
+        if part_counts:
             raw = text.encode("utf-8", "surrogateescape")
-            _add(counts, found)
+            _add(counts, part_counts)
         return raw, counts
 
     def _find(self, raw: str, counts: dict[str, int], *, is_json: bool) -> list[Candidate]:
-        """Start, end, kind and, where it is not that slice, secret; in order, none overlaps."""
+        """Return the secrets in order of their start; none overlaps another."""
         unsorted = list(self._candidates(raw, counts)) if may_match(raw) else []
         if self._own.has_deny:
             unsorted += [(*denied, "") for denied in self._own.denied(raw, is_json=is_json)]
         merged: list[Candidate] = []
         # Those that begin together are in their order: the most telling kind first.
-        for found in sorted(unsorted, key=lambda found: found[0]):
-            if not merged or found[0] >= merged[-1][1]:
-                merged.append(found)
-            elif found[1] > merged[-1][1]:
-                merged[-1] = (merged[-1][0], found[1], merged[-1][2], "")
+        for candidate in sorted(unsorted, key=lambda candidate: candidate[0]):
+            if not merged or candidate[0] >= merged[-1][1]:
+                merged.append(candidate)
+            elif candidate[1] > merged[-1][1]:
+                merged[-1] = (merged[-1][0], candidate[1], merged[-1][2], "")
         return merged
 
     def _candidates(self, raw: str, counts: dict[str, int]) -> Iterator[Candidate]:
@@ -137,6 +137,6 @@ class Redactor:
         return blake2b(secret.encode("utf-16-le", "surrogatepass"), key=self._key).hexdigest()[:4]
 
 
-def _add(counts: dict[str, int], found: dict[str, int]) -> None:
-    for kind, count in found.items():
+def _add(counts: dict[str, int], part_counts: dict[str, int]) -> None:
+    for kind, count in part_counts.items():
         counts[kind] = counts.get(kind, 0) + count

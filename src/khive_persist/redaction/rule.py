@@ -1,4 +1,4 @@
-"""What every rule is: the words that it is tried at, and two ways to try it."""
+"""The interface of every rule: the words that it is tried at, and two ways to try it."""
 
 from collections.abc import Iterator, Sequence
 from typing import Protocol
@@ -16,13 +16,13 @@ class Rule(Protocol):
 
     @property
     def words(self) -> Sequence[str]:
-        """In lower case; a secret of these kinds has one of them in it or before it."""
+        """Return words in lower case: a secret of these kinds has one in it or before it."""
         ...
 
     def may_match(self, text: str, low: str, start: int, end: int) -> bool:
-        """Tell whether there may be a secret at a word, in text that may still be escaped.
+        """Return whether there may be a secret at a word, in text that may still be escaped.
 
-        It passes over no secret; of what it takes for one, `find` is sure.
+        It passes over no secret; `find` decides for certain.
         """
         ...
 

@@ -1,7 +1,8 @@
-"""All rules at once: what every secret has in or before it, searched for in one pass.
+"""Search for the words of all rules in one pass.
 
-Most texts have none of it. Where it stands, the rule that it belongs to is tried, there and nowhere
-else. Only a text where one may match is unescaped as a whole and searched again, for certain.
+Most texts have none of them. Where one stands, the rule that it belongs to is tried, there and
+nowhere else. Only a text where one may match is unescaped as a whole and searched again, for
+certain.
 """
 
 from collections.abc import Iterator
@@ -28,8 +29,8 @@ class _Index:
     """The rules, and the words that lead to them.
 
     Attributes:
-        rules: The most telling first.
-        by_word: The places in `rules` of those that a word leads to, by the word's number; none at
+        rules: The rules, the most telling first.
+        by_word: The indexes in `rules` of those that a word leads to, by the word's number; none at
             the words that hide letters.
     """
 
@@ -56,14 +57,14 @@ class _Index:
 
     def find(self, low: str) -> Iterator[list[tuple[int, int, int]]]:
         """Yield number, start and end of each word in a text in lower case, part by part."""
-        for begin in range(0, len(low), _PART_CHARACTERS):
-            part = low[begin : begin + _PART_CHARACTERS + self._longest]
+        for offset in range(0, len(low), _PART_CHARACTERS):
+            part = low[offset : offset + _PART_CHARACTERS + self._longest]
             raw = part.encode("utf-8", "surrogatepass")
-            found = self._automaton.find_matches_as_indexes(raw, overlapping=True)
-            if begin == 0 and len(raw) == len(part):
-                yield found
+            matches = self._automaton.find_matches_as_indexes(raw, overlapping=True)
+            if offset == 0 and len(raw) == len(part):
+                yield matches
             else:
-                yield list(_placed(found, raw, begin))
+                yield list(_placed(matches, raw, offset))
 
 
 @cache
@@ -72,21 +73,21 @@ def _index() -> _Index:
 
 
 def rules() -> list[Rule]:
-    """Give all rules, the most telling first."""
+    """Return all rules, the most telling first."""
     return _index().rules
 
 
 def may_match(text: str) -> bool:
-    """Tell whether there may be a secret in a text, escaped or not: quick where there is none."""
+    """Return whether there may be a secret in a text, escaped or not: quick where there is none."""
     return _may_match(text, is_revealed=False)
 
 
 def candidates(text: Unescaped) -> Iterator[Candidate]:
-    """Yield what the rules find; of two that begin together, the more telling one first."""
+    """Yield the candidates of all rules; of two that begin together, the more telling one first."""
     index = _index()
     hits: dict[int, list[Hit]] = {}
-    for found in index.find(text.low):
-        for number, start, end in found:
+    for matches in index.find(text.low):
+        for number, start, end in matches:
             for place in index.by_word[number]:
                 hits.setdefault(place, []).append((start, end))
     for place, rule in enumerate(index.rules):
@@ -97,8 +98,8 @@ def candidates(text: Unescaped) -> Iterator[Candidate]:
 def _may_match(text: str, *, is_revealed: bool) -> bool:
     index = _index()
     low = lower(text)
-    for found in index.find(low):
-        for number, start, end in found:
+    for matches in index.find(low):
+        for number, start, end in matches:
             if number < len(HIDING) and not is_revealed:
                 return _may_match(reveal(text), is_revealed=True)
             for trial in index.trials[number]:
@@ -108,11 +109,11 @@ def _may_match(text: str, *, is_revealed: bool) -> bool:
 
 
 def _placed(
-    found: list[tuple[int, int, int]], raw: bytes, begin: int
+    matches: list[tuple[int, int, int]], raw: bytes, offset: int
 ) -> Iterator[tuple[int, int, int]]:
-    """Yield what was found in the bytes of a part, by characters of the whole text."""
-    done, at = 0, begin
-    for number, start, end in found:
-        at += len(raw[done:end].decode("utf-8", "surrogatepass"))
-        done = end
+    """Yield the matches in the bytes of a part, by characters of the whole text."""
+    byte_position, at = 0, offset
+    for number, start, end in matches:
+        at += len(raw[byte_position:end].decode("utf-8", "surrogatepass"))
+        byte_position = end
         yield number, at - (end - start), at

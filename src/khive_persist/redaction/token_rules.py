@@ -27,7 +27,7 @@ _OPENINGS = (*" \"'`=:(/,>[|@\n\t", "\\n", "\\t")
 
 
 class TokenRule:
-    """Finds the tokens of a row."""
+    """Find the tokens of a row."""
 
     def __init__(self, token: Token) -> None:
         heads = token.heads.split()
@@ -49,22 +49,22 @@ class TokenRule:
         return self._match(text, start) is not None
 
     def find(self, text: Unescaped, hits: Sequence[Hit]) -> Iterator[Candidate]:
-        done = reach = 0
+        position = reach = 0
         for start, _ in hits:
             if self._is_crowded:
                 start += 2 if text.low[start] == "\\" else 1
-            match = self._match(text.flat, start) if start >= done else None
+            match = self._match(text.flat, start) if start >= position else None
             if match is not None:
-                done = match.end()
+                position = match.end()
                 yield *text.span(*match.span()), self._kind, ""
                 # Those beside what was beside another one are known.
-                for first, last, kind in beside(text, done) if done > reach else ():
+                for first, last, kind in beside(text, position) if position > reach else ():
                     reach = last
                     yield *text.span(first, last), kind, ""
 
 
 class InfixRule:
-    """Finds the tokens that have a literal within."""
+    """Find the tokens that have a literal within."""
 
     def __init__(self, infix: Infix) -> None:
         self.words = tuple(infix.words.split())
@@ -73,8 +73,8 @@ class InfixRule:
         self._pattern = rf"(?:(?<![{ALNUM}])|{_PAST_ESCAPE}){infix.pattern}"
 
     def may_match(self, text: str, low: str, start: int, end: int) -> bool:
-        begin = start - self._length
-        return begin >= 0 and _ascii(self._pattern).match(text, begin) is not None
+        token_start = start - self._length
+        return token_start >= 0 and _ascii(self._pattern).match(text, token_start) is not None
 
     def find(self, text: Unescaped, hits: Sequence[Hit]) -> Iterator[Candidate]:
         for start, end in hits:
@@ -86,7 +86,7 @@ class InfixRule:
 
 @cache
 def _bounded() -> tuple[re.Pattern[str], list[str]]:
-    """The tokens that want a boundary before them, without it; and their kinds."""
+    """Return the pattern of the tokens that want a boundary, without it, and their kinds."""
     rows = [token for token in TOKENS if token.forbidden]
     patterns = [f"(?:{'|'.join(map(re.escape, t.heads.split()))})(?:{t.tail})" for t in rows]
     alternatives = "|".join(f"({pattern})" for pattern in (*patterns, f"eyJ{JWT_TAIL}"))

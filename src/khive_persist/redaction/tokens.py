@@ -1,4 +1,4 @@
-r"""The table of token formats: what a vendor's token begins with, and what follows.
+r"""The table of token formats: the beginning of a vendor's token, and the pattern after it.
 
 Formats are those that the vendors document, or that the rules of public scanners give; the source
 of each stands in `docs/redaction.md`. Lengths are lower bounds somewhat below them, so that a cut
@@ -21,11 +21,11 @@ class Token(NamedTuple):
     """A kind of token.
 
     Attributes:
-        kind: Its name in placeholders.
-        heads: Literals that it begins with, apart by blanks.
+        kind: The name in placeholders.
+        heads: The literals that it begins with, separated by blanks.
         tail: A pattern of what follows.
-        forbidden: The inside of a character class: what may not stand before it ("": anything
-            may, where the beginning is telling enough).
+        forbidden: The inside of a class of characters that may not stand before it ("": any may,
+            where the beginning is telling enough).
     """
 
     kind: str
@@ -38,10 +38,10 @@ class Infix(NamedTuple):
     """A kind of token whose literal stands within it.
 
     Attributes:
-        kind: Its name in placeholders.
-        words: Literals, apart by blanks.
-        length: Of what stands before one.
-        pattern: Of the whole token.
+        kind: The name in placeholders.
+        words: Literals, separated by blanks.
+        length: The number of characters before one.
+        pattern: The pattern of the whole token.
     """
 
     kind: str

@@ -1,4 +1,4 @@
-"""Which values are worth hiding: those that a person or a program made up, not those that refer."""
+"""Tell the values worth hiding, which a person or a program made up, from those that refer."""
 
 from khive_persist.redaction.escapes import MARK, compiled
 from khive_persist.redaction.names import Name
@@ -65,12 +65,12 @@ _SENTENCE = r"[.:?;,%{}<>()\[\]=/\\|\"`]|\A[A-Z][a-z]+ [a-z]"
 
 
 def is_template(value: str) -> bool:
-    """Tell whether it only says where a value goes: `${VAR}`, `<your-token>`, `{{ x }}`, `****`."""
+    """Return whether text only stands for a value: `${VAR}`, `<your-token>`, `{{ x }}`, `****`."""
     return compiled(_TEMPLATE).search(value) is not None
 
 
 def is_secret(value: str, *, quoted: bool) -> bool:
-    """Tell whether the value of something that is called a secret is one.
+    """Return whether the value of something that is called a secret is one.
 
     It has at least 8 characters, a letter and a digit, no white space, and is no template, path,
     URL, number, version, date or content hash; nor code, unless it is quoted.
@@ -79,7 +79,7 @@ def is_secret(value: str, *, quoted: bool) -> bool:
 
 
 def is_credentials(value: str) -> bool:
-    """Tell whether what follows `Bearer`, `Basic` or another scheme are credentials."""
+    """Return whether the text after `Bearer`, `Basic` or another scheme is credentials."""
     return (
         _is_basic(value)
         or (_is_made_up(value) and compiled(_CODE).match(value) is None)
@@ -88,7 +88,7 @@ def is_credentials(value: str) -> bool:
 
 
 def is_password(value: str) -> bool:
-    """Tell whether the word where a program wants a password is one: most words are."""
+    """Return whether the word where a program wants a password is one: most words are."""
     return (
         len(value) >= _MIN_PASSWORD
         and not value.startswith(("-", "$"))
@@ -99,7 +99,7 @@ def is_password(value: str) -> bool:
 
 
 def is_given(value: str) -> bool:
-    """Tell whether what stands where nothing but a password can stand says one."""
+    """Return whether the text where nothing but a password can stand gives one."""
     return (
         not value.startswith(("-", "$"))
         and not is_template(value)
@@ -108,7 +108,7 @@ def is_given(value: str) -> bool:
 
 
 def is_cookie(value: str) -> bool:
-    """Tell whether a cookie's value is too long and too mixed to be a setting."""
+    """Return whether a cookie's value is too long and too mixed to be a setting."""
     return (
         len(value) >= _MIN_COOKIE
         and _is_made_up(value)
@@ -117,11 +117,11 @@ def is_cookie(value: str) -> bool:
 
 
 def is_value_of(name: Name, value: str, *, quoted: bool, ends_line: bool) -> bool:
-    """Tell whether a value is the secret that its name says.
+    """Return whether a value is the secret that its name says.
 
     Args:
-        name: Its name.
-        value: All of it.
+        name: The value's name.
+        value: The whole value.
         quoted: Whether it stands in quotes.
         ends_line: Whether nothing follows it on its line.
     """
@@ -149,7 +149,7 @@ def is_value_of(name: Name, value: str, *, quoted: bool, ends_line: bool) -> boo
 
 
 def is_item_of(name: Name, value: str, *, quoted: bool) -> bool:
-    """Tell whether an item of a list of secrets is one: such lists have names of secrets, too."""
+    """Return whether an item of a list of secrets is one: such lists have names of secrets, too."""
     return is_value_of(name, value, quoted=quoted, ends_line=True) and (
         name.is_password or compiled(_WORDS_AND_NUMBER).fullmatch(value) is None
     )

@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 
 from khive_persist import clock
 from khive_persist.capture.todo_lists.snapshot_rows import snapshot_row
-from khive_persist.capture.todo_lists.tool_calls import TOOLS, told
+from khive_persist.capture.todo_lists.tool_calls import TOOLS, list_update
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.models.purposes import CONVERSATIONS, FOCUS_CHAINS
 from khive_persist.project import Project
@@ -133,7 +133,7 @@ def _row(tool: str, ended_call: EndedTodoCall, messages: dict[str, StoredRow]) -
     # One object stands beside all results of a message.
     if isinstance(tool_use_result, dict) and len(answer.get("tool_results", ())) == 1:
         output = tool_use_result
-    todo_list = told(call["name"], call.get("input"), output)
+    todo_list = list_update(call["name"], call.get("input"), output)
     at = clock.from_column(messages[ended_call.result_row][3])
     if todo_list is None or at is None:
         return None

@@ -1,1 +1,1 @@
-"""Whether what lies in a `.khive` is this user's own, and what of it is believed."""
+"""Decide whether a `.khive` is this user's own, and which of its files are believed."""

@@ -1,4 +1,4 @@
-"""Whether git has a file: then it may have come with a clone or a pull.
+"""Tell whether git has a file: then it may have come with a clone or a pull.
 
 The index is read here, as a repository's own settings can make `git` run programs. Its format:
 https://git-scm.com/docs/index-format
@@ -17,7 +17,7 @@ _EXTENDED: Final = 0x4000
 
 
 def tracked(khive: Path) -> frozenset[str]:
-    """The paths below `.khive` that the index of its repository names, relative to it."""
+    """Return the paths below `.khive` that the index of its repository names, relative to it."""
     for parent in khive.parents:
         git = parent / ".git"
         if os.path.lexists(git):
@@ -33,8 +33,8 @@ def _index_of(git: Path) -> Path:
         line = read_regular(git, 65_536)
     except OSError:
         return git / "index"
-    named = os.fsdecode(line.partition(b"gitdir:")[2].strip())
-    return Path(os.path.join(git.parent, named)) / "index"
+    git_directory = os.fsdecode(line.partition(b"gitdir:")[2].strip())
+    return Path(os.path.join(git.parent, git_directory)) / "index"
 
 
 def _paths(index: Path, prefix: bytes) -> list[bytes]:
@@ -58,22 +58,22 @@ def _entries(content: bytes, digest_bytes: int, prefix: bytes) -> list[bytes]:
     count = int.from_bytes(content[8:12])
     at, previous, paths = _HEADER_BYTES, b"", []
     for _ in range(count):
-        begin = at
+        entry_start = at
         at += _FIXED_BYTES + digest_bytes
         flags = int.from_bytes(content[at : at + 2])
         at += 2 + (2 if version >= 3 and flags & _EXTENDED else 0)
-        kept = 0
+        shared_length = 0
         if version >= 4:
             at, removed = _number(content, at)
-            kept = len(previous) - removed
-            if kept < 0:
+            shared_length = len(previous) - removed
+            if shared_length < 0:
                 raise ValueError("not of this form")
         end = content.index(b"\0", at)
-        path = previous[:kept] + content[at:end]
+        path = previous[:shared_length] + content[at:end]
         # The length is in the flags too: it tells whether the digest has this many bytes.
         if flags & 0xFFF not in (min(len(path), 0xFFF),):
             raise ValueError("not of this form")
-        at = end + 1 if version >= 4 else begin + (end - begin) // 8 * 8 + 8
+        at = end + 1 if version >= 4 else entry_start + (end - entry_start) // 8 * 8 + 8
         previous = path
         if path.startswith(prefix):
             paths.append(path)

@@ -1,4 +1,4 @@
-"""What is believed of a `.khive`'s own files: git, or an archive, can bring any of them later.
+"""Sign the files of a `.khive` that are believed: git, or an archive, can bring any of them later.
 
 A file that we obey has a MAC by a key in the user's state folder, over its bytes and the id of its
 `.khive`. Where no state folder can be written, the key lasts as long as the process.
@@ -25,12 +25,12 @@ _KEY_BYTES: Final = 32
 
 
 def mac(khive: Path, purpose: str, content: bytes) -> str:
-    """The MAC of a file's content, in hex.
+    """Return the MAC of a file's content, in hex.
 
     Args:
         khive: The `.khive` that it lies in.
-        purpose: What the file is for: one kind is never taken for another.
-        content: Its bytes.
+        purpose: The kind of file: one is never taken for another.
+        content: The bytes of the file.
 
     Raises:
         ProjectError: The key cannot be read or made.
@@ -39,10 +39,10 @@ def mac(khive: Path, purpose: str, content: bytes) -> str:
     return hmac.new(_key(), message, hashlib.sha256).hexdigest()
 
 
-def is_ours(khive: Path, purpose: str, content: bytes, given: object) -> bool:
-    """Return whether a MAC that was found is that of this content."""
-    return isinstance(given, str) and hmac.compare_digest(
-        given.encode("utf-8", "replace"), mac(khive, purpose, content).encode()
+def is_ours(khive: Path, purpose: str, content: bytes, candidate: object) -> bool:
+    """Return whether a MAC is that of this content."""
+    return isinstance(candidate, str) and hmac.compare_digest(
+        candidate.encode("utf-8", "replace"), mac(khive, purpose, content).encode()
     )
 
 
@@ -65,7 +65,7 @@ def _key() -> bytes:
 
 
 def _made_key(path: Path) -> bytes:
-    """A new key, or the one that another process made first: a link never replaces."""
+    """Make a new key, or read the one that another process made first: a link never replaces."""
     temporary = path.with_name(f".{path.name}.{os.urandom(8).hex()}.tmp")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(temporary, flags, PRIVATE_FILE)

@@ -26,13 +26,13 @@ _MOST_MOVES: Final = 64
 
 
 def state_home() -> Path | None:
-    """The directory whose `.khive` is the user's state folder; None where none can be written."""
+    """Return the directory whose `.khive` is the user's state folder; None if none is writable."""
     directory = spool_writer.home()
     return Path(directory) if directory else None
 
 
 def state_folder() -> Path | None:
-    """The state folder itself, which need not be there yet."""
+    """Return the state folder itself, which need not be there yet."""
     home = state_home()
     return None if home is None else Path(spool_writer.khive_of(str(home)))
 
@@ -47,7 +47,7 @@ def is_state(khive: Path) -> bool:
 
 
 def physical(khive: Path) -> Path:
-    """A `.khive`'s path without links above it; one in its own project is not followed."""
+    """Return a `.khive`'s path without links above it; `.khive` itself is not followed."""
     return Path(os.path.realpath(khive.parent)) / khive.name
 
 
@@ -75,7 +75,7 @@ def is_trusted(khive: Path) -> bool:
 
 
 def digits(khive: Path) -> str:
-    """Return what its `id` says for this user, or an empty string where it has no mark."""
+    """Return this user's digits of its `id`, or an empty string where it has no mark."""
     home = state_home()
     if home is None:
         return ""
@@ -87,12 +87,12 @@ def digits(khive: Path) -> str:
 
 
 def all_digits(khive: Path) -> list[str]:
-    """Return what its `id` says for anybody, the oldest first."""
+    """Return the digits of its `id` of all users, the oldest first."""
     try:
-        found = os.readlink(khive / ID).split("-")
+        parts = os.readlink(khive / ID).split("-")
     except OSError:
         return []
-    return [one for one in found if len(one) == spool_writer.MARK_DIGITS and set(one) <= _HEX]
+    return [part for part in parts if len(part) == spool_writer.MARK_DIGITS and set(part) <= _HEX]
 
 
 def make_khive(khive: Path) -> None:
@@ -112,7 +112,7 @@ def make_khive(khive: Path) -> None:
 
 
 def mark(khive: Path) -> bool:
-    """Mark a `.khive` as this user's; whether it could be: the state folder needs no mark.
+    """Mark a `.khive` as this user's; return whether that worked: the state folder needs no mark.
 
     Under another home directory it keeps the mark that it has.
 
@@ -137,29 +137,28 @@ def mark(khive: Path) -> bool:
 
 
 def known_paths(text: str) -> list[Path]:
-    """The directories whose `.khive` has a mark of these digits."""
+    """Return the directories whose `.khive` has a mark of these digits."""
     if not text:
         return []
     return [path for path, link in _links(".khive") if text in link.split("-")]
 
 
 def marked_paths() -> list[Path]:
-    """The directories whose `.khive` this user has marked, there or gone, in order of path."""
+    """Return the directories whose `.khive` this user has marked, there or gone, sorted by path."""
     return sorted(path for path, _ in _links(".khive"))
 
 
 def former_paths() -> dict[Path, list[Path]]:
-    """Return where the projects lay before they were moved, by where they lie now."""
+    """Return the earlier paths of the projects that were moved, by the present path."""
     former: dict[Path, list[Path]] = {}
     for path, _ in _links(_MOVED):
-        if (now := moved_to(path)) != path:
-            former.setdefault(now, []).append(path)
-    return {now: sorted(paths) for now, paths in former.items()}
+        if (current := moved_to(path)) != path:
+            former.setdefault(current, []).append(path)
+    return {current: sorted(paths) for current, paths in former.items()}
 
 
 def moved_to(directory: Path) -> Path:
-    """Return where a directory's `.khive` lies since it was moved; the directory itself where it
-    was not.
+    """Return the directory that `.khive` was moved to; the directory itself where it was not.
 
     Whoever makes another `.khive` at the old path has a project of its own there.
     """
@@ -177,19 +176,19 @@ def moved_to(directory: Path) -> Path:
     return directory
 
 
-def forget(khive: Path, now: Path) -> None:
-    """Take away the mark of a `.khive` that is no longer there, and remember where it is now."""
+def forget(khive: Path, current: Path) -> None:
+    """Remove the mark of a `.khive` that is no longer there, and store its present path."""
     if folder := state_folder():
         old = folder / MARKS / str(khive).lstrip("/")
         moved = old.with_name(_MOVED)
         with suppress(OSError):
             moved.unlink(missing_ok=True)
-            moved.symlink_to(physical(now).parent)
+            moved.symlink_to(physical(current).parent)
         old.unlink(missing_ok=True)
 
 
 def _links(name: str) -> Iterator[tuple[Path, str]]:
-    """The links of one name in the tree of marks: the directory that each stands for, its text."""
+    """Yield the links of one name in the tree of marks: the directory of each, and its text."""
     folder = state_folder()
     if folder is None:
         return

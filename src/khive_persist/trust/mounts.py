@@ -1,4 +1,4 @@
-"""Whether a folder lies on a file system of the network, where SQLite has no WAL."""
+"""Tell whether a folder lies on a network file system, where SQLite has no WAL."""
 
 import os
 from pathlib import Path
@@ -12,10 +12,10 @@ _NETWORK: Final = frozenset(
 
 
 def is_network(path: Path, table: Path = _TABLE) -> bool:
-    """Return whether a path lies on one; False where the system does not tell.
+    """Return whether a path lies on a network file system; False where that is not known.
 
     Args:
-        path: It, or the nearest folder above it that is there.
+        path: The path, or the nearest folder above it that is there.
         table: The mounts, as `/proc/self/mountinfo` has them.
     """
     try:
@@ -25,13 +25,13 @@ def is_network(path: Path, table: Path = _TABLE) -> bool:
     real = os.path.realpath(path)
     longest, kind = "", ""
     for line in lines:
-        mount, _, rest = line.partition(b" - ")
+        mount, _, details = line.partition(b" - ")
         words = mount.split(b" ")
-        if len(words) < 5 or not rest:
+        if len(words) < 5 or not details:
             continue
         point = os.fsdecode(words[4].decode("unicode_escape").encode("latin-1"))
         is_below = real == point or real.startswith(point.rstrip("/") + "/")
         # Of two on one point the later one is on top.
         if is_below and len(point) >= len(longest):
-            longest, kind = point, os.fsdecode(rest.split(b" ")[0])
+            longest, kind = point, os.fsdecode(details.split(b" ")[0])
     return kind in _NETWORK

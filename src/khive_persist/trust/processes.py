@@ -1,4 +1,4 @@
-"""How our own modules are started as processes: never with files of the working directory."""
+"""Start our own modules as processes, never with files of the working directory."""
 
 import os
 import sys
@@ -6,15 +6,15 @@ from pathlib import Path
 
 
 def module_command(module: str, *words: str) -> list[str]:
-    """The command line that runs a module of ours; -P leaves the working directory out."""
+    """Return the command line that runs our module; -P leaves the working directory out."""
     return [sys.executable, "-P", "-m", module, *words]
 
 
-def environment_for(root: Path, **more: str) -> dict[str, str]:
-    """Our environment, with a project named that this process was allowed to use.
+def environment_for(root: Path, **variables: str) -> dict[str, str]:
+    """Return our environment, with a project named that this process was allowed to use.
 
     Of PYTHONPATH only absolute paths stay: an empty or relative one is the working directory's.
     """
     paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    kept = os.pathsep.join(path for path in paths if os.path.isabs(path))
-    return os.environ | {"KHIVE_DIR": str(root), "PYTHONPATH": kept} | more
+    python_path = os.pathsep.join(path for path in paths if os.path.isabs(path))
+    return os.environ | {"KHIVE_DIR": str(root), "PYTHONPATH": python_path} | variables

@@ -1,6 +1,6 @@
-"""What the person has seen and trusted of a project: its settings, and triggers in its databases.
+"""Keep the settings and the triggers of a project that the person has seen and trusted.
 
-One file a project in the state folder, named by the digits of its mark.
+There is one file a project in the state folder, named by the digits of its mark.
 """
 
 import json
@@ -17,11 +17,11 @@ _MOST_BYTES: Final = 4 << 20
 
 
 class Trusted(NamedTuple):
-    """What was trusted of a project.
+    """The parts of a project that the person trusts.
 
     Attributes:
         config: The text of its config.toml, or None where none was seen.
-        schema: SHA-256 of each trigger and of each table with generated columns.
+        schema: The SHA-256 of each trigger and of each table with generated columns.
     """
 
     config: str | None = None
@@ -29,35 +29,33 @@ class Trusted(NamedTuple):
 
 
 def path_of(khive: Path) -> Path | None:
-    """Return where it is kept; None where there is no mark or no state folder."""
+    """Return the path of a project's file; None where there is no mark or no state folder."""
     folder, digits = marks.state_folder(), marks.digits(khive)
     return folder / FOLDER / f"{digits}.json" if folder and digits else None
 
 
 def load(khive: Path) -> Trusted:
-    """Return what was trusted of a project that has its mark; nothing where there is none."""
+    """Return the trusted parts of a project that has its mark; nothing where there is none."""
     return of_digits(marks.digits(khive)) if marks.is_marked(khive) else Trusted()
 
 
 def of_digits(digits: str) -> Trusted:
-    """Return what was trusted of the project that has, or had, this mark; nothing where there is
-    none.
-    """
+    """Return the trusted parts of the project that has, or had, a mark; nothing without one."""
     folder = marks.state_folder()
     if folder is None or not digits:
         return Trusted()
     path = folder / FOLDER / f"{digits}.json"
     try:
-        stored = json.loads(read_regular(path, _MOST_BYTES))
-        config = stored["config"]
-        return Trusted(None if config is None else str(config), tuple(map(str, stored["schema"])))
+        document = json.loads(read_regular(path, _MOST_BYTES))
+        config = document["config"]
+        return Trusted(None if config is None else str(config), tuple(map(str, document["schema"])))
     except (OSError, ValueError, KeyError, TypeError):
         # Nothing is trusted then; the person is asked again.
         return Trusted()
 
 
 def store(khive: Path, trusted: Trusted) -> None:
-    """Remember what was trusted: synced on return. The state folder's own project needs none.
+    """Write the trusted parts: synced on return. The state folder's own project needs none.
 
     Raises:
         ProjectError: It cannot be written.
@@ -73,12 +71,12 @@ def store(khive: Path, trusted: Trusted) -> None:
 
 
 def trust_config(khive: Path, config: str | None) -> None:
-    """Remember the text of config.toml as the one that the person trusts."""
+    """Store the text of config.toml as the one that the person trusts."""
     if marks.is_marked(khive):
         store(khive, load(khive)._replace(config=config))
 
 
 def drop(digits: str) -> None:
-    """Forget what was trusted under these digits."""
+    """Delete the trusted parts of the project with this mark."""
     if folder := marks.state_folder():
         (folder / FOLDER / f"{os.path.basename(digits)}.json").unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Which `.khive` is meant, and whether it may be used."""
+"""Find the `.khive` to use, and refuse one that is not trusted."""
 
 import os
 import pwd
@@ -16,7 +16,7 @@ _CONTAINER_VARIABLES: Final = ("CI", "KUBERNETES_SERVICE_HOST", "container")
 
 
 class Search(NamedTuple):
-    """What a search found.
+    """The result of a search.
 
     Attributes:
         root: The directory whose `.khive` takes what is recorded.
@@ -29,7 +29,7 @@ class Search(NamedTuple):
 
 
 def meant(directory: Path | str) -> Path:
-    """A directory that the person meant: named in code, or by KHIVE_DIR.
+    """Return a directory that the person meant: named in code, or by KHIVE_DIR.
 
     Its `.khive` is marked, where there is one and marks can be kept.
 
@@ -45,7 +45,7 @@ def meant(directory: Path | str) -> Path:
 
 
 def named(directory: Path | str) -> Path:
-    """A directory that a command line names.
+    """Return a directory that a command line names.
 
     Raises:
         UntrustedError: There is a `.khive` that is not trusted, and holds more than settings.
@@ -78,7 +78,7 @@ def upward(start: Path | str = ".") -> Search:
 
 
 def by_environment() -> Path | None:
-    """The directory that KHIVE_DIR names, or None.
+    """Return the directory that KHIVE_DIR names, or None.
 
     Raises:
         UntrustedError: As for `meant`.
@@ -139,14 +139,14 @@ def refuse_foreign(khive: Path) -> None:
     """Raise where a `.khive` is no directory, or another user's.
 
     Raises:
-        UntrustedError: It says what to do.
+        UntrustedError: It is one of these.
     """
     if not marks.is_own(khive):
         raise untrusted(khive)
 
 
 def untrusted(khive: Path) -> UntrustedError:
-    """The error that names the way out."""
+    """Return the error that names the way out."""
     try:
         status = os.lstat(khive)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""JSON files of a `.khive` that are obeyed: a MAC in each says that this user wrote it."""
+"""Write and read JSON files of a `.khive` that are obeyed: each has a MAC of this user's."""
 
 import json
 from pathlib import Path
@@ -13,12 +13,12 @@ _MOST_BYTES: Final = 64 << 20
 
 
 def dump(khive: Path, purpose: str, document: dict[str, Any]) -> bytes:
-    """The bytes of a file, with its MAC among its keys.
+    """Return the bytes of a file, with its MAC among its keys.
 
     Args:
         khive: The `.khive` that it lies in.
-        purpose: What the file is for.
-        document: What it says.
+        purpose: The kind of file.
+        document: The content.
 
     Raises:
         ProjectError: The key cannot be read or made.
@@ -28,7 +28,7 @@ def dump(khive: Path, purpose: str, document: dict[str, Any]) -> bytes:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Return what a file says, believed or not.
+    """Return the document of a file, believed or not.
 
     Raises:
         OSError: It is missing, a link, no regular file, or cannot be read.

@@ -1,4 +1,4 @@
-"""Registering our hook in an AI tool's settings file, and taking it out again."""
+"""Register our hook in an AI tool's settings file, and take it out again."""
 
 from khive_persist.capture.hook_config.install import (
     Change,

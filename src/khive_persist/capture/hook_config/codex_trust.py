@@ -1,4 +1,4 @@
-"""Whether Codex was told to trust our hooks: it skips the others, `codex exec` without a word.
+"""Find our hooks that Codex does not trust: it skips those, `codex exec` without a word.
 
 Its user's config.toml has a table `hooks.state."FILE:EVENT:GROUP:HOOK"` for each hook that was
 looked at, with a hash of what was seen, and `enabled`. We read it and never write it. The hash is
@@ -30,27 +30,27 @@ def problems_of(path: Path, entries: list[Entry], project_root: Path) -> list[st
         project_root: The project's directory.
     """
     state = _state(settings_path("codex", "user", project_root).with_name("config.toml"))
-    untrusted, changed, disabled = [], [], []
+    untrusted, modified, disabled = [], [], []
     for entry in entries:
         event = _WORD_START.sub("_", entry.event).lower()
         position = (event, entry.way[_GROUP].position, entry.way[-1].position)
-        seen = state.get((os.path.realpath(path), *position), {})
-        if not seen.get("trusted_hash"):
+        record = state.get((os.path.realpath(path), *position), {})
+        if not record.get("trusted_hash"):
             untrusted.append(entry.event)
-        elif seen["trusted_hash"] != _hash(event, entry):
-            changed.append(entry.event)
-        elif seen.get("enabled") is False:
+        elif record["trusted_hash"] != _hash(event, entry):
+            modified.append(entry.event)
+        elif record.get("enabled") is False:
             disabled.append(entry.event)
     problems = []
     if untrusted:
-        which = "none" if len(untrusted) == len(entries) else "not all"
+        quantity = "none" if len(untrusted) == len(entries) else "not all"
         problems.append(
-            f"Codex trusts {which} of our hooks in {path}, and skips {', '.join(untrusted)}:"
+            f"Codex trusts {quantity} of our hooks in {path}, and skips {', '.join(untrusted)}:"
             ' start `codex` there, and choose "Trust all and continue"'
         )
-    if changed:
+    if modified:
         problems.append(
-            f"Codex trusts what our hooks in {path} were before, and skips {', '.join(changed)}:"
+            f"Codex trusts what our hooks in {path} were before, and skips {', '.join(modified)}:"
             ' start `codex` there, and choose "Trust all and continue"'
         )
     if disabled:
@@ -59,13 +59,13 @@ def problems_of(path: Path, entries: list[Entry], project_root: Path) -> list[st
 
 
 def _hash(event: str, entry: Entry) -> str:
-    """Return what Codex writes of a hook that it was told to trust."""
+    """Return the hash that Codex writes for a hook that it may trust."""
     group, hook = entry.way[_GROUP].item.value, entry.way[-1].item.value
     assert isinstance(group, Mapping)
     assert isinstance(hook, Mapping)
-    seen = {name: hook[name] for name in ("command", "type", "statusMessage") if name in hook}
-    seen |= {"async": hook.get("async", False), "timeout": int(hook.get("timeout", 600))}
-    identity: dict[str, object] = {"event_name": event, "hooks": [seen]}
+    definition = {name: hook[name] for name in ("command", "type", "statusMessage") if name in hook}
+    definition |= {"async": hook.get("async", False), "timeout": int(hook.get("timeout", 600))}
+    identity: dict[str, object] = {"event_name": event, "hooks": [definition]}
     if "matcher" in group:
         identity["matcher"] = group["matcher"]
     text = json.dumps(identity, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
@@ -73,18 +73,18 @@ def _hash(event: str, entry: Entry) -> str:
 
 
 def _state(config: Path) -> dict[tuple[str, str, int, int], dict[str, Any]]:
-    """Return what Codex knows of each hook, by the file, the event and where it stands there."""
+    """Return Codex's record of each hook, by the file, the event and its position there."""
     try:
         hooks = tomllib.loads(config.read_text("utf-8")).get("hooks")
     except (OSError, ValueError):
         # `switches` says why it cannot be read.
         return {}
     state = hooks.get("state") if isinstance(hooks, dict) else None
-    found = {}
+    records = {}
     for key, value in (state if isinstance(state, dict) else {}).items():
         parts = key.rsplit(":", 3)
         if len(parts) == 4 and isinstance(value, dict):
             file, event, group, hook = parts
             if group.isdecimal() and hook.isdecimal():
-                found[os.path.realpath(file), event, int(group), int(hook)] = value
-    return found
+                records[os.path.realpath(file), event, int(group), int(hook)] = value
+    return records

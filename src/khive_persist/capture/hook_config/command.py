@@ -45,16 +45,16 @@ def hook_command(
     is_shared: bool = False,
     words: Sequence[str] = (),
 ) -> str:
-    """Return what to register for an event of a tool.
+    """Return the command to register for an event of a tool.
 
     Args:
-        tool: As `khive-hook --tool` takes it.
+        tool: The tool's name, as `khive-hook --tool` takes it.
         directory: The directory that is to hold `.khive`, for `--dir`; none finds it anew for
             each event.
         blocks: Whether the event can block the user's work.
         is_shared: Whether the file is read on other machines, too: no path of this one is in the
             command, and it does nothing where khive-persist is not installed.
-        words: What starts the hook; none for the package's own file.
+        words: The words that start the hook; none for the package's own file.
 
     Raises:
         InvalidSettingsError: A path in it is not text, which a settings file could not hold.
@@ -83,15 +83,13 @@ def hook_command(
 def is_ours(command: object, tool: str) -> bool:
     """Return whether a command in a settings file is our hook for this tool, and nothing else.
 
-    The forms of earlier versions are. One of a user's own that runs our hook among others is not.
+    The forms of earlier versions count. A user's own command that runs our hook, too, does not.
     """
     return isinstance(command, str) and _tool_of(command) == tool
 
 
 def resembles_ours(command: object, tool: str) -> bool:
-    """Return whether a command that is not ours runs our hook for this tool all the same, as it
-    seems.
-    """
+    """Return whether a command that is not ours seems to run our hook for this tool."""
     return (
         isinstance(command, str)
         and _LIKENESS.search(command) is not None
@@ -101,7 +99,7 @@ def resembles_ours(command: object, tool: str) -> bool:
 
 
 def missing_part(command: str) -> str:
-    """The program or the file of one of our commands that is not there, or an empty string."""
+    """Return the program or file of one of our commands that is missing, or an empty string."""
     words = _words(command)
     if not words:
         return command
@@ -113,7 +111,7 @@ def missing_part(command: str) -> str:
 
 
 def launcher_of(command: str) -> Path | None:
-    """The copy in a state folder that one of our commands runs; None where it is another form."""
+    """Return the copy in a state folder that one of our commands runs; None for another form."""
     words = _words(command)
     program = os.path.expanduser(words[0]) if words else ""
     parts = Path(program).parts
@@ -128,33 +126,33 @@ def is_portable(command: str) -> bool:
 
 
 def _tool_of(command: str) -> str:
-    """The tool that one of our commands is for; an empty string where it is not ours."""
+    """Return the tool that one of our commands is for; an empty string where it is not ours."""
     words = _words(command)
     if not words:
         return ""
-    program, rest = Path(words[0]), words[1:]
+    program, arguments = Path(words[0]), words[1:]
     if program.name != launcher.NAME:
-        while rest and _PYTHON_FLAGS.fullmatch(rest[0]):
-            rest = rest[1:]
-        if not program.name.startswith(("python", "pypy")) or not rest:
+        while arguments and _PYTHON_FLAGS.fullmatch(arguments[0]):
+            arguments = arguments[1:]
+        if not program.name.startswith(("python", "pypy")) or not arguments:
             return ""
-        if Path(rest[0]).parts[-3:] not in _HOOK_FILES:
+        if Path(arguments[0]).parts[-3:] not in _HOOK_FILES:
             return ""
-        rest = rest[1:]
+        arguments = arguments[1:]
     options = {"tool": "", "dir": ""}
-    while rest and rest[0] != "||":
-        word, *rest = rest
-        found = _OPTION.fullmatch(word)
-        if found is None or (found[2] is None and not rest):
+    while arguments and arguments[0] != "||":
+        word, *arguments = arguments
+        match = _OPTION.fullmatch(word)
+        if match is None or (match[2] is None and not arguments):
             if word != _TELLS:
                 return ""
             continue
-        options[found[1]] = found[2] if found[2] is not None else rest.pop(0)
-    return options["tool"] if tuple(rest) in _ENDS else ""
+        options[match[1]] = match[2] if match[2] is not None else arguments.pop(0)
+    return options["tool"] if tuple(arguments) in _ENDS else ""
 
 
 def _words(command: str) -> list[str]:
-    """A command's words from its program on; none where it is no such command."""
+    """Return a command's words from its program on; none where it is no such command."""
     try:
         words = shlex.split(command)
     except ValueError:

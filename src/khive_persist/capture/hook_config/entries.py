@@ -1,4 +1,4 @@
-"""Our hooks among those of a settings file.
+"""Find and edit our hooks among those of a settings file.
 
 All three tools write them alike: `{"hooks": {EVENT: [{"matcher": …, "hooks": [{"type": "command",
 "command": …, "timeout": …}]}]}}`. Ours are known by their command, or by the URL and the header of
@@ -25,11 +25,11 @@ _EMPTY_FILE: Final = "{\n}\n"
 
 
 class Target(NamedTuple):
-    """What one of our hooks does with an event.
+    """The URL or the command that gets an event.
 
     Attributes:
-        url: Where it is sent, or an empty string for a command.
-        command: What is run, or an empty string for an HTTP hook.
+        url: The URL that it is sent to, or an empty string for a command.
+        command: The command that is run, or an empty string for an HTTP hook.
     """
 
     url: str = ""
@@ -41,9 +41,9 @@ class Entry(NamedTuple):
 
     Attributes:
         event: The event that it is registered for.
-        target: What it does with it.
-        is_whole: Whether it has what it needs for that.
-        way: From the root to it.
+        target: The URL or command that gets the event.
+        is_whole: Whether it has all that this needs.
+        way: The steps from the root to it.
     """
 
     event: str
@@ -53,11 +53,11 @@ class Entry(NamedTuple):
 
 
 def find_entries(settings: JsonText, tool: Tool) -> list[Entry]:
-    """Our hooks, in the file's order.
+    """Return our hooks, in the file's order.
 
     Raises:
         InvalidJsonError: `hooks`, or one of the tool's events in it, is of a shape that the tool
-            does not take. What else does not look like a hook is none of ours.
+            does not take. Anything else that does not look like a hook is none of ours.
     """
     events = {hook.event for hook in tool.registration.hooks}
     entries = []
@@ -81,7 +81,7 @@ def find_entries(settings: JsonText, tool: Tool) -> list[Entry]:
 
 
 def find_alike(settings: JsonText, is_alike: Callable[[object], bool]) -> list[str]:
-    """The events that have a hook with a command of a kind, in the file's order."""
+    """Return the events that have a hook with a command of a kind, in the file's order."""
     return [
         str(to_event.item.key)
         for to_hooks in _steps(settings.root)
@@ -94,7 +94,7 @@ def find_alike(settings: JsonText, is_alike: Callable[[object], bool]) -> list[s
 
 
 def with_entry(settings: JsonText | None, tool: Tool, hook: Hook, target: Target) -> str:
-    """The text with our hook for one event; None stands for no file."""
+    """Return the text with our hook for one event; None stands for no file."""
     group: dict[str, object] = {"matcher": hook.matcher} if hook.matcher else {}
     name = {"name": tool.registration.entry_name} if tool.registration.entry_name else {}
     group[_HOOKS] = [{**name, **_hook(target, hook.timeout)}]
@@ -105,14 +105,14 @@ def with_entry(settings: JsonText | None, tool: Tool, hook: Hook, target: Target
         new = JsonText(_EMPTY_FILE)
         return new.insert(new.root, text, levels).replace("{", "{\n  ", 1)
     container = settings.root
-    while levels and (found := _last(container, levels[0][0])):
-        container = settings.container(found)
+    while levels and (member := _last(container, levels[0][0])):
+        container = settings.container(member)
         levels.pop(0)
     return settings.insert(container, text, levels)
 
 
 def with_target(settings: JsonText, entry: Entry, target: Target) -> str:
-    """The text with one of our hooks doing something else; it keeps its place and its timeout."""
+    """Return the text with another target for one of our hooks, at its place with its timeout."""
     item = entry.way[-1].item
     inside = settings.container(item)
     if target.command and entry.target.command:
@@ -129,7 +129,7 @@ def with_target(settings: JsonText, entry: Entry, target: Target) -> str:
 
 
 def without_entry(settings: JsonText, entry: Entry, tool: Tool) -> str | None:
-    """The text without one of our hooks; None where nothing is left of a file that was ours."""
+    """Return the text without one of our hooks; None where nothing is left of a file of ours."""
     group = entry.way[_TO_GROUP - 1].item.value
     hooks = group.get(_HOOKS) if isinstance(group, dict) else None
     alone = isinstance(hooks, list) and all(
@@ -145,14 +145,14 @@ def _hook(target: Target, timeout: int) -> dict[str, object]:
 
 
 def _target(hook: Mapping[str, Any], tool: Tool) -> Target | None:
-    """Return what a hook does with an event, if it is ours."""
+    """Return the target of a hook, if it is ours."""
     if is_ours(hook.get(_COMMAND), tool.name):
         return Target(command=hook[_COMMAND])
     return Target(url=hook[_URL]) if is_our_http_hook(hook, tool.name) else None
 
 
 def _hooks(settings: JsonText, event: Item) -> Iterator[tuple[tuple[Step, ...], Mapping[str, Any]]]:
-    """Each hook of an event, and the way to it from there."""
+    """Yield each hook of an event, and the way to it from there."""
     for to_group in _steps(settings.container(event)):
         if not isinstance(to_group.item.value, dict):
             continue
@@ -170,5 +170,5 @@ def _steps(container: Container) -> Iterator[Step]:
 
 
 def _last(container: Container, key: str) -> Item | None:
-    """The member of that key; of several the last, as the tools read it."""
+    """Return the member of that key; of several the last, as the tools read it."""
     return next((item for item in reversed(container.items) if item.key == key), None)

@@ -31,7 +31,7 @@ BY_HAND: Final = (
 
 
 def hook_url(tool: str, server: str) -> str:
-    """Return where a tool is to send its events.
+    """Return the URL that a tool sends its events to.
 
     Args:
         tool: The name of one of `TOOLS`.
@@ -60,7 +60,7 @@ def hook_url(tool: str, server: str) -> str:
 
 
 def http_hook(url: str, timeout: int) -> dict[str, object]:
-    """The entry that sends an event there."""
+    """Return the entry that sends an event there."""
     return {
         "type": "http",
         "url": url,
@@ -71,18 +71,16 @@ def http_hook(url: str, timeout: int) -> dict[str, object]:
 
 
 def is_our_http_hook(hook: Mapping[str, Any], tool: str) -> bool:
-    """Return whether an entry in a settings file is our HTTP hook for this tool, wherever it
-    stands.
-    """
+    """Return whether an entry in any settings file is our HTTP hook for this tool."""
     url, headers = hook.get("url"), hook.get("headers")
     if hook.get("type") != "http" or not isinstance(url, str) or not isinstance(headers, dict):
         return False
     try:
         parsed = urlsplit(url)
-        here = _is_loopback(parsed.hostname)
+        is_local = _is_loopback(parsed.hostname)
     except ValueError:
         return False
-    return here and parsed.path == f"/hooks/{tool}" and headers.get(_HEADER) in _OURS
+    return is_local and parsed.path == f"/hooks/{tool}" and headers.get(_HEADER) in _OURS
 
 
 def gets_token(hook: Mapping[str, Any]) -> bool:

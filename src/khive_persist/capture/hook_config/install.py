@@ -1,4 +1,4 @@
-"""Installing our hooks in a tool's settings, and taking them out again.
+"""Install our hooks in a tool's settings, and take them out again.
 
 The settings file alone tells what is installed: nothing is remembered elsewhere.
 """
@@ -19,7 +19,7 @@ from khive_persist.capture.hook_config.entries import (
 )
 from khive_persist.capture.hook_config.json_edit import JsonText
 from khive_persist.capture.hook_config.settings_file import SettingsFile
-from khive_persist.capture.hook_config.versions import Known, known_by
+from khive_persist.capture.hook_config.versions import KnownVersions, known_versions
 from khive_persist.errors import InvalidSettingsError
 from khive_persist.tools import TOOLS, Scope, Tool
 
@@ -34,14 +34,14 @@ _NOT_SHARED = (
 
 
 class Change(NamedTuple):
-    """What an install or an uninstall did to a settings file.
+    """The change of a settings file by an install or an uninstall.
 
     Attributes:
         path: The settings file.
         written: Whether it was written or deleted; if not, it was as wanted already.
         events: The events whose hooks were added, updated or removed.
-        by_hand: What the user must do in the tool for the hooks to run, as whole sentences;
-            nothing after an uninstall.
+        by_hand: The steps that the user must take in the tool for the hooks to run, as whole
+            sentences; none after an uninstall.
         version: The oldest version of the tool that reads the file, as far as that matters; an
             empty string where it does not.
         left_out: The events that this version does not know: they are not registered.
@@ -61,7 +61,7 @@ def has_scope(tool: str, scope: Scope) -> bool:
 
 
 def settings_path(tool: str, scope: Scope, project_root: Path) -> Path:
-    """The settings file of a scope; HOME, or the tool's own variable, says where the user's is.
+    """Return the settings file of a scope; HOME, or the tool's variable, says where the user's is.
 
     Raises:
         InvalidSettingsError: The tool has no settings of that scope.
@@ -112,58 +112,66 @@ def install(
         InvalidSettingsError: The file is not valid, or cannot be written, or the URL is no server
             of this machine; the file is as it was. Or the tool has no such scope.
     """
-    known = TOOLS[tool]
+    client = TOOLS[tool]
     file = settings_file(tool, scope, project_root)
-    sent = http_hook.hook_url(tool, server) if server is not None else ""
-    versions = known_by(known, version)
+    url = http_hook.hook_url(tool, server) if server is not None else ""
+    versions = known_versions(client, version)
     words = launcher.project_launcher()
     # The same in all scopes: what is registered in two of them Claude Code and Gemini CLI run once.
     is_shared = (
         directory is None and launcher.is_below_home() and words == [str(launcher.launcher_path())]
     )
-    hooks = {hook.event: hook for hook in known.registration.hooks}
+    hooks = {hook.event: hook for hook in client.registration.hooks}
 
-    def wanted(event: str) -> Target:
+    def target_of(event: str) -> Target:
         hook = hooks.get(event)
-        if sent and hook is not None and hook.http:
-            return Target(url=sent)
+        if url and hook is not None and hook.http:
+            return Target(url=url)
         blocks = hook is None or hook.blocks
         return Target(
             command=hook_command(tool, directory, blocks=blocks, is_shared=is_shared, words=words)
         )
 
-    changed: list[str] = []
+    changed_events: list[str] = []
 
     def with_hooks(settings: JsonText | None) -> str | None:
-        changed.clear()
-        settings = _without_unknown(settings, known, versions, changed)
-        for hook in known.registration.hooks:
-            registered = {entry.event for entry in entries_of(settings, known)}
+        changed_events.clear()
+        settings = _without_unknown(settings, client, versions, changed_events)
+        for hook in client.registration.hooks:
+            registered = {entry.event for entry in entries_of(settings, client)}
             is_due = versions.knows(hook) and (model_events or not hook.model)
             if hook.event not in registered and is_due:
-                settings = _parsed(with_entry(settings, known, hook, wanted(hook.event)), known)
-                changed.append(hook.event)
+                settings = _parsed(
+                    with_entry(settings, client, hook, target_of(hook.event)), client
+                )
+                changed_events.append(hook.event)
         while settings is not None:
-            entries = entries_of(settings, known)
-            old = next((e for e in entries if e.target != wanted(e.event) or not e.is_whole), None)
+            entries = entries_of(settings, client)
+            old = next(
+                (e for e in entries if e.target != target_of(e.event) or not e.is_whole), None
+            )
             if old is None:
                 return settings.text
-            settings = _parsed(with_target(settings, old, wanted(old.event)), known)
-            changed.append(old.event)
+            settings = _parsed(with_target(settings, old, target_of(old.event)), client)
+            changed_events.append(old.event)
         return None
 
-    written = file.edit(with_hooks)
+    was_written = file.edit(with_hooks)
     left_out = tuple(hook.event for hook in hooks.values() if not versions.knows(hook))
-    told = by_hand(known, scope, project_root, is_http=server is not None, versions=versions)
+    instructions = by_hand(
+        client, scope, project_root, is_http=server is not None, versions=versions
+    )
     if scope == "project" and not is_shared:
-        told += (_NOT_SHARED.format(path=file.path),)
-    return Change(file.path, written, tuple(changed), told, versions.oldest, left_out)
+        instructions += (_NOT_SHARED.format(path=file.path),)
+    return Change(
+        file.path, was_written, tuple(changed_events), instructions, versions.oldest, left_out
+    )
 
 
 def _without_unknown(
-    settings: JsonText | None, tool: Tool, versions: Known, changed: list[str]
+    settings: JsonText | None, tool: Tool, versions: KnownVersions, changed_events: list[str]
 ) -> JsonText | None:
-    """The settings without our hooks for events that a version does not know."""
+    """Return the settings without our hooks for events that a version does not know."""
     hooks = {hook.event: hook for hook in tool.registration.hooks}
     while settings is not None:
         for entry in entries_of(settings, tool):
@@ -171,9 +179,9 @@ def _without_unknown(
                 break
         else:
             return settings
-        rest = without_entry(settings, entry, tool)
-        settings = None if rest is None else _parsed(rest, tool)
-        changed.append(entry.event)
+        text = without_entry(settings, entry, tool)
+        settings = None if text is None else _parsed(text, tool)
+        changed_events.append(entry.event)
     return None
 
 
@@ -186,27 +194,27 @@ def uninstall(tool: str, scope: Scope, project_root: Path) -> Change:
     Raises:
         InvalidSettingsError: The file is not valid, or cannot be written; it is as it was.
     """
-    known = TOOLS[tool]
+    client = TOOLS[tool]
     removed: list[str] = []
 
     def without_hooks(settings: JsonText | None) -> str | None:
         removed.clear()
         while settings is not None:
-            entry = next(iter(entries_of(settings, known)), None)
+            entry = next(iter(entries_of(settings, client)), None)
             if entry is None:
                 return settings.text
-            rest = without_entry(settings, entry, known)
-            settings = None if rest is None else _parsed(rest, known)
+            text = without_entry(settings, entry, client)
+            settings = None if text is None else _parsed(text, client)
             removed.append(entry.event)
         return None
 
     file = settings_file(tool, scope, project_root)
-    written = file.edit(without_hooks)
-    return Change(file.path, written, tuple(dict.fromkeys(removed)), ())
+    was_written = file.edit(without_hooks)
+    return Change(file.path, was_written, tuple(dict.fromkeys(removed)), ())
 
 
 def settings_file(tool: str, scope: Scope, project_root: Path) -> SettingsFile:
-    """That file, to be read and edited."""
+    """Return the settings file of a scope, to be read and edited."""
     path = settings_path(tool, scope, project_root)
     return SettingsFile(path, comments=TOOLS[tool].registration.comments)
 
@@ -216,7 +224,7 @@ def _parsed(text: str, tool: Tool) -> JsonText:
 
 
 def entries_of(settings: JsonText | None, tool: Tool) -> list[Entry]:
-    """Our hooks in it, in the file's order; none where there is no file."""
+    """Return our hooks in settings, in the file's order; none where there is no file."""
     return [] if settings is None else find_entries(settings, tool)
 
 
@@ -226,9 +234,9 @@ def by_hand(
     project_root: Path,
     *,
     is_http: bool,
-    versions: Known | None = None,
+    versions: KnownVersions | None = None,
 ) -> tuple[str, ...]:
-    """Return what the user must do in the tool, and for HTTP hooks besides it."""
+    """Return the steps that the user must take in the tool, and for HTTP hooks besides it."""
     lines = list(tool.registration.by_hand[scope])
     topmost = tool.registration.topmost
     if scope != "user" and not _is_below(project_root, topmost):
@@ -239,13 +247,13 @@ def by_hand(
 
 
 def _is_below(directory: Path, topmost: str) -> bool:
-    """Return whether something of that name lies in a directory or above it."""
+    """Return whether a file or folder of that name lies in a directory or above it."""
     path = directory.absolute()
-    return bool(topmost) and any((each / topmost).exists() for each in (path, *path.parents))
+    return bool(topmost) and any((folder / topmost).exists() for folder in (path, *path.parents))
 
 
-def _of_versions(tool: Tool, scope: Scope, versions: Known) -> list[str]:
-    """Return what to say of the versions that read the settings."""
+def _of_versions(tool: Tool, scope: Scope, versions: KnownVersions) -> list[str]:
+    """Return the notes on the versions that read the settings."""
     lines = []
     if versions.unknown:
         programs = ", ".join(versions.unknown)

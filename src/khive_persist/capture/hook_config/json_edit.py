@@ -1,4 +1,4 @@
-"""Editing JSON text in place: every byte that an edit is not about stays as it is.
+"""Edit JSON text in place: every byte that an edit is not about stays as it is.
 
 `insert` and `remove` undo each other with no state kept between them, because what is inserted
 tells how the container was before:
@@ -31,8 +31,8 @@ class InvalidJsonError(ValueError):
     """The text is not JSON, or not of the expected shape.
 
     Attributes:
-        line: Where, from 1.
-        column: Where in that line, from 1.
+        line: The line of the error, from 1.
+        column: The column of the error, from 1.
     """
 
     def __init__(self, message: str, text: str, position: int) -> None:
@@ -60,14 +60,14 @@ class Container(NamedTuple):
 
 
 class Step(NamedTuple):
-    """One step on the way from the root to an item: the container, and which of its items."""
+    """One step on the way from the root to an item: the container, and the item's position."""
 
     container: Container
     position: int
 
     @property
     def item(self) -> Item:
-        """The item that the step leads to."""
+        """Return the item that the step leads to."""
         return self.container.items[self.position]
 
 
@@ -75,13 +75,13 @@ class JsonText:
     """The text of a JSON document whose root is an object. It does not change: edits return text.
 
     Args:
-        text: May begin with a byte order mark.
+        text: The text, which may begin with a byte order mark.
         comments: Whether `//` and `/* */` comments may stand where white space may.
 
     Attributes:
         text: The text.
-        value: What it says, with numbers as text.
-        root: Its outermost object.
+        value: The document's value, with numbers as text.
+        root: The document's outermost object.
 
     Raises:
         InvalidJsonError: It is something else, or nested too deep to be read.
@@ -101,9 +101,9 @@ class JsonText:
             raise InvalidJsonError(f"not valid JSON ({error})", text, position) from error
         except RecursionError as error:
             raise InvalidJsonError("nested too deep", text, start) from error
-        rest = _skip(self._plain, end)
-        if rest != len(text):
-            raise InvalidJsonError("not valid JSON (text behind its end)", text, rest)
+        document_end = _skip(self._plain, end)
+        if document_end != len(text):
+            raise InvalidJsonError("not valid JSON (text behind its end)", text, document_end)
         if not isinstance(value, dict):
             raise InvalidJsonError("not an object", text, start)
         self.value: dict[str, object] = value
@@ -114,7 +114,7 @@ class JsonText:
         self._unit = _DEFAULT_UNIT if own_line is None else own_line
 
     def container(self, item: Item) -> Container:
-        """Return what an item holds, which must be an object or an array."""
+        """Return the object or array that an item holds."""
         return self._scan(item.at)
 
     def refuse(self, message: str, position: int) -> NoReturn:
@@ -122,7 +122,7 @@ class JsonText:
         raise InvalidJsonError(message, self.text, position)
 
     def indentation(self, container: Container) -> str:
-        """Return what an item of the container is to be indented by."""
+        """Return the indentation of an item of the container."""
         for item in reversed(container.items):
             own_line = self._line_indentation(item.start)
             if own_line is not None:
@@ -133,12 +133,12 @@ class JsonText:
     def insert(
         self, container: Container, item: str, levels: Sequence[tuple[str, str]] = ()
     ) -> str:
-        """The text with an item more at the end of a container.
+        """Return the text with an item more at the end of a container.
 
         Args:
             container: One of this text.
             item: JSON of one line, with its key if it has one.
-            levels: What to wrap the item in: the key and the brackets of each new container, the
+            levels: The containers to wrap the item in: the key and the brackets of each, the
                 outermost first.
         """
         indentation = self.indentation(container)
@@ -153,9 +153,9 @@ class JsonText:
         return self.replace(end, end, f",{self.newline}{indentation}{item}")
 
     def remove(self, way: Sequence[Step]) -> str | None:
-        """The text without the item at the end of a way, and without what was inserted for it.
+        """Return the text without the item at the end of a way, and what was inserted for it.
 
-        Comments stay. None: nothing is left but a root that `insert` did not find there.
+        Comments stay. It is None where nothing is left but a root that `insert` did not find there.
         """
         container, index = way[-1]
         item = container.items[index]
@@ -182,17 +182,17 @@ class JsonText:
         return self.replace(start, end, "")
 
     def replace(self, start: int, end: int, new: str) -> str:
-        """The text with another text from `start` to `end`."""
+        """Return the text with another text from `start` to `end`."""
         return self.text[:start] + new + self.text[end:]
 
     def _has_comment(self, start: int, end: int) -> bool:
         return self.text[start:end] != self._plain[start:end]
 
     def _line_indentation(self, position: int) -> str | None:
-        """The white space before a position in its line; None where something else is, too."""
+        """Return the white space before a position in its line; None where other text is there."""
         line = self.text.rfind("\n", 0, position) + 1
-        before = self.text[line:position]
-        return before if line and not before.strip(" \t") else None
+        prefix = self.text[line:position]
+        return prefix if line and not prefix.strip(" \t") else None
 
     def _scan(self, opening: int) -> Container:
         try:
@@ -219,8 +219,8 @@ class JsonText:
 
 
 def _blank(match: re.Match[str]) -> str:
-    found = match[0]
-    return found if found[0] == '"' else _NO_NEWLINE.sub(" ", found)
+    token = match[0]
+    return token if token[0] == '"' else _NO_NEWLINE.sub(" ", token)
 
 
 def _skip(text: str, at: int) -> int:

@@ -1,4 +1,4 @@
-"""The hook's copy in the state folder's `bin`: what is registered outlives the environment.
+"""Keep the hook's copy in the state folder's `bin`, so that hooks outlive the environment.
 
 `khive-hook` is the hook itself, with a real interpreter in its first line, never that of a virtual
 environment: that one goes when a cache is cleared, a tool upgraded, a project moved.
@@ -39,15 +39,13 @@ _VERSION: Final = re.compile(rb"^# khive-persist (\S+)$", re.MULTILINE)
 
 
 def launcher_path() -> Path | None:
-    """Return where the copy is, or would be; None without a state folder."""
+    """Return the path of the copy, which may be missing; None without a state folder."""
     folder = marks.state_folder()
     return None if folder is None else folder / FOLDER / NAME
 
 
 def is_below_home() -> bool:
-    """Return whether `~/.khive/bin` is where the copy is, for a file that several machines
-    share.
-    """
+    """Return whether the copy is in `~/.khive/bin`, for a file that several machines share."""
     home, state = os.environ.get("HOME", ""), marks.state_home()
     return bool(home) and state is not None and os.path.realpath(home) == os.path.realpath(state)
 
@@ -75,12 +73,12 @@ def project_launcher() -> list[str]:
 
 
 def package_words() -> list[str]:
-    """The words that start the hook in the package itself."""
+    """Return the words that start the hook in the package itself."""
     return [interpreter(), "-I", "-S", os.path.abspath(hook_path())]
 
 
 def interpreter() -> str:
-    """This Python, as a file that starts it without looking anything up.
+    """Return this Python, as a file that starts it without looking anything up.
 
     In a virtual environment it is the environment's own, which finds what is installed there. It is
     never a shim of a version manager, a script that would decide anew in each directory.
@@ -89,14 +87,15 @@ def interpreter() -> str:
 
 
 def real_interpreter() -> str:
-    """The Python that an environment was made from, which stays when the environment goes."""
+    """Return the Python that an environment was made from, which stays when that one goes."""
     base = os.path.realpath(getattr(sys, "_base_executable", "") or sys.executable)
     return _first_program(base, sys.executable)
 
 
 def problem_of(path: Path) -> str:
-    """Return what keeps the copy from recording, or its events from being stored; an empty string
-    else.
+    """Return the problem that keeps the copy from recording, or its events from being stored.
+
+    It is an empty string where there is none.
     """
     if not os.path.lexists(path):
         return f"{path} is not there"
@@ -112,21 +111,21 @@ def problem_of(path: Path) -> str:
     except OSError:
         environment = ""
     if not os.access(environment, os.X_OK):
-        gone = environment or "the interpreter of khive-persist"
-        return f"{gone} is not there: events wait in the spool until a command reads it"
+        missing = environment or "the interpreter of khive-persist"
+        return f"{missing} is not there: events wait in the spool until a command reads it"
     return ""
 
 
 def runs(path: Path) -> bool:
     """Return whether a copy can be started: without a tool's name it says how it is used."""
     try:
-        done = subprocess.run(  # noqa: S603 - a file of the state folder
+        result = subprocess.run(  # noqa: S603 - a file of the state folder
             [str(path)], stdin=subprocess.DEVNULL, capture_output=True, check=False,
             timeout=_TRY_SECONDS,
         )  # fmt: skip
     except (OSError, subprocess.SubprocessError):
         return False
-    return done.returncode == 1 and done.stderr.startswith(b"khive-hook: ")
+    return result.returncode == 1 and result.stderr.startswith(b"khive-hook: ")
 
 
 def _was_tried(path: Path) -> bool:
@@ -159,7 +158,7 @@ def _write(path: Path) -> None:
 
 
 def _compiled(source: bytes, path: Path) -> bytes:
-    """As the interpreter keeps it, believed without a look at the source's time."""
+    """Return a module as the interpreter's cache has it, valid without a check of the source."""
     code = compile(source, str(path), "exec", dont_inherit=True)
     digest = importlib.util.source_hash(source)
     head = importlib.util.MAGIC_NUMBER + (0b01).to_bytes(4, "little") + digest
@@ -167,7 +166,7 @@ def _compiled(source: bytes, path: Path) -> bytes:
 
 
 def _name_environment(folder: Path) -> None:
-    """Say which interpreter has khive-persist, where what is said does not."""
+    """Link the interpreter that has khive-persist, where the link names another."""
     link = folder / _ENVIRONMENT
     with suppress(OSError):
         if os.readlink(link) == interpreter():
@@ -181,14 +180,14 @@ def _name_environment(folder: Path) -> None:
 def _is_current(path: Path) -> bool:
     """Return whether the copy is of this version or a newer one, and as that one wrote it."""
     try:
-        found = _VERSION.search(path.read_bytes())
+        match = _VERSION.search(path.read_bytes())
     except OSError:
         return False
-    if found is None:
+    if match is None:
         return False
     mine = version("khive-persist")
-    if found[1].decode("ascii", "replace") != mine:
-        return numbers(found[1].decode("ascii", "replace")) > numbers(mine)
+    if match[1].decode("ascii", "replace") != mine:
+        return numbers(match[1].decode("ascii", "replace")) > numbers(mine)
     source = hook_path().with_name(_MODULE).read_bytes()
     try:
         return path.with_name(_MODULE).read_bytes() == source
@@ -197,12 +196,12 @@ def _is_current(path: Path) -> bool:
 
 
 def numbers(text: str) -> tuple[int, ...]:
-    """The numbers of a version, to be compared."""
+    """Return the numbers of a version, to be compared."""
     return tuple(int(number) for number in re.findall(r"\d+", text))
 
 
 def _interpreter_of(path: Path) -> str:
-    """The program in a copy's first line."""
+    """Return the program in a copy's first line."""
     try:
         with open(path, "rb") as file:
             line = file.readline(_MOST_START + 1)
@@ -213,8 +212,11 @@ def _interpreter_of(path: Path) -> str:
 
 
 def _first_program(*candidates: str) -> str:
-    more = (os.path.realpath("/proc/self/exe"), os.path.join(sys.exec_prefix, "bin", "python3"))
-    for candidate in (*candidates, *more):
+    fallbacks = (
+        os.path.realpath("/proc/self/exe"),
+        os.path.join(sys.exec_prefix, "bin", "python3"),
+    )
+    for candidate in (*candidates, *fallbacks):
         if candidate and _is_program(candidate):
             return os.path.abspath(candidate)
     return sys.executable

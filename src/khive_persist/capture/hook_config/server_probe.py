@@ -1,4 +1,4 @@
-"""Whether the server that HTTP hooks send to takes them."""
+"""Ask the server that HTTP hooks send to whether it takes them."""
 
 import http.client
 import os
@@ -16,10 +16,10 @@ _REFUSED: Final = {
 
 
 def problem_of(url: str) -> str:
-    """Return what keeps the server from taking events at a hook's URL, or an empty string.
+    """Return the problem that keeps the server from taking events at a hook's URL, or "".
 
-    Nothing is recorded: it is sent a body of a kind that it takes only a look at the token for. The
-    token is that of our own environment, as the tool's is not known.
+    Nothing is recorded: the body is of a kind that the server refuses after a look at the token.
+    The token is that of our own environment, as the tool's is not known.
     """
     parsed = urlsplit(url)
     token = os.environ.get(TOKEN_VARIABLE, "")

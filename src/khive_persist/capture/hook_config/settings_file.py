@@ -1,4 +1,4 @@
-"""One settings file of an AI tool: read it, and write it as a whole or not at all."""
+"""Read a settings file of an AI tool, and write it as a whole or not at all."""
 
 import contextlib
 import os
@@ -23,7 +23,7 @@ class SettingsFile:
     """A JSON file that belongs to a tool and its user, and that we may edit.
 
     Args:
-        path: Where the tool looks for it; a symbolic link there stays, and its target is edited.
+        path: The path that the tool reads; a symbolic link there stays, and its target is edited.
         comments: Whether the tool reads comments in it.
     """
 
@@ -32,7 +32,7 @@ class SettingsFile:
         self._comments = comments
 
     def read(self, view: Callable[[JsonText | None], T]) -> T:
-        """Return what `view` sees in the text; None stands for no file.
+        """Return the result of `view` for the text; None stands for no file.
 
         Raises:
             InvalidSettingsError: The file cannot be read, is not a JSON object in UTF-8, or `view`
@@ -45,11 +45,11 @@ class SettingsFile:
             raise self._refused(error) from error
 
     def edit(self, change: Callable[[JsonText | None], str | None]) -> bool:
-        """Write what `change` makes of the text; None stands for no file.
+        """Write the result of `change` for the text; None stands for no file.
 
         A file that another program changed meanwhile is read and changed anew, up to a hundred
-        times. An empty one is `{}`. What is written
-        keeps the file's mode, and its owner where it may; it is synced before it takes the place.
+        times. An empty one is `{}`. The file keeps its mode, and its owner where it may; it is
+        synced before it takes the place.
 
         Returns:
             Whether anything was written; a file that has the text already is not touched.
@@ -59,18 +59,18 @@ class SettingsFile:
                 `change` raised `InvalidJsonError`; it is as it was.
         """
         for _ in range(_MOST_TRIES):
-            before = self._content()
+            original = self._content()
             try:
-                changed = change(None if before is None else self._parsed(before))
+                text = change(None if original is None else self._parsed(original))
             except InvalidJsonError as error:
                 raise self._refused(error) from error
-            if before is not None and not before.strip() and changed == _EMPTY:
+            if original is not None and not original.strip() and text == _EMPTY:
                 return False
-            after = None if changed is None else changed.encode()
-            if after == before:
+            content = None if text is None else text.encode()
+            if content == original:
                 return False
             try:
-                if self._write(before, after):
+                if self._write(original, content):
                     return True
             except OSError as error:
                 raise InvalidSettingsError(
@@ -106,11 +106,11 @@ class SettingsFile:
             hint="it was left as it is; correct it there, then run this again",
         )
 
-    def _write(self, before: bytes | None, after: bytes | None) -> bool:
-        """Put `after` in the place of `before`; False where that is no longer what is there."""
+    def _write(self, original: bytes | None, content: bytes | None) -> bool:
+        """Put `content` in the place of `original`; False where that is no longer there."""
         target = Path(os.path.realpath(self.path))
-        if after is None:
-            if self._content() != before:
+        if content is None:
+            if self._content() != original:
                 return False
             target.unlink()
             sync_directory(target.parent)
@@ -122,15 +122,15 @@ class SettingsFile:
         )
         try:
             with open(descriptor, "wb") as file:
-                if before is not None:
+                if original is not None:
                     old = os.stat(target)
                     with contextlib.suppress(PermissionError):
                         os.fchown(descriptor, old.st_uid, old.st_gid)
                     os.fchmod(descriptor, stat.S_IMODE(old.st_mode))
-                file.write(after)
+                file.write(content)
                 file.flush()
                 os.fsync(descriptor)
-            if self._content() != before:
+            if self._content() != original:
                 temporary.unlink()
                 return False
             os.replace(temporary, target)

@@ -1,4 +1,4 @@
-"""What a settings file has of our hooks, and what keeps them from recording."""
+"""Report our hooks in a settings file, and the problems that keep them from recording."""
 
 import os
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ from khive_persist.capture.hook_config.install import (
 from khive_persist.capture.hook_config.json_edit import JsonText
 from khive_persist.capture.hook_config.server_probe import problem_of
 from khive_persist.capture.hook_config.switches import off_switches
-from khive_persist.capture.hook_config.versions import Known, known_by
+from khive_persist.capture.hook_config.versions import KnownVersions, known_versions
 from khive_persist.errors import InvalidSettingsError
 from khive_persist.tools import TOOLS, Scope, Tool
 
@@ -29,7 +29,7 @@ _AGAIN: Final = "install the hooks again"
 
 
 class Status(NamedTuple):
-    """What a settings file has of our hooks.
+    """The state of our hooks in a settings file.
 
     Attributes:
         path: The settings file.
@@ -38,8 +38,9 @@ class Status(NamedTuple):
         events: The events that have our hook, in the file's order.
         missing: The events that `install` would add it to. Those around the model's calls are
             registered only when asked, and not missed.
-        problems: What keeps events from being recorded, or records them twice, a line each.
-        by_hand: As in `Change`; nothing where no hook is installed.
+        problems: The problems that keep events from being recorded, or record them twice, a line
+            each.
+        by_hand: The steps for the user, as in `Change`; none where no hook is installed.
         version: The oldest version of the tool that reads the file, as in `Change`.
         left_out: The events that this version does not know.
     """
@@ -55,7 +56,7 @@ class Status(NamedTuple):
     left_out: tuple[str, ...] = ()
 
 
-class _Seen(NamedTuple):
+class _RegisteredHooks(NamedTuple):
     """Our hooks in a file, and the events for which a command of the user's own runs our hook."""
 
     entries: list[Entry]
@@ -63,7 +64,7 @@ class _Seen(NamedTuple):
 
 
 def status(tool: str, scope: Scope, project_root: Path, *, asks_server: bool = True) -> Status:
-    """Return what the settings file of a scope has of our hooks; nothing is changed.
+    """Return the state of our hooks in the settings file of a scope; nothing is changed.
 
     Args:
         tool: The name of one of `TOOLS`.
@@ -76,27 +77,27 @@ def status(tool: str, scope: Scope, project_root: Path, *, asks_server: bool = T
         InvalidSettingsError: The file is not valid, or cannot be read, or the tool has no such
             scope.
     """
-    known = TOOLS[tool]
+    client = TOOLS[tool]
     file = settings_file(tool, scope, project_root)
-    seen = file.read(lambda settings: _seen(settings, known))
-    entries = seen.entries
+    registered = file.read(lambda settings: _registered_hooks(settings, client))
+    entries = registered.entries
     events = tuple(dict.fromkeys(entry.event for entry in entries))
     if not events:
-        expected = tuple(hook.event for hook in known.registration.hooks if not hook.model)
+        expected = tuple(hook.event for hook in client.registration.hooks if not hook.model)
         return Status(file.path, "not installed", "", (), expected, (), ())
-    versions = known_by(known)
-    hooks = [hook for hook in known.registration.hooks if not hook.model]
+    versions = known_versions(client)
+    hooks = [hook for hook in client.registration.hooks if not hook.model]
     missing = tuple(h.event for h in hooks if versions.knows(h) and h.event not in events)
     left_out = tuple(h.event for h in hooks if not versions.knows(h) and h.event not in events)
     commands = [entry.target.command for entry in entries if entry.target.command]
     servers = [*dict.fromkeys(entry.target.url for entry in entries if entry.target.url)]
-    gone = _stale(file.path, commands)
-    problems = [*gone]
+    stale_lines = _stale(file.path, commands)
+    problems = [*stale_lines]
     if missing:
         problems.append(f"{file.path} has no hook of ours for {', '.join(missing)}: {_AGAIN}")
-    problems += _of_versions(file.path, known, versions, events)
-    problems += _of_codes(file.path, known, entries)
-    problems += _of_doubles(file.path, seen)
+    problems += _of_versions(file.path, client, versions, events)
+    problems += _of_codes(file.path, client, entries)
+    problems += _of_doubles(file.path, registered)
     problems += off_switches(tool, project_root, entries)
     if tool == "codex":
         problems += codex_trust.problems_of(file.path, entries, project_root)
@@ -104,22 +105,22 @@ def status(tool: str, scope: Scope, project_root: Path, *, asks_server: bool = T
     if asks_server:
         problems += [problem for url in servers if (problem := problem_of(url))]
     problems += _problems_between_scopes(tool, scope, project_root, entries)
-    state: State = "stale" if gone else "partly installed" if missing else "installed"
-    told = by_hand(known, scope, project_root, is_http=bool(servers), versions=versions)
+    state: State = "stale" if stale_lines else "partly installed" if missing else "installed"
+    instructions = by_hand(client, scope, project_root, is_http=bool(servers), versions=versions)
     transport: Transport = "http" if servers else "command"
     return Status(
-        file.path, state, transport, events, missing, tuple(dict.fromkeys(problems)), told,
+        file.path, state, transport, events, missing, tuple(dict.fromkeys(problems)), instructions,
         versions.oldest, left_out,
     )  # fmt: skip
 
 
-def _seen(settings: JsonText | None, tool: Tool) -> _Seen:
+def _registered_hooks(settings: JsonText | None, tool: Tool) -> _RegisteredHooks:
     alike = () if settings is None else find_alike(settings, lambda c: resembles_ours(c, tool.name))
-    return _Seen(entries_of(settings, tool), tuple(alike))
+    return _RegisteredHooks(entries_of(settings, tool), tuple(alike))
 
 
 def _stale(path: Path, commands: Iterable[str]) -> list[str]:
-    """Return what our commands run that is not there, or cannot be run, each one line."""
+    """Return lines that name the programs of our commands that are missing or cannot be run."""
     lines: dict[str, None] = {}
     for command in dict.fromkeys(commands):
         copy = launcher_of(command)
@@ -130,24 +131,33 @@ def _stale(path: Path, commands: Iterable[str]) -> list[str]:
     return [*lines]
 
 
-def _of_versions(path: Path, tool: Tool, versions: Known, events: Iterable[str]) -> list[str]:
-    """Return which events of ours a version does not know."""
+def _of_versions(
+    path: Path, tool: Tool, versions: KnownVersions, events: Iterable[str]
+) -> list[str]:
+    """Return a line that names the events of ours that a version does not know."""
     hooks = {hook.event: hook for hook in tool.registration.hooks}
     unknown = [event for event in events if event in hooks and not versions.knows(hooks[event])]
     if not unknown:
         return []
-    where = next((f" ({one.path})" for one in versions.found if one.version == versions.oldest), "")
-    which = f"{tool.title} {versions.oldest}{where}"
+    location = next(
+        (
+            f" ({installation.path})"
+            for installation in versions.installed
+            if installation.version == versions.oldest
+        ),
+        "",
+    )
+    title = f"{tool.title} {versions.oldest}{location}"
     if versions.is_assumed:
-        which = f"{which}, which is assumed as none was found,"
+        title = f"{title}, which is assumed as none was found,"
     return [
-        f"{path} registers {', '.join(unknown)}, which {which} does not know: it may skip the whole"
+        f"{path} registers {', '.join(unknown)}, which {title} does not know: it may skip the whole"
         f" file, the permissions in it included; {_AGAIN}, with --client-version where it is newer"
     ]
 
 
 def _of_codes(path: Path, tool: Tool, entries: list[Entry]) -> list[str]:
-    """Return which of our commands could end with a code that blocks a tool."""
+    """Return a line that names our commands that could end with a code that blocks a tool."""
     blocking = {hook.event for hook in tool.registration.hooks if hook.blocks}
     events = [
         entry.event
@@ -164,17 +174,17 @@ def _of_codes(path: Path, tool: Tool, entries: list[Entry]) -> list[str]:
     ]
 
 
-def _of_doubles(path: Path, seen: _Seen) -> list[str]:
-    """Return which events are recorded twice by one file."""
+def _of_doubles(path: Path, registered: _RegisteredHooks) -> list[str]:
+    """Return lines that name the events that one file records twice."""
     lines = []
-    events = {entry.event for entry in seen.entries}
-    by_user = [event for event in dict.fromkeys(seen.alike) if event in events]
+    events = {entry.event for entry in registered.entries}
+    by_user = [event for event in dict.fromkeys(registered.alike) if event in events]
     if by_user:
         lines.append(
             f"{path} records {', '.join(by_user)} twice, as a command of your own runs our hook"
             " there, too"
         )
-    commands = [(e.event, e.target.command) for e in seen.entries if e.target.command]
+    commands = [(e.event, e.target.command) for e in registered.entries if e.target.command]
     several = [event for event in events if len({c for e, c in commands if e == event}) > 1]
     if several:
         names = ", ".join(sorted(several))
@@ -183,14 +193,14 @@ def _of_doubles(path: Path, seen: _Seen) -> list[str]:
 
 
 def _problems_of_http(path: Path, entries: list[Entry]) -> list[str]:
-    """Return what is wrong with the HTTP hooks of a file by themselves."""
+    """Return the problems of the HTTP hooks of a file by themselves."""
     problems = []
     tokenless = [entry.event for entry in entries if not entry.is_whole]
     if tokenless:
         problems.append(f"{path} sends {', '.join(tokenless)} without a token: {_AGAIN}")
-    sent = [entry.event for entry in entries if entry.target.url]
-    run = {entry.event for entry in entries if entry.target.command}
-    twice = [event for event in dict.fromkeys(sent) if event in run]
+    http_events = [entry.event for entry in entries if entry.target.url]
+    command_events = {entry.event for entry in entries if entry.target.command}
+    twice = [event for event in dict.fromkeys(http_events) if event in command_events]
     if twice:
         problems.append(
             f"{path} records {', '.join(twice)} twice, by a command and over HTTP: {_AGAIN}"
@@ -201,8 +211,8 @@ def _problems_of_http(path: Path, entries: list[Entry]) -> list[str]:
 def _problems_between_scopes(
     tool: str, scope: Scope, project_root: Path, entries: list[Entry]
 ) -> list[str]:
-    """Return what the other scopes' settings do to the hooks of this one."""
-    known = TOOLS[tool]
+    """Return the problems that the other scopes' settings make for the hooks of this one."""
+    client = TOOLS[tool]
     path = settings_path(tool, scope, project_root)
     problems = []
     mine = {(entry.event, entry.target) for entry in entries}
@@ -215,7 +225,7 @@ def _problems_between_scopes(
         if os.path.realpath(file.path) == os.path.realpath(path):
             continue
         try:
-            theirs = file.read(lambda settings: entries_of(settings, known))
+            theirs = file.read(lambda settings: entries_of(settings, client))
         except InvalidSettingsError as error:
             problems.append(str(error))
             continue
@@ -223,17 +233,17 @@ def _problems_between_scopes(
             entry.event
             for entry in theirs
             if entry.event in events
-            and not (known.registration.runs_once and (entry.event, entry.target) in mine)
+            and not (client.registration.runs_once and (entry.event, entry.target) in mine)
         }
         if twice:
             first, second = sorted((path, file.path))
             problems.append(
-                f"{known.title} records {len(twice)} events twice, as {first} and {second} both"
+                f"{client.title} records {len(twice)} events twice, as {first} and {second} both"
                 " have hooks of ours: uninstall one of the two"
             )
     return problems
 
 
-def as_row(tool: str, scope: Scope, found: Status) -> dict[str, Any]:
-    """A status as JSON has it."""
-    return {"tool": tool, "scope": scope} | found._asdict() | {"path": str(found.path)}
+def as_row(tool: str, scope: Scope, hook_status: Status) -> dict[str, Any]:
+    """Return a status as JSON has it."""
+    return {"tool": tool, "scope": scope} | hook_status._asdict() | {"path": str(hook_status.path)}

@@ -1,4 +1,4 @@
-"""What turns a tool's hooks off, in each of the layers that its settings come from.
+"""Find the switches that turn a tool's hooks off, in each layer of its settings.
 
 The lines name the file and the switch. A file that cannot be read is a line of its own.
 """
@@ -33,7 +33,7 @@ class Layer(NamedTuple):
 
     Attributes:
         path: The file.
-        values: What it says; empty where it is not there.
+        values: The settings in it; empty where it is not there.
         is_managed: Whether an administrator decides it.
     """
 
@@ -43,7 +43,7 @@ class Layer(NamedTuple):
 
 
 def off_switches(tool: str, project_root: Path, entries: list[Entry]) -> list[str]:
-    """Return what keeps our hooks of a tool from running, each one line.
+    """Return the switches that keep our hooks of a tool from running, each one line.
 
     Args:
         tool: The name of one of `TOOLS`.
@@ -51,8 +51,8 @@ def off_switches(tool: str, project_root: Path, entries: list[Entry]) -> list[st
         entries: Our hooks in the settings that are looked at.
     """
     problems: list[str] = []
-    layers = list(_OF_TOOLS[tool].layers(project_root, problems))
-    return problems + _OF_TOOLS[tool].found(layers, entries)
+    layers = list(_TOOL_LAYERS[tool].layers(project_root, problems))
+    return problems + _TOOL_LAYERS[tool].problems(layers, entries)
 
 
 def _claude_layers(root: Path, problems: list[str]) -> Iterator[Layer]:
@@ -67,23 +67,23 @@ def _claude_layers(root: Path, problems: list[str]) -> Iterator[Layer]:
     yield from (_read(path, problems, is_managed=True) for path in paths)
 
 
-def _claude_found(layers: list[Layer], entries: list[Entry]) -> list[str]:
-    found = []
-    named = [layer for layer in layers if "disableAllHooks" in layer.values]
+def _claude_problems(layers: list[Layer], entries: list[Entry]) -> list[str]:
+    problems = []
+    deciding = [layer for layer in layers if "disableAllHooks" in layer.values]
     # The highest layer that says anything holds.
-    if named and named[-1].values["disableAllHooks"] is True:
-        found.append(f"{named[-1].path} turns all hooks off: disableAllHooks is true")
-    found += _managed_only(layers, "allowManagedHooksOnly")
+    if deciding and deciding[-1].values["disableAllHooks"] is True:
+        problems.append(f"{deciding[-1].path} turns all hooks off: disableAllHooks is true")
+    problems += _managed_only(layers, "allowManagedHooksOnly")
     urls = {entry.target.url for entry in entries if entry.target.url}
     for layer in layers:
         allowed = layer.values.get("allowedHttpHookUrls")
         if isinstance(allowed, list):
-            found += [
+            problems += [
                 f"{layer.path} lets no hook send to {url}: allowedHttpHookUrls does not name it"
                 for url in sorted(urls)
                 if not any(_matches(url, pattern) for pattern in allowed)
             ]
-    return found
+    return problems
 
 
 def _codex_layers(root: Path, problems: list[str]) -> Iterator[Layer]:
@@ -96,13 +96,13 @@ def _codex_layers(root: Path, problems: list[str]) -> Iterator[Layer]:
         yield _read(Path(_CODEX_SYSTEM, name), problems, is_managed=True)
 
 
-def _codex_found(layers: list[Layer], _entries: list[Entry]) -> list[str]:
-    found = []
+def _codex_problems(layers: list[Layer], _entries: list[Entry]) -> list[str]:
+    problems = []
     for name in _CODEX_FEATURES:
-        named = [layer for layer in layers if name in _table(layer.values, "features")]
-        if named and named[-1].values["features"][name] is False:
-            found.append(f"{named[-1].path} turns all hooks off: features.{name} is false")
-    return found + _managed_only(layers, "allow_managed_hooks_only")
+        deciding = [layer for layer in layers if name in _table(layer.values, "features")]
+        if deciding and deciding[-1].values["features"][name] is False:
+            problems.append(f"{deciding[-1].path} turns all hooks off: features.{name} is false")
+    return problems + _managed_only(layers, "allow_managed_hooks_only")
 
 
 def _gemini_layers(root: Path, problems: list[str]) -> Iterator[Layer]:
@@ -114,18 +114,18 @@ def _gemini_layers(root: Path, problems: list[str]) -> Iterator[Layer]:
     yield _read(Path(highest or system / "settings.json"), problems, is_managed=True)
 
 
-def _gemini_found(layers: list[Layer], entries: list[Entry]) -> list[str]:
-    found = []
-    named = [layer for layer in layers if "enabled" in _table(layer.values, "hooksConfig")]
-    if named and named[-1].values["hooksConfig"]["enabled"] is False:
-        found.append(f"{named[-1].path} turns all hooks off: hooksConfig.enabled is false")
+def _gemini_problems(layers: list[Layer], entries: list[Entry]) -> list[str]:
+    problems = []
+    deciding = [layer for layer in layers if "enabled" in _table(layer.values, "hooksConfig")]
+    if deciding and deciding[-1].values["hooksConfig"]["enabled"] is False:
+        problems.append(f"{deciding[-1].path} turns all hooks off: hooksConfig.enabled is false")
     ours = {TOOLS["gemini-cli"].registration.entry_name}
     ours |= {entry.target.command for entry in entries}
     for layer in layers:
         disabled = _table(layer.values, "hooksConfig").get("disabled")
         if isinstance(disabled, list) and any(name in ours for name in disabled):
-            found.append(f"{layer.path} turns our hooks off: hooksConfig.disabled names them")
-    return found
+            problems.append(f"{layer.path} turns our hooks off: hooksConfig.disabled names them")
+    return problems
 
 
 def _managed_only(layers: list[Layer], switch: str) -> list[str]:
@@ -137,7 +137,7 @@ def _managed_only(layers: list[Layer], switch: str) -> list[str]:
 
 
 def _own_layers(tool: str, root: Path, scopes: tuple[Scope, ...]) -> Iterator[Layer]:
-    """The files that `status` reads, too, and says what is wrong with."""
+    """Yield the files that `status` reads, too, and whose errors it reports."""
     comments = TOOLS[tool].registration.comments
     paths = [settings_path(tool, scope, root) for scope in scopes if has_scope(tool, scope)]
     for path in dict.fromkeys(paths):
@@ -179,13 +179,13 @@ def _matches(url: str, pattern: object) -> bool:
     return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), url) is not None
 
 
-class _OfTool(NamedTuple):
+class _ToolLayers(NamedTuple):
     layers: Callable[[Path, list[str]], Iterator[Layer]]
-    found: Callable[[list[Layer], list[Entry]], list[str]]
+    problems: Callable[[list[Layer], list[Entry]], list[str]]
 
 
-_OF_TOOLS: Final = {
-    "claude-code": _OfTool(_claude_layers, _claude_found),
-    "codex": _OfTool(_codex_layers, _codex_found),
-    "gemini-cli": _OfTool(_gemini_layers, _gemini_found),
+_TOOL_LAYERS: Final = {
+    "claude-code": _ToolLayers(_claude_layers, _claude_problems),
+    "codex": _ToolLayers(_codex_layers, _codex_problems),
+    "gemini-cli": _ToolLayers(_gemini_layers, _gemini_problems),
 }

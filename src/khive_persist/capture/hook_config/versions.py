@@ -1,4 +1,4 @@
-"""Which versions of a tool this machine has, and what the oldest of them knows.
+"""Find the versions of a tool on this machine, and the events that the oldest of them knows.
 
 Several read one settings file: an editor's extension, a program of an older Node. Claude Code up to
 2.1.100 skips a settings file as a whole, the user's deny rules with it, for one event that it does
@@ -19,24 +19,24 @@ _SECONDS: Final = 10.0
 _VERSION: Final = re.compile(r"\d+\.\d+\.\d+")
 
 
-class Found(NamedTuple):
+class Installation(NamedTuple):
     """A version of a tool, and the file or folder that has it."""
 
     version: str
     path: str
 
 
-class Known(NamedTuple):
-    """What the versions of a tool that read a settings file know.
+class KnownVersions(NamedTuple):
+    """The versions of a tool that read a settings file.
 
     Attributes:
-        found: Those that are installed here, the oldest first.
+        installed: The installed ones, the oldest first.
         unknown: Programs of the tool that do not tell their version.
         oldest: The version that counts; an empty string where the tool takes any event's name.
         is_assumed: Whether it is only assumed, as none was found and none was named.
     """
 
-    found: tuple[Found, ...] = ()
+    installed: tuple[Installation, ...] = ()
     unknown: tuple[str, ...] = ()
     oldest: str = ""
     is_assumed: bool = False
@@ -46,58 +46,60 @@ class Known(NamedTuple):
         return not hook.since or not self.oldest or numbers(self.oldest) >= numbers(hook.since)
 
 
-def known_by(tool: Tool, named: str = "") -> Known:
-    """Return what the versions of a tool on this machine know; each program is asked.
+def known_versions(tool: Tool, extra_version: str = "") -> KnownVersions:
+    """Return the versions of a tool on this machine; each program is asked.
 
     Args:
         tool: The tool.
-        named: A version that also reads the settings, as on another machine.
+        extra_version: A version that also reads the settings, as on another machine.
     """
     program = tool.registration.program
     if program is None:
-        return Known()
-    asked = [(path, _told(path)) for path in _programs(program)]
-    found = [Found(version, path) for path, version in asked if version]
-    found += _in_folders(program)
-    found.sort(key=lambda one: numbers(one.version))
-    unknown = tuple(path for path, version in asked if not version)
-    versions = [one.version for one in found] + ([named] if named else [])
+        return KnownVersions()
+    pairs = [(path, _reported_version(path)) for path in _programs(program)]
+    installed = [Installation(version, path) for path, version in pairs if version]
+    installed += _in_folders(program)
+    installed.sort(key=lambda installation: numbers(installation.version))
+    unknown = tuple(path for path, version in pairs if not version)
+    versions = [installation.version for installation in installed]
+    if extra_version:
+        versions.append(extra_version)
     if unknown or not versions:
         oldest = min([*versions, program.oldest], key=numbers)
-        return Known(tuple(found), unknown, oldest, is_assumed=True)
-    return Known(tuple(found), (), min(versions, key=numbers))
+        return KnownVersions(tuple(installed), unknown, oldest, is_assumed=True)
+    return KnownVersions(tuple(installed), (), min(versions, key=numbers))
 
 
 def _programs(program: Program) -> Iterator[str]:
-    """The programs of that name, each once."""
+    """Yield the programs of that name, each once."""
     folders = [folder for folder in os.get_exec_path() if os.path.isabs(folder)]
     paths = [os.path.join(folder, program.name) for folder in folders]
     paths += [str(Path.home() / path) for path in program.paths]
-    seen = set()
+    real_paths = set()
     for path in paths:
         real = os.path.realpath(path)
-        if real not in seen and os.path.isfile(real) and os.access(real, os.X_OK):
-            seen.add(real)
+        if real not in real_paths and os.path.isfile(real) and os.access(real, os.X_OK):
+            real_paths.add(real)
             yield path
 
 
-def _told(path: str) -> str:
-    """The version that a program tells; an empty string where it tells none."""
+def _reported_version(path: str) -> str:
+    """Return the version that a program reports; an empty string where it reports none."""
     try:
-        done = subprocess.run(  # noqa: S603 - as the person would start it, by an absolute path
+        result = subprocess.run(  # noqa: S603 - as the person would start it, by an absolute path
             [path, "--version"], stdin=subprocess.DEVNULL, capture_output=True, text=True,
             errors="replace", check=False, timeout=_SECONDS, cwd="/",
         )  # fmt: skip
     except (OSError, subprocess.SubprocessError):
         return ""
-    match = _VERSION.search(done.stdout)
+    match = _VERSION.search(result.stdout)
     return match[0] if match else ""
 
 
-def _in_folders(program: Program) -> list[Found]:
+def _in_folders(program: Program) -> list[Installation]:
     folders = [path for pattern in program.folders for path in Path.home().glob(pattern)]
     return [
-        Found(match[0], str(path))
+        Installation(match[0], str(path))
         for path in sorted(folders)
         if (match := _VERSION.search(path.name))
     ]

@@ -1,1 +1,1 @@
-"""To-do lists of agents, from the tool calls that write them."""
+"""Read the to-do lists of agents from the tool calls that write them."""

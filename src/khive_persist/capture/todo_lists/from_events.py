@@ -1,4 +1,4 @@
-"""Snapshots from a session's hook events, for where there is no transcript."""
+"""Take snapshots from a session's hook events, for where there is no transcript."""
 
 from collections.abc import Callable
 from functools import partial
@@ -8,7 +8,13 @@ import anyio.to_thread
 
 from khive_persist import clock
 from khive_persist.capture.todo_lists.snapshot_rows import snapshot_row
-from khive_persist.capture.todo_lists.tool_calls import TOOLS, Told, completed, created, told
+from khive_persist.capture.todo_lists.tool_calls import (
+    TOOLS,
+    ListUpdate,
+    completed,
+    created,
+    list_update,
+)
 from khive_persist.models.purposes import FOCUS_CHAINS, HOOK_EVENTS
 from khive_persist.models.query import Filter, column, field
 from khive_persist.project import Project
@@ -41,11 +47,11 @@ async def gather(
     nothing is written.
 
     Args:
-        project: The project events, and where to.
+        project: The project that has the events, and gets the snapshots.
         session_id: The session.
-        busy_timeout_seconds: How long to wait for other writers.
-        redact: Given each row before it is written; what it returns is written.
-        mirror: Who keeps the second copy.
+        busy_timeout_seconds: The longest wait for other writers.
+        redact: A function that is given each row, and returns the one to write.
+        mirror: The keeper of the second copy.
 
     Returns:
         How many snapshots are new, or told anew.
@@ -55,14 +61,14 @@ async def gather(
         MirrorError: The second copy cannot be written.
     """
     reader = Reader([(project.database(purpose.file), purpose) for purpose in HOOK_EVENTS.values()])
-    wanted = (field("session_id") == session_id, TELLING)
+    filters = (field("session_id") == session_id, TELLING)
     # `post_tool_use` is before `task_…`: so a call names the row, and its task's event joins it.
     order = (field("event_type"), column("created_at"))
     try:
-        found = await reader.fetch(partial(select, filters=wanted, order_by=order))
+        events = await reader.fetch(partial(select, filters=filters, order_by=order))
     finally:
         await reader.close()
-    new = [row for event in found if (row := _row(session_id, event)) is not None]
+    new = [row for event in events if (row := _row(session_id, event)) is not None]
     if redact is not None:
         new = [redact(row) for row in new]
     tombstones = await anyio.to_thread.run_sync(Tombstones.load, project)
@@ -75,35 +81,35 @@ async def gather(
 
 def _row(session_id: str, event: Any) -> StoredRow | None:
     id, content, _, created_at, _ = codec.as_text(event)
-    said = codec.column(content)
+    fields = codec.column(content)
     at = clock.from_column(created_at)
-    payload = said.get("payload")
+    payload = fields.get("payload")
     if at is None or not isinstance(payload, dict):
         return None
-    kind = said["event_type"]
+    kind = fields["event_type"]
     is_call = kind not in _TASKS
-    what = _call(said, payload) if is_call else _task(kind, payload)
-    if what is None:
+    update = _call(fields, payload) if is_call else _task(kind, payload)
+    if update is None:
         return None
-    use_id = said.get("tool_use_id") if is_call else None
+    use_id = fields.get("tool_use_id") if is_call else None
     return snapshot_row(
-        what,
+        update,
         session_id=session_id,
-        tool=str(said.get("tool")),
+        tool=str(fields.get("tool")),
         source=HOOKS if is_call else TASK_EVENTS,
         key=use_id or f"event {id}",
         created_at=clock.to_text(at),
-        agent_id=said.get("agent_id"),
-        turn_id=said.get("turn_id") or said.get("prompt_id"),
+        agent_id=fields.get("agent_id"),
+        turn_id=fields.get("turn_id") or fields.get("prompt_id"),
         tool_use_id=use_id,
     )
 
 
-def _call(said: dict[str, Any], payload: dict[str, Any]) -> Told | None:
-    if said.get("success") is False:
+def _call(fields: dict[str, Any], payload: dict[str, Any]) -> ListUpdate | None:
+    if fields.get("success") is False:
         return None
-    return told(said["tool_name"], payload.get("tool_input"), payload.get("tool_response"))
+    return list_update(fields["tool_name"], payload.get("tool_input"), payload.get("tool_response"))
 
 
-def _task(kind: str, payload: dict[str, Any]) -> Told | None:
+def _task(kind: str, payload: dict[str, Any]) -> ListUpdate | None:
     return _TASKS[kind](payload.get("task_id"), payload.get("task_subject"))

@@ -1,4 +1,4 @@
-"""What a tool call says of a to-do list: all of it, or a change of one item.
+"""Read what a tool call says of a to-do list: all of it, or a change of one item.
 
 Claude Code writes the whole list with TodoWrite, and one task at a time with TaskCreate and
 TaskUpdate; Codex writes its plan with update_plan, and Gemini CLI its to-dos with write_todos.
@@ -28,15 +28,15 @@ _REFUSED: Final = re.compile(
 )
 
 
-class Told(NamedTuple):
-    """What a call says.
+class ListUpdate(NamedTuple):
+    """The update of a to-do list that a call makes.
 
     Attributes:
-        items: The whole list, where it says that.
-        change: Else one item: `id`, `text`, `status`, as `focus_list.updated` takes it.
-        explanation: Why, in the agent's words.
-        alias: What a record of the same thing from elsewhere would be called; it knows no id of
-            the call.
+        items: The whole list, where the call writes it.
+        change: Else one item: `id`, `text`, `status`, as `todo_list.updated` takes it.
+        explanation: The reason, in the agent's words.
+        alias: The key that a record of the same update from elsewhere would have; it knows no id
+            of the call.
         is_shared: Whether the list is the session's, whichever of its agents made the call.
     """
 
@@ -46,96 +46,98 @@ class Told(NamedTuple):
     alias: str | None = None
     is_shared: bool = False
 
-    def after(self, before: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """The list after it."""
-        return updated(before, self.change or {}) if self.items is None else self.items
+    def after(self, previous: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Return the list after the update."""
+        return updated(previous, self.change or {}) if self.items is None else self.items
 
 
-def told(name: str, given: Any, result: Any) -> Told | None:
-    """Return what a call says of the list; None where it says nothing, or failed.
+def list_update(name: str, arguments: Any, result: Any) -> ListUpdate | None:
+    """Return the update that a call makes; None where it makes none, or failed.
 
     Args:
         name: The tool's name.
-        given: Its input.
-        result: What it answered: the tool's text, or its object, as hooks and transcripts give it.
+        arguments: The tool's input.
+        result: The tool's answer: its text, or its object, as hooks and transcripts give it.
     """
-    if not isinstance(given, Mapping) or _failed(name, result):
+    if not isinstance(arguments, Mapping) or _failed(name, result):
         return None
     if name in _LISTS:
-        return _list(name, given)
+        return _list(name, arguments)
     if name == "TaskCreate":
         id = _task_id(result)
-        return None if _id(id) is None else created(id, given.get("subject"))
+        return None if _id(id) is None else created(id, arguments.get("subject"))
     if name == "TaskUpdate":
-        return _update(given)
+        return _task_update(arguments)
     return None
 
 
-def created(id: object, subject: object) -> Told | None:
-    """A new task."""
+def created(id: object, subject: object) -> ListUpdate | None:
+    """Return the update of a new task."""
     if not isinstance(subject, str):
         return None
-    if (known := _id(id)) is None:
-        return Told(change={"text": subject}, is_shared=True)
-    change = {"id": known, "text": subject}
-    return Told(change=change, alias=f"created {known}", is_shared=True)
+    if (task_id := _id(id)) is None:
+        return ListUpdate(change={"text": subject}, is_shared=True)
+    change = {"id": task_id, "text": subject}
+    return ListUpdate(change=change, alias=f"created {task_id}", is_shared=True)
 
 
-def completed(id: object, subject: object) -> Told | None:
-    """A task that was completed."""
-    if (known := _id(id)) is None:
+def completed(id: object, subject: object) -> ListUpdate | None:
+    """Return the update of a completed task."""
+    if (task_id := _id(id)) is None:
         return None
-    named = {"text": subject} if isinstance(subject, str) else {}
-    change = {"id": known, **named, "status": COMPLETED}
-    return Told(change=change, alias=f"{COMPLETED} {known}", is_shared=True)
+    fields = {"text": subject} if isinstance(subject, str) else {}
+    change = {"id": task_id, **fields, "status": COMPLETED}
+    return ListUpdate(change=change, alias=f"{COMPLETED} {task_id}", is_shared=True)
 
 
-def _list(name: str, given: Mapping[str, Any]) -> Told | None:
-    listed = given.get(_LISTS[name])
+def _list(name: str, arguments: Mapping[str, Any]) -> ListUpdate | None:
+    listed = arguments.get(_LISTS[name])
     if not isinstance(listed, list):
         return None
-    items = [item for one in listed if (item := _item(one)) is not None]
+    items = [item for entry in listed if (item := _item(entry)) is not None]
     if len(items) < len(listed):
         return None
-    said = given.get("explanation")
+    explanation = arguments.get("explanation")
     # Gemini's hooks know no id of the call.
     alias = f"list {_digest(items)}" if name == "write_todos" else None
-    return Told(items, None, said if isinstance(said, str) and said else None, alias)
+    return ListUpdate(
+        items, None, explanation if isinstance(explanation, str) and explanation else None, alias
+    )
 
 
-def _item(one: Any) -> dict[str, Any] | None:
-    if not isinstance(one, Mapping):
+def _item(entry: Any) -> dict[str, Any] | None:
+    if not isinstance(entry, Mapping):
         return None
-    key = next((key for key in _TEXTS if isinstance(one.get(key), str)), None)
+    key = next((key for key in _TEXTS if isinstance(entry.get(key), str)), None)
     if key is None:
         return None
     # An id here is a number in the list, which the next list gives to another item.
-    others = {n: v for n, v in one.items() if n not in (key, "status", "id", "text")}
-    return {"text": one[key], "status": status_of(one.get("status"))} | others
+    others = {n: v for n, v in entry.items() if n not in (key, "status", "id", "text")}
+    return {"text": entry[key], "status": status_of(entry.get("status"))} | others
 
 
-def _update(given: Mapping[str, Any]) -> Told | None:
-    if (id := _id(given.get("taskId"))) is None:
+def _task_update(arguments: Mapping[str, Any]) -> ListUpdate | None:
+    if (id := _id(arguments.get("taskId"))) is None:
         return None
     change = {"id": id}
-    if isinstance(given.get("subject"), str):
-        change["text"] = given["subject"]
-    if isinstance(given.get("status"), str):
-        word = given["status"]
+    if isinstance(arguments.get("subject"), str):
+        change["text"] = arguments["subject"]
+    if isinstance(arguments.get("status"), str):
+        word = arguments["status"]
         change["status"] = DELETED if word == DELETED else status_of(word)
     if len(change) == 1:
         return None
     is_completed = change.get("status") == COMPLETED
     alias = f"{COMPLETED} {id}" if is_completed else None
-    return Told(change=change, alias=alias, is_shared=True)
+    return ListUpdate(change=change, alias=alias, is_shared=True)
 
 
 def _task_id(result: Any) -> object:
     if isinstance(result, Mapping):
         task = result.get("task")
         return task.get("id") if isinstance(task, Mapping) else None
-    found = _CREATED.search(_text(result))
-    return found[1] if found else None
+    match = _CREATED.search(_text(result))
+    return match[1] if match else None
 
 
 def _failed(name: str, result: Any) -> bool:
@@ -160,5 +162,5 @@ def _id(value: object) -> str | None:
 
 
 def _digest(items: list[dict[str, Any]]) -> str:
-    said = codec.dump_lossy([[item["text"], item["status"]] for item in items])
-    return hashlib.blake2b(said.encode(), digest_size=16).hexdigest()
+    text = codec.dump_lossy([[item["text"], item["status"]] for item in items])
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

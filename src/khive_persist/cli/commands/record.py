@@ -100,7 +100,7 @@ def command(
 def _record_events(project: Project, tool: str, documents: list[bytes]) -> tuple[list[str], int]:
     spool = Spool(project)
     ids = [spool.accept(tool, document).id for document in documents]
-    return ids, drain(project).left
+    return ids, drain(project).waiting_count
 
 
 def _record_class(project: Project, kind: str) -> type[Node]:

@@ -70,7 +70,7 @@ def decode(
     Args:
         name: The name of the object in errors.
         content: The bytes of the object as they lie in the destination.
-        declared: Its description in the manifest: no byte more is read, or comes out of it.
+        declared: The object's description in the manifest: no byte more is read, or comes out.
         compression: The compression in the manifest.
         encryption: The encryption in the manifest.
         identities: The keys of `keys.read_identities`.

@@ -53,8 +53,8 @@ class File(_StrictModel):
         name: The name in `.khive`.
         bytes: The size.
         sha256: The digest of the content.
-        rows: Of a database: the number of rows of each table.
-        schema_version: Of a database: its `PRAGMA user_version`.
+        rows: The number of rows of each table of a database.
+        schema_version: The `PRAGMA user_version` of a database.
     """
 
     name: str

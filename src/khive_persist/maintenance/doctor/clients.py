@@ -1,4 +1,4 @@
-"""What came of clients that nobody knows, and what no hook could keep."""
+"""Report events of unknown clients, unknown lines of transcripts, and lost events."""
 
 import os
 from contextlib import suppress
@@ -15,29 +15,29 @@ from khive_persist.trust import marks
 
 
 async def unknown_clients(project: Project, purposes: list[Purpose]) -> list[str]:
-    """Return what events are of a client that is not known, each one line."""
+    """Return lines that count the events without a known client, or without a session."""
     async with reading(project, *purposes) as reader:
-        found = await count_other_clients(reader)
+        counts = await count_other_clients(reader)
     lines = []
-    for one in found:
-        if one.client == UNKNOWN:
+    for group in counts:
+        if group.client == UNKNOWN:
             lines.append(
-                f"{one.events} events are of a client that is not known, {one.without_session} of"
-                ' them without a session: khive-persist query "SELECT * FROM events WHERE tool ='
+                f"{group.events} events are of a client that is not known, {group.without_session}"
+                ' of them without a session: khive-persist query "SELECT * FROM events WHERE tool ='
                 f" '{UNKNOWN}'\""
             )
-        elif one.without_session:
-            lines.append(f"{one.without_session} events of {one.client} have no session")
+        elif group.without_session:
+            lines.append(f"{group.without_session} events of {group.client} have no session")
     return lines
 
 
 async def unknown_lines(project: Project) -> list[str]:
-    """Return which kinds of lines of transcripts are not known, one line a tool."""
+    """Return the unknown kinds of lines of transcripts, one line a tool."""
     async with reading(project, CONVERSATIONS) as reader:
-        found = await count_unknown_lines(reader)
+        unknown = await count_unknown_lines(reader)
     lines = []
-    for tool in dict.fromkeys(one.tool for one in found):
-        kinds = [f"{one.kind} ({one.lines})" for one in found if one.tool == tool]
+    for tool in dict.fromkeys(entry.tool for entry in unknown):
+        kinds = [f"{entry.kind} ({entry.lines})" for entry in unknown if entry.tool == tool]
         lines.append(
             f"{tool} writes lines that are not known here, kept as they are and no messages:"
             f" {', '.join(kinds)}; a newer khive-persist may read them"
@@ -46,8 +46,9 @@ async def unknown_lines(project: Project) -> list[str]:
 
 
 def lost_events() -> list[str]:
-    """Return how many events no hook could keep, or not in time, of which none could speak
-    since.
+    """Return lines that count the events that no hook could keep, or not in time.
+
+    Those that a later hook has told of are not among them.
     """
     state = marks.state_folder()
     if state is None:
@@ -61,17 +62,17 @@ def lost_events() -> list[str]:
             with suppress(FileNotFoundError):
                 if at.isdecimal():
                     times.setdefault(os.readlink(f"{folder}/{name}"), []).append(int(at))
-    lost, late = times[spool_writer.NOT_KEPT], times[spool_writer.NOT_KNOWN]
+    dropped, unsure = times[spool_writer.NOT_KEPT], times[spool_writer.NOT_KNOWN]
     lines = []
-    if lost:
+    if dropped:
         lines.append(
-            f"{len(lost)} events could not be kept since {_minute(lost)}: neither their project nor"
-            " the home directory took them"
+            f"{len(dropped)} events could not be kept since {_minute(dropped)}: neither their"
+            " project nor the home directory took them"
         )
-    if late:
+    if unsure:
         lines.append(
-            f"of {len(late)} events since {_minute(late)} it is not known whether they are kept, as"
-            " the disk took too long: those that came to it are recorded"
+            f"of {len(unsure)} events since {_minute(unsure)} it is not known whether they are"
+            " kept, as the disk took too long: those that came to it are recorded"
         )
     return lines
 

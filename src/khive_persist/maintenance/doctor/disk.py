@@ -1,4 +1,4 @@
-"""Whether the disk takes what is recorded: it is tried, as rights and numbers alone do not say."""
+"""Try whether the disk takes what is recorded: rights and numbers alone do not tell."""
 
 import os
 from pathlib import Path
@@ -15,7 +15,7 @@ _LARGE_WAL_BYTES: Final = 64 << 20
 
 
 def unwritable(project: Project) -> list[str]:
-    """Return where no event can be kept, each one line: in the project, and in the home's spool."""
+    """Return the places where no event can be kept, each one line: the project and the home."""
     lines = []
     reason = _refusal(project.spool if project.spool.is_dir() else project.khive)
     if reason:
@@ -29,7 +29,7 @@ def unwritable(project: Project) -> list[str]:
 
 
 def grown_logs(project: Project, files: list[str]) -> list[str]:
-    """The write-ahead logs that have grown large, each one line."""
+    """Return the write-ahead logs that have grown large, each one line."""
     lines = []
     for file in files:
         path = project.database(f"{file}-wal")
@@ -46,16 +46,16 @@ def grown_logs(project: Project, files: list[str]) -> list[str]:
 
 
 def _refusal(folder: Path) -> str:
-    """Why a folder takes no file, or an empty string."""
+    """Return the reason why a folder takes no file, or an empty string."""
     path = folder / f".doctor.{os.getpid()}"
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         return error.strerror or str(error)
     try:
-        rest = memoryview(_TRIED)
-        while rest:
-            rest = rest[os.write(descriptor, rest) :]
+        remaining = memoryview(_TRIED)
+        while remaining:
+            remaining = remaining[os.write(descriptor, remaining) :]
         os.fdatasync(descriptor)
     except OSError as error:
         return error.strerror or str(error)

@@ -1,4 +1,4 @@
-"""What the tools' settings say of our hooks."""
+"""Examine our hooks in the tools' settings."""
 
 from typing import Any, get_args
 
@@ -11,24 +11,24 @@ from khive_persist.tools import TOOLS, Scope
 def examine_hooks(
     project: Project, *, asks_server: bool = True
 ) -> tuple[list[dict[str, Any]], list[str]]:
-    """Return what each tool's settings say of our hook, and what is wrong with that, each one line.
+    """Return the state of our hook in each tool's settings, and its problems, each one line.
 
     Args:
-        place: Its directory is the project's.
+        project: The project whose settings are read.
         asks_server: Whether to ask the server of HTTP hooks if it takes events.
     """
-    found, problems = [], []
+    rows, problems = [], []
     for tool in TOOLS:
         for scope in get_args(Scope):
             if not has_scope(tool, scope):
                 continue
             try:
-                one = status(tool, scope, project.root, asks_server=asks_server)
+                result = status(tool, scope, project.root, asks_server=asks_server)
             except InvalidSettingsError as error:
                 problems.append(str(error))
                 continue
-            told = {"state": one.state, "transport": one.transport, "path": str(one.path)}
-            found.append({"tool": tool, "scope": scope} | told)
-            problems += one.problems
+            row = {"tool": tool, "scope": scope, "state": result.state}
+            rows.append(row | {"transport": result.transport, "path": str(result.path)})
+            problems += result.problems
     # What concerns several scopes of a tool is said by each of them.
-    return found, list(dict.fromkeys(problems))
+    return rows, list(dict.fromkeys(problems))

@@ -1,4 +1,4 @@
-"""What is wrong with the project itself: its databases, spool, mirror, backups and settings."""
+"""Examine the project itself: its databases, spool, mirror, backups and settings."""
 
 import os
 import platform
@@ -42,11 +42,11 @@ class Database(NamedTuple):
     """One database file.
 
     Attributes:
-        file: Its name in `.khive`.
-        bytes: Its size, sidecars included.
-        rows: How many records it has, or None where that cannot be read.
+        file: The name in `.khive`.
+        bytes: The size, sidecars included.
+        rows: The number of records, or None where that cannot be read.
         last: The `created_at` of its newest record, as text in UTC, or None.
-        problem: What is wrong with it, or an empty string.
+        problem: The problem with it, or an empty string.
     """
 
     file: str
@@ -57,18 +57,19 @@ class Database(NamedTuple):
 
 
 class Report(NamedTuple):
-    """What an examination found.
+    """The result of an examination.
 
     Attributes:
-        versions: Of this program, Python, SQLite and the schema.
+        versions: The versions of this program, Python, SQLite and the schema.
         khive: The path of `.khive`.
         databases: Every database file.
-        spool: `events` that wait here by tool, `records` by kind, `oldest_seconds`, and
-            `waiting_elsewhere`: those that lie in the home directory's spool for this project.
+        spool: The counts of `events` that wait here by tool and of `records` by kind,
+            `oldest_seconds`, and `waiting_elsewhere`: those that lie in the home directory's spool
+            for this project.
         quarantined: The names in `quarantine/`.
         unmatched: Tool calls without an end, the latest first, at most 20.
-        unmatched_calls: How many there are.
-        problems: What needs to be done something about, each one line; empty when all is well.
+        unmatched_calls: The number of all of them.
+        problems: The problems that need a person, each one line; empty when all is well.
     """
 
     versions: dict[str, str]
@@ -113,9 +114,9 @@ async def examine(project: Project, *, thoroughly: bool = True) -> Report:
     spool = _examine_spool(project)
     problems += [line for file in databases if (line := _lag(project, file))]
     problems += packing_problems(project)
-    waiting = Spool(project).waiting()
-    if waiting:
-        problems.append(f"{counted(waiting)} wait in {project.spool}")
+    pending = Spool(project).waiting()
+    if pending:
+        problems.append(f"{counted(pending)} wait in {project.spool}")
     if spool["waiting_elsewhere"]:
         problems.append(
             f"{spool['waiting_elsewhere']} events of {project.root} wait in the home's spool"
@@ -150,7 +151,7 @@ async def examine(project: Project, *, thoroughly: bool = True) -> Report:
         spool=spool,
         quarantined=_names(project.quarantine),
         unmatched=unmatched[:_UNMATCHED_SHOWN],
-        unmatched_calls=sum(one.calls for one in unmatched),
+        unmatched_calls=sum(tool.calls for tool in unmatched),
         problems=problems,
     )
 
@@ -162,19 +163,17 @@ def _has_locks(project: Project, files: set[str]) -> bool:
 
 
 async def _unequal(project: Project) -> list[str]:
-    """Return how the two copies differ, in one line; what else is wrong with them is said
-    already.
-    """
-    found = await verify(dir=project.root)
-    if found.is_equal:
+    """Return a line that counts the differences of the two copies, or nothing."""
+    comparison = await verify(dir=project.root)
+    if comparison.is_equal:
         return []
-    kinds = Counter(difference.kind for difference in found.differences)
+    kinds = Counter(difference.kind for difference in comparison.differences)
     counts = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
     return [f"the copies in {project.khive} differ ({counts}): khive-persist verify lists each"]
 
 
 def _lag(project: Project, database: Database) -> str:
-    """Return what the mirror of a sound file lacks, in one line; an empty string for nothing."""
+    """Return the line on the changes that the mirror of a sound file lacks, or ""."""
     path = project.database(database.file)
     if database.problem:
         return ""
@@ -189,9 +188,7 @@ def _lag(project: Project, database: Database) -> str:
 
 
 def examine_untrusted(project: Project) -> list[str]:
-    """Return what is wrong with a project that is not trusted, each one line: nothing of it is
-    used.
-    """
+    """Return the problems of a project that is not trusted, each one line; none of it is used."""
     lines = [untrusted_line(project)]
     if stat.S_ISDIR(_mode(project.khive)):
         lines += [f"{project.khive / finding.path}: {finding.line}" for finding in survey(project)]
@@ -200,29 +197,29 @@ def examine_untrusted(project: Project) -> list[str]:
 
 
 def as_document(report: Report, hooks: list[dict[str, Any]], problems: list[str]) -> dict[str, Any]:
-    """A report, with what the tools' settings say of our hook, as JSON has it."""
+    """Return a report, with the state of our hook in the tools' settings, as JSON has it."""
     return report._asdict() | {
         "databases": [database._asdict() for database in report.databases],
-        "unmatched": [one._asdict() for one in report.unmatched],
+        "unmatched": [calls._asdict() for calls in report.unmatched],
         "hooks": hooks,
         "problems": problems,
     }
 
 
 def _files(project: Project) -> list[str]:
-    known = [purpose.file for purpose in BUILT_IN]
+    built_in = [purpose.file for purpose in BUILT_IN]
     others = sorted(name for name in _names(project.khive) if name.endswith(".db"))
-    there = [name for name in known if os.path.lexists(project.database(name))]
-    return there + [name for name in others if name not in known]
+    present = [name for name in built_in if os.path.lexists(project.database(name))]
+    return present + [name for name in others if name not in built_in]
 
 
 def _tables(project: Project) -> tuple[dict[str, str], list[str]]:
-    """The table of each file whose purpose is known, and why others are not known."""
+    """Return the table of each file whose purpose is known, and the reason why others are not."""
     try:
-        known, problems = known_purposes(project), []
+        purposes, problems = known_purposes(project), []
     except InvalidRecordError as error:
-        known, problems = BUILT_IN, [str(error)]
-    return {purpose.file: purpose.table for purpose in known}, problems
+        purposes, problems = BUILT_IN, [str(error)]
+    return {purpose.file: purpose.table for purpose in purposes}, problems
 
 
 def _examine_database(project: Project, file: str, tables: Mapping[str, str]) -> Database:
@@ -280,12 +277,12 @@ def _events_aside(project: Project) -> list[str]:
     """Name the events that no drain could bring in."""
     names = [name for name in _names(project.quarantine) if parse(name)]
     lines = [f"{name} could not be brought in: it lies in {project.quarantine}" for name in names]
-    rest = len(lines) - _ASIDE_SHOWN
-    return [*lines[:_ASIDE_SHOWN], f"{rest} more events lie there"] if rest > 0 else lines
+    hidden = len(lines) - _ASIDE_SHOWN
+    return [*lines[:_ASIDE_SHOWN], f"{hidden} more events lie there"] if hidden > 0 else lines
 
 
 def _open_to_others(project: Project) -> list[str]:
-    found = []
+    lines = []
     for path in (project.khive, project.spool, project.sessions):
         try:
             mode = os.lstat(path).st_mode
@@ -293,14 +290,14 @@ def _open_to_others(project: Project) -> list[str]:
             continue
         if not stat.S_ISDIR(mode):
             kind = "a symbolic link" if stat.S_ISLNK(mode) else "not a directory"
-            found.append(f"{path} is {kind}: it is not used; put a directory there")
+            lines.append(f"{path} is {kind}: it is not used; put a directory there")
         elif mode & 0o077:
-            found.append(f"{path} is open to others: chmod 700 it")
-    return found
+            lines.append(f"{path} is open to others: chmod 700 it")
+    return lines
 
 
 def _backups(project: Project) -> list[str]:
-    """Return what is wrong with the backups in the project itself, each one line."""
+    """Return the problems of the backups in the project itself, each one line."""
     try:
         catalogue = read_catalogue(open_destination(project))
     except KhiveError as error:
@@ -312,7 +309,7 @@ def _backups(project: Project) -> list[str]:
 
 
 def _without_marks(project: Project) -> list[str]:
-    """Why no mark can be kept, where none can."""
+    """Return a line with the reason why no mark can be kept, where none can."""
     if marks.is_trusted(project.khive):
         return []
     if marks.state_home() is None:

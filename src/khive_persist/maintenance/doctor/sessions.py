@@ -1,4 +1,4 @@
-"""Sessions of a project that have a transcript, and no event since the hooks were installed."""
+"""Find sessions of a project with a transcript, and no event since the hooks were installed."""
 
 import os
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ _NAMED: Final = 3
 _GRACE_SECONDS: Final = 5.0
 
 
-class _Began(NamedTuple):
+class _SessionStart(NamedTuple):
     """A session, as the first lines of its transcript tell."""
 
     tool: str
@@ -34,11 +34,10 @@ class _Began(NamedTuple):
 
 
 async def unrecorded(project: Project) -> list[str]:
-    """Return which sessions no hook has told of, one line a tool; as far as the 200 newest
-    transcripts.
+    """Return the sessions of the 200 newest transcripts that have no event, one line a tool.
 
-    A settings file's time of change stands for that of the installation: what it says of sessions
-    that were before it cannot be told.
+    A settings file's time of change stands for that of the installation: sessions before it are
+    passed over.
     """
     since = {tool: at for tool in HOOK_EVENTS if (at := _installed_at(tool, project)) is not None}
     if not since:
@@ -56,7 +55,7 @@ async def unrecorded(project: Project) -> list[str]:
 
 
 def _installed_at(tool: str, project: Project) -> float | None:
-    """Since when the hooks of a tool are surely installed here, or None."""
+    """Return the time since which the hooks of a tool are surely installed here, or None."""
     times = []
     for scope in get_args(Scope):
         if has_scope(tool, scope):
@@ -67,38 +66,38 @@ def _installed_at(tool: str, project: Project) -> float | None:
     return min(times, default=None)
 
 
-def _sessions(project: Project, since: dict[str, float]) -> Iterator[_Began]:
-    """The sessions of the project that began since, the newest first."""
-    changed: list[tuple[float, discovery.Transcript]] = []
+def _sessions(project: Project, since: dict[str, float]) -> Iterator[_SessionStart]:
+    """Yield the sessions of the project that began since, the newest first."""
+    candidates: list[tuple[float, discovery.Transcript]] = []
     for transcript in discovery.find(project.root):
         with suppress(OSError):
             modified = transcript.path.stat().st_mtime
             if transcript.tool in since and modified > since[transcript.tool]:
-                changed.append((modified, transcript))
-    changed.sort(key=lambda one: one[0], reverse=True)
-    for _, (tool, path) in changed[:_NEWEST]:
+                candidates.append((modified, transcript))
+    candidates.sort(key=lambda pair: pair[0], reverse=True)
+    for _, (tool, path) in candidates[:_NEWEST]:
         head = list(_head(path))
         session_id, at, cwd = _of_head(tool, path, head)
         begins = at is not None and at > since[tool] + _GRACE_SECONDS
         if session_id and begins and (not cwd or _is_of(cwd, project)):
-            yield _Began(tool, session_id, at or 0.0)
+            yield _SessionStart(tool, session_id, at or 0.0)
 
 
 def _of_head(tool: str, path: Path, head: list[dict[str, Any]]) -> tuple[str, float | None, str]:
-    """The session, the time and the working directory that first lines tell."""
+    """Return the session, the time and the working directory that first lines tell."""
     session_id, at, cwd = "", None, ""
     for line in head:
         payload = line.get("payload")
         parts = [line, payload] if isinstance(payload, dict) else [line]
         for part in parts:
-            told = part.get("session_id") or part.get("sessionId")
-            session_id = session_id or (told if isinstance(told, str) else "")
-            told = part.get("cwd")
-            cwd = cwd or (told if isinstance(told, str) else "")
-            told = part.get("timestamp") or part.get("startTime")
-            if at is None and isinstance(told, str):
+            value = part.get("session_id") or part.get("sessionId")
+            session_id = session_id or (value if isinstance(value, str) else "")
+            value = part.get("cwd")
+            cwd = cwd or (value if isinstance(value, str) else "")
+            value = part.get("timestamp") or part.get("startTime")
+            if at is None and isinstance(value, str):
                 with suppress(ValueError):
-                    moment = datetime.fromisoformat(told)
+                    moment = datetime.fromisoformat(value)
                     at = moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()
     if tool == "claude-code" and not session_id:
         session_id = path.stem

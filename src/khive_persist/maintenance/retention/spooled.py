@@ -50,7 +50,7 @@ def remove_waiting(
         events = [
             event
             for event in spool.events()
-            if not event.away and _is_event_of(spool, event, match, settings)
+            if not event.is_away and _is_event_of(spool, event, match, settings)
         ]
         records = [file for file in spool.records() if _is_record_of(spool, file, match)]
         if dry_run:
@@ -73,7 +73,7 @@ def waiting_at_home(project: Project, match: SessionMatch, settings: Settings) -
     for event in spool.events():
         # Moved or drained meanwhile.
         with suppress(OSError):
-            is_meant = event.away and is_for(spool.header(event), project)
+            is_meant = event.is_away and is_for(spool.header(event), project)
             if is_meant and _is_event_of(spool, event, match, settings):
                 yield spool.path / event.name
 
@@ -85,7 +85,7 @@ def _is_event_of(spool: Spool, event: Event, match: SessionMatch, settings: Sett
     except OSError:
         return False
     if is_heavy(raw):
-        return match.owns_bytes(split_away(raw)[1] if event.away else raw)
+        return match.owns_bytes(split_away(raw)[1] if event.is_away else raw)
     return match.owns(normalise(event, raw, settings, None))
 
 

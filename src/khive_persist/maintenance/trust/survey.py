@@ -155,7 +155,7 @@ def _inside(project: Project, folder: str, name: str, status: os.stat_result) ->
         if name in _PIPES:
             return [Finding(path, "not a file", "a file in place of the drainer's pipe")]
         event = parse(name)
-        if event is not None and event.away and not marks.is_state(project.khive):
+        if event is not None and event.is_away and not marks.is_state(project.khive):
             return [Finding(path, "event", "an event that says it is another project's")]
         if (record := record_file.parse(name)) is not None and not _is_signed(project, record):
             return [Finding(path, "record", "a record that your programs did not put there")]

@@ -60,7 +60,7 @@ def read_folder(path: Path, plain: PlainRecords | None = None) -> Iterator[Sourc
         plain.refuse_fields(path)
     if databases:
         spool = Spool(Project(path.parent))
-        pending = spool.waiting(away=True) if path.name == KHIVE else []
+        pending = spool.waiting(with_away=True) if path.name == KHIVE else []
         if pending:
             yield SourceEntry(
                 "spool", None, reason=f"{counted(pending)} wait there: drain that project first"
