@@ -86,7 +86,7 @@ def extra(name: str, purpose: str) -> Iterator[None]:
 
     Args:
         name: The extra's.
-        purpose: What the packages are for: a noun, the subject of the error's sentence.
+        purpose: The use of the packages: a noun, the subject of the error's sentence.
 
     Raises:
         MissingExtraError: One is not installed.

@@ -39,7 +39,7 @@ class Table(NamedTuple):
     Attributes:
         database: The file's name in SQL; None for a view over the files of all tools.
         name: Its own.
-        type: Which of both it is.
+        type: "table" or "view".
         columns: In their order; none of a view that cannot be read.
     """
 

@@ -14,9 +14,9 @@ class RowCounts(NamedTuple):
     """The rows of a table.
 
     Attributes:
-        rows: How many there are.
+        rows: Their number.
         last: The time of the latest, text in UTC; None without any.
-        malformed: How many have content that is no JSON.
+        malformed: The number of those whose content is no JSON.
     """
 
     rows: int
