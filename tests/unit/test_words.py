@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[2] / "src" / "khive_persist"
@@ -20,9 +21,12 @@ QUESTION = re.compile(r"\W*(As|How|It|Of|They|What|Where|Whether|Which|Who|Whose
 MOST = 0.005
 
 
-def _trees() -> Iterator[tuple[Path, ast.Module]]:
-    for path in sorted(PACKAGE.rglob("*.py")):
-        yield path.relative_to(PACKAGE), ast.parse(path.read_text("utf-8"))
+@cache
+def _trees() -> list[tuple[Path, ast.Module]]:
+    return [
+        (path.relative_to(PACKAGE), ast.parse(path.read_text("utf-8")))
+        for path in sorted(PACKAGE.rglob("*.py"))
+    ]
 
 
 def _names(tree: ast.Module) -> Iterator[tuple[int, str]]:
