@@ -17,7 +17,7 @@ from khive_persist.sessions.definitions import (
 )
 from khive_persist.store.numbers import LARGEST
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import Source, Statement
+from khive_persist.store.sqlite.statements import NO_ROWS, Source, Statement
 
 DAY_CHARACTERS = len("YYYY-MM-DD")
 
@@ -146,7 +146,7 @@ def _events(source: Source, time: Time) -> Statement:
         if purpose.name in source.tables
     ]
     if not selects:
-        return Statement("SELECT 0 LIMIT 0", [])
+        return NO_ROWS
     return Statement(
         f"SELECT * FROM ({' UNION ALL '.join(selects)}) ORDER BY 1", [*time] * len(selects)
     )
@@ -163,7 +163,7 @@ def _within(source: Source, purpose: Purpose, columns: str, time: Time) -> State
 def _verdicts(source: Source, time: Time) -> Statement:
     table = source.tables.get(OUTCOMES.name)
     if table is None:
-        return Statement("SELECT NULL, 0 LIMIT 0", [])
+        return NO_ROWS
     at = source.created_at
     return Statement(
         f"SELECT verdict, count(*) FROM (SELECT {source.extract('$.verdict')} AS verdict,"

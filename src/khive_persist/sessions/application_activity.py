@@ -9,7 +9,7 @@ from khive_persist.sessions.activity import Time
 from khive_persist.store import codec
 from khive_persist.store.numbers import LARGEST
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import Source, Statement
+from khive_persist.store.sqlite.statements import NO_ROWS, Source, Statement
 
 PURPOSES: Final = (APPLICATION_SESSIONS, SCORES, MEASUREMENTS)
 # By the kinds that a name begins with, as in score:triage.
@@ -99,7 +99,7 @@ async def series(
 def _sessions(source: Source, time: Time) -> Statement:
     table = source.tables.get(APPLICATION_SESSIONS.name)
     if table is None:
-        return Statement("SELECT NULL, 0, 0 LIMIT 0", [])
+        return NO_ROWS
     outcome = source.extract("$.outcome")
     text = (
         f"CASE json_type({source.content}, '$.outcome') WHEN 'true' THEN 'true'"
@@ -119,7 +119,7 @@ def _series(
 ) -> Statement:
     table = source.tables.get(purpose.name)
     if table is None:
-        return Statement("SELECT 0 LIMIT 0", [])
+        return NO_ROWS
     at, name, value = source.created_at, source.extract("$.name"), source.extract("$.value")
     unit = source.extract("$.unit")
     # An infinite value would be the mean of all.

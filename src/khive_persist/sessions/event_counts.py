@@ -6,7 +6,7 @@ from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.models.query import Filter
 from khive_persist.sessions.definitions import is_failed_call_sql, session_sql, tool_sql
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import Source, Statement, select
+from khive_persist.store.sqlite.statements import NO_ROWS, Source, Statement, select
 
 
 async def count_events(reader: Reader, *filters: Filter) -> list[dict[str, Any]]:
@@ -42,5 +42,5 @@ def _statement(source: Source, filters: tuple[Filter, ...]) -> Statement:
         selects.append(f"{statement.sql} GROUP BY 1, 2")
         values += statement.values
     if not selects:
-        return Statement("SELECT 0, 0, 0, 0, 0 LIMIT 0", [])
+        return NO_ROWS
     return Statement(" UNION ALL ".join(selects) + " ORDER BY events DESC, 1, 2", values)

@@ -36,7 +36,7 @@ from khive_persist.sessions.definitions import (
 )
 from khive_persist.store import codec
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import Source, Statement, select
+from khive_persist.store.sqlite.statements import NO_ROWS, Source, Statement, select
 
 PURPOSES: Final = (
     PLANNER_SESSIONS,
@@ -125,7 +125,7 @@ def plans(
     def build(source: Source) -> Statement:
         table = source.tables.get(PLANNER_SESSIONS.name)
         if table is None:
-            return _nothing(len(Plan._fields))
+            return NO_ROWS
         link = f"nullif({plan_session_sql(source)}, '')"
         order = plan_order_sql(source)
         # SQLite gives the id of the row that has the maximum.
@@ -153,7 +153,7 @@ def tasks(source: Source) -> Statement:
     """Select id, task description, complexity and workflow pattern of all plans, latest first."""
     table = source.tables.get(PLANNER_SESSIONS.name)
     if table is None:
-        return _nothing(4)
+        return NO_ROWS
     names = ("task_description", "complexity", "workflow_pattern")
     columns = ", ".join(["id", *(plan_field_sql(source, name) for name in names)])
     plans_source = source._replace(sql=table)
@@ -212,7 +212,6 @@ async def message_facts(reader: Reader, sessions: Iterable[str]) -> dict[str, Me
             f" min({source.created_at}), max({source.created_at}),"
             f" count(DISTINCT {source.extract('$.agent_id')}),"
             f" sum({unreported_sql(source, 'calls')}), sum({unreported_sql(source, 'failures')})",
-            len(MessageFacts._fields),
         )
     )
     return {session: MessageFacts(*values) for session, *values in rows}
@@ -262,7 +261,7 @@ async def session_ids(reader: Reader, prefix: str, limit: int) -> list[str]:
             for name in names.get(purpose, ("session_id",))
         ]
         if not id_columns:
-            return _nothing(1)
+            return NO_ROWS
         selects = [
             f"SELECT * FROM (SELECT DISTINCT {id} FROM {table} WHERE {id} >= ? AND {id} <= ?"
             f" ORDER BY {id} LIMIT ?)"
@@ -290,16 +289,14 @@ def _events(source: Source, sessions: Iterable[str]) -> Statement:
         if purpose.name in source.tables
     ]
     if not selects:
-        return _nothing(1 + len(EventFacts._fields))
+        return NO_ROWS
     return Statement(" UNION ALL ".join(selects), [ids] * len(selects))
 
 
-def _grouped(
-    source: Source, purpose: Purpose, sessions: Iterable[str], columns: str, count: int
-) -> Statement:
+def _grouped(source: Source, purpose: Purpose, sessions: Iterable[str], columns: str) -> Statement:
     table = source.tables.get(purpose.name)
     if table is None:
-        return _nothing(1 + count)
+        return NO_ROWS
     session_id = source.extract("$.session_id")
     return Statement(
         f"SELECT {session_id}, {columns} FROM {table}"
@@ -311,7 +308,7 @@ def _grouped(
 def _todos(source: Source, sessions: Iterable[str]) -> Statement:
     table = source.tables.get(FOCUS_CHAINS.name)
     if table is None:
-        return _nothing(1 + len(TodoFacts._fields))
+        return NO_ROWS
     session_id = source.extract("$.session_id")
     items = f"{source.content}, '$.items'"
     # `value` of json_each is no JSON where an item is no object.
@@ -334,7 +331,7 @@ def _todos(source: Source, sessions: Iterable[str]) -> Statement:
 def _verdicts(source: Source, sessions: Iterable[str]) -> Statement:
     table = source.tables.get(OUTCOMES.name)
     if table is None:
-        return _nothing(4)
+        return NO_ROWS
     session_id = source.extract("$.session_id")
     return Statement(
         "SELECT session, verdict, source, note FROM ("
@@ -360,12 +357,8 @@ def _models(source: Source, sessions: Iterable[str]) -> Statement:
         if purpose.name in source.tables
     ]
     if not selects:
-        return _nothing(1 + len(ModelUse._fields))
+        return NO_ROWS
     return Statement(" UNION ALL ".join(selects), [codec.dump(sorted(sessions))] * len(selects))
-
-
-def _nothing(columns: int) -> Statement:
-    return Statement(f"SELECT {', '.join(['NULL'] * columns)} LIMIT 0", [])
 
 
 def _first(*times: str | None) -> str | None:

@@ -26,7 +26,7 @@ from khive_persist.sessions.pages import linked_plans, plan_contents, session_pa
 from khive_persist.sessions.token_totals import token_totals
 from khive_persist.store import codec
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import Source, Statement, aggregate
+from khive_persist.store.sqlite.statements import NO_ROWS, Source, Statement, aggregate
 
 
 class Assigned(NamedTuple):
@@ -183,7 +183,7 @@ async def _projects(reader: Reader, sessions: list[str]) -> dict[str, str]:
             if purpose.name in source.tables
         ]
         if not tables:
-            return Statement("SELECT NULL, NULL LIMIT 0", [])
+            return NO_ROWS
         selects = [
             f"SELECT {id} AS id, min({time_sql(source)} || {project}) AS first FROM {table}"
             f" WHERE {id} IN (SELECT value FROM json_each(?)) AND {project} <> '' GROUP BY {id}"
@@ -202,7 +202,7 @@ async def _applications(reader: Reader, sessions: list[str]) -> dict[str, dict[s
     def build(source: Source) -> Statement:
         table = source.tables.get(APPLICATION_SESSIONS.name)
         if table is None:
-            return Statement("SELECT NULL, NULL LIMIT 0", [])
+            return NO_ROWS
         id = source.extract("$.session_id")
         return Statement(
             f"SELECT {id}, {source.content} FROM {table}"
@@ -222,7 +222,7 @@ async def _means(
     def build(source: Source) -> Statement:
         table = source.tables.get(purpose.name)
         if table is None:
-            return Statement("SELECT NULL, NULL, NULL LIMIT 0", [])
+            return NO_ROWS
         id, name = source.extract("$.session_id"), source.extract("$.name")
         return Statement(
             f"SELECT {id}, {name}, {aggregate('avg', source.extract('$.value'))} FROM {table}"
@@ -241,7 +241,7 @@ async def _assignments(reader: Reader, sessions: list[str]) -> dict[str, dict[st
     def build(source: Source) -> Statement:
         table = source.tables.get(ASSIGNMENTS.name)
         if table is None:
-            return Statement("SELECT NULL, NULL, NULL, NULL, NULL LIMIT 0", [])
+            return NO_ROWS
         fields = ("session_id", "experiment", "variant", "method", "is_late")
         id, *others = [source.extract(f"$.{name}") for name in fields]
         return Statement(

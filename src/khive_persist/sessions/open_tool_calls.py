@@ -6,7 +6,7 @@ from khive_persist.models.event_types import POST, PRE
 from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.sessions.definitions import stands_for_end_sql
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import Source, Statement
+from khive_persist.store.sqlite.statements import NO_ROWS, Source, Statement
 
 
 class Unmatched(NamedTuple):
@@ -61,5 +61,5 @@ def _statement(source: Source) -> Statement:
             f" GROUP BY {session_id}, {tool_name} HAVING calls > 0"
         )
     if not selects:
-        return Statement("SELECT 0, 0, 0, 0, 0, 0 LIMIT 0", [])
+        return NO_ROWS
     return Statement(f"SELECT * FROM ({' UNION ALL '.join(selects)}) ORDER BY last DESC", [])

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import Source, Statement
+from khive_persist.store.sqlite.statements import NO_ROWS, Source, Statement
 
 
 class ClientEvents(NamedTuple):
@@ -33,7 +33,7 @@ def _statement(source: Source) -> Statement:
         for table in source.tables.values()
     ]
     if not selects:
-        return Statement("SELECT 0, 0, 0 LIMIT 0", [])
+        return NO_ROWS
     return Statement(
         "SELECT client, count(*), count(*) - count(session_id)"
         f" FROM ({' UNION ALL '.join(selects)}) GROUP BY client ORDER BY client",

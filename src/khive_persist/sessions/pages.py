@@ -14,7 +14,7 @@ from khive_persist.sessions.definitions import (
 )
 from khive_persist.store import codec
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import Source, Statement
+from khive_persist.store.sqlite.statements import NO_ROWS, Source, Statement
 
 _SESSIONS_AT_ONCE: Final = 512
 
@@ -96,7 +96,7 @@ def _ids_above(previous: str, time: Time | None, source: Source) -> Statement:
         for table in source.tables.values()
     ]
     if not selects:
-        return Statement("SELECT NULL LIMIT 0", [])
+        return NO_ROWS
     sql = f"{' UNION '.join(selects)} ORDER BY 1 LIMIT {_SESSIONS_AT_ONCE}"
     return Statement(sql, [previous, *(time or ())] * len(selects))
 
@@ -104,7 +104,7 @@ def _ids_above(previous: str, time: Time | None, source: Source) -> Statement:
 def _agent_sessions(time: Time | None, source: Source) -> Statement:
     table = source.tables.get(PLANNER_SESSIONS.name)
     if table is None:
-        return Statement("SELECT NULL LIMIT 0", [])
+        return NO_ROWS
     session, at = text_sql(source, "agent_session_id"), source.created_at
     within = "" if time is None else f" AND {at} >= ? AND {at} < ?"
     sql = f"SELECT DISTINCT {session} FROM {table} WHERE {session} <> ''{within} ORDER BY 1"
@@ -114,7 +114,7 @@ def _agent_sessions(time: Time | None, source: Source) -> Statement:
 def _linked_plans(source: Source) -> Statement:
     table = source.tables.get(PLANNER_SESSIONS.name)
     if table is None:
-        return Statement("SELECT NULL, NULL LIMIT 0", [])
+        return NO_ROWS
     session = text_sql(source, "agent_session_id")
     order = plan_order_sql(source)
     sql = f"SELECT {session}, id FROM {table} WHERE {session} <> '' ORDER BY {order}"
@@ -124,7 +124,7 @@ def _linked_plans(source: Source) -> Statement:
 def _plans(source: Source, sessions: list[str], plans: list[str]) -> Statement:
     table = source.tables.get(PLANNER_SESSIONS.name)
     if table is None:
-        return Statement("SELECT NULL, NULL, NULL LIMIT 0", [])
+        return NO_ROWS
     own_session, session = source.extract("$.session_id"), plan_session_sql(source)
     select = (
         f"SELECT {session} AS session, {source.content}, {plan_order_sql(source)} AS place"

@@ -10,7 +10,7 @@ from khive_persist.models.purposes import Purpose
 from khive_persist.models.query import Filter
 from khive_persist.store.codec import StoredRow, as_text
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import COLUMNS, Source, Statement, passing
+from khive_persist.store.sqlite.statements import COLUMNS, NO_ROWS, Source, Statement, passing
 
 _WINDOW_ROWS: Final = 500
 _COLUMNS: Final = len(COLUMNS.split(", "))
@@ -161,7 +161,7 @@ def _window(purpose: Purpose, start: int, last: int, source: Source) -> Statemen
 def _of(purpose: Purpose, source: Source, sql: str, values: list[Any]) -> Statement:
     table = source.tables.get(purpose.name)
     if table is None:
-        return Statement("SELECT 0, 0 LIMIT 0", [])
+        return NO_ROWS
     return Statement(sql.replace("{}", table), values)
 
 
@@ -175,7 +175,7 @@ def _between(
 ) -> Statement:
     table = source.tables.get(purpose.name)
     if table is None:
-        return Statement("SELECT 0 LIMIT 0", [])
+        return NO_ROWS
     columns = COLUMNS.replace(
         "content",
         "CASE WHEN json_valid(content) AND json_type(content) = 'object'"

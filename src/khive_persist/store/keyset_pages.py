@@ -7,7 +7,7 @@ from khive_persist.models.purposes import Purpose
 from khive_persist.models.query import Filter
 from khive_persist.store.codec import StoredRow, as_text
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import Source, Statement, select
+from khive_persist.store.sqlite.statements import NO_ROWS, Source, Statement, select
 
 # What cannot be read as a time counts as the epoch, as it does in a record.
 _UNREADABLE: Final = "1970-01-01 00:00:00.000000"
@@ -96,7 +96,7 @@ async def newest(
 def _keys(purpose: Purpose, filters: Sequence[Filter], last_key: PageKey | None, limit: int) -> Any:
     def build(source: Source) -> Statement:
         if purpose.name not in source.tables:
-            return Statement("SELECT 0, 0 LIMIT 0", [])
+            return NO_ROWS
         at = source.created_at
         if at != "created_at":
             at = f"coalesce({at}, '{_UNREADABLE}')"
@@ -116,7 +116,7 @@ def _keys(purpose: Purpose, filters: Sequence[Filter], last_key: PageKey | None,
 def _rows(purpose: Purpose, ids: list[str], without: str | None) -> Any:
     def build(source: Source) -> Statement:
         if purpose.name not in source.tables:
-            return Statement("SELECT 0, 0, 0, 0, 0 LIMIT 0", [])
+            return NO_ROWS
         content = "content"
         if without is not None:
             content = (

@@ -33,7 +33,7 @@ from khive_persist.sessions.definitions import (
     verdict_order_sql,
 )
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import Source, Statement
+from khive_persist.store.sqlite.statements import NO_ROWS, Source, Statement
 
 PURPOSES: Final = (*HOOK_EVENTS.values(), CONVERSATIONS, PLANNER_SESSIONS, OUTCOMES)
 HOUR_CHARACTERS: Final = len("YYYY-MM-DD HH")
@@ -182,7 +182,7 @@ def _statement(
 ) -> Statement:
     table = source.tables.get(purpose.name)
     if table is None:
-        return Statement("SELECT 0 LIMIT 0", [])
+        return NO_ROWS
     at = time_sql(source)
     keys = [
         _session(source, purpose),

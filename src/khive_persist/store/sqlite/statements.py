@@ -32,7 +32,7 @@ _DATE: Final = "-".join(["[0-9]" * 4, "[0-9]" * 2, "[0-9]" * 2])
 _TIME: Final = ":".join(["[0-9]" * 2] * 3) + "." + "[0-9]" * 6
 ODD_CREATED_AT: Final = f"created_at IS NULL OR created_at NOT GLOB '{_DATE} {_TIME}'"
 
-_NO_ROWS: Final = f"(SELECT {', '.join(f'NULL AS {n}' for n in COLUMNS.split(', '))} LIMIT 0)"
+_EMPTY_TABLE: Final = f"(SELECT {', '.join(f'NULL AS {n}' for n in COLUMNS.split(', '))} LIMIT 0)"
 
 _OPERATORS: Final = {
     "==": "IS",
@@ -57,6 +57,10 @@ class Statement(NamedTuple):
     values: list[Any]
 
 
+# Of a purpose without a file.
+NO_ROWS: Final = Statement("SELECT NULL LIMIT 0", [])
+
+
 class Source(NamedTuple):
     """The source of a SELECT.
 
@@ -74,7 +78,7 @@ class Source(NamedTuple):
 
     def only(self, purpose: str) -> "Source":
         """Return the source of one purpose's rows: of no row where no file of it is read."""
-        return self._replace(sql=self.tables.get(purpose, _NO_ROWS))
+        return self._replace(sql=self.tables.get(purpose, _EMPTY_TABLE))
 
     def extract(self, path: str) -> str:
         """Spell a field of content; see `extract`."""
@@ -185,7 +189,7 @@ def union(tables: Mapping[str, str], *, odd: bool = False, guarded: bool = False
     if len(tables) == 1:
         return Source(next(iter(tables.values())), created_at, tables, content)
     each = " UNION ALL ".join(f"SELECT {COLUMNS} FROM {table}" for table in tables.values())
-    return Source(f"({each})" if each else _NO_ROWS, created_at, tables, content)
+    return Source(f"({each})" if each else _EMPTY_TABLE, created_at, tables, content)
 
 
 def select(
