@@ -143,7 +143,7 @@ class _Snapshot(NamedTuple):
         return alias if isinstance(alias, str) else None
 
     @property
-    def source(self) -> dict[str, Any]:
+    def base_content(self) -> dict[str, Any]:
         """Return the content that it was made with, without what was computed from others."""
         derived = {"position", *_CHANGES}
         if "change" in self._metadata:
@@ -175,7 +175,7 @@ class _Snapshot(NamedTuple):
         position = last + 1 if isinstance(last, int) else 1
         listed = {"items": items} if "change" in self._metadata else {}
         change_fields = {name: value for name, value in changes._asdict().items() if value}
-        content = self.source | listed | {"position": position} | change_fields
+        content = self.base_content | listed | {"position": position} | change_fields
         return _Snapshot((self.row[0], codec.dump_lossy(content), *self.row[2:]), content)
 
 
@@ -200,7 +200,10 @@ def woven(rows: Iterable[StoredRow], new: Iterable[StoredRow]) -> list[StoredRow
         assert candidate is not None
         old = index.find(candidate)
         merged = candidate if old is None else _joined(old, candidate)
-        if old is not None and (merged.source, merged.row[2:]) == (old.source, old.row[2:]):
+        if old is not None and (merged.base_content, merged.row[2:]) == (
+            old.base_content,
+            old.row[2:],
+        ):
             continue
         index.put(merged)
         for snapshot in (merged,) if old is None else (merged, old):
