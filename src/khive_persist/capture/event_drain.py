@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -13,9 +14,10 @@ from khive_persist.capture.isolation import read_alone, store_alone
 from khive_persist.capture.payload_to_row import file_of
 from khive_persist.capture.spool import Event, Spool
 from khive_persist.capture.spool_removal import Removal
-from khive_persist.errors import CaptureError, InvalidRecordError, KhiveError, MirrorError
+from khive_persist.errors import CaptureError, KhiveError, MirrorError
 from khive_persist.models.purposes import HOOK_EVENTS, Purpose
 from khive_persist.store.codec import Row
+from khive_persist.store.commit_together import commit_together
 from khive_persist.store.sqlite.sync_writer import FileWriter
 
 BATCH_EVENTS: Final = 512
@@ -187,27 +189,27 @@ class EventDrain:
         if batch:
             yield batch
 
-    def _store(
-        self, tool: str, pairs: Sequence[tuple[Event, Row]], errors: list[KhiveError]
-    ) -> int:
+    def _store(self, tool: str, pairs: list[tuple[Event, Row]], errors: list[KhiveError]) -> int:
         """Store rows and remove their files; return how many were stored."""
         if not pairs:
             return 0
-        rows = [row for _, row in pairs]
-        try:
-            with self._writer_of(HOOK_EVENTS[tool]).transaction() as writing:
+
+        def commit(pairs: list[tuple[Event, Row]]) -> int:
+            rows = [row for _, row in pairs]
+            # What is not in the mirror is in the log: whoever writes next says why.
+            with (
+                suppress(MirrorError),
+                self._writer_of(HOOK_EVENTS[tool]).transaction() as writing,
+            ):
                 writing.insert_new(rows)
-        except InvalidRecordError as error:
-            if len(pairs) == 1:
-                self.set_aside(pairs[0][0], str(error), errors)
-                return 0
-            # One row that SQLite cannot hold must not keep the others out.
-            return sum(self._store(tool, [pair], errors) for pair in pairs)
-        except MirrorError:
-            # They are in the database and its log; whoever writes next says why not in the mirror.
-            pass
-        self._finish([event for event, _ in pairs], rows)
-        return len(rows)
+            self._finish([event for event, _ in pairs], rows)
+            return len(rows)
+
+        def refuse(pair: tuple[Event, Row], error: BaseException) -> int:
+            self.set_aside(pair[0], str(error), errors)
+            return 0
+
+        return sum(commit_together(pairs, commit, refuse))
 
     def _finish(self, events: Sequence[Event], rows: Sequence[Row]) -> None:
         self._removal.remove(events)

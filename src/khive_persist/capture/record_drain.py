@@ -8,6 +8,7 @@ import logging
 import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import islice
 from typing import Final
 
@@ -23,6 +24,7 @@ from khive_persist.errors import (
 from khive_persist.models.purpose_registry import known_purposes
 from khive_persist.models.purposes import BUILT_IN, Purpose
 from khive_persist.project import Project, sync_directory
+from khive_persist.store.commit_together import commit_together
 from khive_persist.store.sqlite.rows import fetch_ids
 from khive_persist.store.sqlite.sync_writer import FileWriter
 from khive_persist.store.sqlite.transaction import Transaction
@@ -30,7 +32,7 @@ from khive_persist.store.sqlite.transaction import Transaction
 _BATCH_RECORDS: Final = 128
 _log = logging.getLogger("khive_persist")
 
-_Batch = Sequence[tuple[RecordFile, SpooledRecord]]
+_Batch = list[tuple[RecordFile, SpooledRecord]]
 
 
 class RecordDrain:
@@ -114,19 +116,17 @@ class RecordDrain:
                 self._set_aside(file, "this user's programs did not write it, or not to its end")
 
     def _store(self, purpose: Purpose, batch: _Batch) -> int:
+        def refuse(pair: tuple[RecordFile, SpooledRecord], error: BaseException) -> int:
+            self._set_aside(pair[0], str(error))
+            return 0
+
+        return sum(commit_together(batch, partial(self._commit, purpose), refuse))
+
+    def _commit(self, purpose: Purpose, batch: _Batch) -> int:
         passed_by: list[RecordFile] = []
-        try:
-            with self._writer_of(purpose).transaction() as writing:
-                passed_by = _save(writing, purpose, batch)
-        except InvalidRecordError as error:
-            if len(batch) == 1:
-                self._set_aside(batch[0][0], str(error))
-                return 0
-            # One that SQLite cannot hold must not keep the others out.
-            return sum(self._store(purpose, [record]) for record in batch)
-        except MirrorError:
-            # They are in the database and its log: the next opening copies them.
-            pass
+        # What is not in the mirror is in the log: the next opening copies it.
+        with suppress(MirrorError), self._writer_of(purpose).transaction() as writing:
+            passed_by = _save(writing, purpose, batch)
         for file, _ in batch:
             if file in passed_by:
                 self._set_aside(file, "its record was saved by somebody else since")

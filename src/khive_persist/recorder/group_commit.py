@@ -15,6 +15,7 @@ from khive_persist.recorder.live_settings import LiveSettings
 from khive_persist.recorder.messages import Commit, Incoming, RecorderReply, RecorderRequest, Result
 from khive_persist.settings import Settings
 from khive_persist.store.codec import StoredRow
+from khive_persist.store.commit_together import commit_together
 from khive_persist.store.equality import is_same
 from khive_persist.store.sqlite.rows import fetch_ids
 from khive_persist.store.sqlite.sync_writer import FileWriter
@@ -164,14 +165,11 @@ class CommitThread:
         """
         if not any(record.row is not None for record in prepared):
             return [Result("refused", record.reason) for record in prepared], []
-        try:
-            return self._write(prepared)
-        except InvalidRecordError as error:
-            if len(prepared) == 1:
-                return [Result("refused", str(error))], []
-        separate = [self._store([record]) for record in prepared]
-        return [result for results, _ in separate for result in results], [
-            row for _, rows in separate for row in rows
+        parts = commit_together(
+            prepared, self._write, lambda _, error: ([Result("refused", str(error))], [])
+        )
+        return [result for results, _ in parts for result in results], [
+            row for _, rows in parts for row in rows
         ]
 
     def _write(self, prepared: list[_PreparedRow]) -> tuple[list[Result], list[StoredRow]]:

@@ -13,6 +13,7 @@ from typing import Final, TypeVar
 from khive_persist.errors import KhiveError, MirrorError, StoreBusyError, StoreClosedError
 from khive_persist.models.purposes import Purpose
 from khive_persist.store.codec import StoredRow
+from khive_persist.store.commit_together import commit_together
 from khive_persist.store.sqlite.connection import identity
 from khive_persist.store.sqlite.mirror_progress import Batch, Mirroring
 from khive_persist.store.sqlite.sync_writer import FileWriter
@@ -20,6 +21,8 @@ from khive_persist.store.sqlite.transaction import Transaction
 from khive_persist.store.write_request import Write, WriteRequest, carry_out
 
 Result = TypeVar("Result")
+# What was written, and what is to be copied of it.
+_Written = tuple[list[WriteRequest], list[Batch]]
 
 # Who waits for the disk must not wait for much more than its own rows.
 _ROWS_AT_ONCE: Final = 1_000
@@ -176,35 +179,30 @@ class GroupCommit:
             return self._waiting.popleft()
 
     def _commit(self, requests: list[WriteRequest]) -> None:
-        begun: list[WriteRequest] = []
+        # Whatever is wrong: it may be a mistake in a function that was given.
+        commits = commit_together(requests, self._write_or_wait, _refuse, BaseException)
+        for written, batches in commits:
+            self._copy(written, batches)
+
+    def _write_or_wait(self, requests: list[WriteRequest]) -> _Written:
         try:
-            batches = self._write(requests, begun)
+            return self._write(requests)
         except StoreBusyError as error:
             # Who wanted to wait for longer than the first does.
             first = _first(requests)
-            if first.begin():
-                first.fail(error)
+            _refuse(first, error)
             with self._mutex:
                 self._waiting.extendleft(r for r in reversed(requests) if r is not first)
-        except BaseException as error:  # Also a mistake in a function that was given.
-            if len(requests) == 1:
-                if requests[0].begin():
-                    requests[0].fail(error)
-                return
-            # What is wrong with one of them must not refuse the others that shared its commit.
-            for request in requests:
-                self._commit([request])
-        else:
-            self._copy(begun, batches)
+            return [], []
 
-    def _write(self, requests: list[WriteRequest], begun: list[WriteRequest]) -> list[Batch]:
+    def _write(self, requests: list[WriteRequest]) -> _Written:
         self._file.timeout_seconds = max(0.0, _first(requests).remaining_seconds())
         batches: list[Batch] = []
         with self._file.commit(
             batches, lambda: not all(request.reply.cancelled() for request in requests)
         ) as writing:
             # Only now: who waits for others can still be cancelled.
-            begun += [request for request in requests if request.begin()]
+            begun = [request for request in requests if request.begin()]
             carry_out(begun, writing)
             while not writing.is_logged and (following := self._take_following(requests)):
                 requests.append(following)
@@ -212,7 +210,7 @@ class GroupCommit:
                     begun.append(following)
                     carry_out([following], writing)
         self._written.update(request.writer for request in begun)
-        return batches
+        return begun, batches
 
     def _copy(self, requests: list[WriteRequest], batches: list[Batch]) -> None:
         if not batches:
@@ -270,6 +268,12 @@ class GroupCommit:
         # What is copied still reads the file.
         self._copying.shutdown(wait=True)
         self._file.close()
+
+
+def _refuse(request: WriteRequest, error: BaseException) -> _Written:
+    if request.begin():
+        request.fail(error)
+    return [], []
 
 
 def _first(requests: Sequence[WriteRequest]) -> WriteRequest:
