@@ -12,10 +12,11 @@ from khive_persist import save_planning_session
 from khive_persist.capture import drain as drain_of
 from khive_persist.capture import drainer
 from khive_persist.capture.drain import drain
-from khive_persist.capture.spool import DRAINER_LOCK, Spool
+from khive_persist.capture.spool import DRAINER_LOCK, Spool, home_project
 from khive_persist.copies import mirrored, rebuild
 from khive_persist.maintenance.backup.create import create_backup
 from khive_persist.maintenance.backup.folder import Folder
+from khive_persist.maintenance.retention.home_store import limit_store
 from khive_persist.maintenance.retention.purge import purge
 from khive_persist.maintenance.retention.rescan import rescan_waiting
 from khive_persist.mirror.packing import pack_if_due
@@ -101,6 +102,13 @@ def packed(project: Project) -> None:
     for path in project.sessions.glob("*.jsonl"):
         os.utime(path, (1, 1))
     pack_if_due(project, Settings())
+
+
+def limited(_: Project) -> None:
+    home = home_project()
+    assert home is not None
+    home.make()
+    limit_store()
 
 
 def tokens(project: Project) -> None:
@@ -215,6 +223,7 @@ ACTS: list[tuple[Callable[[Project], None], list[tuple[str, str]]]] = [
         ("mirror/packing.py:_pack_stream", "claude_hooks.db.lock"),
         ("mirror/packing.py:_pack_stream", "claude_hooks.db.gate.lock"),
     ]),
+    (limited, [("maintenance/retention/home_store.py:limit_store", "home_store.lock")]),
     (stored, [
         ("mirror/json_files.py:Documents.follow", ".names.lock"),
         ("mirror/consumer.py:MirrorFollower.set_epoch", ".names.lock"),

@@ -4,7 +4,7 @@ import anyio
 import click
 
 from khive_persist.cli.exit_codes import DONE, FAILED
-from khive_persist.cli.options import with_output
+from khive_persist.cli.options import say_removed, with_output
 from khive_persist.cli.output import print_documents, print_table
 from khive_persist.sessions.projects import list_projects
 
@@ -42,6 +42,7 @@ def command(form: str) -> int:
         print_table(_COLUMNS, rows, "no projects")
     else:
         print_documents(form, [project._asdict() for project in projects])
+    say_removed()
     errors = [project.error for project in projects if project.error]
     for error in errors:
         click.echo(f"khive-persist: {error}", err=True)
