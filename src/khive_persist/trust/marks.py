@@ -188,6 +188,24 @@ def forget(khive: Path, now: Path) -> None:
         old.unlink(missing_ok=True)
 
 
+def unmark(khive: Path) -> list[str]:
+    """Take away the mark of a `.khive`, there or gone, and return its digits; none without one.
+
+    Raises:
+        OSError: It cannot be taken away.
+    """
+    folder = state_folder()
+    if folder is None:
+        return []
+    path = folder / MARKS / str(khive).lstrip("/")
+    try:
+        digits = os.readlink(path).split("-")
+        path.unlink()
+    except FileNotFoundError:
+        return []
+    return digits
+
+
 def _links(name: str) -> Iterator[tuple[Path, str]]:
     """The links of one name in the tree of marks: the directory that each stands for, its text."""
     folder = state_folder()

@@ -1,19 +1,24 @@
 """`khive-persist projects`."""
 
+import os
+
 import anyio
 import click
 
+from khive_persist.cli.confirm import confirm
 from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import say_removed, with_output
 from khive_persist.cli.output import print_documents, print_table
+from khive_persist.maintenance.trust.forget import forget, listed_project
 from khive_persist.sessions.projects import list_projects
 
 _COLUMNS = ("name", "state", "last", "sessions", "waiting", "bytes", "path", "known as")
 
 
-@click.command("projects")
+@click.group("projects", invoke_without_command=True)
 @with_output
-def command(form: str) -> int:
+@click.pass_context
+def command(context: click.Context, form: str) -> int:
     """List all projects that you trust, and the home, which keeps what has no project.
 
     A project that is no longer where it was trusted is `gone`. One that was moved, and trusted
@@ -23,7 +28,10 @@ def command(form: str) -> int:
     \b
       khive-persist projects
       khive-persist projects --json | jq -r '.[] | select(.state == "gone") | .path'
+      khive-persist projects forget /old/project
     """
+    if context.invoked_subcommand is not None:
+        return DONE
     projects = anyio.run(list_projects)
     if form == "table":
         rows = [
@@ -47,3 +55,22 @@ def command(form: str) -> int:
     for error in errors:
         click.echo(f"khive-persist: {error}", err=True)
     return FAILED if errors else DONE
+
+
+@command.command("forget")
+@click.argument("path")
+@click.option("--yes", is_flag=True, help="Do not ask, though it is still there.")
+def forget_command(path: str, yes: bool) -> int:
+    """Take a project off the list that is gone.
+
+    Nothing is deleted but its mark in your home's .khive. One that was moved is not to be
+    forgotten: say khive-persist trust where it is now. A project that is still there is no longer
+    trusted then, so you are asked: its events wait in the home's spool until khive-persist trust
+    --keep takes it back, as it does with one that comes back with another disk.
+    """
+    project = listed_project(path)
+    if os.path.lexists(project.khive):
+        confirm(f"trust {project.khive} no longer, which is still there", yes=yes)
+    forget(project)
+    click.echo(f"{project.root} is forgotten")
+    return DONE
