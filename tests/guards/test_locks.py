@@ -31,6 +31,7 @@ from khive_persist.settings import Settings
 from khive_persist.store.sqlite import atomic_switch, connection, write_lock
 from khive_persist.store.sqlite.sync_writer import FileWriter
 from khive_persist.store.staging import staging, sweep
+from khive_persist.transfer.merge import merge
 from khive_persist.trust import marks
 from tests.backup.records import restored
 from tests.guards.locked import Taken, locks_taken
@@ -109,6 +110,15 @@ def limited(_: Project) -> None:
     assert home is not None
     home.make()
     limit_store()
+
+
+def merged(project: Project) -> None:
+    stored(project)
+    Spool(project).make()
+    target = Project(project.root / "target")
+    target.root.mkdir()
+    target.make()
+    anyio.run(merge, project, target)
 
 
 def tokens(project: Project) -> None:
@@ -222,6 +232,11 @@ ACTS: list[tuple[Callable[[Project], None], list[tuple[str, str]]]] = [
         ("mirror/packing.py:pack_if_due", ".packed.lock"),
         ("mirror/packing.py:_pack_stream", "claude_hooks.db.lock"),
         ("mirror/packing.py:_pack_stream", "claude_hooks.db.gate.lock"),
+    ]),
+    (merged, [
+        ("transfer/merge.py:_set_aside", "drain.lock"),
+        ("transfer/merge.py:_set_aside", "claude_hooks.db.lock"),
+        ("transfer/merge.py:_set_aside", "claude_hooks.db.gate.lock"),
     ]),
     (limited, [("maintenance/retention/home_store.py:limit_store", "home_store.lock")]),
     (stored, [

@@ -87,18 +87,9 @@ def command(
     if not done.purposes and not done.refused:
         click.echo(f"khive-persist: {cell(source, None)} is empty: it has no record", err=True)
     if as_json:
-        print_json(
-            {
-                "purposes": {name: counts._asdict() for name, counts in done.purposes.items()},
-                "updated": update,
-                "refused": done.refused,
-                "listed": [{"where": where, "reason": why} for where, why in done.listed],
-                "aside": done.aside or None,
-                "purged": done.purged,
-            }
-        )
+        print_json(as_document(done, update=update))
     else:
-        _print(done, project, update=update)
+        print_imported(done, project, update=update)
     return FAILED if done.refused else DONE
 
 
@@ -107,7 +98,20 @@ async def _import(project: Project, source: IO[bytes] | Path, **options: Any) ->
         return await import_rows(project, source, advance=advance, **options)
 
 
-def _print(done: Imported, project: Project, *, update: bool) -> None:
+def as_document(done: Imported, *, update: bool) -> dict[str, Any]:
+    """Return the JSON document of an import."""
+    return {
+        "purposes": {name: counts._asdict() for name, counts in done.purposes.items()},
+        "updated": update,
+        "refused": done.refused,
+        "listed": [{"where": where, "reason": why} for where, why in done.listed],
+        "aside": done.aside or None,
+        "purged": done.purged,
+    }
+
+
+def print_imported(done: Imported, project: Project, *, update: bool) -> None:
+    """Print what came into which database, and on stderr what was refused."""
     for where, reason in done.listed:
         click.echo(f"khive-persist: {cell(where)}: {cell(reason)}", err=True)
     if more := done.refused - len(done.listed):
