@@ -33,6 +33,8 @@ class Settings(NamedTuple):
     mirror_pack_after_days: float = 1.0
     home_max_bytes: int = 1_073_741_824
     home_keep_days: float = 90.0
+    home_store_max_bytes: int = 1_073_741_824
+    home_store_keep_days: float = 90.0
     retention_rules: tuple[str, ...] = ()
     cost_prices: tuple[str, ...] = ()
     sync_at_stop: bool = True
@@ -92,6 +94,8 @@ _MINIMUM: Final[dict[str, float]] = {
     "mirror_pack_after_days": 0,
     "home_max_bytes": 0,
     "home_keep_days": 0,
+    "home_store_max_bytes": 0,
+    "home_store_keep_days": 0,
     "outcomes_failure_rate": 0,
     "backup_every_hours": 0,
     "backup_full_every_days": 0,

@@ -50,10 +50,13 @@ class Tombstones:
         key: bytes = b"",
         sessions: Mapping[str, str] | None = None,
         prunings: Mapping[str, Pruning] | None = None,
+        merged: Mapping[bytes, Mapping[str, str]] | None = None,
     ) -> None:
         self._key = key
         self._sessions = dict(sessions or {})
         self._prunings = dict(prunings or {})
+        # The sessions that were purged in projects that were merged into this one, by their keys.
+        self._merged = dict(merged or {})
         self._purged_at: dict[str, str] = {}
 
     @classmethod
@@ -69,7 +72,8 @@ class Tombstones:
         try:
             document = signed.read(path)
             prunings = {name: Pruning(*pruning) for name, pruning in document["pruned"].items()}
-            return cls(bytes.fromhex(document["key"]), document["sessions"], prunings)
+            merged = {bytes.fromhex(key): of for key, of in document.get("merged", {}).items()}
+            return cls(bytes.fromhex(document["key"]), document["sessions"], prunings, merged)
         except FileNotFoundError:
             return cls()
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -80,19 +84,22 @@ class Tombstones:
     @property
     def is_empty(self) -> bool:
         """Return whether nothing was ever removed."""
-        return not (self._sessions or self._prunings)
+        return not (self.has_sessions or self._prunings)
 
     @property
     def has_sessions(self) -> bool:
         """Return whether a session was ever purged."""
-        return bool(self._sessions)
+        return any((self._sessions, *self._merged.values()))
 
     def purged_until(self, session_id: str) -> str:
         """Return the time at which a session was purged, as UTC text; an empty string for never."""
-        if not self._sessions:
+        if not self.has_sessions:
             return ""
         if session_id not in self._purged_at:
-            self._purged_at[session_id] = self._sessions.get(_hash(self._key, session_id), "")
+            purged = [(self._key, self._sessions), *self._merged.items()]
+            self._purged_at[session_id] = max(
+                sessions.get(_hash(key, session_id), "") for key, sessions in purged
+            )
         return self._purged_at[session_id]
 
     def pruning(self, purpose: str) -> Pruning | None:
@@ -101,7 +108,7 @@ class Tombstones:
 
     def is_purged(self, row: StoredRow) -> bool:
         """Return whether a purge covers a row: older than it, or of a time that cannot be read."""
-        if not self._sessions:
+        if not self.has_sessions:
             return False
         session_id = session_of(row)
         return session_id is not None and _text(row) <= self.purged_until(session_id) != ""
@@ -119,18 +126,28 @@ class Tombstones:
         """Return these tombstones with that of a session that is purged now."""
         key = self._key or os.urandom(_KEY_BYTES)
         purged = {_hash(key, session_id): clock.to_text(clock.now())}
-        return type(self)(key, self._sessions | purged, self._prunings)
+        return type(self)(key, self._sessions | purged, self._prunings, self._merged)
 
     def with_pruning(self, purpose: str, pruning: Pruning) -> Self:
         """Return these tombstones with that of a prune; what an earlier one took stays out, too."""
         key = self._key or os.urandom(_KEY_BYTES)
         previous = self._prunings.get(purpose, pruning)
         latest = pruning._replace(until=max(pruning.until, previous.until))
-        return type(self)(key, self._sessions, self._prunings | {purpose: latest})
+        prunings = self._prunings | {purpose: latest}
+        return type(self)(key, self._sessions, prunings, self._merged)
+
+    def with_merged(self, other: Self) -> Self:
+        """Return these tombstones with those of the sessions of a project that is merged here."""
+        key = self._key or os.urandom(_KEY_BYTES)
+        purged = {other._key: other._sessions} if other._sessions else {}
+        merged = {**self._merged, **other._merged, **purged}
+        return type(self)(key, self._sessions, self._prunings, merged)
 
     def as_document(self) -> dict[str, Any]:
         """Return the document of the file."""
-        return {"key": self._key.hex(), "sessions": self._sessions, "pruned": self._prunings}
+        merged = {key.hex(): sessions for key, sessions in self._merged.items()}
+        document = {"key": self._key.hex(), "sessions": self._sessions, "pruned": self._prunings}
+        return document | ({"merged": merged} if merged else {})
 
 
 class CurrentTombstones:

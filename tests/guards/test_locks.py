@@ -12,10 +12,11 @@ from khive_persist import save_planning_session
 from khive_persist.capture import drain as drain_of
 from khive_persist.capture import drainer
 from khive_persist.capture.drain import drain
-from khive_persist.capture.spool import DRAINER_LOCK, Spool
+from khive_persist.capture.spool import DRAINER_LOCK, Spool, home_project
 from khive_persist.copies import mirrored, rebuild
 from khive_persist.maintenance.backup.create import create_backup
 from khive_persist.maintenance.backup.folder import Folder
+from khive_persist.maintenance.retention.home_store import limit_store
 from khive_persist.maintenance.retention.purge import purge
 from khive_persist.maintenance.retention.rescan import rescan_waiting
 from khive_persist.mirror.packing import pack_if_due
@@ -30,6 +31,7 @@ from khive_persist.settings import Settings
 from khive_persist.store.sqlite import atomic_switch, connection, write_lock
 from khive_persist.store.sqlite.sync_writer import FileWriter
 from khive_persist.store.staging import staging, sweep
+from khive_persist.transfer.merge import merge
 from khive_persist.trust import marks
 from tests.backup.records import restored
 from tests.guards.locked import Taken, locks_taken
@@ -101,6 +103,22 @@ def packed(project: Project) -> None:
     for path in project.sessions.glob("*.jsonl"):
         os.utime(path, (1, 1))
     pack_if_due(project, Settings())
+
+
+def limited(_: Project) -> None:
+    home = home_project()
+    assert home is not None
+    home.make()
+    limit_store()
+
+
+def merged(project: Project) -> None:
+    stored(project)
+    Spool(project).make()
+    target = Project(project.root / "target")
+    target.root.mkdir()
+    target.make()
+    anyio.run(merge, project, target)
 
 
 def tokens(project: Project) -> None:
@@ -215,6 +233,12 @@ ACTS: list[tuple[Callable[[Project], None], list[tuple[str, str]]]] = [
         ("mirror/packing.py:_pack_stream", "claude_hooks.db.lock"),
         ("mirror/packing.py:_pack_stream", "claude_hooks.db.gate.lock"),
     ]),
+    (merged, [
+        ("transfer/merge.py:_set_aside", "drain.lock"),
+        ("transfer/merge.py:_set_aside", "claude_hooks.db.lock"),
+        ("transfer/merge.py:_set_aside", "claude_hooks.db.gate.lock"),
+    ]),
+    (limited, [("maintenance/retention/home_store.py:limit_store", "home_store.lock")]),
     (stored, [
         ("mirror/json_files.py:Documents.follow", ".names.lock"),
         ("mirror/consumer.py:MirrorFollower.set_epoch", ".names.lock"),

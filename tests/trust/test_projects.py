@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -170,3 +171,50 @@ def test_another_project_at_the_old_path_gets_its_own_events(tmp_path: Path, hom
     new_project(tmp_path / "a")
     assert marks.moved_to(tmp_path / "a") == tmp_path / "a"
     assert marks.former_paths() == {}
+
+
+def test_a_project_that_is_gone_is_forgotten(
+    tmp_path: Path, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    a, b = new_project(tmp_path / "a", "s1"), new_project(tmp_path / "b", "s1")
+    a.config.write_text("[redaction]\nenabled = false\n")
+    assert run(["--dir", str(a.root), "trust", "--keep", "--yes"]) == 0
+    trusted = home / ".khive" / "trusted"
+    assert len(list(trusted.iterdir())) == 1
+    shutil.rmtree(a.root)
+    assert listed(capsys)["a"]["state"] == "gone"
+    assert run(["projects", "forget", str(a.root)]) == 0
+    assert capsys.readouterr().out == f"{a.root} is forgotten\n"
+    assert listed(capsys).keys() == {"home", "b"}
+    assert list(trusted.iterdir()) == []
+    assert run(["stats", "--all-projects"]) == 0
+    assert "gone" not in capsys.readouterr().err
+    # Another one that is made there is a project as any.
+    new_project(tmp_path / "a", "s2")
+    assert listed(capsys)["a"]["sessions"] == 1
+    assert listed(capsys)["b"]["state"] == "here"
+    assert marks.is_trusted(b.khive)
+
+
+def test_a_project_that_is_there_is_forgotten_only_if_that_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a = new_project(tmp_path / "a", "s1")
+    assert run(["projects", "forget", str(a.root)]) == 2
+    assert "say --yes" in capsys.readouterr().err
+    assert marks.is_trusted(a.khive)
+    monkeypatch.chdir(tmp_path)
+    assert run(["projects", "forget", "a", "--yes"]) == 0
+    assert not marks.is_trusted(a.khive)
+    assert "a" not in listed(capsys)
+    # Nothing of it was lost.
+    assert run(["--dir", str(a.root), "trust", "--keep", "--yes"]) == 0
+    assert listed(capsys)["a"]["sessions"] == 1
+
+
+def test_what_is_no_trusted_project_cannot_be_forgotten(
+    tmp_path: Path, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for directory in (tmp_path / "nothing", home):
+        assert run(["projects", "forget", str(directory), "--yes"]) == 1
+        assert str(directory) in capsys.readouterr().err

@@ -34,6 +34,8 @@ GIVEN: list[tuple[str, str, Any]] = [
     ("mirror.pack_after_days = 0", "mirror_pack_after_days", 0.0),
     ("home.max_bytes = 0", "home_max_bytes", 0),
     ("home.keep_days = 7", "home_keep_days", 7.0),
+    ("home.store_max_bytes = 0", "home_store_max_bytes", 0),
+    ("home.store_keep_days = 7", "home_store_keep_days", 7.0),
     ("retention.rules = ['* keep_age=9d']", "retention_rules", ("* keep_age=9d",)),
     ("cost.prices = ['m input=1']", "cost_prices", ("m input=1",)),
     ("sync.at_stop = false", "sync_at_stop", False),

@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from khive_persist.capture import home_store
 from khive_persist.capture.drain import Drain
 from khive_persist.capture.finished_sessions import size_of
 from khive_persist.capture.spool import DRAINER_LOCK
@@ -34,10 +35,12 @@ ANOTHER_SECONDS: Final = 2.0
 LAST_SYNC_SECONDS: Final = 60.0
 # The agent and its tools come first.
 _NICENESS: Final = 10
+# It uses what stands on a higher floor.
+_LIMITS: Final = module_command("khive_persist.maintenance.retention.home_store")
 
 
 def main() -> int:
-    """Drain until nothing has come for `capture.linger_seconds`; then pack old streams."""
+    """Drain until nothing has come for `capture.linger_seconds`; then see to what is old."""
     os.chdir("/")
     os.umask(0o077)
     project, pipe = Path(sys.argv[1]), int(sys.argv[2])
@@ -51,6 +54,8 @@ def main() -> int:
             drain.run()
             syncing.finish()
             drain.recover()
+        if home_store.is_due(drain.project, drain.settings):
+            _start_process(_LIMITS, environment_for(drain.project.root))
         os.nice(_NICENESS)
         pack_if_due(drain.project, drain.settings)
     except (KhiveError, OSError):
@@ -126,15 +131,19 @@ class _Syncing:
             return
         self._sizes |= sizes
         command = module_command("khive_persist.cli", "sync", "--", *map(str, sizes))
-        self._process = subprocess.Popen(  # noqa: S603 - paths of files, each a word of its own
-            command,
-            env=environment_for(self._drain.project.root),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-            preexec_fn=partial(os.nice, _NICENESS),
-        )
+        self._process = _start_process(command, environment_for(self._drain.project.root))
+
+
+def _start_process(command: list[str], environment: dict[str, str]) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(  # noqa: S603 - paths of files, each a word of its own
+        command,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        preexec_fn=partial(os.nice, _NICENESS),
+    )
 
 
 def _pass(drain: Drain) -> bool:

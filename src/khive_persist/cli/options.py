@@ -11,6 +11,7 @@ import click
 
 from khive_persist import clock
 from khive_persist.capture.drain import drain
+from khive_persist.capture.home_store import removed_lines
 from khive_persist.capture.notices import notices
 from khive_persist.capture.spool import Spool, counted, waiting_at_home
 from khive_persist.errors import ProjectError
@@ -113,6 +114,12 @@ def drained_project(context: click.Context, directory: str | None) -> Project:
         lines += [f"{home_count} events wait in the home's spool"] if home_count else []
         click.echo(f"khive-persist: {', '.join(lines)}: {reasons}", err=True)
     return project
+
+
+def say_removed() -> None:
+    """Say on stderr what the limits of the home's store have lately removed."""
+    for line in removed_lines():
+        click.echo(f"khive-persist: {line}", err=True)
 
 
 def with_all_projects(function: Callable[..., Any]) -> Callable[..., Any]:

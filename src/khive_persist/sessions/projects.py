@@ -36,6 +36,7 @@ class ProjectSummary(NamedTuple):
         bytes: The size of its `.khive`.
         known_as: The directories where it lay before.
         error: The reason why it cannot be read.
+        merged: The directories of the projects that were merged into it.
     """
 
     path: str
@@ -47,6 +48,7 @@ class ProjectSummary(NamedTuple):
     bytes: int
     known_as: list[str]
     error: str | None
+    merged: list[str]
 
 
 class ProjectResults(NamedTuple, Generic[Result]):
@@ -72,7 +74,7 @@ async def list_projects() -> list[ProjectSummary]:
         OSError: The home's spool cannot be read.
     """
     waiting_events = _count_waiting_events()
-    former = marks.former_paths()
+    former, merged = marks.former_paths(), marks.merged_paths()
     counts = await read_everywhere(_count)
     projects = []
     for project in _projects():
@@ -96,6 +98,7 @@ async def list_projects() -> list[ProjectSummary]:
                 bytes=_size(project.khive),
                 known_as=list(map(str, former.get(project.root, ()))),
                 error=error,
+                merged=list(map(str, merged.get(project.root, ()))),
             )
         )
     return projects

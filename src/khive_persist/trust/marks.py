@@ -18,6 +18,7 @@ from khive_persist.files import PRIVATE_FILE, make_directory, sync_directory
 ID: Final = "id"
 MARKS: Final = "marks"
 _MOVED: Final = ".moved"
+_MERGED: Final = ".merged"
 _LOCK: Final = "marks.lock"
 _HEX: Final = frozenset("0123456789abcdef")
 # Of a volume that containers share, each with a home of its own, the first homes stay known.
@@ -150,41 +151,88 @@ def marked_paths() -> list[Path]:
 
 def former_paths() -> dict[Path, list[Path]]:
     """Return the earlier paths of the projects that were moved, by the present path."""
-    former: dict[Path, list[Path]] = {}
-    for path, _ in _links(_MOVED):
-        if (current := moved_to(path)) != path:
-            former.setdefault(current, []).append(path)
-    return {current: sorted(paths) for current, paths in former.items()}
+    return _paths_before(is_merged=False)
+
+
+def merged_paths() -> dict[Path, list[Path]]:
+    """Return the paths of the projects that were merged into another one, by that one's path."""
+    return _paths_before(is_merged=True)
 
 
 def moved_to(directory: Path) -> Path:
-    """Return the directory that `.khive` was moved to; the directory itself where it was not.
+    """Return the directory that `.khive` was moved to, or that has what it was merged into.
+
+    It is the directory itself where it was neither.
 
     Whoever makes another `.khive` at the old path has a project of its own there.
     """
-    folder = state_folder()
-    if folder is None:
-        return directory
-    path = Path(os.path.realpath(directory))
-    for _ in range(_MOST_MOVES):
-        if os.path.lexists(path / ".khive"):
-            return path
-        try:
-            path = Path(os.readlink(folder / MARKS / str(path).lstrip("/") / _MOVED))
-        except (OSError, ValueError):
-            break
-    return directory
+    return _now(directory)[0]
 
 
-def forget(khive: Path, current: Path) -> None:
-    """Remove the mark of a `.khive` that is no longer there, and store its present path."""
+def forget(khive: Path, current: Path, *, is_merged: bool = False) -> None:
+    """Remove the mark of a `.khive` that is no longer there, and store its present path.
+
+    Args:
+        khive: The `.khive`.
+        current: The path of it, or of the one that has what it had.
+        is_merged: Whether it was merged into that one.
+    """
     if folder := state_folder():
         old = folder / MARKS / str(khive).lstrip("/")
-        moved = old.with_name(_MOVED)
+        moved, merged = old.with_name(_MOVED), old.with_name(_MERGED)
         with suppress(OSError):
+            merged.unlink(missing_ok=True)
             moved.unlink(missing_ok=True)
+            if is_merged:
+                merged.symlink_to(physical(current).parent)
             moved.symlink_to(physical(current).parent)
         old.unlink(missing_ok=True)
+
+
+def _paths_before(*, is_merged: bool) -> dict[Path, list[Path]]:
+    before: dict[Path, list[Path]] = {}
+    for path, _ in _links(_MOVED):
+        now, was_merged = _now(path)
+        if now != path and was_merged == is_merged:
+            before.setdefault(now, []).append(path)
+    return {now: sorted(paths) for now, paths in before.items()}
+
+
+def _now(directory: Path) -> tuple[Path, bool]:
+    """Return what `moved_to` does, and whether it was merged on the way there."""
+    folder = state_folder()
+    if folder is None:
+        return directory, False
+    path = Path(os.path.realpath(directory))
+    is_merged = False
+    for _ in range(_MOST_MOVES):
+        if os.path.lexists(path / ".khive"):
+            return path, is_merged
+        mark = folder / MARKS / str(path).lstrip("/")
+        try:
+            path = Path(os.readlink(mark / _MOVED))
+        except (OSError, ValueError):
+            break
+        is_merged |= os.path.lexists(mark / _MERGED)
+    return directory, False
+
+
+def unmark(khive: Path) -> list[str]:
+    """Take away the mark of a `.khive`, there or gone, and return its digits; none without one.
+
+    Raises:
+        OSError: It cannot be taken away.
+    """
+    folder = state_folder()
+    if folder is None:
+        return []
+    path = folder / MARKS / str(khive).lstrip("/")
+    try:
+        digits = os.readlink(path).split("-")
+        path.unlink()
+    except FileNotFoundError:
+        return []
+    return digits
 
 
 def _links(name: str) -> Iterator[tuple[Path, str]]:

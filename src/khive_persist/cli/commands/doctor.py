@@ -8,7 +8,7 @@ import anyio
 import click
 
 from khive_persist.cli.exit_codes import DONE, FAILED
-from khive_persist.cli.options import drained_project, unsettled_project, with_project
+from khive_persist.cli.options import drained_project, say_removed, unsettled_project, with_project
 from khive_persist.cli.output import print_fields, print_json, print_table
 from khive_persist.errors import ProjectError
 from khive_persist.maintenance.doctor import (
@@ -72,6 +72,7 @@ def command(
         return _account(anyio.run(account, project, full_id), cost, as_json=as_json)
     if set_aside is not None:
         _set_aside(project, set_aside)
+    say_removed()
     report = anyio.run(examine, project)
     hooks, wrong_hooks = examine_hooks(project)
     problems = report.problems + wrong_hooks + lines

@@ -87,20 +87,9 @@ def command(
     if not result.purposes and not result.refused:
         click.echo(f"khive-persist: {cell(source, None)} is empty: it has no record", err=True)
     if as_json:
-        print_json(
-            {
-                "purposes": {name: counts._asdict() for name, counts in result.purposes.items()},
-                "updated": update,
-                "refused": result.refused,
-                "listed": [
-                    {"where": location, "reason": reason} for location, reason in result.listed
-                ],
-                "aside": result.aside or None,
-                "purged": result.purged,
-            }
-        )
+        print_json(as_document(result, update=update))
     else:
-        _print(result, project, update=update)
+        print_imported(result, project, update=update)
     return FAILED if result.refused else DONE
 
 
@@ -109,11 +98,24 @@ async def _import(project: Project, source: IO[bytes] | Path, **options: Any) ->
         return await import_rows(project, source, advance=advance, **options)
 
 
-def _print(result: Imported, project: Project, *, update: bool) -> None:
-    for location, reason in result.listed:
-        click.echo(f"khive-persist: {cell(location)}: {cell(reason)}", err=True)
-    if unlisted := result.refused - len(result.listed):
-        click.echo(f"khive-persist: and {unlisted} more", err=True)
+def as_document(result: Imported, *, update: bool) -> dict[str, Any]:
+    """Return the JSON document of an import."""
+    return {
+        "purposes": {name: counts._asdict() for name, counts in result.purposes.items()},
+        "updated": update,
+        "refused": result.refused,
+        "listed": [{"where": where, "reason": why} for where, why in result.listed],
+        "aside": result.aside or None,
+        "purged": result.purged,
+    }
+
+
+def print_imported(result: Imported, project: Project, *, update: bool) -> None:
+    """Print what came into which database, and on stderr what was refused."""
+    for where, reason in result.listed:
+        click.echo(f"khive-persist: {cell(where)}: {cell(reason)}", err=True)
+    if more := result.refused - len(result.listed):
+        click.echo(f"khive-persist: and {more} more", err=True)
     if result.aside:
         click.echo(f"khive-persist: what was refused is in {result.aside}", err=True)
     for name, counts in result.purposes.items():

@@ -15,6 +15,7 @@ from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import (
     drained_project,
     from_everywhere,
+    say_removed,
     with_all_projects,
     with_filters,
     with_project,
@@ -24,6 +25,7 @@ from khive_persist.prices import PriceTable
 from khive_persist.sessions.reported_costs import DIFFERENCE, ReportedCost
 from khive_persist.sessions.token_totals import BY, By, TokenTotal
 from khive_persist.store.kinds import KindCount
+from khive_persist.trust import marks
 
 
 @click.command("stats")
@@ -69,6 +71,8 @@ def command(
             raise click.UsageError("--session names a session of one project")
         return _of_all(context, directory, event_type, tool, since, until, by, as_json=as_json)
     project = drained_project(context, directory)
+    if marks.is_state(project.khive):
+        say_removed()
     of_events = filters(project, session_id, event_type, tool, since, until)
     of_messages = filters(project, session_id, None, tool, since, until)
     prices = PriceTable(configuration.load(project.config).cost_prices)
@@ -100,6 +104,7 @@ def _of_all(
     of_sessions = criteria(None, tool, None, None) if since is None and until is None else None
     read = partial(stats_everywhere, of_events, of_messages, by, of_sessions)
     everywhere = from_everywhere(context, directory, read)
+    say_removed()
     if as_json:
         print_json([{"project": str(root)} | stats for root, stats in everywhere.results.items()])
     else:

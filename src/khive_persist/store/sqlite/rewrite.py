@@ -1,7 +1,8 @@
 """Changing or removing many rows of one table, a batch at a time, while others write."""
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -20,7 +21,10 @@ Change = Callable[[StoredRow], StoredRow | None]
 _Revision = tuple[int, StoredRow, StoredRow | None]
 
 _BATCH: Final = 500
-_SIZED: Final = ("content", "node_metadata", "embedding")
+_SIZE: Final = " + ".join(
+    f"coalesce(length(CAST({column} AS BLOB)), 0)"
+    for column in ("content", "node_metadata", "embedding")
+)
 # No number: the column's affinity would make one of it, and numbers sort below text.
 _ABOVE_ALL: Final = ("9999-12-31 24", "")
 
@@ -154,16 +158,10 @@ def boundary(
     Raises:
         StoreError: As its subclasses say.
     """
-    with opened_reader(path) as connection, translated(path):
-        created_at = _created_at(connection, table)
-        size = " + ".join(f"coalesce(length(CAST({c} AS BLOB)), 0)" for c in _SIZED)
-        newest = connection.execute(
-            f"SELECT {created_at}, id, {size if keep_bytes is not None else 0} FROM {quoted(table)}"
-            f" WHERE {created_at} IS NOT NULL ORDER BY 1 DESC, 2 DESC"
-        )
-        count = total = 0
-        oldest: tuple[str, str] | None = None
-        for instant, id, length in newest:
+    count = total = 0
+    oldest: tuple[str, str] | None = None
+    with closing(newest_first(path, table, with_sizes=keep_bytes is not None)) as rows:
+        for instant, id, length in rows:
             count, total = count + 1, total + length
             if (keep_count is not None and count > keep_count) or (
                 keep_bytes is not None and total > keep_bytes
@@ -171,6 +169,33 @@ def boundary(
                 return oldest or _ABOVE_ALL
             oldest = instant, id
     return None
+
+
+def newest_first(
+    path: Path, table: str, *, with_sizes: bool = True
+) -> Generator[tuple[str, str, int], None, None]:
+    """Yield the time in UTC, the id and the bytes of each row whose time can be read.
+
+    Raises:
+        StoreError: As its subclasses say.
+    """
+    with opened_reader(path) as connection, translated(path):
+        created_at = _created_at(connection, table)
+        yield from connection.execute(
+            f"SELECT {created_at}, id, {_SIZE if with_sizes else 0} FROM {quoted(table)}"
+            f" WHERE {created_at} IS NOT NULL ORDER BY 1 DESC, 2 DESC"
+        )
+
+
+def stored_bytes(path: Path, table: str) -> int:
+    """Return how many bytes the JSON columns of all rows hold.
+
+    Raises:
+        StoreError: As its subclasses say.
+    """
+    with opened_reader(path) as connection, translated(path):
+        (total,) = connection.execute(f"SELECT sum({_SIZE}) FROM {quoted(table)}").fetchone()
+    return total or 0
 
 
 def size_of(row: StoredRow) -> int:
