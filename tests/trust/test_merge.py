@@ -179,7 +179,7 @@ def test_an_empty_project_is_merged(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert run(["projects", "merge", str(old.root), str(target.root), "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["purposes"] == {}
-    assert document["kept"] == str(old.root / merging.MERGED)
+    assert document["former_khive"] == str(old.root / merging.MERGED)
     assert listed(capsys)["new"]["merged"] == [str(old.root)]
 
 

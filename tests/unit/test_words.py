@@ -11,9 +11,9 @@ PACKAGE = Path(__file__).parents[2] / "src" / "khive_persist"
 VAGUE = re.compile(
     r"after|ago|answered|apart|around|asked|aside|away|before|begin|begun|changed|counted|"
     r"done|drawn|each|ended|few|found|gathered|given|gone|half|here|how|kept|known|later|"
-    r"left|less|lost|made|many|meant|missed|more|named|near|now|one|ones|others|own|past|put|"
+    r"left|less|lost|made|many|meant|missed|more|named|near|now|one|ones|own|past|put|"
     r"rest|same|said|seen|sent|shown|some|sought|stored|such|taken|that|there|these|this|"
-    r"those|thus|told|tried|until|waiting|wanted|what|when|where|which|who|whole|whose|why|"
+    r"those|thus|told|tried|waiting|wanted|what|when|where|which|who|whole|whose|why|"
     r"written"
 )
 QUESTION = re.compile(r"\W*(As|How|It|Of|They|What|Where|Whether|Which|Who|Whose|Why)\b")

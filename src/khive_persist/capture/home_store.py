@@ -80,12 +80,12 @@ def removed(project: Project) -> Removed | None:
     """Return what the limits have lately removed from the home; None for nothing."""
     try:
         entry = json.loads(read_regular(project.khive / FILE, _MOST_BYTES))
-        known = Removed(
+        previous = Removed(
             int(entry["records"]), str(entry["until"]), str(entry["since"]), float(entry["at"])
         )
     except (OSError, ValueError, TypeError, KeyError):
         return None
-    return known if time.time() - known.at < _SAID_SECONDS else None
+    return previous if time.time() - previous.at < _SAID_SECONDS else None
 
 
 def note_removed(project: Project, records: int, until: str) -> None:
@@ -94,8 +94,10 @@ def note_removed(project: Project, records: int, until: str) -> None:
     Raises:
         OSError: It cannot be written.
     """
-    known = removed(project) or Removed(0, until, clock.to_text(clock.now()), 0)
-    total = Removed(known.records + records, max(known.until, until), known.since, time.time())
+    previous = removed(project) or Removed(0, until, clock.to_text(clock.now()), 0)
+    total = Removed(
+        previous.records + records, max(previous.until, until), previous.since, time.time()
+    )
     write_private(project.khive / FILE, json.dumps(total._asdict(), indent=1).encode())
 
 

@@ -42,13 +42,13 @@ class Merged(NamedTuple):
     """The result of a merge.
 
     Attributes:
-        imported: What came in from the old project.
-        kept: What the old `.khive` is now; None where the projects are not merged, as something was
-            refused.
+        imported: The result of the import from the old project.
+        former_khive: The new path of the old `.khive`; None where something was refused, and the
+            projects are not merged.
     """
 
     imported: Imported
-    kept: Path | None
+    former_khive: Path | None
 
 
 async def merge(
@@ -75,17 +75,17 @@ async def merge(
         OSError: A file cannot be read or written.
     """
     await anyio.to_thread.run_sync(_check, old, target)
-    own = tuple(await anyio.to_thread.run_sync(known_purposes, target))[len(BUILT_IN) :]
+    purposes = tuple(await anyio.to_thread.run_sync(known_purposes, target))[len(BUILT_IN) :]
     for _ in range(_TRIES):
         digits, merging = await anyio.to_thread.run_sync(_set_aside, old, target)
-        begin = time.monotonic()
+        start = time.monotonic()
         is_whole = False
         try:
             imported = Imported({}, 0, [], "")
             if await anyio.to_thread.run_sync(databases_in, merging):
-                imported = await import_rows(target, merging, purposes=own, advance=advance)
+                imported = await import_rows(target, merging, purposes=purposes, advance=advance)
             if not imported.refused:
-                await anyio.sleep(max(_HOOK_SECONDS - (time.monotonic() - begin), 0))
+                await anyio.sleep(max(_HOOK_SECONDS - (time.monotonic() - start), 0))
                 is_whole = _is_quiet(merging)
         finally:
             if not is_whole:
@@ -136,29 +136,29 @@ def _set_aside(old: Project, target: Project) -> tuple[str, Path]:
         raise CaptureError(f"{drained.waiting_count} events of {old.root} wait: {reasons}")
     stones = Tombstones.load(old)
     if stones.has_sessions:
-        tombstones.note(target, lambda known: known.with_merged(stones))
+        tombstones.note(target, lambda existing: existing.with_merged(stones))
     digits, merging = marks.digits(old.khive), old.root / MERGING
-    purposes = [known for known in known_purposes(old) if old.database(known.file).exists()]
+    purposes = [p for p in known_purposes(old) if old.database(p.file).exists()]
     with (
         _without_server(old),
         write_lock.held(old.spool / DRAIN_LOCK, LOCK_SECONDS),
         turn(old, purposes),
     ):
-        if waiting := Spool(old).waiting():
-            raise StoreBusyError(f"{counted(waiting)} came into {old.spool}", hint="try again")
+        if pending := Spool(old).waiting():
+            raise StoreBusyError(f"{counted(pending)} came into {old.spool}", hint="try again")
         os.rename(old.khive, merging)
     return digits, merging
 
 
 @contextmanager
 def _without_server(project: Project) -> Iterator[None]:
-    held = write_lock.try_acquire(project.khive / _SERVER_LOCK)
-    if held is None:
+    descriptor = write_lock.try_acquire(project.khive / _SERVER_LOCK)
+    if descriptor is None:
         raise StoreBusyError(f"a server runs in {project.root}", hint="stop it, and try again")
     try:
         yield
     finally:
-        os.close(held)
+        os.close(descriptor)
 
 
 def _is_quiet(khive: Path) -> bool:
@@ -171,14 +171,14 @@ def _is_quiet(khive: Path) -> bool:
 
 def _finish(old: Project, target: Project, digits: str) -> Path:
     """Name the old project as merged, and return what its `.khive` is now."""
-    kept = old.root / MERGED
-    if os.path.lexists(kept):
-        kept = old.root / f"{MERGED}.{clock.new_id()}"
-    os.rename(old.root / MERGING, kept)
+    former_khive = old.root / MERGED
+    if os.path.lexists(former_khive):
+        former_khive = old.root / f"{MERGED}.{clock.new_id()}"
+    os.rename(old.root / MERGING, former_khive)
     if os.path.lexists(old.khive):
         raise StoreBusyError(
             f"{old.khive} was made anew meanwhile", hint="end what records there, and merge again"
         )
     marks.forget(old.khive, target.khive, is_merged=True)
     records.drop(digits)
-    return kept
+    return former_khive

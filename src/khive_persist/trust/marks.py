@@ -166,7 +166,7 @@ def moved_to(directory: Path) -> Path:
 
     Whoever makes another `.khive` at the old path has a project of its own there.
     """
-    return _now(directory)[0]
+    return _present_path(directory)[0]
 
 
 def forget(khive: Path, current: Path, *, is_merged: bool = False) -> None:
@@ -190,15 +190,15 @@ def forget(khive: Path, current: Path, *, is_merged: bool = False) -> None:
 
 
 def _paths_before(*, is_merged: bool) -> dict[Path, list[Path]]:
-    before: dict[Path, list[Path]] = {}
+    earlier_paths: dict[Path, list[Path]] = {}
     for path, _ in _links(_MOVED):
-        now, was_merged = _now(path)
-        if now != path and was_merged == is_merged:
-            before.setdefault(now, []).append(path)
-    return {now: sorted(paths) for now, paths in before.items()}
+        current, was_merged = _present_path(path)
+        if current != path and was_merged == is_merged:
+            earlier_paths.setdefault(current, []).append(path)
+    return {current: sorted(paths) for current, paths in earlier_paths.items()}
 
 
-def _now(directory: Path) -> tuple[Path, bool]:
+def _present_path(directory: Path) -> tuple[Path, bool]:
     """Return what `moved_to` does, and whether it was merged on the way there."""
     folder = state_folder()
     if folder is None:

@@ -104,7 +104,7 @@ def as_document(result: Imported, *, update: bool) -> dict[str, Any]:
         "purposes": {name: counts._asdict() for name, counts in result.purposes.items()},
         "updated": update,
         "refused": result.refused,
-        "listed": [{"where": where, "reason": why} for where, why in result.listed],
+        "listed": [{"where": location, "reason": reason} for location, reason in result.listed],
         "aside": result.aside or None,
         "purged": result.purged,
     }
@@ -112,10 +112,10 @@ def as_document(result: Imported, *, update: bool) -> dict[str, Any]:
 
 def print_imported(result: Imported, project: Project, *, update: bool) -> None:
     """Print what came into which database, and on stderr what was refused."""
-    for where, reason in result.listed:
-        click.echo(f"khive-persist: {cell(where)}: {cell(reason)}", err=True)
-    if more := result.refused - len(result.listed):
-        click.echo(f"khive-persist: and {more} more", err=True)
+    for location, reason in result.listed:
+        click.echo(f"khive-persist: {cell(location)}: {cell(reason)}", err=True)
+    if unlisted := result.refused - len(result.listed):
+        click.echo(f"khive-persist: and {unlisted} more", err=True)
     if result.aside:
         click.echo(f"khive-persist: what was refused is in {result.aside}", err=True)
     for name, counts in result.purposes.items():

@@ -106,13 +106,15 @@ def merge_command(old: str, into: str, as_json: bool) -> int:
     source, target = (Project(os.path.realpath(directory)) for directory in (old, into))
     merged = anyio.run(partial(_merge, source, target))
     if as_json:
-        kept = merged.kept and str(merged.kept)
-        print_json(as_document(merged.imported, update=False) | {"kept": kept})
+        former_khive = merged.former_khive and str(merged.former_khive)
+        print_json(as_document(merged.imported, update=False) | {"former_khive": former_khive})
     else:
         print_imported(merged.imported, target, update=False)
-        if merged.kept is not None:
-            click.echo(f"{source.root} is merged into {target.root}: {merged.kept} is what it was")
-    if merged.kept is None:
+        if merged.former_khive is not None:
+            click.echo(
+                f"{source.root} is merged into {target.root}: {merged.former_khive} is what it was"
+            )
+    if merged.former_khive is None:
         click.echo(f"khive-persist: {source.root} is not merged", err=True)
         return FAILED
     return DONE
