@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib.resources import files
 from typing import Any, Final
 
 from khive_persist import clock
@@ -13,42 +14,6 @@ from khive_persist.sessions.rollup.groups import Group
 from khive_persist.store import codec
 from khive_persist.store.sqlite.connection import open_memory
 
-_KEY: Final = "session, file, hour, tool, project, model"
-_SUMS: Final = (
-    "rows", "others", "calls", "failures", "input", "cache_read", "cache_write", "output", "cost",
-    "priced", "unpriced",
-)  # fmt: skip
-_CELLS: Final = f"""
-CREATE TABLE {{name}} (
-    session TEXT, file TEXT, hour TEXT, tool TEXT, project TEXT, model TEXT,
-    rows INTEGER, first TEXT, last TEXT, others INTEGER, calls INTEGER, failures INTEGER,
-    input INTEGER, cache_read INTEGER, cache_write INTEGER, output INTEGER, cost INTEGER,
-    priced INTEGER, unpriced INTEGER,
-    prompt TEXT, plan TEXT, verdict TEXT,
-    PRIMARY KEY ({_KEY})
-) WITHOUT ROWID"""
-_SESSIONS: Final = """
-CREATE TABLE sessions (
-    session_id TEXT PRIMARY KEY, tool TEXT, tools TEXT, project TEXT, model TEXT, started TEXT,
-    last TEXT, duration REAL, events INTEGER, failures INTEGER, messages INTEGER, tokens INTEGER,
-    cost REAL, unpriced INTEGER, task_description TEXT, complexity TEXT, agent_count, confidence,
-    planning_cost, plans INTEGER, planned_by TEXT, verdict TEXT, title TEXT
-) WITHOUT ROWID"""
-# Later sums are added; the least and the largest of several are the first and the latest.
-_ADD: Final = (
-    "INSERT INTO {name} VALUES (" + ", ".join("?" * len(Group._fields)) + ")"
-    f" ON CONFLICT ({_KEY}) DO UPDATE SET "
-    + ", ".join(
-        [
-            *(f"{name} = {name} + excluded.{name}" for name in _SUMS),
-            "first = min(first, excluded.first)",
-            "last = max(last, excluded.last)",
-            "prompt = coalesce(min(prompt, excluded.prompt), prompt, excluded.prompt)",
-            "plan = coalesce(max(plan, excluded.plan), plan, excluded.plan)",
-            "verdict = coalesce(max(verdict, excluded.verdict), verdict, excluded.verdict)",
-        ]
-    )
-)
 # The order keys of sessions. One without a value comes last where the largest come first.
 KEYS: Final = {
     "last": "coalesce(last, '')",
@@ -61,82 +26,37 @@ KEYS: Final = {
 _IDS: Final = "SELECT value FROM json_each(:ids)"
 _SAMPLE: Final = 2_000
 _ONE_IN: Final = 20
-_TIME: Final = clock.CREATED_AT_CHARACTERS
-_EVENTS: Final = ", ".join(f"'{purpose.name}'" for purpose in HOOK_EVENTS.values())
-_MESSAGES: Final = f"'{CONVERSATIONS.name}'"
-_PLANS: Final = f"'{PLANNER_SESSIONS.name}'"
-_VERDICTS: Final = f"'{OUTCOMES.name}'"
-
-
-def _after_time(expression: str) -> str:
-    return f"nullif(substr({expression}, {_TIME + 1}), '')"
-
-
-def _after_tab(expression: str) -> str:
-    return f"substr({expression}, instr({expression}, char(9)) + 1)"
-
-
-def _plan_value(number: int) -> str:
-    return f"json_extract({_after_tab('plan')}, '$[{number}]')"
-
-
-def _when(function: str, column: str) -> str:
-    """Select the first or the last time of events and messages, else of plans."""
-    is_known = f"{column} <> '{NO_TIME}'"
-    work = f"{function}(iif(file IN ({_EVENTS}, {_MESSAGES}) AND {is_known}, {column}, NULL))"
-    plans = f"{function}(iif(file = {_PLANS} AND {is_known}, {column}, NULL))"
-    return f"coalesce({work}, {plans})"
-
-
-_SUMMED: Final = f"""
-SELECT session,
-    {
-    _after_time(
-        f"coalesce(min(iif(file IN ({_EVENTS}), first || tool, NULL)),"
-        f" min(iif(file = {_MESSAGES}, first || tool, NULL)))"
-    )
-} AS tool,
-    ',' || group_concat(DISTINCT tool) || ',' AS tools,
-    {_after_time("min(iif(project <> '', first || project, NULL))")} AS project,
-    (SELECT model FROM (
-        SELECT model, sum(input + cache_read + cache_write + output) AS tokens, max(last) AS last
-        FROM cells AS named WHERE named.session = cells.session AND model <> '' GROUP BY model)
-    ORDER BY {MODEL_ORDER} LIMIT 1) AS model,
-    {_when("min", "first")} AS started,
-    {_when("max", "last")} AS last,
-    sum(file IN ({_EVENTS}, {_MESSAGES})) > 0 AS has_worked,
-    sum(iif(file IN ({_EVENTS}), rows, 0)) AS events,
-    sum(calls) AS calls,
-    sum(failures) AS failures,
-    sum(iif(file = {_MESSAGES}, rows - others, 0)) AS messages,
-    sum(input + cache_read + cache_write + output) AS tokens,
-    iif(sum(priced) > 0, sum(cost) / {PICODOLLARS}.0, NULL) AS cost,
-    sum(unpriced) AS unpriced,
-    sum(iif(file = {_PLANS}, rows, 0)) AS plans,
-    max(plan) AS plan,
-    max(verdict) AS verdict,
-    {_after_time(f"coalesce(min(iif(file IN ({_EVENTS}), prompt, NULL)), min(prompt))")} AS title
-FROM cells WHERE session IN (SELECT value FROM json_each(:ids)) AND session <> ''
-GROUP BY session HAVING sum(file <> {_VERDICTS}) > 0"""
-_SECONDS: Final = (
-    "round(strftime('%s', substr(last, 1, 19)) - strftime('%s', substr(started, 1, 19))"
-    " + CAST(substr(last, 20) AS REAL) - CAST(substr(started, 20) AS REAL), 6)"
-)
 _TEXTS: Final = (
     "SELECT session_id, title, task_description, project FROM sessions"
     " WHERE session_id IN (SELECT value FROM json_each(?))"
 )
-_PLANNED: Final = ", ".join(
-    f"{_plan_value(number)} AS {name}" for number, name in enumerate(("planned_by", *PLAN_FIELDS))
+
+
+def _sql(name: str, **words: object) -> str:
+    return (files(__package__) / f"{name}.sql").read_text("utf-8").format(**words)
+
+
+_CELLS: Final = _sql("cells", cells="cells")
+_FRESH_CELLS: Final = _sql("cells", cells="fresh")
+_SESSIONS: Final = _sql("sessions")
+_ADD: Final = _sql("add_cell", cells="cells")
+_ADD_FRESH: Final = _sql("add_cell", cells="fresh")
+_SUMMARISE: Final = _sql(
+    "summarise",
+    events=", ".join(f"'{purpose.name}'" for purpose in HOOK_EVENTS.values()),
+    messages=f"'{CONVERSATIONS.name}'",
+    plans=f"'{PLANNER_SESSIONS.name}'",
+    verdicts=f"'{OUTCOMES.name}'",
+    no_time=NO_TIME,
+    after_time=clock.CREATED_AT_CHARACTERS + 1,
+    model_order=MODEL_ORDER,
+    picodollars=PICODOLLARS,
+    plan_fields=", ".join(
+        f"json_extract(substr(plan, instr(plan, char(9)) + 1), '$[{number}]') AS {name}"
+        for number, name in enumerate(("planned_by", *PLAN_FIELDS))
+    ),
+    ruled=ruled_sql("calls", "failures", ":rule"),
 )
-_ON_PLAN: Final = "(SELECT max(verdict) FROM cells AS own WHERE own.session = planned_by)"
-_SUMMARISE: Final = f"""
-INSERT INTO sessions SELECT session, tool, tools, project, model, started, last,
-    iif(has_worked, {_SECONDS}, NULL), events, failures, messages, tokens, cost, unpriced,
-    task_description, complexity, agent_count, confidence, planning_cost, plans, planned_by,
-    coalesce({_after_tab("verdict")}, {_after_tab(_ON_PLAN)},
-        {ruled_sql("calls", "failures", ":rule")}), title
-FROM (SELECT *, {_PLANNED} FROM ({_SUMMED}))"""
 
 
 class Rollup:
@@ -166,11 +86,7 @@ class Rollup:
         self._words: dict[str, str] = {}
         self._query_words: tuple[tuple[str, str], ...] = ()
         self._connection.create_function("has_words", 1, self._has_words)
-        self._connection.execute(_CELLS.format(name="cells"))
-        self._connection.execute("CREATE INDEX cells_by_file ON cells (file, session)")
-        self._connection.execute("CREATE INDEX cells_by_hour ON cells (hour)")
-        self._connection.execute(_SESSIONS)
-        self._connection.execute("CREATE INDEX sessions_by_planned_by ON sessions (planned_by)")
+        self._connection.executescript(_CELLS + _SESSIONS)
         for word, name in KEYS.items():
             self._connection.execute(
                 f"CREATE INDEX sessions_by_{word} ON sessions ({name}, session_id)"
@@ -241,7 +157,7 @@ class Rollup:
         """Add the sums of rows that are not counted yet."""
         added = list(groups)
         with self._changing({group.session for group in added}, {group.hour for group in added}):
-            self._connection.executemany(_ADD.format(name="cells"), added)
+            self._connection.executemany(_ADD, added)
 
     def replace(self, file: str, session: str, groups: Iterable[Group]) -> None:
         """Replace all sums of a file for a session by these."""
@@ -249,7 +165,7 @@ class Rollup:
             self._connection.execute(
                 "DELETE FROM cells WHERE session = ? AND file = ?", (session, file)
             )
-            self._connection.executemany(_ADD.format(name="cells"), groups)
+            self._connection.executemany(_ADD, groups)
 
     def forget(self, file: str) -> None:
         """Remove all sums of a file."""
@@ -268,12 +184,12 @@ class Rollup:
         """Begin to count a file once more; the first count answers meanwhile."""
         with self._lock:
             self._connection.execute("DROP TABLE IF EXISTS fresh")
-            self._connection.execute(_CELLS.format(name="fresh"))
+            self._connection.execute(_FRESH_CELLS)
 
     def recount(self, groups: Iterable[Group]) -> None:
         """Add to the second count."""
         with self._lock, self._transaction():
-            self._connection.executemany(_ADD.format(name="fresh"), groups)
+            self._connection.executemany(_ADD_FRESH, groups)
 
     def end_recount(self, file: str, settled: set[str]) -> int:
         """Let the second count of a file hold from now on.
