@@ -4,8 +4,10 @@ import os
 import re
 import time
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Annotated, Final
 
+# What `to_text` gives.
+InstantText = Annotated[str, "instant"]
 CREATED_AT_CHARACTERS: Final = len("YYYY-MM-DD HH:MM:SS.ffffff")
 MOMENTS: Final = "write 2h, 3d, 2026-11-01 or 2026-11-01T10:00+01:00"
 _EPOCH: Final = datetime.fromtimestamp(0, UTC)

@@ -43,7 +43,7 @@ def synced(project: Project, tool: str, paths: list[Path]) -> None:
 
 def numbers(agent: Agent) -> tuple[int, ...]:
     own = agent.own
-    return own.messages, own.spent.tokens, own.tool_calls
+    return own.messages, own.tokens, own.tool_calls
 
 
 def counted(tool: str, paths: list[Path]) -> dict[tuple[str, str | None], tuple[int, ...]]:
@@ -248,9 +248,7 @@ def test_a_tree_of_five_levels_whatever_file_is_read_first(
     assert {id: agent.parent_agent_id for id, agent in agents.items() if id} == DEEP
     calls = sum(agent.own.tool_calls for agent in agents.values())
     assert agents[None].total.tool_calls == calls
-    assert agents[None].total.spent.tokens == sum(
-        agent.own.spent.tokens for agent in agents.values()
-    )
+    assert agents[None].total.tokens == sum(agent.own.tokens for agent in agents.values())
     assert agents[None].total.failures == 7
     below_a3 = ["a3", "a4", "a5"]
     assert agents["a3"].total.messages == sum(agents[id].own.messages for id in below_a3)
@@ -265,17 +263,17 @@ def test_costs_add_up_and_what_has_no_price_is_said(project: Project, tmp_path: 
     synced(project, "claude-code", WRITERS["claude-code"](tmp_path / "t", {"a": None}))
     own, child = read(project).agents
     # Two answers, of 100 tokens and 10.
-    assert own.own.spent.cost == pytest.approx(2 * (100 * 1 + 10 * 10) / 10**6)
-    assert own.total.spent.cost == pytest.approx(3 * (100 * 1 + 10 * 10) / 10**6)
-    assert (own.total.spent.unpriced, child.total.spent.unpriced) == (0, 0)
+    assert own.own.cost == pytest.approx(2 * (100 * 1 + 10 * 10) / 10**6)
+    assert own.total.cost == pytest.approx(3 * (100 * 1 + 10 * 10) / 10**6)
+    assert (own.total.unpriced, child.total.unpriced) == (0, 0)
     other = PriceTable(["claude-opus-4-8 from=2030-01-01 input=1"])
     own, child = read(project, prices=other).agents
-    assert own.own.spent.cost != pytest.approx(2 * (100 * 1 + 10 * 10) / 10**6)
+    assert own.own.cost != pytest.approx(2 * (100 * 1 + 10 * 10) / 10**6)
     unknown = Agents(PriceTable())
     content = {"tool": "codex", "model": "x", "tokens": {"input": 1}, "role": "assistant"}
     unknown.see_message(content, clock.now())
     (one,) = unknown.tree()
-    assert (one.own.spent.cost, one.own.spent.unpriced) == (None, 1)
+    assert (one.own.cost, one.own.unpriced) == (None, 1)
 
 
 def test_a_parent_that_is_not_recorded_is_not_guessed(project: Project, tmp_path: Path) -> None:
@@ -359,7 +357,7 @@ def test_hook_events_alone_tell_of_agents_too(project: Project) -> None:
     assert (child.agent_id, child.agent_type, child.parent_is_recorded) == ("a", "Explore", True)
     assert (own.own.tool_calls, own.own.failures) == (1, 0)
     assert (child.own.tool_calls, child.own.failures) == (1, 1)
-    assert (own.own.messages, own.own.spent.tokens, own.own.spent.cost) == (0, 0, None)
+    assert (own.own.messages, own.own.tokens, own.own.cost) == (0, 0, None)
     assert [start.source for start in found.starts] == ["startup", "resume"]
     assert own.own.duration_seconds is not None
 

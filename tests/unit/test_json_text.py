@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 import pytest
@@ -26,6 +26,12 @@ class Lift(BaseModel):
 @dataclass
 class Point:
     x: float
+
+
+class Lap(NamedTuple):
+    at: datetime
+    splits: tuple[float, ...] = ()
+    before: Any = None
 
 
 def refuse(word: str) -> Any:
@@ -107,6 +113,18 @@ def test_what_cannot_be_written_is_named_by_its_path(value: Any, path: str) -> N
 )
 def test_a_decimal_is_a_number_where_that_gives_it_back(value: Decimal, text: str) -> None:
     assert codec.dump([value]) == f"[{text}]"
+
+
+@pytest.mark.parametrize("beside", [None, 2**70])
+def test_a_named_tuple_is_shown_as_the_object_of_its_fields(beside: Any) -> None:
+    noon = datetime(2026, 11, 1, 12, tzinfo=UTC)
+    lap = Lap(noon, (1.5, 2.0), Lap(noon))
+    text = "2026-11-01 12:00:00.000000"
+    first: dict[str, Any] = {"at": text, "splits": [], "before": None}
+    assert json.loads(codec.dump_lossy([lap, beside])) == [
+        {"at": text, "splits": [1.5, 2.0], "before": first},
+        beside,
+    ]
 
 
 def test_a_number_beyond_a_float_keeps_its_spelling() -> None:

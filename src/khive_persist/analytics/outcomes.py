@@ -16,6 +16,7 @@ from khive_persist.analytics.calibration import (
     CostErrors,
     Reliability,
 )
+from khive_persist.clock import InstantText
 from khive_persist.errors import InvalidQueryError
 from khive_persist.models.purposes import CONVERSATIONS
 from khive_persist.models.query import Filter, checked_count, column, field
@@ -41,7 +42,7 @@ class PlanOutcome(NamedTuple):
         session_id: The plan's session.
         agent_session_id: The session that carried it out: `agent_session_id` of the plan's content,
             else its `session_id`.
-        planned_at: The time at which it was saved, text in UTC.
+        planned_at: The time at which it was saved.
         task_description: As the plan has it, like the six that follow.
         complexity: As in simple or complex.
         workflow_pattern: As in parallel.
@@ -51,7 +52,7 @@ class PlanOutcome(NamedTuple):
         is_superseded: Whether a later plan is carried out by the same session; all of what follows
             is the session's, and of its last plan.
         tool: The AI tool.
-        started: The first event or message, text in UTC.
+        started: The first event or message.
         ended: The last one so far.
         duration_seconds: Between the two, pauses included.
         tool_calls: The number that ended, each once.
@@ -72,17 +73,17 @@ class PlanOutcome(NamedTuple):
     plan_id: str
     session_id: str | None
     agent_session_id: str | None
-    planned_at: str | None
+    planned_at: InstantText | None
     task_description: str | None
     complexity: str | None
     workflow_pattern: str | None
     confidence: float | None
-    agent_count: int | None
+    agent_count: float | None
     planning_cost: float | None
     is_superseded: bool
     tool: str | None = None
-    started: str | None = None
-    ended: str | None = None
+    started: InstantText | None = None
+    ended: InstantText | None = None
     duration_seconds: float | None = None
     tool_calls: int | None = None
     failures: int | None = None
@@ -204,7 +205,7 @@ async def joined(
         pages = await stack.enter_async_context(aclosing(reader.pages(build)))
         batch: list[facts.Plan] = []
         async for rows in pages:
-            batch += [facts.Plan(*row) for row in rows]
+            batch += [facts.Plan(*row)._replace(is_superseded=bool(row[-1])) for row in rows]
             if len(batch) >= _PLANS_AT_ONCE:
                 for plan in await _with_outcomes(batch, reader, messages, prices, rule):
                     yield plan

@@ -26,8 +26,8 @@ class TimelineLines:
 
     def render(self, entry: Entry) -> Iterator[str]:
         """Yield the lines of the next entry."""
-        if f"{entry.created_at:%Y-%m-%d}" != self._day:
-            self._day = f"{entry.created_at:%Y-%m-%d}"
+        if f"{entry.at:%Y-%m-%d}" != self._day:
+            self._day = f"{entry.at:%Y-%m-%d}"
             yield click.style(self._day, bold=True)
         indent = "    " * entry.depth
         if entry.kind == "gap":
@@ -37,7 +37,7 @@ class TimelineLines:
         if entry.duration_ms is not None:
             mark += f"  {short_duration(entry.duration_ms)}"
         colour = "red" if entry.is_failed else _COLOURS.get(entry.kind)
-        head = f"{entry.created_at:%H:%M:%S}  {indent}{entry.kind:<8}"
+        head = f"{entry.at:%H:%M:%S}  {indent}{entry.kind:<8}"
         totals = (entry.tokens, entry.cost, entry.unpriced)
         running = click.style(_running(*totals), dim=True) if totals != self._printed_totals else ""
         self._printed_totals = totals

@@ -40,7 +40,7 @@ def page(title: str, tools: Sequence[str], entries: Sequence[Entry]) -> str:
 
 
 def _entry(entry: Entry) -> list[object]:
-    at = round(entry.created_at.timestamp() * _MILLISECOND)
+    at = round(entry.at.timestamp() * _MILLISECOND)
     return [
         at, entry.kind, entry.title, entry.lines, entry.depth, entry.agent_id, entry.is_failed,
         entry.tokens, entry.cost, entry.unpriced, entry.duration_ms,

@@ -70,7 +70,7 @@ class Plan(NamedTuple):
     complexity: str | None
     workflow_pattern: str | None
     confidence: float | None
-    agent_count: int | None
+    agent_count: float | None
     planning_cost: float | None
     is_superseded: bool
 

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from khive_persist.clock import InstantText
 from khive_persist.models.event_types import POST, PRE
 from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.sessions.definitions import stands_for_end_sql
@@ -20,7 +21,7 @@ class Unmatched(NamedTuple):
     tool_name: str | None
     tool_use_id: str | None
     calls: int
-    last: str | None
+    last: InstantText | None
 
 
 async def find_unmatched(reader: Reader) -> list[Unmatched]:

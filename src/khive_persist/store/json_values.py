@@ -3,11 +3,14 @@
 import json
 import math
 import sys
+from datetime import datetime
 from decimal import Decimal
 from pathlib import PurePath
 from typing import Any, Final
 
 import orjson
+
+from khive_persist import clock
 
 # Python's own limit between text and integers, where a program has not lowered it.
 MAX_INTEGER_DIGITS: Final = min(4_300, sys.get_int_max_str_digits() or 4_300)
@@ -72,9 +75,15 @@ def kept(value: Any) -> Any:
 
 
 def shown(value: Any) -> Any:
-    """Return what `plain` does, or text: of a number beyond a float, and of what has no JSON."""
+    """Return what `plain` does, or text: of a number beyond a float, and of what has no JSON.
+
+    A NamedTuple stands as the object of its fields, an instant in it as files spell it.
+    """
     if isinstance(value, Overflow):
         return value.text
+    if hasattr(value, "_asdict"):
+        fields = value._asdict().items()
+        return {n: clock.to_text(v) if isinstance(v, datetime) else v for n, v in fields}
     try:
         return plain(value)
     except TypeError:
@@ -127,7 +136,7 @@ def writable(value: Any) -> Any:
         return {
             key if isinstance(key, str) else str(key): writable(item) for key, item in value.items()
         }
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | tuple) and not hasattr(value, "_asdict"):
         return [writable(item) for item in value]
     replaced = shown(value)
     if isinstance(replaced, orjson.Fragment):

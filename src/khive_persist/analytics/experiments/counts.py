@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from khive_persist import clock
 from khive_persist.analytics.experiments.create import experiment_of, missing
+from khive_persist.clock import InstantText
 from khive_persist.errors import InvalidRecordError
 from khive_persist.models.assignment import NAMED
 from khive_persist.models.purposes import ASSIGNMENTS, EXPERIMENTS
@@ -36,16 +37,12 @@ class VariantCount(NamedTuple):
 
 
 class ExperimentCount(NamedTuple):
-    """An experiment: its variants in their order; `created_at` is text in UTC."""
+    """An experiment: its variants in their order."""
 
     name: str
-    created_at: str | None
+    created_at: InstantText | None
     note: str | None
     variants: list[VariantCount]
-
-    def as_document(self) -> dict[str, Any]:
-        """Return the count as JSON has it."""
-        return self._asdict() | {"variants": [variant._asdict() for variant in self.variants]}
 
 
 async def count_experiments(reader: Reader, name: str | None = None) -> list[ExperimentCount]:

@@ -137,7 +137,7 @@ def list_command(
     if as_json:
         print_json(catalogue.as_document())
     else:
-        rows = [[manifest.as_document()[name] for name in COLUMNS] for manifest in manifests]
+        rows = [[getattr(manifest, name) for name in COLUMNS] for manifest in manifests]
         print_table(COLUMNS, rows, f"no backups in {backups.target}")
         for problem in damaged.values():
             click.echo(f"problem: {problem}")

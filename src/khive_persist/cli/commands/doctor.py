@@ -13,8 +13,8 @@ from khive_persist.cli.output import print_fields, print_json, print_table
 from khive_persist.errors import ProjectError
 from khive_persist.maintenance.doctor import (
     Database,
-    Report,
-    as_document,
+    DoctorReport,
+    HookState,
     examine,
     examine_hooks,
     examine_untrusted,
@@ -76,10 +76,11 @@ def command(
     report = anyio.run(examine, project)
     hooks, wrong_hooks = examine_hooks(project)
     problems = report.problems + wrong_hooks + lines
+    report = report._replace(hooks=hooks, problems=problems)
     if as_json:
-        print_json(as_document(report, hooks, problems))
+        print_json(report)
     else:
-        _print(report, hooks)
+        _print(report)
         for problem in problems:
             click.echo(f"problem: {problem}")
         click.echo("nothing is wrong" if not problems else f"{len(problems)} problems")
@@ -162,19 +163,17 @@ def _set_aside(project: Project, file: str) -> None:
     click.echo(f"{file} was moved to {set_aside(path, project.quarantine)}", err=True)
 
 
-def _print(report: Report, hooks: list[dict[str, Any]]) -> None:
+def _print(report: DoctorReport) -> None:
     print_fields(report.versions | {"place": report.khive})
     click.echo()
     print_table(Database._fields, report.databases, "no databases yet")
     click.echo()
-    print_table(
-        ("tool", "scope", "state", "transport", "path"), [tuple(h.values()) for h in hooks], ""
-    )
+    print_table(HookState._fields, report.hooks, "")
     click.echo()
     print_fields(
         {
-            "events in the spool": sum(report.spool["events"].values()),
-            "records in the spool": sum(report.spool["records"].values()),
+            "events in the spool": sum(report.spool.events.values()),
+            "records in the spool": sum(report.spool.records.values()),
             "files in quarantine": len(report.quarantined),
             "tool calls without an end": report.unmatched_calls,
         }

@@ -119,7 +119,7 @@ def list_(context: click.Context, as_json: bool, directory: str | None) -> None:
     """List experiments, the oldest first: variants, weights, and how many sessions have them."""
     counts = anyio.run(_count, drained_project(context, directory), None)
     if as_json:
-        print_json([experiment.as_document() for experiment in counts])
+        print_json(counts)
         return
     rows = [(experiment.name, *variant) for experiment in counts for variant in experiment.variants]
     print_table(("experiment", "variant", *VariantCount._fields[1:]), rows, "no experiments")
@@ -152,7 +152,7 @@ def show(context: click.Context, name: str, as_json: bool, directory: str | None
     )
     if as_json:
         ratio = None if check is None else check._asdict() | {"is_mismatch": check.is_mismatch}
-        print_json(experiment.as_document() | {"ratio": ratio})
+        print_json(experiment._asdict() | {"ratio": ratio})
         return
     click.echo(f"{experiment.name}, of {experiment.created_at} UTC{_note(experiment)}")
     expected = iter(check.expected if check is not None else ())

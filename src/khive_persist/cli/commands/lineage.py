@@ -10,9 +10,8 @@ from khive_persist import settings as configuration
 from khive_persist.cli.options import drained_project, with_project
 from khive_persist.cli.output import cell, print_fields, print_json, print_table
 from khive_persist.prices import PriceTable
-from khive_persist.sessions.lineage.agent_totals import Work
+from khive_persist.sessions.lineage.agent_totals import AgentWork
 from khive_persist.sessions.lineage.agents import Agent
-from khive_persist.sessions.lineage.document import as_document
 from khive_persist.sessions.lineage.lineage import Lineage, read_lineage
 from khive_persist.sessions.lineage.links import Link
 
@@ -48,7 +47,7 @@ def command(context: click.Context, session: str, directory: str | None, as_json
     prices = PriceTable(configuration.load(project.config).cost_prices)
     lineage = anyio.run(read_lineage, project, session, prices)
     if as_json:
-        print_json(as_document(lineage))
+        print_json(lineage)
         return
     print_table(COLUMNS, list(_rows(lineage.agents)), "")
     click.echo()
@@ -67,22 +66,21 @@ def _rows(agents: list[Agent]) -> Iterator[tuple[Any, ...]]:
             agent.agent_type,
             ", ".join(agent.models) or None,
             own_work.messages,
-            own_work.spent.tokens,
+            own_work.tokens,
             _cost(own_work),
             None if own_work.duration_seconds is None else round(own_work.duration_seconds, 1),
             own_work.tool_calls,
             own_work.failures,
-            total.spent.tokens,
+            total.tokens,
             _cost(total),
             total.tool_calls,
         )
 
 
-def _cost(work: Work) -> str | None:
+def _cost(work: AgentWork) -> str | None:
     """Return the cost in USD, and the number of messages without a price."""
-    spent = work.spent
-    cost = None if spent.cost is None else f"{spent.cost:.4f}"
-    unpriced = f"{spent.unpriced} unpriced" if spent.unpriced else None
+    cost = None if work.cost is None else f"{work.cost:.4f}"
+    unpriced = f"{work.unpriced} unpriced" if work.unpriced else None
     return " + ".join(filter(None, (cost, unpriced))) or None
 
 

@@ -114,7 +114,7 @@ def _play(entries: list[Entry], speed: float, max_gap_seconds: float | None) -> 
         for entry in entries[start:end]:
             yield from timeline.render(entry)
 
-    times = [entry.created_at for entry in entries]
+    times = [entry.at for entry in entries]
     failures = [index for index, entry in enumerate(entries) if entry.is_failed]
     playback = Playback(offsets(times, max_gap_seconds), speed=speed)
     play(playback, lines, failures, lambda text: click.echo(text, nl=False))

@@ -10,7 +10,7 @@ from khive_persist.maintenance.backup import index, manifest
 from khive_persist.maintenance.backup.coding import decode
 from khive_persist.maintenance.backup.destination import Destination
 from khive_persist.maintenance.backup.index import Index
-from khive_persist.maintenance.backup.manifest import Manifest
+from khive_persist.maintenance.backup.manifest import BackupItem, Manifest
 
 LATEST: Final = "latest"
 PACK: Final = "pack"
@@ -23,6 +23,22 @@ _CLOCK_TOLERANCE: Final = timedelta(minutes=5)
 UNFINISHED: Final = "it is being made, or was stopped before its end"
 # The manifest first: without it the rest is no backup.
 OBJECTS: Final = (manifest.NAME, index.NAME, PACK)
+
+
+class BackupList(NamedTuple):
+    """The backups of a destination, as a JSON document.
+
+    Attributes:
+        backups: The backups, the oldest first.
+        damaged: The reason why a manifest is damaged, by id.
+        unfinished: The ids under which something lies and no manifest.
+        ahead: The ids of those that say to be of later than now.
+    """
+
+    backups: list[BackupItem]
+    damaged: dict[str, str]
+    unfinished: tuple[str, ...]
+    ahead: tuple[str, ...]
 
 
 class Catalogue(NamedTuple):
@@ -46,14 +62,14 @@ class Catalogue(NamedTuple):
         """Return the backups with a reliable time, the oldest first."""
         return [backup for backup in self.manifests.values() if backup.id not in self.ahead]
 
-    def as_document(self) -> dict[str, Any]:
+    def as_document(self) -> BackupList:
         """Return the catalogue as a JSON document."""
-        return {
-            "backups": [backup.as_document() for backup in self.manifests.values()],
-            "damaged": {id: str(error) for id, error in self.damaged.items()},
-            "unfinished": self.unfinished,
-            "ahead": self.ahead,
-        }
+        return BackupList(
+            [backup.as_document() for backup in self.manifests.values()],
+            {id: str(error) for id, error in self.damaged.items()},
+            self.unfinished,
+            self.ahead,
+        )
 
     def find(self, name: str) -> Manifest:
         """Return the backup that is meant: its id, the beginning of it, or `latest`.

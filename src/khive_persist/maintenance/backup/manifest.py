@@ -3,11 +3,12 @@
 import hashlib
 import re
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Final, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from khive_persist import clock
+from khive_persist.clock import InstantText
 from khive_persist.errors import BackupDamagedError
 from khive_persist.store import codec
 
@@ -22,6 +23,7 @@ ID: Final = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}\Z")
 DATABASE: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,120}\.db\Z")
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}\Z")
 
+Kind = Literal["full", "incremental"]
 Compression = Literal["none", "zstd"]
 Encryption = Literal["none", "age"]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -70,6 +72,24 @@ class File(_StrictModel):
         return self
 
 
+class BackupItem(NamedTuple):
+    """One backup of a list; each field is that of its `Manifest`.
+
+    Attributes:
+        files: The number of rows of each table, by database.
+    """
+
+    id: str
+    created_at: InstantText
+    kind: Kind
+    parent: str | None
+    rows: int
+    content_bytes: int
+    stored_bytes: int
+    stored_as: str
+    files: dict[str, dict[str, int]]
+
+
 class Manifest(_StrictModel):
     """One backup.
 
@@ -91,7 +111,7 @@ class Manifest(_StrictModel):
     format: Literal[1]
     id: str
     created_at: str
-    kind: Literal["full", "incremental"]
+    kind: Kind
     parent: str | None
     compression: Compression
     encryption: Encryption
@@ -127,19 +147,11 @@ class Manifest(_StrictModel):
         codings = [word for word in (self.compression, self.encryption) if word != "none"]
         return " + ".join(codings) or "plain"
 
-    def as_document(self) -> dict[str, Any]:
+    def as_document(self) -> BackupItem:
         """Return the entry of a list of backups, as a JSON document."""
-        return {
-            "id": self.id,
-            "created_at": self.created_at,
-            "kind": self.kind,
-            "parent": self.parent,
-            "rows": self.rows,
-            "content_bytes": self.content_bytes,
-            "stored_bytes": self.stored_bytes,
-            "stored_as": self.stored_as,
-            "files": {file.name: file.rows for file in self.files if file.rows is not None},
-        }
+        values = {name: getattr(self, name) for name in BackupItem._fields}
+        files = {file.name: file.rows for file in self.files if file.rows is not None}
+        return BackupItem(**values | {"files": files})
 
     @model_validator(mode="after")
     def _check(self) -> Self:

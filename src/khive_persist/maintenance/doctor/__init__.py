@@ -4,19 +4,18 @@
 one kind of thing around it.
 """
 
-from khive_persist.maintenance.doctor.hooks import examine_hooks
+from khive_persist.maintenance.doctor.hooks import HookState, examine_hooks
 from khive_persist.maintenance.doctor.report import (
     Database,
-    Report,
-    as_document,
+    DoctorReport,
     examine,
     examine_untrusted,
 )
 
 __all__ = [
     "Database",
-    "Report",
-    "as_document",
+    "DoctorReport",
+    "HookState",
     "examine",
     "examine_hooks",
     "examine_untrusted",

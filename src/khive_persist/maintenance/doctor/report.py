@@ -8,18 +8,20 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from khive_persist import settings as configuration
 from khive_persist.capture.drain import drain
 from khive_persist.capture.notices import diverted, dropped_from_home, untrusted_line
 from khive_persist.capture.record_file import RecordFile
 from khive_persist.capture.spool import Event, Spool, counted, parse, waiting_at_home
+from khive_persist.clock import InstantText
 from khive_persist.copies import verify
 from khive_persist.errors import InvalidRecordError, InvalidSettingsError, KhiveError
 from khive_persist.maintenance.backup.catalogue import AHEAD, read_catalogue
 from khive_persist.maintenance.backup.destination import open_destination
 from khive_persist.maintenance.doctor import clients, disk, sessions
+from khive_persist.maintenance.doctor.hooks import HookState
 from khive_persist.maintenance.trust.survey import listing, survey
 from khive_persist.mirror.packing import packing_problems
 from khive_persist.models.purpose_registry import known_purposes
@@ -45,44 +47,60 @@ class Database(NamedTuple):
         file: The name in `.khive`.
         bytes: The size, sidecars included.
         rows: The number of records, or None where that cannot be read.
-        last: The `created_at` of its newest record, as text in UTC, or None.
+        last: The `created_at` of its newest record, or None.
         problem: The problem with it, or an empty string.
     """
 
     file: str
     bytes: int
     rows: int | None
-    last: str | None
+    last: InstantText | None
     problem: str
 
 
-class Report(NamedTuple):
+class SpoolState(NamedTuple):
+    """The contents of the spool.
+
+    Attributes:
+        events: The number of events that wait here, by tool.
+        records: The number of records that wait here, by kind.
+        oldest_seconds: The age of the oldest; None where nothing waits.
+        waiting_elsewhere: Those that lie in the home directory's spool for this project.
+    """
+
+    events: dict[str, int]
+    records: dict[str, int]
+    oldest_seconds: float | None
+    waiting_elsewhere: int
+
+
+class DoctorReport(NamedTuple):
     """The result of an examination.
 
     Attributes:
         versions: The versions of this program, Python, SQLite and the schema.
         khive: The path of `.khive`.
         databases: Every database file.
-        spool: The counts of `events` that wait here by tool and of `records` by kind,
-            `oldest_seconds`, and `waiting_elsewhere`: those that lie in the home directory's spool
-            for this project.
+        spool: The contents of the spool.
         quarantined: The names in `quarantine/`.
         unmatched: Tool calls without an end, the latest first, at most 20.
         unmatched_calls: The number of all of them.
         problems: The problems that need a person, each one line; empty when all is well.
+        hooks: The states of our hook, where the tools' settings were looked at.
     """
 
     versions: dict[str, str]
     khive: str
     databases: list[Database]
-    spool: dict[str, Any]
+    spool: SpoolState
     quarantined: list[str]
     unmatched: list[Unmatched]
     unmatched_calls: int
     problems: list[str]
+    hooks: Sequence[HookState] = ()
 
 
-async def examine(project: Project, *, thoroughly: bool = True) -> Report:
+async def examine(project: Project, *, thoroughly: bool = True) -> DoctorReport:
     """Examine a project: every database is read in full, and what waits in the spool is drained.
 
     Args:
@@ -117,9 +135,9 @@ async def examine(project: Project, *, thoroughly: bool = True) -> Report:
     pending = Spool(project).waiting()
     if pending:
         problems.append(f"{counted(pending)} wait in {project.spool}")
-    if spool["waiting_elsewhere"]:
+    if spool.waiting_elsewhere:
         problems.append(
-            f"{spool['waiting_elsewhere']} events of {project.root} wait in the home's spool"
+            f"{spool.waiting_elsewhere} events of {project.root} wait in the home's spool"
         )
     problems += disk.unwritable(project) + disk.grown_logs(project, [d.file for d in databases])
     problems += clients.lost_events()
@@ -139,7 +157,7 @@ async def examine(project: Project, *, thoroughly: bool = True) -> Report:
                 problems += await _unequal(project)
     except KhiveError as error:
         problems.append(str(error))
-    return Report(
+    return DoctorReport(
         versions={
             "khive-persist": version("khive-persist"),
             "python": platform.python_version(),
@@ -194,16 +212,6 @@ def examine_untrusted(project: Project) -> list[str]:
         lines += [f"{project.khive / finding.path}: {finding.line}" for finding in survey(project)]
         lines += [f"{project.khive} holds {line}" for line in listing(project)]
     return lines
-
-
-def as_document(report: Report, hooks: list[dict[str, Any]], problems: list[str]) -> dict[str, Any]:
-    """Return a report, with the state of our hook in the tools' settings, as JSON has it."""
-    return report._asdict() | {
-        "databases": [database._asdict() for database in report.databases],
-        "unmatched": [calls._asdict() for calls in report.unmatched],
-        "hooks": hooks,
-        "problems": problems,
-    }
 
 
 def _files(project: Project) -> list[str]:
@@ -261,16 +269,13 @@ def _out_of_time(
     return problems
 
 
-def _examine_spool(project: Project) -> dict[str, Any]:
+def _examine_spool(project: Project) -> SpoolState:
     files = Spool(project).waiting()
     elsewhere = waiting_at_home(project)
     oldest = (time.time_ns() - files[0].arrival_ns) / 1e9 if files else None
-    return {
-        "events": dict(Counter(file.tool for file in files if isinstance(file, Event))),
-        "records": dict(Counter(file.purpose for file in files if isinstance(file, RecordFile))),
-        "oldest_seconds": oldest,
-        "waiting_elsewhere": elsewhere,
-    }
+    events = Counter(file.tool for file in files if isinstance(file, Event))
+    records = Counter(file.purpose for file in files if isinstance(file, RecordFile))
+    return SpoolState(events, records, oldest, elsewhere)
 
 
 def _events_aside(project: Project) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from starlette.routing import BaseRoute, Route
 
 from khive_persist.server.context import ServerContext
+from khive_persist.server.openapi.answers import answer_schema
 from khive_persist.server.openapi.writes import WriteDescription, describe_write
 from khive_persist.server.request.auth import GuardedEndpoint
 from khive_persist.server.routes.read.listing import MEDIA_TYPES
@@ -52,11 +53,12 @@ _CONVERTOR: Final = re.compile(r"\{(\w+)(?::\w+)?\}")
 def openapi(context: ServerContext, routes: Iterable[BaseRoute]) -> dict[str, Any]:
     """Return the document of some routes; one that nothing is told of is left out."""
     paths: dict[str, dict[str, Any]] = {}
+    components: dict[str, Schema] = {"Error": _error()}
     for route in routes:
         if not isinstance(route, Route) or not isinstance(route.app, GuardedEndpoint):
             continue
         for method in sorted((route.methods or set()) - {"HEAD"}):
-            described = _described(route, method, route.app)
+            described = _described(route, method, route.app, components)
             if described is not None:
                 path = _merged_path(_CONVERTOR.sub(r"{\1}", route.path), paths)
                 paths.setdefault(path, {})[method.lower()] = described
@@ -69,7 +71,7 @@ def openapi(context: ServerContext, routes: Iterable[BaseRoute]) -> dict[str, An
         },
         "paths": paths,
         "components": {
-            "schemas": {"Error": _error()},
+            "schemas": components,
             "securitySchemes": {
                 "token": {"type": "http", "scheme": "bearer"},
                 "login": {"type": "apiKey", "in": "cookie", "name": context.cookie},
@@ -84,12 +86,14 @@ def _merged_path(path: str, paths: Mapping[str, Any]) -> str:
     return next((existing for existing in paths if _CONVERTOR.sub("{}", existing) == plain), path)
 
 
-def _described(route: Route, method: str, guarded: GuardedEndpoint) -> dict[str, Any] | None:
+def _described(
+    route: Route, method: str, guarded: GuardedEndpoint, components: dict[str, Schema]
+) -> dict[str, Any] | None:
     operation = guarded.operation
     if isinstance(operation, Operation):
-        described = _reading(operation)
+        described = _reading(operation, components)
     elif (write := describe_write(method, route.path)) is not None:
-        described = _writing(write, guarded)
+        described = _writing(write, guarded, components)
     else:
         return None
     described["operationId"] = _operation_id(method, route.path)
@@ -103,10 +107,11 @@ def _described(route: Route, method: str, guarded: GuardedEndpoint) -> dict[str,
     return described
 
 
-def _reading(operation: Operation) -> dict[str, Any]:
-    content: dict[str, Any] = {operation.media_type: {"schema": operation.schema}}
+def _reading(operation: Operation, components: dict[str, Schema]) -> dict[str, Any]:
+    schema = answer_schema(operation.answer, components)
+    content: dict[str, Any] = {operation.media_type: {"schema": schema}}
     if operation.is_list:
-        page = record(items=array(dict(operation.schema)), next=maybe(TEXT))
+        page = record(items=array(schema), next=maybe(TEXT))
         content = {"application/json": {"schema": page}}
         content |= {MEDIA_TYPES[form]: {"schema": TEXT} for form in ("csv", "jsonl")}
     elif operation.media_type != "application/json":
@@ -131,14 +136,17 @@ def _reading(operation: Operation) -> dict[str, Any]:
     }
 
 
-def _writing(write: WriteDescription, guarded: GuardedEndpoint) -> dict[str, Any]:
+def _writing(
+    write: WriteDescription, guarded: GuardedEndpoint, components: dict[str, Schema]
+) -> dict[str, Any]:
     answers = {}
-    for status, schema in write.answers.items():
+    for status, type in write.answers.items():
         answer: dict[str, Any] = {
             "description": "Not changed." if status == "304" else write.summary
         }
         if status != "304" and write.media_type:
-            answer["content"] = {write.media_type: {} if schema is None else {"schema": schema}}
+            schema = {} if type is None else {"schema": answer_schema(type, components)}
+            answer["content"] = {write.media_type: schema}
         answers[status] = answer
     parameters = [_in_path(name, schema) for name, schema in write.path.items()]
     parameters += [_in_query(parameter) for parameter in write.parameters]

@@ -1,11 +1,11 @@
 """The descriptions of the routes outside `routes/read/`: bodies and answers, by method and path."""
 
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from khive_persist.models.experiment import MOST_VARIANTS, NAME
 from khive_persist.models.purposes import HOOK_EVENTS
-from khive_persist.server.http.tokens import RIGHTS
+from khive_persist.server.routes.login import TokenRights
 from khive_persist.server.routes.read.parameters import Parameter
 from khive_persist.server.routes.read.schemas import (
     ANYTHING,
@@ -17,6 +17,7 @@ from khive_persist.server.routes.read.schemas import (
     array,
     maybe,
     record,
+    shape,
 )
 from khive_persist.server.routes.records import CLASSES
 
@@ -27,7 +28,7 @@ class WriteDescription(NamedTuple):
     Attributes:
         summary: The summary, one line.
         body: The schema of its body, or None where it takes none.
-        answers: The schema of an answer, by status; None for one that is no JSON.
+        answers: The type of an answer, by status; None for one that is no JSON.
         media_type: The media type of those answers; empty where they have no body.
         path: The schemas of the parameters in its path.
         parameters: The parameters of its query.
@@ -37,7 +38,7 @@ class WriteDescription(NamedTuple):
 
     summary: str
     body: Schema | None = None
-    answers: Mapping[str, Schema | None] = {"200": {}}
+    answers: Mapping[str, Any] = {"200": Any}
     media_type: str = "application/json"
     path: Mapping[str, Schema] = {}
     parameters: tuple[Parameter, ...] = ()
@@ -51,7 +52,6 @@ _TIME: Final[Schema] = {
     "type": ["string", "number", "null"],
     "description": "ISO, or epoch seconds",
 }
-_TOKEN: Final = record(name=maybe(TEXT), rights={"type": "array", "items": {"enum": [*RIGHTS]}})
 _BATCH: Final = record(
     results=array(
         {
@@ -170,7 +170,7 @@ def _appended(noun: str) -> WriteDescription:
     return WriteDescription(
         f"Add {noun} to a session: one, or a batch.",
         _some(_FIELDS),
-        {"200": _BATCH},
+        {"200": shape(_BATCH)},
         path={"id": _ID},
         refusals=_CONFLICT,
     )
@@ -187,12 +187,12 @@ WRITES: Final[dict[tuple[str, str], WriteDescription]] = {
     ("POST", "/v1/events"): WriteDescription(
         "Events with ids of their sender's: sent again, each is stored once.",
         _some(_EVENT),
-        {"200": _BATCH},
+        {"200": shape(_BATCH)},
     ),
     ("POST", "/v1/{kind}"): WriteDescription(
         f"Records of a kind: {', '.join(CLASSES)}, your own.",
         _some(_RECORD),
-        {"200": _BATCH},
+        {"200": shape(_BATCH)},
         path={"kind": {"enum": [*CLASSES]}},
         parameters=(
             Parameter(
@@ -207,13 +207,13 @@ WRITES: Final[dict[tuple[str, str], WriteDescription]] = {
     ("POST", _APPLICATION_SESSIONS): WriteDescription(
         "Begin a session of an application.",
         _FIELDS,
-        {"200": _SESSION, "201": _SESSION},
+        {"200": shape(_SESSION), "201": shape(_SESSION)},
         refusals={"409": "another session has this id"},
     ),
     ("PATCH", _ONE): WriteDescription(
         "Change fields of a session that has still the version it is changed for.",
         _FIELDS,
-        {"200": _SESSION},
+        {"200": shape(_SESSION)},
         path={"id": _ID},
         headers=_IF_MATCH,
         refusals={**_CONFLICT, "428": "no version was said"},
@@ -221,7 +221,7 @@ WRITES: Final[dict[tuple[str, str], WriteDescription]] = {
     ("POST", f"{_ONE}/complete"): WriteDescription(
         "Complete a session: nothing more is added to it.",
         _FIELDS,
-        {"200": _SESSION},
+        {"200": shape(_SESSION)},
         path={"id": _ID},
         headers=_IF_MATCH,
         refusals=_CONFLICT,
@@ -232,29 +232,29 @@ WRITES: Final[dict[tuple[str, str], WriteDescription]] = {
     ("POST", _EXPERIMENTS): WriteDescription(
         "Create an experiment, which never changes; the same again is no other.",
         _NEW_EXPERIMENT,
-        {"200": _EXPERIMENT, "201": _EXPERIMENT},
+        {"200": shape(_EXPERIMENT), "201": shape(_EXPERIMENT)},
         refusals={"409": "another experiment has this name"},
     ),
     ("POST", f"{_EXPERIMENTS}/{{name}}/assignments"): WriteDescription(
         "Assign a variant to a session, before its work begins; again, it keeps what it has.",
         _ASSIGN,
-        {"200": _ASSIGNMENT, "201": _ASSIGNMENT},
+        {"200": shape(_ASSIGNMENT), "201": shape(_ASSIGNMENT)},
         path={"name": _NAME},
         refusals={"404": "no such experiment", "409": "the session has another variant"},
     ),
     ("POST", "/login"): WriteDescription(
         "Change a token for a cookie, for a browser.",
         record(token=TEXT),
-        {"200": _TOKEN},
+        {"200": TokenRights},
         refusals={"401": "the token is not known"},
     ),
-    ("POST", "/logout"): WriteDescription("Forget the cookie.", ANYTHING, {"200": _OBJECT}),
-    ("GET", "/v1/whoami"): WriteDescription("Whose the token is.", None, {"200": _TOKEN}),
+    ("POST", "/logout"): WriteDescription("Forget the cookie.", ANYTHING, {"200": dict[str, Any]}),
+    ("GET", "/v1/whoami"): WriteDescription("Whose the token is.", None, {"200": TokenRights}),
     ("GET", "/healthz"): WriteDescription(
-        "Whether the server runs.", None, {"200": record(status=TEXT)}
+        "Whether the server runs.", None, {"200": shape(record(status=TEXT))}
     ),
     ("GET", "/readyz"): WriteDescription(
-        "Whether it takes and stores events.", None, {"200": record(status=TEXT)}
+        "Whether it takes and stores events.", None, {"200": shape(record(status=TEXT))}
     ),
     ("GET", "/metrics"): WriteDescription(
         "What is counted, for Prometheus.", None, {"200": None}, media_type="text/plain"
@@ -271,7 +271,7 @@ WRITES: Final[dict[tuple[str, str], WriteDescription]] = {
         refusals={"404": "no such file"},
     ),
     ("GET", "/v1/openapi.json"): WriteDescription(
-        "This document.", None, {"200": _OBJECT, "304": None}
+        "This document.", None, {"200": dict[str, Any], "304": None}
     ),
 }
 

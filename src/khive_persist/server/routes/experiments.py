@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from khive_persist.analytics.experiments import assign as assigning
-from khive_persist.analytics.experiments.counts import count_experiments
+from khive_persist.analytics.experiments.counts import ExperimentCount, count_experiments
 from khive_persist.analytics.experiments.create import WEIGHT, define
 from khive_persist.errors import InvalidRecordError
 from khive_persist.models.assignment import Assignment
@@ -22,7 +22,7 @@ from khive_persist.server.request.body import read_json
 from khive_persist.server.routes.application_sessions.retries import retried
 from khive_persist.server.routes.read.listing import Listing, Page
 from khive_persist.server.routes.read.operations import Operation, ReadRequest, routes_of
-from khive_persist.server.routes.read.schemas import COUNT, INSTANT, TEXT, array, maybe, record
+from khive_persist.server.routes.read.schemas import INSTANT, TEXT, shape
 from khive_persist.sessions.has_started import PURPOSES, has_begun
 from khive_persist.store import codec
 from khive_persist.store.immutable import InsertResult
@@ -32,24 +32,14 @@ from khive_persist.transfer.writing import Table
 from khive_persist.transfer.writing.csv import head, line_of
 
 PATH: Final = "/v1/experiments"
-WEIGHED: Final = {"type": "number", "exclusiveMinimum": 0}
-_COUNTED: Final = record(
-    name=TEXT,
-    created_at=maybe(INSTANT),
-    note=maybe(TEXT),
-    variants=array(
-        record(
-            name=TEXT, weight=maybe(WEIGHED), random=COUNT, named=COUNT, late_random=COUNT,
-            late_named=COUNT,
-        )
-    ),
-)  # fmt: skip
 # Others add fields of their own.
-_LISTED: Final = {
-    "type": "object",
-    "required": ["name", "created_at"],
-    "properties": {"name": TEXT, "created_at": INSTANT},
-}
+_LISTED: Final = shape(
+    {
+        "type": "object",
+        "required": ["name", "created_at"],
+        "properties": {"name": TEXT, "created_at": INSTANT},
+    }
+)
 
 
 def routes(context: ServerContext) -> list[BaseRoute]:
@@ -114,13 +104,13 @@ def _operations(context: ServerContext) -> list[Operation]:
     async def counts(query: ReadRequest) -> Any:
         async with context.readers.reader(EXPERIMENTS, ASSIGNMENTS) as reader:
             (experiment,) = await count_experiments(reader, query.path["name"])
-        return experiment.as_document()
+        return experiment
 
     words = {"name": "The experiment's name."}
     return [
         Operation(PATH, every, "Experiments, the newest first.", (), _LISTED, True),
         Operation(f"{PATH}/{{name}}", counts, "An experiment, and the sessions of each variant.",
-                  (), _COUNTED, path_words=words),
+                  (), ExperimentCount, path_words=words),
     ]  # fmt: skip
 
 

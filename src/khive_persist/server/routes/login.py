@@ -1,6 +1,6 @@
 """`/login` and `/logout`: a browser changes a token for a cookie, and gives it back."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -8,9 +8,17 @@ from starlette.routing import BaseRoute
 
 from khive_persist.server.context import ServerContext
 from khive_persist.server.http.errors import HTTPError, json_response
+from khive_persist.server.http.tokens import Right
 from khive_persist.server.request import session_cookie
 from khive_persist.server.request.auth import authorise, route
 from khive_persist.server.request.body import read_json
+
+
+class TokenRights(NamedTuple):
+    """A token's name, and its rights. Where none is asked for, it has no name."""
+
+    name: str | None
+    rights: tuple[Right, ...]
 
 
 def routes(context: ServerContext) -> list[BaseRoute]:
@@ -23,7 +31,7 @@ def routes(context: ServerContext) -> list[BaseRoute]:
         if token is None:
             context.refused_tokens.note(request.client)
             raise HTTPError(401, "token", "this token is not known here")
-        response = json_response({"name": token.name, "rights": token.rights})
+        response = json_response(TokenRights(token.name, token.rights))
         cookie: dict[str, Any] = {"path": "/", "httponly": True, "samesite": "strict"}
         cookie["secure"] = request.url.scheme == "https"
         value = session_cookie.make(context, token)
@@ -39,8 +47,8 @@ def routes(context: ServerContext) -> list[BaseRoute]:
     async def whoami(request: Request) -> Response:
         token = authorise(context, request, "read")
         if token is None:
-            return json_response({"name": None, "rights": ["admin"]})
-        return json_response({"name": token.name, "rights": token.rights})
+            return json_response(TokenRights(None, ("admin",)))
+        return json_response(TokenRights(token.name, token.rights))
 
     return [
         route(context, "POST", "/login", login, right=None),

@@ -27,12 +27,52 @@ class Work(NamedTuple):
     started_at: datetime | None = None
     ended_at: datetime | None = None
 
-    @property
-    def duration_seconds(self) -> float | None:
-        """The time from the first record to the last, waiting included."""
-        if self.started_at is None or self.ended_at is None:
-            return None
-        return (self.ended_at - self.started_at).total_seconds()
+
+class AgentWork(NamedTuple):
+    """The work of one agent, or of several, with the tokens and the cost of its messages.
+
+    Attributes:
+        messages: The number of messages, prompts and results of tools among them.
+        cost: The cost in USD of those that have a price; None where none has.
+        unpriced: The number of those that used tokens and have no price.
+        tool_calls: The number of tool calls that ended, each once.
+        failures: The number of those that failed or were refused.
+        started_at: The time of the first record.
+        ended_at: The time of the last.
+        tokens: The tokens of all classes together.
+        duration_seconds: The time from the first record to the last, waiting included.
+    """
+
+    messages: int
+    input: int
+    cache_read: int
+    cache_write: int
+    output: int
+    cost: float | None
+    unpriced: int
+    tool_calls: int
+    failures: int
+    started_at: datetime | None
+    ended_at: datetime | None
+    tokens: int
+    duration_seconds: float | None
+
+
+def agent_work(work: Work) -> AgentWork:
+    """Return work as it is shown."""
+    spent, start, end = work.spent, work.started_at, work.ended_at
+    return AgentWork(
+        work.messages,
+        *(spent.input, spent.cache_read, spent.cache_write, spent.output),
+        spent.cost,
+        spent.unpriced,
+        work.tool_calls,
+        work.failures,
+        start,
+        end,
+        spent.tokens,
+        (end - start).total_seconds() if start and end else None,
+    )
 
 
 def sum_work(parts: Iterable[Work]) -> Work:

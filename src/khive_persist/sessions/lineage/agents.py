@@ -7,7 +7,13 @@ from typing import Any, Final, NamedTuple
 
 from khive_persist.prices import PriceTable
 from khive_persist.sessions.definitions import is_call_end, is_failed_call
-from khive_persist.sessions.lineage.agent_totals import Work, of_message, sum_work
+from khive_persist.sessions.lineage.agent_totals import (
+    AgentWork,
+    Work,
+    agent_work,
+    of_message,
+    sum_work,
+)
 from khive_persist.sessions.lineage.parents import Parents
 
 _LAST: Final = datetime.max.replace(tzinfo=UTC)
@@ -35,8 +41,8 @@ class Agent(NamedTuple):
     parent_is_recorded: bool
     depth: int
     models: tuple[str, ...]
-    own: Work
-    total: Work
+    own: AgentWork
+    total: AgentWork
 
 
 class _Trace:
@@ -125,8 +131,8 @@ class Agents:
                 id is None or depth > 1 or (id in parents and parents[id] is None),
                 depth,
                 tuple(agents[id].models),
-                work[id],
-                totals[number],
+                agent_work(work[id]),
+                agent_work(totals[number]),
             )
             for number, (id, depth) in enumerate(order)
         ]

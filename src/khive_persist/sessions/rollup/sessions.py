@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Final, Literal, NamedTuple, get_args
 
+from khive_persist.clock import InstantText
 from khive_persist.sessions.rollup.rollup import KEYS, Rollup
 from khive_persist.store import codec
 
@@ -25,7 +26,7 @@ class SessionItem(NamedTuple):
         tool: The tool of its first event, else of its first message.
         project: The directory that it began in.
         model: The model that used most tokens.
-        started: The time of its first event or message, else of its first plan, text in UTC.
+        started: The time of its first event or message, else of its first plan.
         last: The time of its last one.
         duration_seconds: The time from its first event or message to its last, pauses included.
         events: The number of its events.
@@ -48,8 +49,8 @@ class SessionItem(NamedTuple):
     tool: str | None
     project: str | None
     model: str | None
-    started: str | None
-    last: str | None
+    started: InstantText | None
+    last: InstantText | None
     duration_seconds: float | None
     events: int
     failures: int

@@ -61,7 +61,7 @@ def build_timeline(session: Session, prices: PriceTable, *, thinking: bool = Fal
         *scored(session.scores),
     ]
     placed = [entry._replace(depth=depths.get(entry.agent_id, 0)) for entry in entries]
-    placed.sort(key=lambda entry: entry.created_at)
+    placed.sort(key=lambda entry: entry.at)
     return list(_with_gaps(_running(placed)))
 
 
@@ -81,8 +81,8 @@ def _running(entries: Iterable[Entry]) -> Iterator[Entry]:
 def _with_gaps(entries: Iterable[Entry]) -> Iterator[Entry]:
     last: Entry | None = None
     for entry in entries:
-        if last is not None and entry.created_at - last.created_at >= GAP:
-            title = f"nothing for {duration(entry.created_at - last.created_at)}"
+        if last is not None and entry.at - last.at >= GAP:
+            title = f"nothing for {duration(entry.at - last.at)}"
             yield last._replace(kind="gap", title=title, lines=(), depth=0, is_failed=False)
         yield entry
         last = entry

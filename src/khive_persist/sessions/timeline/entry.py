@@ -12,7 +12,7 @@ class Entry(NamedTuple):
     """One entry of a timeline.
 
     Attributes:
-        created_at: Its time.
+        at: Its time.
         kind: Its kind.
         title: Its summary, on one line.
         lines: Its details: text, a diff, the beginning of an output.
@@ -26,7 +26,7 @@ class Entry(NamedTuple):
             `cost`.
     """
 
-    created_at: datetime
+    at: datetime
     kind: Kind
     title: str
     lines: tuple[str, ...] = ()

@@ -8,20 +8,23 @@ from khive_persist.errors import NotFoundError
 from khive_persist.mirror.session_copies import PURPOSES, SessionCopies, compare_session
 from khive_persist.models.purposes import APPLICATION_SESSIONS
 from khive_persist.server.context import ServerContext
+from khive_persist.server.routes.read.schemas import shape
 from khive_persist.store import codec
 
 _LISTED: Final = 100
-CHECKED: Final = {
-    "type": "object",
-    "required": ["session_id", "exists", "is_restorable", "counts", "differences"],
-    "properties": {
-        "session_id": {"type": "string"},
-        "exists": {"type": "boolean"},
-        "is_restorable": {"type": "boolean"},
-        "counts": {"type": "object", "additionalProperties": {"type": "integer"}},
-        "differences": {"type": "array", "items": {"type": "object"}},
-    },
-}
+CHECKED: Final = shape(
+    {
+        "type": "object",
+        "required": ["session_id", "exists", "is_restorable", "counts", "differences"],
+        "properties": {
+            "session_id": {"type": "string"},
+            "exists": {"type": "boolean"},
+            "is_restorable": {"type": "boolean"},
+            "counts": {"type": "object", "additionalProperties": {"type": "integer"}},
+            "differences": {"type": "array", "items": {"type": "object"}},
+        },
+    }
+)
 
 
 async def check(context: ServerContext, id: str) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from khive_persist.server.routes.read.listing import Listing, Page
 from khive_persist.server.routes.read.operations import Operation, ReadRequest
 from khive_persist.server.routes.read.parameters import SINCE, UNTIL, Parameter
 from khive_persist.server.routes.read.responses import CACHE, has_tag
+from khive_persist.server.routes.read.schemas import shape
 from khive_persist.store import codec
 from khive_persist.store.keyset_pages import NewestRow, PageKey, newest
 from khive_persist.transfer.columns import columns_of
@@ -34,16 +35,20 @@ _FILTERS: Final = (
 _NAME: Final = Parameter("name", "text", "Of the series of this name.")
 _WORDS: Final = {"id": "The session's id."}
 # The class of records says what else is in them, and others add fields of their own.
-_SESSION: Final = {
-    "type": "object",
-    "required": ["session_id", "status", "version"],
-    "properties": {"session_id": {"type": "string"}, "version": {"type": "integer"}},
-}
-_ITEM: Final = {
-    "type": "object",
-    "required": ["id", "created_at"],
-    "properties": {"id": {"type": "string"}, "created_at": {"type": "string"}},
-}
+_SESSION: Final = shape(
+    {
+        "type": "object",
+        "required": ["session_id", "status", "version"],
+        "properties": {"session_id": {"type": "string"}, "version": {"type": "integer"}},
+    }
+)
+_ITEM: Final = shape(
+    {
+        "type": "object",
+        "required": ["id", "created_at"],
+        "properties": {"id": {"type": "string"}, "created_at": {"type": "string"}},
+    }
+)
 
 
 def operations(context: ServerContext, path: str, cache: SessionCache) -> list[Operation]:

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any, Final
 
 from khive_persist.analytics.calibration import DEFAULT_BINS
-from khive_persist.analytics.outcomes import PlanOutcome, calibration, joined
+from khive_persist.analytics.outcomes import Calibration, PlanOutcome, calibration, joined
 from khive_persist.analytics.stats import read_stats
 from khive_persist.models.query import Filter, column, field
 from khive_persist.server.context import ServerContext
@@ -21,7 +21,7 @@ from khive_persist.server.routes.read.filters import (
 from khive_persist.server.routes.read.listing import Listing, Page
 from khive_persist.server.routes.read.operations import Operation, ReadRequest
 from khive_persist.server.routes.read.parameters import Parameter
-from khive_persist.server.routes.read.schemas import CALIBRATION, OUTCOME, STATS
+from khive_persist.server.routes.read.schemas import STATS, shape
 from khive_persist.sessions import event_facts as facts
 from khive_persist.sessions.token_totals import BY
 from khive_persist.transfer.writing.csv import line
@@ -72,16 +72,14 @@ def operations(context: ServerContext) -> list[Operation]:
 
     async def calibrated(query: ReadRequest) -> Any:
         filters = {name: query[name] for name in _PLAN_FILTERS} | {"session_id": query["session"]}
-        result = await readers.run_heavy(
-            partial(
-                calibration,
-                dir=context.project.root,
-                bins=query["bins"],
-                partial=query["partial"],
-                **filters,
-            )
+        work = partial(
+            calibration,
+            dir=context.project.root,
+            bins=query["bins"],
+            partial=query["partial"],
+            **filters,
         )
-        return result.as_document()
+        return await readers.run_heavy(work)
 
     async def stats(query: ReadRequest) -> Any:
         filters = await of_session(context, query)
@@ -115,7 +113,7 @@ def operations(context: ServerContext) -> list[Operation]:
             outcomes,
             "Plans with their outcomes, the latest first.",
             plans,
-            OUTCOME,
+            PlanOutcome,
             True,
         ),
         Operation(
@@ -123,14 +121,14 @@ def operations(context: ServerContext) -> list[Operation]:
             calibrated,
             "Compare the confidence and the cost of plans with their outcomes.",
             (*plans, BINS, PARTIAL),
-            CALIBRATION,
+            Calibration,
         ),
         Operation(
             "/v1/stats",
             stats,
             "Counts of events, tokens, costs and plans.",
             (GROUP, parameters.SESSION, parameters.TOOL, parameters.TYPE, *times),
-            STATS,
+            shape(STATS),
         ),
     ]
 

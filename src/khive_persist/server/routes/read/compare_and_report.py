@@ -1,10 +1,10 @@
 """`GET /v1/compare` and `/v1/report`: groups of sessions, and days and weeks, set side by side."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from importlib.metadata import version
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from starlette.responses import Response
 
@@ -20,8 +20,9 @@ from khive_persist.server.routes.read.fingerprint import state_of
 from khive_persist.server.routes.read.operations import Operation, ReadRequest
 from khive_persist.server.routes.read.parameters import Parameter
 from khive_persist.server.routes.read.report_client import LIMIT_SECONDS, Reporter
-from khive_persist.server.routes.read.report_schemas import COMPARISON, COMPARISON_NAMES, REPORT
+from khive_persist.server.routes.read.report_schemas import COMPARISON, REPORT
 from khive_persist.server.routes.read.responses import CACHE, has_tag
+from khive_persist.server.routes.read.schemas import shape
 from khive_persist.store import codec
 from khive_persist.store.sqlite.statements import Source, Statement, select
 
@@ -52,6 +53,22 @@ _PATTERNS: Final = (*metrics.PATTERNS, "experiment:NAME")
 _DIGEST_BYTES: Final = 12
 _REFUSALS: Final = {"504": f"it takes longer than {LIMIT_SECONDS:.0f} s"}
 _NO_EXPERIMENT: Final = {"404": "there is no such experiment"}
+
+
+class ComparisonNames(NamedTuple):
+    """The names by which sessions can be grouped and compared.
+
+    Attributes:
+        by: The fields that part sessions into groups.
+        metrics: The metrics.
+        patterns: The forms of further fields and metrics, which have a name of their own.
+        experiments: The experiments by whose variants sessions can be grouped.
+    """
+
+    by: Sequence[str]
+    metrics: Sequence[str]
+    patterns: Sequence[str]
+    experiments: Sequence[str]
 
 
 def operations(context: ServerContext) -> list[Operation]:
@@ -124,12 +141,8 @@ def operations(context: ServerContext) -> list[Operation]:
     async def names(_query: ReadRequest) -> Any:
         async with context.readers.reader(EXPERIMENTS) as reader:
             rows = await reader.fetch(_experiments)
-        return {
-            "by": grouping.NAMES,
-            "metrics": metrics.NAMES,
-            "patterns": _PATTERNS,
-            "experiments": [str(row[0]) for row in rows],
-        }
+        experiments = [str(row[0]) for row in rows]
+        return ComparisonNames(grouping.NAMES, metrics.NAMES, _PATTERNS, experiments)
 
     async def report(query: ReadRequest) -> Response:
         return await reported(query, as_page=False)
@@ -146,7 +159,7 @@ def operations(context: ServerContext) -> list[Operation]:
             compare,
             "Groups of sessions compared, with every figure.",
             groups,
-            COMPARISON,
+            shape(COMPARISON),
             refusals=_REFUSALS | _NO_EXPERIMENT,
         ),
         Operation(
@@ -162,14 +175,14 @@ def operations(context: ServerContext) -> list[Operation]:
             names,
             "By what sessions can be grouped, and what can be compared.",
             (),
-            COMPARISON_NAMES,
+            ComparisonNames,
         ),
         Operation(
             "/v1/report",
             report,
             "A day or a week, beside the one before.",
             (PERIOD, AT),
-            REPORT,
+            shape(REPORT),
             refusals=_REFUSALS,
         ),
         Operation(

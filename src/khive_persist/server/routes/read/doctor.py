@@ -5,13 +5,13 @@ from typing import Any, Final
 
 import anyio
 
-from khive_persist.maintenance.backup.catalogue import read_catalogue
+from khive_persist.maintenance.backup.catalogue import BackupList, read_catalogue
 from khive_persist.maintenance.backup.destination import open_destination
-from khive_persist.maintenance.doctor import as_document, examine, examine_hooks
+from khive_persist.maintenance.doctor import DoctorReport, examine, examine_hooks
 from khive_persist.server.context import ServerContext
 from khive_persist.server.routes.read.operations import Operation, ReadRequest
 from khive_persist.server.routes.read.parameters import Parameter
-from khive_persist.server.routes.read.schemas import BACKUPS, DOCTOR
+from khive_persist.server.routes.read.schemas import ACCOUNT, shape
 from khive_persist.sessions.reported_costs import session_cost
 from khive_persist.transcripts.reconciliation import account
 
@@ -31,7 +31,7 @@ def operations(context: ServerContext) -> list[Operation]:
         report = await examine(project, thoroughly=False)
         # It answers, or this would not be asked; what token a tool has is not known here.
         hooks, problems = examine_hooks(project, asks_server=False)
-        return as_document(report, hooks, report.problems + problems)
+        return report._replace(hooks=hooks, problems=report.problems + problems)
 
     async def doctor(query: ReadRequest) -> Any:
         nonlocal latest
@@ -65,7 +65,7 @@ def operations(context: ServerContext) -> list[Operation]:
             "What is wrong with the project, if anything. All of it is read, which takes long where"
             " there is much.",
             (SESSION,),
-            DOCTOR,
+            DoctorReport | shape(ACCOUNT),
         ),
-        Operation("/v1/backups", backups, "The backups, the oldest first.", (), BACKUPS),
+        Operation("/v1/backups", backups, "The backups, the oldest first.", (), BackupList),
     ]

@@ -20,7 +20,7 @@ from khive_persist.server.request.auth import authorise
 from khive_persist.server.routes.read import cursors, parameters
 from khive_persist.server.routes.read.filters import names_session, of_type, session_filter
 from khive_persist.server.routes.read.operations import Operation, ReadRequest
-from khive_persist.server.routes.read.schemas import EVENT
+from khive_persist.server.routes.read.records import RecordItem
 from khive_persist.server.routes.read.streaming import ClosingStreamingResponse
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
@@ -68,7 +68,7 @@ def operations(context: ServerContext) -> list[Operation]:
             "Events as they are stored, from now on or after Last-Event-ID, one `hook_event` each."
             " `gap` says that some may be missing, and why.",
             (parameters.TOOL, parameters.SESSION, parameters.TYPE),
-            EVENT,
+            RecordItem,
             media_type=MEDIA_TYPE,
         )
     ]
@@ -192,13 +192,9 @@ def _text(row: Stored) -> bytes:
 
 def _data(row: StoredRow) -> str:
     id, content, metadata, created_at, _ = row
-    item = {
-        "id": id,
-        "created_at": clock.to_text(clock.from_column(created_at) or clock.unreadable()),
-        "content": codec.column(content),
-        "node_metadata": codec.column(metadata),
-    }
-    return codec.dump_lossy(item)
+    at = clock.to_text(clock.from_column(created_at) or clock.unreadable())
+    item = RecordItem(id, at, codec.column(content), codec.column(metadata))
+    return codec.dump_lossy(item._asdict())
 
 
 def _gap(reason: str, positions: Positions | None) -> bytes:

@@ -14,8 +14,6 @@ from khive_persist.server.routes.read.listing import Listing, answer_list
 from khive_persist.server.routes.read.parameters import CURSOR, LIMIT, Parameter, parsed
 from khive_persist.server.routes.read.responses import answer
 
-Schema = Mapping[str, Any]
-
 
 @dataclass(frozen=True)
 class ReadRequest:
@@ -43,7 +41,7 @@ class Operation(NamedTuple):
         endpoint: The function that returns a value to answer, a `Listing`, or a whole response.
         summary: The answer, described in one line.
         parameters: The parameters of the query; those of a list's pages come by themselves.
-        schema: The schema of the answer, or of an item of it.
+        answer: The type of the answer, or of an item of it.
         is_list: Whether the answer is a list: with pages, and as CSV and JSON Lines.
         media_type: The media type of the answer, where it is another than JSON.
         path_words: The descriptions of the parameters of the path, by name.
@@ -55,7 +53,7 @@ class Operation(NamedTuple):
     endpoint: Callable[[ReadRequest], Awaitable[Any]]
     summary: str
     parameters: tuple[Parameter, ...] = ()
-    schema: Schema = {}  # noqa: RUF012 - a NamedTuple's default is never changed
+    answer: Any = None
     is_list: bool = False
     media_type: str = "application/json"
     path_words: Mapping[str, str] = {}

@@ -1,16 +1,16 @@
 """`GET /v1/project` and `/v1/overview`: the project of this server, and its figures over a time."""
 
 from importlib.metadata import version
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from khive_persist import clock
+from khive_persist.clock import InstantText
 from khive_persist.server.context import ServerContext
 from khive_persist.server.reader_pool import ReaderPool
 from khive_persist.server.routes.read import parameters
 from khive_persist.server.routes.read.operations import Operation, ReadRequest
 from khive_persist.server.routes.read.parameters import Parameter
 from khive_persist.server.routes.read.responses import answer_bytes
-from khive_persist.server.routes.read.schemas import OVERVIEW, PROJECT
 from khive_persist.sessions.rollup.follower import Progress
 from khive_persist.sessions.rollup.groups import HOUR_CHARACTERS
 from khive_persist.sessions.rollup.hours import BUCKETS, BY, Bucket, By, Sums
@@ -18,19 +18,76 @@ from khive_persist.store import codec
 
 BUCKET: Final = Parameter("bucket", "word", "The steps of the series.", BUCKETS, default="hour")
 GROUP: Final = Parameter("by", "word", "What the groups are.", BY, default="tool")
-_SERIES: Final = (
-    "events",
-    "failures",
-    "sessions",
-    "messages",
-    "input",
-    "output",
-    "cost",
-    "unpriced",
-)
-_GROUPS: Final = ("events", "failures", "sessions", "messages", "cost", "unpriced")
 _REMEMBERED: Final = 16
 _REST: Final = ":00:00.000000"
+
+
+class ProjectInfo(NamedTuple):
+    """The project of a server.
+
+    Attributes:
+        root: The directory that holds `.khive`.
+        name: The name of that directory.
+        version: The version of the server.
+        since: The start of its first session.
+    """
+
+    root: str
+    name: str
+    version: str
+    since: InstantText | None
+
+
+class OverviewStep(NamedTuple):
+    """The sums of one group in one step of the series."""
+
+    at: InstantText
+    group: str | None
+    events: int
+    failures: int
+    sessions: int
+    messages: int
+    input: int
+    output: int
+    cost: float | None
+    unpriced: int
+
+
+class OverviewGroup(NamedTuple):
+    """The sums of one group over all of the time."""
+
+    group: str | None
+    events: int
+    failures: int
+    sessions: int
+    messages: int
+    cost: float | None
+    unpriced: int
+
+
+class OverviewAnswer(NamedTuple):
+    """What happened over a time.
+
+    Attributes:
+        updated_at: The time of the last look at the files.
+        series: By the beginning of the step and by group, in order; empty ones are left out.
+        groups: The one with most events first.
+        is_complete: Whether all that was recorded before the server's start is read.
+        read: The number of records that are.
+        of: The number of all.
+    """
+
+    since: InstantText | None
+    until: InstantText | None
+    bucket: Bucket
+    by: By
+    updated_at: InstantText
+    totals: Sums
+    series: list[OverviewStep]
+    groups: list[OverviewGroup]
+    is_complete: bool
+    read: int
+    of: int
 
 
 def operations(context: ServerContext) -> list[Operation]:
@@ -44,7 +101,7 @@ def operations(context: ServerContext) -> list[Operation]:
     async def project(_query: ReadRequest) -> Any:
         await readers.wait_until_read()
         since = readers.rollup.first_start()
-        return {"root": str(root), "name": root.name, "version": server_version, "since": since}
+        return ProjectInfo(str(root), root.name, server_version, since)
 
     async def overview(query: ReadRequest) -> Any:
         await readers.wait_until_read()
@@ -59,18 +116,20 @@ def operations(context: ServerContext) -> list[Operation]:
             latest[key] = body
         return answer_bytes(query.request, latest[key])
 
-    asked_for = (parameters.SINCE, parameters.UNTIL, BUCKET, GROUP)
+    over_time = (parameters.SINCE, parameters.UNTIL, BUCKET, GROUP)
     return [
-        Operation("/v1/project", project, "The project of this server.", (), PROJECT),
+        Operation("/v1/project", project, "The project of this server.", (), ProjectInfo),
         Operation(
             "/v1/place",
             project,
             "The old path of `/v1/project`.",
             (),
-            PROJECT,
+            ProjectInfo,
             is_deprecated=True,
         ),
-        Operation("/v1/overview", overview, "What happened over a time.", asked_for, OVERVIEW),
+        Operation(
+            "/v1/overview", overview, "What happened over a time.", over_time, OverviewAnswer
+        ),
     ]
 
 
@@ -84,20 +143,24 @@ def _document(
 ) -> bytes:
     updated_at = readers.rollup.updated_at
     overview = readers.hours.overview(since, until, bucket, by)
-    document = {
-        "since": None if since is None else since + _REST,
-        "until": None if until is None else until + _REST,
-        "bucket": bucket,
-        "by": by,
-        "updated_at": updated_at,
-        "totals": overview.totals._asdict(),
-        "series": [
-            {"at": at, "group": group} | _some(_SERIES, sums) for at, group, sums in overview.series
+    answer = OverviewAnswer(
+        None if since is None else since + _REST,
+        None if until is None else until + _REST,
+        bucket,
+        by,
+        updated_at,
+        overview.totals,
+        [
+            OverviewStep(at, group, *_some(OverviewStep._fields[2:], sums))
+            for at, group, sums in overview.series
         ],
-        "groups": [{"group": group} | _some(_GROUPS, sums) for group, sums in overview.groups],
-        **progress._asdict(),
-    }
-    return codec.dump_lossy(document).encode()
+        [
+            OverviewGroup(group, *_some(OverviewGroup._fields[1:], sums))
+            for group, sums in overview.groups
+        ],
+        *progress,
+    )
+    return codec.dump_lossy(answer).encode()
 
 
 def _hour(moment: Any) -> str | None:
@@ -105,5 +168,5 @@ def _hour(moment: Any) -> str | None:
     return None if moment is None else clock.to_text(moment)[:HOUR_CHARACTERS]
 
 
-def _some(names: tuple[str, ...], sums: Sums) -> dict[str, Any]:
-    return {name: getattr(sums, name) for name in names}
+def _some(names: tuple[str, ...], sums: Sums) -> list[Any]:
+    return [getattr(sums, name) for name in names]

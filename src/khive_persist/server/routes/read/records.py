@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import anyio.to_thread
 
+from khive_persist.clock import InstantText
 from khive_persist.errors import NotFoundError
 from khive_persist.models.assignment import Assignment
 from khive_persist.models.hook_event import HookEvent
@@ -20,7 +21,6 @@ from khive_persist.server.routes.read.filters import of_plans, of_session, of_ti
 from khive_persist.server.routes.read.listing import Listing, Page
 from khive_persist.server.routes.read.operations import Operation, ReadRequest
 from khive_persist.server.routes.read.parameters import Parameter
-from khive_persist.server.routes.read.schemas import EVENT, PLAN, RECORD
 from khive_persist.server.routes.records import CLASSES
 from khive_persist.store import codec
 from khive_persist.store.keyset_pages import NewestRow, PageKey, newest
@@ -33,6 +33,15 @@ PAYLOAD: Final = Parameter(
 )
 BUILT_IN: Final[tuple[type[Node], ...]] = (HookEvent, *CLASSES.values(), Assignment)
 FAILED: Final = Parameter("failed", "boolean", "true: only what failed. false: only what did not.")
+
+
+class RecordItem(NamedTuple):
+    """A record. An old row may have no JSON in `content`; it is shown as the text that it is."""
+
+    id: str
+    created_at: InstantText
+    content: Any
+    node_metadata: Any
 
 
 def operations(context: ServerContext) -> list[Operation]:
@@ -78,17 +87,17 @@ def operations(context: ServerContext) -> list[Operation]:
             events,
             "Events of the tools, the newest first.",
             event_filters,
-            EVENT,
+            RecordItem,
             True,
         ),
-        Operation("/v1/events/{id}", event, "One event, with its payload.", (), EVENT),
-        Operation("/v1/plans", plans, "Plans, the newest first.", plan_filters, PLAN, True),
+        Operation("/v1/events/{id}", event, "One event, with its payload.", (), RecordItem),
+        Operation("/v1/plans", plans, "Plans, the newest first.", plan_filters, RecordItem, True),
         Operation(
             "/v1/{purpose}",
             of_purpose,
             "Records of a purpose, the newest first: messages, outcomes, assignments, your own.",
             (parameters.SESSION, *times),
-            RECORD,
+            RecordItem,
             True,
         ),
     ]
@@ -97,12 +106,8 @@ def operations(context: ServerContext) -> list[Operation]:
 def document(row: NewestRow) -> dict[str, Any]:
     """Return a row as the answers have it."""
     id, content, metadata, _, _ = row.row
-    return {
-        "id": id,
-        "created_at": row.key.created_at,
-        "content": codec.column(content),
-        "node_metadata": codec.column(metadata),
-    }
+    item = RecordItem(id, row.key.created_at, codec.column(content), codec.column(metadata))
+    return item._asdict()
 
 
 async def _filters(context: ServerContext, query: ReadRequest) -> list[Filter]:

@@ -64,9 +64,6 @@ COMPARISON: Final = record(
     experiment=maybe({"type": "object"}),
     metrics=array(_METRIC),
 )
-COMPARISON_NAMES: Final = record(
-    by=array(TEXT), metrics=array(TEXT), patterns=array(TEXT), experiments=array(TEXT)
-)
 _GROUPS: Final = array(
     record(
         group=maybe(TEXT),

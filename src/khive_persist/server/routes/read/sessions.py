@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from khive_persist import clock
 from khive_persist.errors import NotFoundError
@@ -12,10 +12,9 @@ from khive_persist.server.routes.read.filters import names_session
 from khive_persist.server.routes.read.listing import Listing, Page
 from khive_persist.server.routes.read.operations import Operation, ReadRequest
 from khive_persist.server.routes.read.parameters import Parameter
-from khive_persist.server.routes.read.schemas import FOCUS, LINEAGE, SESSION, STORY
+from khive_persist.server.routes.read.schemas import FOCUS, shape
 from khive_persist.sessions import todo_history
-from khive_persist.sessions.lineage.document import as_document
-from khive_persist.sessions.lineage.lineage import read_lineage
+from khive_persist.sessions.lineage.lineage import Lineage, read_lineage
 from khive_persist.sessions.read import read_session
 from khive_persist.sessions.rollup import sessions as rollup_sessions
 from khive_persist.sessions.rollup.sessions import SORTS, SessionItem, SessionQuery
@@ -36,6 +35,14 @@ ORDER: Final = Parameter(
 THINKING: Final = Parameter("thinking", "boolean", "Also what the model thought.", default=False)
 EVENTS: Final = Parameter("events", "boolean", "Also what happened meanwhile.", default=False)
 MAX_WORDS: Final = 20
+
+
+class Story(NamedTuple):
+    """A session as entries in order of time."""
+
+    session_id: str
+    tools: list[str]
+    entries: list[Entry]
 
 
 def operations(context: ServerContext) -> list[Operation]:
@@ -68,28 +75,23 @@ def operations(context: ServerContext) -> list[Operation]:
         return Listing(page, kinds, SessionItem._asdict, partial(line, SessionItem._fields), line)
 
     async def session(query: ReadRequest) -> Any:
-        return (await _find_session(context, query.path["id"]))._asdict()
+        return await _find_session(context, query.path["id"])
 
     async def story(query: ReadRequest) -> Any:
         id = (await _find_session(context, query.path["id"])).session_id
 
-        async def read() -> dict[str, Any]:
+        async def read() -> Story:
             session = await read_session(context.project.root, id)
             entries = build_timeline(session, readers.prices(), thinking=query["thinking"])
             contents = (record.content for record in (*session.events, *session.messages))
             tools = {str(c["tool"]) for c in contents if isinstance(c, dict) and c.get("tool")}
-            return {
-                "session_id": id,
-                "tools": sorted(tools),
-                "entries": [_entry(entry) for entry in entries],
-            }
+            return Story(id, sorted(tools), entries)
 
         return await readers.run_heavy(read)
 
     async def lineage(query: ReadRequest) -> Any:
         id = (await _find_session(context, query.path["id"])).session_id
-        work = partial(read_lineage, context.project, id, readers.prices())
-        return as_document(await readers.run_heavy(work))
+        return await readers.run_heavy(partial(read_lineage, context.project, id, readers.prices()))
 
     async def focus(query: ReadRequest) -> Any:
         id = (await _find_session(context, query.path["id"])).session_id
@@ -103,14 +105,14 @@ def operations(context: ServerContext) -> list[Operation]:
         parameters.MIN_CONFIDENCE, parameters.MAX_COST, VERDICT, WORDS, SORT, ORDER,
     )  # fmt: skip
     return [
-        Operation("/v1/sessions", sessions, "Sessions.", filters, SESSION, True),
-        Operation("/v1/sessions/{id}", session, "One session.", (), SESSION, path_words=ID),
+        Operation("/v1/sessions", sessions, "Sessions.", filters, SessionItem, True),
+        Operation("/v1/sessions/{id}", session, "One session.", (), SessionItem, path_words=ID),
         Operation(
             "/v1/sessions/{id}/story",
             story,
             "A session as entries in order of time.",
             (THINKING,),
-            STORY,
+            Story,
             path_words=ID,
         ),
         Operation(
@@ -118,7 +120,7 @@ def operations(context: ServerContext) -> list[Operation]:
             lineage,
             "Who worked in a session, and where it came from.",
             (),
-            LINEAGE,
+            Lineage,
             path_words=ID,
         ),
         Operation(
@@ -126,7 +128,7 @@ def operations(context: ServerContext) -> list[Operation]:
             focus,
             "The to-do lists of a session's agents.",
             (EVENTS,),
-            FOCUS,
+            shape(FOCUS),
             path_words=ID,
         ),
     ]
@@ -148,10 +150,3 @@ async def _find_session(context: ServerContext, prefix: str) -> SessionItem:
         ids = ", ".join(session.session_id for session in sessions)
         raise NotFoundError(f"several sessions begin so: {ids}", hint="write more of the id")
     return sessions[0]
-
-
-def _entry(entry: Entry) -> dict[str, Any]:
-    document = entry._asdict()
-    return (
-        {"at": clock.to_text(document.pop("created_at"))} | document | {"lines": list(entry.lines)}
-    )
