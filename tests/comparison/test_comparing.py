@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from khive_persist.analytics.compare.compare import MetricComparison, compare
+from khive_persist.analytics.compare.compare import compare
+from khive_persist.analytics.compare.comparison import MetricComparison
 from khive_persist.analytics.compare.metric import ABSENT, NO_NUMBER, Metric, Sample
 from khive_persist.analytics.compare.statistics.multiplicity import benjamini_hochberg, holm
 from khive_persist.analytics.compare.summary import _p, finding, sentence

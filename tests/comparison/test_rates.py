@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from khive_persist.analytics.compare.statistics.effect import effect
-from khive_persist.analytics.compare.statistics.many_samples import Pair, games_howell, welch_anova
+from khive_persist.analytics.compare.statistics.many_samples import games_howell, welch_anova
 from khive_persist.analytics.compare.statistics.medians import median_difference
 from khive_persist.analytics.compare.statistics.paired import paired_t, wilcoxon
 from khive_persist.analytics.compare.statistics.proportions import Proportion, proportion_difference
+from khive_persist.analytics.compare.statistics.results import Pair
 from khive_persist.analytics.compare.statistics.two_samples import mann_whitney, welch
 
 TIMES = 1_000

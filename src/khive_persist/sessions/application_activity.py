@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from khive_persist.models.purposes import APPLICATION_SESSIONS, MEASUREMENTS, SCORES, Purpose
 from khive_persist.sessions.activity import Time
@@ -11,13 +11,14 @@ from khive_persist.store.numbers import LARGEST
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import NO_ROWS, Source, Statement
 
+SeriesKind = Literal["score", "measurement"]
+# What kind it is of, and what was scored or measured.
+Name = tuple[SeriesKind, str]
+
 PURPOSES: Final = (APPLICATION_SESSIONS, SCORES, MEASUREMENTS)
 # By the kinds that a name begins with, as in score:triage.
-_SERIES: Final = {"score": SCORES, "measurement": MEASUREMENTS}
+_SERIES: Final[dict[SeriesKind, Purpose]] = {"score": SCORES, "measurement": MEASUREMENTS}
 _OUTCOME_CHARACTERS: Final = 200
-
-# score or measurement, and what was scored or measured.
-Name = tuple[str, str]
 
 
 class Applications(NamedTuple):

@@ -8,7 +8,8 @@ from typing import Final, NamedTuple
 
 from khive_persist import clock
 from khive_persist.analytics.compare import grouping, metrics
-from khive_persist.analytics.compare.experiment import ExperimentAssignments, read_experiment
+from khive_persist.analytics.compare.comparison import ExperimentAssignments, Span
+from khive_persist.analytics.compare.experiment import read_experiment
 from khive_persist.analytics.compare.metric import Metric, Sample
 from khive_persist.errors import InvalidQueryError
 from khive_persist.project import Project
@@ -21,20 +22,6 @@ _DAY_CHARACTERS: Final = 10
 
 # Of each day of a group, as text: how many values, and their sum.
 Days = dict[str, tuple[int, float]]
-
-
-class Span(NamedTuple):
-    """A time in which sessions start: `first` or later, and before `last`; None for no end."""
-
-    first: str | None = None
-    last: str | None = None
-
-    def covers(self, started: str | None) -> bool:
-        """Return whether an instant is in it; one that is not known only where it has no ends."""
-        if started is None:
-            return self.first is None and self.last is None
-        is_after = self.first is None or started >= self.first
-        return is_after and (self.last is None or started < self.last)
 
 
 class CollectedSamples(NamedTuple):

@@ -8,119 +8,29 @@ corrections for many metrics. The others stand beside it.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
+from khive_persist.analytics.compare.comparison import Group, MetricComparison
 from khive_persist.analytics.compare.metric import Metric, Samples
-from khive_persist.analytics.compare.statistics.assumptions import (
-    Normality,
-    Spread,
-    normality,
-    spread,
-)
-from khive_persist.analytics.compare.statistics.describe import Description, describe
-from khive_persist.analytics.compare.statistics.effect import Effect, effect
+from khive_persist.analytics.compare.statistics.assumptions import normality, spread
+from khive_persist.analytics.compare.statistics.describe import describe
+from khive_persist.analytics.compare.statistics.effect import effect
 from khive_persist.analytics.compare.statistics.interval import LEVEL
 from khive_persist.analytics.compare.statistics.many_samples import (
-    BrownForsytheAnova,
-    Pair,
-    WelchAnova,
     brown_forsythe_anova,
     games_howell,
     welch_anova,
 )
-from khive_persist.analytics.compare.statistics.medians import MedianDifference, median_difference
+from khive_persist.analytics.compare.statistics.medians import median_difference
 from khive_persist.analytics.compare.statistics.multiplicity import benjamini_hochberg, holm
 from khive_persist.analytics.compare.statistics.p_values import floored
-from khive_persist.analytics.compare.statistics.paired import (
-    PairedT,
-    Sign,
-    Wilcoxon,
-    paired_t,
-    sign,
-    wilcoxon,
-)
+from khive_persist.analytics.compare.statistics.paired import paired_t, sign, wilcoxon
 from khive_persist.analytics.compare.statistics.power import needed, smallest_effect
-from khive_persist.analytics.compare.statistics.proportions import (
-    Proportion,
-    ProportionDifference,
-    proportion_difference,
-)
-from khive_persist.analytics.compare.statistics.two_samples import (
-    MannWhitney,
-    Welch,
-    mann_whitney,
-    welch,
-)
+from khive_persist.analytics.compare.statistics.proportions import Proportion, proportion_difference
+from khive_persist.analytics.compare.statistics.two_samples import mann_whitney, welch
 
 MIN_N: Final = 5
 _MOST_NAMED: Final = 3
-
-
-class Group(NamedTuple):
-    """The values of one metric in one group.
-
-    Attributes:
-        name: The name of the group.
-        description: The description of its values; of a share, 1 and 0.
-        left_out: The number of its sessions without a value, by the reason.
-        normality: The test of normality, which is shown; no test is picked by it.
-    """
-
-    name: str
-    description: Description
-    left_out: dict[str, int]
-    normality: Normality | None
-
-
-class MetricComparison(NamedTuple):
-    """The comparison of groups by one metric. What was not asked, or cannot be said, is None.
-
-    Attributes:
-        metric: The metric.
-        groups: The groups, in the order in which they are compared.
-        tested: The places in `groups` of those that were tested; others have too few sessions.
-        refusal: The reason why there is no test, or an empty string.
-        welch: Welch's t test of two groups; this test counts.
-        mann_whitney: The U test of two groups.
-        effect: Cohen's d and Hedges' g of two groups.
-        median_difference: The difference of the medians of two groups.
-        shares: The test of two groups, where the metric is a share; this test counts.
-        welch_anova: The test of more groups; this test counts.
-        brown_forsythe_anova: The test of more groups; it counts where one of them does not vary.
-        pairs: The pairs of more groups, by Games and Howell; `groups` has their places.
-        paired_t: The test where values belong together; this test counts.
-        sign: The test where values belong together; it counts where all differ by the same.
-        wilcoxon: The test where values belong together.
-        spread: Whether the groups spread alike; shown only.
-        smallest_effect: The smallest effect, in standard deviations, that groups of these sizes
-            would have shown in 4 of 5 experiments.
-        needed: The number of sessions that each group needs to show the effect that was seen so.
-        p: That of the test that counts; 1e-12, here and everywhere, stands for less than that.
-        p_holm: Adjusted so that one wrong finding among all metrics is as rare as 1 in 20.
-        p_bh: Adjusted so that 1 in 20 of the findings is wrong.
-    """
-
-    metric: Metric
-    groups: list[Group]
-    tested: tuple[int, ...] = ()
-    refusal: str = ""
-    welch: Welch | None = None
-    mann_whitney: MannWhitney | None = None
-    effect: Effect | None = None
-    median_difference: MedianDifference | None = None
-    shares: ProportionDifference | None = None
-    welch_anova: WelchAnova | None = None
-    brown_forsythe_anova: BrownForsytheAnova | None = None
-    pairs: list[Pair] | None = None
-    paired_t: PairedT | None = None
-    sign: Sign | None = None
-    wilcoxon: Wilcoxon | None = None
-    spread: Spread | None = None
-    smallest_effect: float | None = None
-    needed: int | None = None
-    p: float | None = None
-    p_holm: float | None = None
-    p_bh: float | None = None
 
 
 def compare(

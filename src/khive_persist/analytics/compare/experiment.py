@@ -1,56 +1,14 @@
 """The experiment by whose variants sessions are grouped, and the remarks on it."""
 
-from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Iterator
 
-from khive_persist.analytics.compare.grouping import is_chosen_late
+from khive_persist.analytics.compare.comparison import ExperimentAssignments
 from khive_persist.analytics.compare.statistics.p_values import p_text
 from khive_persist.analytics.compare.statistics.ratio import check_ratio
 from khive_persist.analytics.experiments.counts import count_experiments
-from khive_persist.models.assignment import NAMED
 from khive_persist.models.purposes import ASSIGNMENTS, EXPERIMENTS
 from khive_persist.opening import reading
 from khive_persist.project import Project
-from khive_persist.sessions.facts import Assigned
-
-
-class ExperimentAssignments(NamedTuple):
-    """An experiment, and the assignments of the sessions that were looked at.
-
-    Attributes:
-        name: The name of the experiment.
-        weights: The weights of its variants, in their order.
-        late_named: Sessions that somebody gave their variant once their work had begun.
-        late_random: Sessions that drew theirs once their work had begun; they are taken in.
-        with_late: Whether those of `late_named` are taken in, too.
-        named: The number of sessions that were given theirs before their work began.
-        drawn: The number of sessions that drew theirs, by variant.
-        seen: The number of sessions that were looked at and have a variant.
-        assigned: Sessions that have one at all, also those of which nothing else is recorded.
-    """
-
-    name: str
-    weights: dict[str, float]
-    late_named: int = 0
-    late_random: int = 0
-    with_late: bool = False
-    named: int = 0
-    drawn: Mapping[str, int] = {}
-    seen: int = 0
-    assigned: int = 0
-
-    def with_one(self, assigned: Assigned) -> "ExperimentAssignments":
-        """Return the assignments with one more session that was looked at."""
-        updated = self._replace(seen=self.seen + 1)
-        if is_chosen_late(assigned):
-            return updated._replace(late_named=self.late_named + 1)
-        if assigned.method == NAMED:
-            return updated._replace(named=self.named + 1)
-        count = self.drawn.get(assigned.variant, 0) + 1
-        return updated._replace(
-            drawn={**self.drawn, assigned.variant: count},
-            late_random=self.late_random + assigned.is_late,
-        )
 
 
 async def read_experiment(project: Project, name: str, *, with_late: bool) -> ExperimentAssignments:

@@ -1,21 +1,23 @@
 """A comparison in plain words, which claim no more than its figures do."""
 
-from typing import Final, Literal
+from typing import Final
 
-from khive_persist.analytics.compare.compare import MetricComparison, named
+from khive_persist.analytics.compare.compare import named
+from khive_persist.analytics.compare.comparison import Finding, MetricComparison
 from khive_persist.analytics.compare.statistics.interval import LEVEL, Interval
 from khive_persist.analytics.compare.statistics.p_values import LEAST
-from khive_persist.analytics.compare.statistics.paired import PairedT, Sign
-from khive_persist.analytics.compare.statistics.proportions import ProportionDifference
-from khive_persist.analytics.compare.statistics.two_samples import Welch
+from khive_persist.analytics.compare.statistics.results import (
+    PairedT,
+    ProportionDifference,
+    Sign,
+    Welch,
+)
 
 _ALPHA: Final = round(1 - LEVEL, 12)
 # Beside these, an effect is called small, medium or large (Cohen 1988, p. 25).
 _SIZES: Final = ((0.2, "very small"), (0.5, "small"), (0.8, "medium"))
 # From there on a float has not every digit that would be written.
 _MOST_WRITTEN_OUT: Final = 1e15
-
-Finding = Literal["difference", "perhaps chance", "unclear", "none found", "not tested"]
 
 
 def finding(comparison: MetricComparison) -> Finding:

@@ -29,8 +29,9 @@ async def compare_periods(
     """
     with extra("analysis", "comparing"):
         from khive_persist.analytics.compare.compare import compare
-        from khive_persist.analytics.compare.document import entries
-    return entries(compare(await _samples(project, period, (*metrics.NAMES, *also))))
+        from khive_persist.analytics.compare.document import plain, with_words
+    samples = await _samples(project, period, (*metrics.NAMES, *also))
+    return [plain(comparison) for comparison in with_words(compare(samples))]
 
 
 async def _samples(

@@ -7,11 +7,21 @@ from typing import Any, Final, NamedTuple
 from khive_persist import clock
 from khive_persist import settings as configuration
 from khive_persist.analytics.outcomes import calibration
+from khive_persist.analytics.periodic_report.document import (
+    DayTotals,
+    ExpensiveSession,
+    FailingTool,
+    GroupTotals,
+    OutcomeCount,
+    PeriodTotal,
+    SeriesTotals,
+)
 from khive_persist.analytics.periodic_report.period import Kind, Period, chosen
 from khive_persist.analytics.periodic_report.previous_period import compare_periods
 from khive_persist.analytics.periodic_report.summary import sentences
 from khive_persist.analytics.periodic_report.totals import (
     BY,
+    By,
     PeriodTotals,
     SessionCost,
     Totals,
@@ -89,9 +99,7 @@ async def read_report(
         current_time: The present instant; None for the clock's.
 
     Returns:
-        `is_empty` says that nothing at all was recorded in it; `last_record` is the time of the
-        latest record until its end. Where scipy is missing, `comparison` is None, and
-        `comparison_missing` says so.
+        The fields of a `PeriodReport`.
 
     Raises:
         InvalidQueryError: There is no such period.
@@ -161,7 +169,7 @@ async def _last_record(project: Project, until: str) -> str | None:
     return max((at for at in times if at is not None), default=None)
 
 
-def _totals(current: _PeriodFacts, previous: _PeriodFacts) -> list[dict[str, Any]]:
+def _totals(current: _PeriodFacts, previous: _PeriodFacts) -> list[PeriodTotal]:
     pairs = zip(_figures(current), _figures(previous), strict=True)
     return [
         {"name": name, "unit": unit, "now": value, "before": other, "change": _change(value, other)}
@@ -193,7 +201,7 @@ def _change(current: float | None, previous: float | None) -> float | None:
     return current / previous - 1 if current is not None and previous else None
 
 
-def _days(totals: PeriodTotals, period: Period, current_time: datetime) -> list[dict[str, Any]]:
+def _days(totals: PeriodTotals, period: Period, current_time: datetime) -> list[DayTotals]:
     today = clock.to_text(current_time)
     days = [*period.previous.days(), *period.days()]
     return [
@@ -213,7 +221,7 @@ def _days(totals: PeriodTotals, period: Period, current_time: datetime) -> list[
     ]
 
 
-def _outcomes(current: _PeriodFacts, previous: _PeriodFacts) -> list[dict[str, Any]]:
+def _outcomes(current: _PeriodFacts, previous: _PeriodFacts) -> list[OutcomeCount]:
     """Return those of application sessions, the most frequent first."""
     mine, others = current.applications.outcomes, previous.applications.outcomes
     return [
@@ -224,7 +232,7 @@ def _outcomes(current: _PeriodFacts, previous: _PeriodFacts) -> list[dict[str, A
 
 def _series(
     names: Sequence[Name], current: Mapping[Name, Series], previous: Mapping[Name, Series]
-) -> list[dict[str, Any]]:
+) -> list[SeriesTotals]:
     entries = [
         (*name, current.get(name, _NO_SERIES), previous.get(name, _NO_SERIES))
         for name in sorted(names)
@@ -233,8 +241,12 @@ def _series(
         {
             "kind": kind,
             "name": name,
-            **values._asdict(),
             "unit": values.unit or other.unit,
+            "values": values.values,
+            "sessions": values.sessions,
+            "mean": values.mean,
+            "smallest": values.smallest,
+            "largest": values.largest,
             "values_before": other.values,
             "mean_before": other.mean,
         }
@@ -252,7 +264,7 @@ def _asked(facts: _PeriodFacts, series: Sequence[Name]) -> list[str]:
     ]
 
 
-def _failure(tool: ToolFailures) -> dict[str, Any]:
+def _failure(tool: ToolFailures) -> FailingTool:
     message = next(iter((tool.example or "").strip().splitlines()), None)
     return {
         "tool": tool.tool,
@@ -263,7 +275,7 @@ def _failure(tool: ToolFailures) -> dict[str, Any]:
     }
 
 
-def _groups(totals: PeriodTotals, by: Any) -> list[dict[str, Any]]:
+def _groups(totals: PeriodTotals, by: By) -> list[GroupTotals]:
     """Return the dearest groups; all others together, and what has no group, are the last one, of
     None.
     """
@@ -300,7 +312,7 @@ def _groups(totals: PeriodTotals, by: Any) -> list[dict[str, Any]]:
     ]
 
 
-def _session(session: SessionCost, title: str | None) -> dict[str, Any]:
+def _session(session: SessionCost, title: str | None) -> ExpensiveSession:
     first, last = clock.from_column(session.first), clock.from_column(session.last)
     return {
         "session_id": session.session_id,

@@ -17,7 +17,7 @@ from khive_persist.transfer.target import replacing
 
 if TYPE_CHECKING:
     from khive_persist.analytics.compare.collect import CollectedSamples
-    from khive_persist.analytics.compare.compare import MetricComparison
+    from khive_persist.analytics.compare.comparison import MetricComparison
     from khive_persist.analytics.compare.report.tables import Table
 
 
@@ -129,9 +129,10 @@ def command(
         raise click.UsageError("--pseudonyms goes with --csv or --excel")
     planned = {} if effect is None else {"effect": effect, "needed": power.needed(effect)}
     if as_json:
-        from khive_persist.analytics.compare.document import as_document
+        from khive_persist.analytics.compare.document import comparison_of
 
-        print_json(as_document(collected, compared) | ({"planned": planned} if planned else {}))
+        document = comparison_of(collected, compared)._asdict()
+        print_json(document | ({"planned": planned} if planned else {}))
     else:
         _print(collected, compared, definitions=definitions)
         if planned:

@@ -151,10 +151,10 @@ async def _list(filter_options: dict[str, Any], form: str) -> None:
 
 def _print_calibration(result: Calibration, form: str) -> None:
     if form == "jsonl":
-        print_documents(form, [result.as_document()])
+        print_documents(form, [result])
         return
     if form == "json":
-        print_json(result.as_document())
+        print_json(result)
         return
     if not result.plans:
         click.echo(EMPTY, err=True)

@@ -9,6 +9,7 @@ from datetime import datetime
 from fractions import Fraction
 from functools import cache
 from inspect import cleandoc
+from pkgutil import resolve_name
 from types import UnionType
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -38,14 +39,15 @@ def answer_schema(answer: Any, components: dict[str, Schema]) -> Schema:
     """Return the schema of an answer of a type, with each NamedTuple as the object of its fields.
 
     Args:
-        answer: The type.
+        answer: The type, or the `module:name` of it.
         components: The schemas of classes, by name; those that the answer needs are added.
 
     Raises:
         TypeError: Another class has the name of one of them.
     """
+    record = resolve_name(answer) if isinstance(answer, str) else answer
     schemas, definitions = TypeAdapter.json_schemas(
-        [("answer", "serialization", TypeAdapter(_in_json(answer)))],
+        [("answer", "serialization", TypeAdapter(_in_json(record)))],
         schema_generator=_Schemas,
         ref_template="#/components/schemas/{model}",
     )

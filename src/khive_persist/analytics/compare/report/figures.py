@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from khive_persist.analytics.compare.compare import MetricComparison
+from khive_persist.analytics.compare.comparison import MetricComparison
 from khive_persist.analytics.compare.report.elements import Cell as Cell
 from khive_persist.analytics.compare.statistics import p_values
 from khive_persist.analytics.compare.statistics.interval import Interval

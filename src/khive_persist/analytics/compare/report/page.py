@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final
 
 from khive_persist.analytics.compare.collect import CollectedSamples
-from khive_persist.analytics.compare.compare import MetricComparison
+from khive_persist.analytics.compare.comparison import MetricComparison
 from khive_persist.analytics.compare.experiment import remarks
 from khive_persist.analytics.compare.report import plots
 from khive_persist.analytics.compare.report.elements import document, picture, table, text

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from khive_persist.analytics.compare.collect import Days
-from khive_persist.analytics.compare.compare import MetricComparison
+from khive_persist.analytics.compare.comparison import MetricComparison
 from khive_persist.analytics.compare.metric import Sample
 from khive_persist.analytics.compare.report.drawing import COLOURS, label, plot_style, svg
 from khive_persist.analytics.compare.statistics.describe import boxplot

@@ -11,8 +11,8 @@ from typing import Any, Final, Literal, NamedTuple
 
 from khive_persist.analytics.compare import grouping, metrics
 from khive_persist.analytics.compare.collect import CollectedSamples
-from khive_persist.analytics.compare.compare import MetricComparison
-from khive_persist.analytics.compare.experiment import ExperimentAssignments, definition
+from khive_persist.analytics.compare.comparison import ExperimentAssignments, MetricComparison
+from khive_persist.analytics.compare.experiment import definition
 from khive_persist.analytics.compare.pseudonyms import Pseudonyms
 from khive_persist.analytics.compare.report.figures import GROUP_COLUMNS, Cell, figures, group_rows
 from khive_persist.models.purposes import CONVERSATIONS, MEASUREMENTS, SCORES, Purpose

@@ -5,7 +5,7 @@ from datetime import datetime
 from textwrap import fill, indent
 
 from khive_persist.analytics.compare.collect import CollectedSamples
-from khive_persist.analytics.compare.compare import Group, MetricComparison
+from khive_persist.analytics.compare.comparison import Group, MetricComparison
 from khive_persist.analytics.compare.experiment import remarks
 from khive_persist.analytics.compare.report.figures import figures
 from khive_persist.analytics.compare.report.page import METHODS

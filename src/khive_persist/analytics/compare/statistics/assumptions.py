@@ -1,32 +1,15 @@
 """The assumptions of tests about samples. They are shown, and picks no test by itself."""
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 from scipy import stats
 
+from khive_persist.analytics.compare.statistics.results import Normality, Spread
+
 # Royston's approximation is for up to these; with more, the least bend is found.
 MOST_SHAPIRO: Final = 5_000
-
-
-class Normality(NamedTuple):
-    """The Shapiro-Wilk test (Royston 1995, Appl. Stat. 44, AS R94).
-
-    Attributes:
-        w: Near 1 where the values lie as normal ones do.
-        p: Small where normal values hardly ever give so low a w.
-    """
-
-    w: float
-    p: float
-
-
-class Spread(NamedTuple):
-    """Brown and Forsythe's test that spreads are one (1974, J. Amer. Stat. Assoc. 69)."""
-
-    f: float
-    p: float
 
 
 def normality(values: Sequence[float]) -> Normality | None:

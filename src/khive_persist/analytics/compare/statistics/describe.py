@@ -5,6 +5,8 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from khive_persist.analytics.compare.statistics.results import Description
+
 OUTLIER_FENCE: Final = 1.5
 
 
@@ -27,32 +29,6 @@ class Box(NamedTuple):
     upper_hinge: float
     high: float
     outliers: "np.ndarray[tuple[int], np.dtype[np.float64]]"
-
-
-class Description(NamedTuple):
-    """One sample.
-
-    Attributes:
-        n: The number of its values.
-        mean: None for none.
-        sd: The standard deviation, with n - 1 below; None under two values.
-        median: The mean of the two in the middle where n is even; None for none.
-        q1: The lower quartile, as R's type 7 and numpy have it; None for none.
-        q3: The upper one.
-        minimum: None for none.
-        maximum: None for none.
-        outliers: The number of values beyond the whiskers of `boxplot`.
-    """
-
-    n: int
-    mean: float | None
-    sd: float | None
-    median: float | None
-    q1: float | None
-    q3: float | None
-    minimum: float | None
-    maximum: float | None
-    outliers: int
 
 
 def boxplot(values: Sequence[float]) -> Box:

@@ -8,34 +8,19 @@ estimation and the evaluation of statistical models" (the interval, by the nonce
 
 from collections.abc import Sequence
 from math import exp, gamma, isfinite, lgamma, sqrt
-from typing import Final, NamedTuple
+from typing import Final
 
 from scipy.optimize import brentq
 from scipy.stats import chi2, nct
 
 from khive_persist.analytics.compare.statistics.interval import LEVEL, Interval
 from khive_persist.analytics.compare.statistics.moments import is_rounding, moments
+from khive_persist.analytics.compare.statistics.results import Effect
 
 # From there on gamma() overflows, and the logarithms are exact to a float's last digits.
 _LARGE: Final = 100
 # From there on the library's series fails, and only the standard deviation's chi-square varies.
 _FAR: Final = 10_000.0
-
-
-class Effect(NamedTuple):
-    """A standardised difference of the second sample from the first.
-
-    Attributes:
-        d: Cohen's: the difference of the means by the pooled standard deviation.
-        d_interval: Exact where both samples are normal with one spread.
-        g: Hedges': d without its bias in small samples.
-        g_interval: The ends of that of d, corrected alike.
-    """
-
-    d: float
-    d_interval: Interval
-    g: float
-    g_interval: Interval
 
 
 def effect(first: Sequence[float], second: Sequence[float], level: float = LEVEL) -> Effect | None:

@@ -7,7 +7,7 @@ spread does not have; Brown and Forsythe's weighs it by its size alone.
 from collections.abc import Sequence
 from itertools import combinations
 from math import sqrt
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 from scipy import stats
@@ -19,65 +19,10 @@ from khive_persist.analytics.compare.statistics.moments import (
     moments,
     satterthwaite,
 )
+from khive_persist.analytics.compare.statistics.results import BrownForsytheAnova, Pair, WelchAnova
 
 # The pairs of more samples than these are too many to look at, and take minutes.
 MOST_PAIRED: Final = 20
-
-
-class WelchAnova(NamedTuple):
-    """Welch's test that all means are one (Welch 1951, Biometrika 38); no equal spread is asked.
-
-    Attributes:
-        f: The statistic.
-        df_between: The number of samples less one.
-        df_within: By Welch; no whole number.
-        p: The probability of an F as large.
-    """
-
-    f: float
-    df_between: int
-    df_within: float
-    p: float
-
-
-class BrownForsytheAnova(NamedTuple):
-    """Brown and Forsythe's test that all means are one (1974, Technometrics 16).
-
-    It asks for no equal spread, and takes samples without any.
-
-    Attributes:
-        f: The statistic, F*.
-        df_between: The number of samples less one.
-        df_within: By Satterthwaite; no whole number.
-        p: The probability of an F as large.
-    """
-
-    f: float
-    df_between: int
-    df_within: float
-    p: float
-
-
-class Pair(NamedTuple):
-    """Two of several samples (Games and Howell 1976, J. Educ. Stat. 1).
-
-    Attributes:
-        first: The index of one sample.
-        second: And of the other.
-        difference: The second mean less the first.
-        interval: Simultaneous with those of all other pairs.
-        t: The difference by its standard error.
-        df: By Satterthwaite.
-        p: Adjusted for all pairs, by the studentised range.
-    """
-
-    first: int
-    second: int
-    difference: float
-    interval: Interval
-    t: float
-    df: float
-    p: float
 
 
 def welch_anova(samples: Sequence[Sequence[float]]) -> WelchAnova | None:

@@ -12,30 +12,19 @@ work than ten. The leave-one-out medians have two or three values, and give the 
 """
 
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 from scipy.stats import norm
 
 from khive_persist.analytics.compare.statistics.interval import LEVEL, Interval
+from khive_persist.analytics.compare.statistics.results import MedianDifference
 
 RESAMPLES: Final = 9_999
 # The same data give the same interval.
 _SEED: Final = 20_261_121
 
 Array = np.ndarray[tuple[int], np.dtype[np.float64]]
-
-
-class MedianDifference(NamedTuple):
-    """The second median less the first.
-
-    Attributes:
-        difference: The difference.
-        interval: None where the resamples are all alike, as where half of a sample is one value.
-    """
-
-    difference: float
-    interval: Interval | None
 
 
 def median_difference(

@@ -2,67 +2,13 @@
 
 from collections.abc import Sequence
 from math import sqrt
-from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
 
 from khive_persist.analytics.compare.statistics.interval import LEVEL, Interval
 from khive_persist.analytics.compare.statistics.moments import moments
-
-
-class PairedT(NamedTuple):
-    """The paired t test (Student 1908).
-
-    Attributes:
-        t: Above 0 where the second values are the larger on average.
-        df: Pairs less one.
-        p: Two-sided.
-        difference: The mean of second less first.
-        interval: The interval of that mean.
-        d: The mean by the standard deviation of the differences (Cohen's d_z).
-    """
-
-    t: float
-    df: int
-    p: float
-    difference: float
-    interval: Interval
-    d: float
-
-
-class Wilcoxon(NamedTuple):
-    """Wilcoxon's signed-rank test (Wilcoxon 1945, Biometrics Bulletin 1).
-
-    Attributes:
-        v: The sum of the ranks of the pairs whose second value is the larger.
-        p: Two-sided; exact below 50 pairs without ties and zeros, else normal with the corrections
-            for ties and continuity, as R's `wilcox.test` has it.
-        pairs: Those that differ, which alone count.
-        is_exact: Whether p is exact.
-    """
-
-    v: float
-    p: float
-    pairs: int
-    is_exact: bool
-
-
-class Sign(NamedTuple):
-    """The sign test (Arbuthnott 1710), which asks for nothing but that the pairs are independent.
-
-    Attributes:
-        higher: The number of pairs with the larger value second.
-        lower: The number with it first; pairs that are equal count nowhere.
-        p: Two-sided and exact, as R's `binom.test` has it.
-        difference: The mean of second less first, over all pairs.
-    """
-
-    higher: int
-    lower: int
-    p: float
-    difference: float
-
+from khive_persist.analytics.compare.statistics.results import PairedT, Sign, Wilcoxon
 
 _EXACT_BELOW = 50
 

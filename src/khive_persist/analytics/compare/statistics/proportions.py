@@ -6,6 +6,7 @@ from typing import NamedTuple
 from scipy.stats import fisher_exact, norm
 
 from khive_persist.analytics.compare.statistics.interval import LEVEL, Interval
+from khive_persist.analytics.compare.statistics.results import ProportionDifference
 
 
 class Proportion(NamedTuple):
@@ -18,23 +19,6 @@ class Proportion(NamedTuple):
     def share(self) -> float:
         """Return the part of the whole."""
         return self.hits / self.of
-
-
-class ProportionDifference(NamedTuple):
-    """The second share less the first.
-
-    Attributes:
-        difference: The difference.
-        interval: Newcombe 1998, "Interval estimation for the difference between independent
-            proportions", Stat. Med. 17, method 10: from Wilson's intervals of both.
-        p: Fisher's exact test, two-sided: all tables that are no likelier than this one.
-        odds_ratio: The odds ratio of the sample; None where a cell of the table is 0.
-    """
-
-    difference: float
-    interval: Interval
-    p: float
-    odds_ratio: float | None
 
 
 def wilson(proportion: Proportion, level: float = LEVEL) -> Interval:

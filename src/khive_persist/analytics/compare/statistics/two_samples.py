@@ -2,49 +2,13 @@
 
 from collections.abc import Sequence
 from math import sqrt
-from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
 
 from khive_persist.analytics.compare.statistics.interval import LEVEL, Interval
 from khive_persist.analytics.compare.statistics.moments import is_rounding, moments, satterthwaite
-
-
-class Welch(NamedTuple):
-    """Welch's t test, which asks for no equal spread (Welch 1947, Biometrika 34).
-
-    Attributes:
-        t: Above 0 where the second sample has the larger mean.
-        df: By Satterthwaite; no whole number.
-        p: Two-sided.
-        difference: The second mean less the first.
-        interval: The interval of that difference.
-    """
-
-    t: float
-    df: float
-    p: float
-    difference: float
-    interval: Interval
-
-
-class MannWhitney(NamedTuple):
-    """The Mann-Whitney U test (Mann and Whitney 1947, Ann. Math. Stat. 18).
-
-    Attributes:
-        u: Of the second sample: in how many of all pairs its value is the larger; a tie is a half.
-        p: Two-sided; exact for small samples without ties, else normal with the corrections for
-            ties and continuity, as R's `wilcox.test` has it.
-        superiority: u by the number of pairs: how often a value of the second sample is the larger.
-        is_exact: Whether p is exact.
-    """
-
-    u: float
-    p: float
-    superiority: float
-    is_exact: bool
-
+from khive_persist.analytics.compare.statistics.results import MannWhitney, Welch
 
 # R takes the exact distribution below this in both samples, if there is no tie.
 _EXACT_BELOW = 50

@@ -20,9 +20,7 @@ from khive_persist.server.routes.read.fingerprint import state_of
 from khive_persist.server.routes.read.operations import Operation, ReadRequest
 from khive_persist.server.routes.read.parameters import Parameter
 from khive_persist.server.routes.read.report_client import LIMIT_SECONDS, Reporter
-from khive_persist.server.routes.read.report_schemas import COMPARISON, REPORT
 from khive_persist.server.routes.read.responses import CACHE, has_tag
-from khive_persist.server.routes.read.schemas import shape
 from khive_persist.store import codec
 from khive_persist.store.sqlite.statements import Source, Statement, select
 
@@ -159,7 +157,7 @@ def operations(context: ServerContext) -> list[Operation]:
             compare,
             "Groups of sessions compared, with every figure.",
             groups,
-            shape(COMPARISON),
+            "khive_persist.analytics.compare.comparison:Comparison",
             refusals=_REFUSALS | _NO_EXPERIMENT,
         ),
         Operation(
@@ -182,7 +180,7 @@ def operations(context: ServerContext) -> list[Operation]:
             report,
             "A day or a week, beside the one before.",
             (PERIOD, AT),
-            shape(REPORT),
+            "khive_persist.analytics.periodic_report.document:PeriodReport",
             refusals=_REFUSALS,
         ),
         Operation(

@@ -41,7 +41,8 @@ class Operation(NamedTuple):
         endpoint: The function that returns a value to answer, a `Listing`, or a whole response.
         summary: The answer, described in one line.
         parameters: The parameters of the query; those of a list's pages come by themselves.
-        answer: The type of the answer, or of an item of it.
+        answer: The type of the answer, or of an item of it; as `module:name` where no module is to
+            be imported for it before the OpenAPI document is asked for.
         is_list: Whether the answer is a list: with pages, and as CSV and JSON Lines.
         media_type: The media type of the answer, where it is another than JSON.
         path_words: The descriptions of the parameters of the path, by name.

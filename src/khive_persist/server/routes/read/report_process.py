@@ -84,14 +84,14 @@ def _comparison(
         from khive_persist.analytics.compare import metrics
         from khive_persist.analytics.compare.collect import collect
         from khive_persist.analytics.compare.compare import compare
-        from khive_persist.analytics.compare.document import as_document
+        from khive_persist.analytics.compare.document import comparison_of
     collected = anyio.run(
         partial(collect, project, names=names or metrics.NAMES, paired_by=paired_by,
                 since=_instant(since), until=_instant(until), **grouping)
     )  # fmt: skip
     comparisons = compare(collected.samples, paired=paired_by is not None, min_n=min_n)
     if not as_page:
-        return codec.dump_lossy(as_document(collected, comparisons))
+        return codec.dump_lossy(comparison_of(collected, comparisons))
     with extra("analysis", "this"):
         from khive_persist.analytics.compare.report.page import page
     return page(collected, comparisons, clock.now())

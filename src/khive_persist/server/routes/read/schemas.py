@@ -48,45 +48,6 @@ def shape(schema: Schema) -> Any:
     return Annotated[Any, WithJsonSchema(schema)]
 
 
-_COSTS: Final = array(
-    record(
-        group=maybe(TEXT),
-        plans=COUNT,
-        planned=NUMBER,
-        actual=NUMBER,
-        error=NUMBER,
-        absolute_error=NUMBER,
-        ratio=maybe(NUMBER),
-    )
-)
-CALIBRATION: Final = record(
-    plans=COUNT,
-    judged=COUNT,
-    bins=array(
-        record(
-            low=NUMBER,
-            high=NUMBER,
-            plans=COUNT,
-            confidence=maybe(NUMBER),
-            success=maybe(NUMBER),
-            success_low=maybe(NUMBER),
-            success_high=maybe(NUMBER),
-        )
-    ),
-    brier=maybe(
-        record(
-            score=NUMBER,
-            reliability=NUMBER,
-            resolution=NUMBER,
-            uncertainty=NUMBER,
-            within_variance=NUMBER,
-            within_covariance=NUMBER,
-            skill=maybe(NUMBER),
-        )
-    ),
-    cost_by_complexity=_COSTS,
-    cost_by_pattern=_COSTS,
-)
 STATS: Final = record(
     events=array(
         record(tool=TEXT, event_type=maybe(TEXT), events=COUNT, failures=COUNT, sessions=COUNT)
