@@ -85,6 +85,11 @@ docs: $(DOCS_READY)
 	$(BIN)/python -m sphinx --builder html --fresh-env --fail-on-warning --keep-going --quiet \
 		--doctree-dir build/doctrees docs build/docs
 
+# The dashboard's types of answers, from the OpenAPI document; a test says where they are old.
+.PHONY: api-types
+api-types: $(READY)
+	$(BIN)/python -m tests.server.api_types
+
 # The pictures of docs/pictures, from sample sessions.
 pictures: $(READY) $(PAGE) browser
 	$(BIN)/python -m tests.dashboard.pictures docs/pictures

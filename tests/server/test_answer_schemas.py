@@ -7,6 +7,7 @@ import pytest
 
 from khive_persist.clock import InstantText
 from khive_persist.server.openapi.answers import answer_schema
+from tests.server import api_types
 
 
 class Lap(NamedTuple):
@@ -51,3 +52,7 @@ def test_a_named_tuple_is_the_object_of_its_fields_as_the_docstring_describes_th
 def test_two_answers_of_one_name_are_refused() -> None:
     with pytest.raises(TypeError, match="Lap"):
         answer_schema(Lap, {"Lap": {"type": "object"}})
+
+
+def test_the_types_of_the_dashboard_are_made_of_the_document_of_today() -> None:
+    assert api_types.FILE.read_text() == api_types.text(), "make api-types"

@@ -1,5 +1,5 @@
 import { server } from './server.svelte';
-import type { Who } from './types';
+import type { TokenRights as Who } from './api-types';
 
 type Parameter = string | number | boolean | null | undefined;
 export type Parameters = Record<string, Parameter | readonly string[]>;

@@ -1,5 +1,6 @@
 import { figure, percent, chance } from './numbers';
-import type { Compared, Figures, Finding, Interval } from './types';
+import type { Interval, MetricComparison as Compared } from './api-types';
+import type { Figures, Finding } from './types';
 
 export const metricName = (one: Compared): string => one.metric.name.replaceAll('_', ' ');
 

@@ -1,5 +1,5 @@
 import { instant } from './time.svelte';
-import type { Entry } from './types';
+import type { Entry } from './api-types';
 
 const PAUSE = 5_000;
 

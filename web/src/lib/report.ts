@@ -1,6 +1,6 @@
 import { compact, count, money, NONE } from './numbers';
 import { instant } from './time.svelte';
-import type { ReportTotal } from './types';
+import type { PeriodTotal as ReportTotal } from './api-types';
 
 const DAY = 86_400_000;
 

@@ -1,5 +1,6 @@
 import { instant } from './time.svelte';
-import type { Bucket, Metric } from './types';
+import type { OverviewStep as Bucket } from './api-types';
+import type { Metric } from './types';
 
 export const GROUPS = 6;
 export const OTHERS = 'others';

@@ -1,4 +1,4 @@
-import type { Entry } from './types';
+import type { Entry } from './api-types';
 
 export type TodoState = 'open' | 'started' | 'completed' | 'dropped';
 

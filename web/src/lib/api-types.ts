@@ -1,0 +1,317 @@
+// Made by `make api-types` of the OpenAPI document, which says what fields mean.
+
+export type Agent = {
+  agent_id: string | null; agent_type: string | null; parent_agent_id: string | null;
+  parent_is_recorded: boolean; depth: number; models: string[]; own: AgentWork; total: AgentWork;
+};
+
+export type AgentWork = {
+  messages: number; input: number; cache_read: number; cache_write: number; output: number;
+  cost: number | null; unpriced: number; tool_calls: number; failures: number;
+  started_at: string | null; ended_at: string | null; tokens: number;
+  duration_seconds: number | null;
+};
+
+export type BackupItem = {
+  id: string; created_at: string; kind: 'full' | 'incremental'; parent: string | null; rows: number;
+  content_bytes: number; stored_bytes: number; stored_as: string;
+  files: Record<string, Record<string, number>>;
+};
+
+export type BackupList = {
+  backups: BackupItem[]; damaged: Record<string, string>; unfinished: string[]; ahead: string[];
+};
+
+export type Bin = {
+  low: number; high: number; plans: number; confidence: number | null; success: number | null;
+  success_low: number | null; success_high: number | null;
+};
+
+export type Brier = {
+  score: number; reliability: number; resolution: number; uncertainty: number;
+  within_variance: number; within_covariance: number; skill: number | null;
+};
+
+export type BrownForsytheAnova = {
+  f: number; df_between: number; df_within: number; p: number;
+};
+
+export type Calibration = {
+  plans: number; judged: number; bins: Bin[]; brier: Brier | null; cost_by_complexity: CostError[];
+  cost_by_pattern: CostError[];
+};
+
+export type Comparison = {
+  by: string; groups: Record<string, number>; sessions: number; ungrouped: number; unwanted: number;
+  pairs: number | null; span: Span; experiment: ExperimentAssignments | null;
+  metrics: MetricComparison[];
+};
+
+export type ComparisonNames = {
+  by: string[]; metrics: string[]; patterns: string[]; experiments: string[];
+};
+
+export type CostError = {
+  group: string | null; plans: number; planned: number; actual: number; error: number;
+  absolute_error: number; ratio: number | null;
+};
+
+export type Database = {
+  file: string; bytes: number; rows: number | null; last: string | null; problem: string;
+};
+
+export type DayTotals = {
+  day: string; events: number; failures: number; sessions: number; tokens: number;
+  cost: number | null; unpriced: number;
+};
+
+export type Description = {
+  n: number; mean: number | null; sd: number | null; median: number | null; q1: number | null;
+  q3: number | null; minimum: number | null; maximum: number | null; outliers: number;
+};
+
+export type DoctorReport = {
+  versions: Record<string, string>; khive: string; databases: Database[]; spool: SpoolState;
+  quarantined: string[]; unmatched: Unmatched[]; unmatched_calls: number; problems: string[];
+  hooks: HookState[];
+};
+
+export type Effect = {
+  d: number; d_interval: Interval; g: number; g_interval: Interval;
+};
+
+export type Entry = {
+  at: string; kind: 'plan' | 'prompt' | 'message' | 'thinking' | 'tool' | 'focus' | 'event' | 'gap';
+  title: string; lines: string[]; depth: number; agent_id: string | null; is_failed: boolean;
+  duration_ms: number | null; tokens: number; cost: number | null; unpriced: number;
+};
+
+export type Error = {
+  error: { code: string; message: string; hint: string; version?: number | null; };
+};
+
+export type ExpensiveSession = {
+  session_id: string; title: string | null; tool: string | null; project: string | null;
+  cost: number; unpriced: number; failures: number; duration_seconds: number | null;
+};
+
+export type ExperimentAssignments = {
+  name: string; weights: Record<string, number>; late_named: number; late_random: number;
+  with_late: boolean; named: number; drawn: Record<string, number>; seen: number; assigned: number;
+  remarks: string[];
+};
+
+export type ExperimentCount = {
+  name: string; created_at: string | null; note: string | null; variants: VariantCount[];
+};
+
+export type FailingTool = {
+  tool: string; tool_name: string | null; count: number; before: number; example: string | null;
+};
+
+export type Group = {
+  name: string; description: Description; left_out: Record<string, number>;
+  normality: Normality | null;
+};
+
+export type GroupTotals = {
+  group: string | null; sessions: number; tokens: number; cost: number | null; unpriced: number;
+  cost_before: number | null; unpriced_before: number;
+};
+
+export type HookState = {
+  tool: string; scope: 'project' | 'local' | 'user';
+  state: 'not installed' | 'partly installed' | 'stale' | 'installed';
+  transport: '' | 'command' | 'http'; path: string;
+};
+
+export type Interval = {
+  low: number; high: number; level: number;
+};
+
+export type Lineage = {
+  session_id: string; tool: string | null; starts: Start[]; agents: Agent[]; links: Links;
+};
+
+export type Link = {
+  session_id: string; is_recorded: boolean; messages: number | null; at: string | null;
+};
+
+export type Links = {
+  forked_from: Link | null; forks: Link[]; started_by: Link | null; started: Link[];
+};
+
+export type MannWhitney = {
+  u: number; p: number; superiority: number; is_exact: boolean;
+};
+
+export type MedianDifference = {
+  difference: number; interval: Interval | null;
+};
+
+export type Metric = {
+  name: string; definition: string; unit: string; kind: 'number' | 'share';
+};
+
+export type MetricComparison = {
+  metric: Metric; groups: Group[]; tested: number[]; refusal: string; welch: Welch | null;
+  mann_whitney: MannWhitney | null; effect: Effect | null;
+  median_difference: MedianDifference | null; shares: ProportionDifference | null;
+  welch_anova: WelchAnova | null; brown_forsythe_anova: BrownForsytheAnova | null;
+  pairs: Pair[] | null; paired_t: PairedT | null; sign: Sign | null; wilcoxon: Wilcoxon | null;
+  spread: Spread | null; smallest_effect: number | null; needed: number | null; p: number | null;
+  p_holm: number | null; p_bh: number | null;
+  finding: 'difference' | 'perhaps chance' | 'unclear' | 'none found' | 'not tested';
+  sentence: string;
+};
+
+export type Normality = {
+  w: number; p: number;
+};
+
+export type OutcomeCount = {
+  outcome: string; now: number; before: number;
+};
+
+export type OverviewAnswer = {
+  since: string | null; until: string | null; bucket: 'hour' | 'day';
+  by: 'tool' | 'model' | 'project'; updated_at: string; totals: Sums; series: OverviewStep[];
+  groups: OverviewGroup[]; is_complete: boolean; read: number; of: number;
+};
+
+export type OverviewGroup = {
+  group: string | null; events: number; failures: number; sessions: number; messages: number;
+  cost: number | null; unpriced: number;
+};
+
+export type OverviewStep = {
+  at: string; group: string | null; events: number; failures: number; sessions: number;
+  messages: number; input: number; output: number; cost: number | null; unpriced: number;
+};
+
+export type Pair = {
+  first: number; second: number; difference: number; interval: Interval; t: number; df: number;
+  p: number;
+};
+
+export type PairedT = {
+  t: number; df: number; p: number; difference: number; interval: Interval; d: number;
+};
+
+export type PeriodReport = {
+  period: 'day' | 'week'; name: string; since: string; until: string; before: PreviousPeriod;
+  is_running: boolean; is_empty: boolean; last_record: string | null; totals: PeriodTotal[];
+  days: DayTotals[]; tools: ToolTimes[]; failures: FailingTool[];
+  by: Record<'model' | 'project' | 'tool', GroupTotals[]>; outcomes: OutcomeCount[];
+  series: SeriesTotals[]; sessions: ExpensiveSession[]; calibration: Calibration | null;
+  comparison: MetricComparison[] | null; comparison_missing: string | null; sentences: string[];
+};
+
+export type PeriodTotal = {
+  name: string; unit: string; now: number | null; before: number | null; change: number | null;
+};
+
+export type PlanOutcome = {
+  plan_id: string; session_id: string | null; agent_session_id: string | null;
+  planned_at: string | null; task_description: string | null; complexity: string | null;
+  workflow_pattern: string | null; confidence: number | null; agent_count: number | null;
+  planning_cost: number | null; is_superseded: boolean; tool: string | null; started: string | null;
+  ended: string | null; duration_seconds: number | null; tool_calls: number | null;
+  failures: number | null; subagents: number | null; todos: number | null;
+  todos_finished: number | null; tokens: Record<string, number> | null; actual_cost: number | null;
+  verdict: string | null; verdict_source: string | null; note: string | null;
+  unpriced: number | null;
+};
+
+export type PreviousPeriod = {
+  name: string; since: string; until: string;
+};
+
+export type ProjectInfo = {
+  root: string; name: string; version: string; since: string | null;
+};
+
+export type ProportionDifference = {
+  difference: number; interval: Interval; p: number; odds_ratio: number | null;
+};
+
+export type RecordItem = {
+  id: string; created_at: string; content: unknown; node_metadata: unknown;
+};
+
+export type SeriesTotals = {
+  kind: 'score' | 'measurement'; name: string; unit: string | null; values: number;
+  sessions: number; mean: number | null; smallest: number | null; largest: number | null;
+  values_before: number; mean_before: number | null;
+};
+
+export type SessionItem = {
+  session_id: string; tool: string | null; project: string | null; model: string | null;
+  started: string | null; last: string | null; duration_seconds: number | null; events: number;
+  failures: number; messages: number; tokens: number; cost: number | null; unpriced: number;
+  task_description: string | null; complexity: string | null; agent_count: number | null;
+  confidence: number | null; planning_cost: number | null; verdict: string | null;
+  title: string | null; plans: number;
+};
+
+export type Sign = {
+  higher: number; lower: number; p: number; difference: number;
+};
+
+export type Span = {
+  first: string | null; last: string | null;
+};
+
+export type SpoolState = {
+  events: Record<string, number>; records: Record<string, number>; oldest_seconds: number | null;
+  waiting_elsewhere: number;
+};
+
+export type Spread = {
+  f: number; p: number;
+};
+
+export type Start = {
+  at: string; source: string;
+};
+
+export type Story = {
+  session_id: string; tools: string[]; entries: Entry[];
+};
+
+export type Sums = {
+  events: number; failures: number; sessions: number; messages: number; input: number;
+  cache_read: number; cache_write: number; output: number; cost: number | null; unpriced: number;
+};
+
+export type TokenRights = {
+  name: string | null; rights: ('ingest' | 'read' | 'admin')[];
+};
+
+export type ToolTimes = {
+  tool: string; tool_name: string | null; calls: number; failures: number; median_ms: number | null;
+  p95_ms: number | null; longest_ms: number | null; total_ms: number | null;
+  before_median_ms: number | null;
+};
+
+export type Unmatched = {
+  tool: string; session_id: string | null; tool_name: string | null; tool_use_id: string | null;
+  calls: number; last: string | null;
+};
+
+export type VariantCount = {
+  name: string; weight: number | null; random: number; named: number; late_random: number;
+  late_named: number;
+};
+
+export type Welch = {
+  t: number; df: number; p: number; difference: number; interval: Interval;
+};
+
+export type WelchAnova = {
+  f: number; df_between: number; df_within: number; p: number;
+};
+
+export type Wilcoxon = {
+  v: number; p: number; pairs: number; is_exact: boolean;
+};
