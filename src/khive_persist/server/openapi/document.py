@@ -140,12 +140,14 @@ def _writing(
     write: WriteDescription, guarded: GuardedEndpoint, components: dict[str, Schema]
 ) -> dict[str, Any]:
     answers = {}
-    for status, type in write.answers.items():
+    for status, answer_type in write.answers.items():
         answer: dict[str, Any] = {
             "description": "Not changed." if status == "304" else write.summary
         }
         if status != "304" and write.media_type:
-            schema = {} if type is None else {"schema": answer_schema(type, components)}
+            schema = {}
+            if answer_type is not None:
+                schema["schema"] = answer_schema(answer_type, components)
             answer["content"] = {write.media_type: schema}
         answers[status] = answer
     parameters = [_in_path(name, schema) for name, schema in write.path.items()]

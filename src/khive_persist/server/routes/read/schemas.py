@@ -1,4 +1,4 @@
-"""The JSON Schemas of the answers."""
+"""The parts of JSON Schemas, and the shapes of answers that have no class."""
 
 from typing import Annotated, Any, Final
 
