@@ -41,7 +41,7 @@ def test_a_named_tuple_is_the_object_of_its_fields_as_the_docstring_describes_th
     assert lap["additionalProperties"] is False
     assert fields["number"] == {
         "anyOf": [{"type": "integer"}, {"type": "null"}],
-        "description": "Its number; None for one that does not count.",
+        "description": "Its number; null for one that does not count.",
     }
     assert fields["at"]["description"] == "Its start."
     assert fields["at"]["pattern"] == fields["best"]["anyOf"][0]["pattern"]
