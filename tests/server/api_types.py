@@ -44,7 +44,7 @@ def _type(schema: dict[str, Any]) -> str:
     if "enum" in schema:
         return " | ".join(json.dumps(value).replace('"', "'") for value in schema["enum"])
     if isinstance(kind := schema.get("type", "unknown"), list):
-        return " | ".join(_type({"type": one}) for one in kind)
+        return " | ".join(_type({"type": name}) for name in kind)
     if "items" in schema:
         item = _type(schema["items"])
         return f"({item})[]" if " | " in item else f"{item}[]"

@@ -70,8 +70,8 @@ class MetricComparison(NamedTuple):
         p: That of the test that counts; 1e-12, here and everywhere, stands for less than that.
         p_holm: Adjusted so that one wrong finding among all metrics is as rare as 1 in 20.
         p_bh: Adjusted so that 1 in 20 of the findings is wrong.
-        finding: What may be said of the metric, with all counted that were tested beside it.
-        sentence: The same as a sentence.
+        finding: The conclusion in a word, with all metrics counted that were tested.
+        sentence: The conclusion as a sentence.
     """
 
     metric: Metric
@@ -126,7 +126,7 @@ class ExperimentAssignments(NamedTuple):
         drawn: The number of sessions that drew theirs, by variant.
         seen: The number of sessions that were looked at and have a variant.
         assigned: Sessions that have one at all, also those of which nothing else is recorded.
-        remarks: What is to be said of how they came to them.
+        remarks: The remarks on how sessions came to their variants, a sentence each.
     """
 
     name: str

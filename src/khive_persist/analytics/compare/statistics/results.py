@@ -1,4 +1,4 @@
-"""What the tests of `statistics` find, without what computes it: a server describes it, too."""
+"""The results of the tests. No scipy is needed for them: a server without it describes them, too."""
 
 from typing import NamedTuple
 
