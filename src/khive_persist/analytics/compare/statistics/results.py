@@ -1,4 +1,4 @@
-"""The results of the tests. No scipy is needed for them: a server without it describes them, too."""
+"""The results of the tests. They need no scipy: a server without it describes them, too."""
 
 from typing import NamedTuple
 
