@@ -6,7 +6,7 @@ from typing import Final, Literal, NamedTuple
 
 from khive_persist import settings as configuration
 from khive_persist.capture.drain import drain, usable_settings
-from khive_persist.errors import InvalidQueryError, ProjectError
+from khive_persist.errors import InvalidQueryError
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.mirror.rebuild import Rebuilt, rebuild_databases, rebuild_mirror
 from khive_persist.mirror.recovery import FEW_RECORDS, recover
@@ -15,9 +15,9 @@ from khive_persist.mirror.verify import Advance, Difference, Tally, compared
 from khive_persist.models.node import Node
 from khive_persist.models.purpose_registry import mirrored_purposes, remember
 from khive_persist.models.purposes import Purpose
-from khive_persist.opening import find_project
+from khive_persist.opening import existing_project
 from khive_persist.project import Project
-from khive_persist.store.sqlite import atomic_switch, rows
+from khive_persist.store.sqlite import rows
 from khive_persist.threads import run_stoppable
 from khive_persist.tombstones import Tombstones
 
@@ -26,7 +26,6 @@ __all__ = [
     "Rebuilt",
     "Tally",
     "Verified",
-    "existing_project",
     "make_anew",
     "mirrored",
     "rebuild",
@@ -179,20 +178,6 @@ def _remove_purged(project: Project, purposes: Sequence[Purpose]) -> None:
         timeout = configuration.load(project.config).store_busy_timeout_seconds
         for purpose in purposes:
             revise_both(project, purpose, tombstones.without_purged, timeout)
-
-
-def existing_project(directory: Path | str | None) -> Project:
-    """Return the requested project; an interrupted restore of it is finished.
-
-    Raises:
-        ProjectError: It has no `.khive`, or none is named or found.
-        StoreError: The restore cannot be finished.
-    """
-    project = find_project(directory)
-    if not project.exists():
-        raise ProjectError(f"{project.khive} is not there", hint="name the directory that holds it")
-    atomic_switch.settle(project.khive)
-    return project
 
 
 def mirrored(project: Project, records: Sequence[type[Node]] = ()) -> tuple[Purpose, ...]:

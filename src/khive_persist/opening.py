@@ -13,7 +13,7 @@ from khive_persist import settings as configuration
 from khive_persist.capture.record_spool import PASSING, spool_instead
 from khive_persist.capture.shared_drain import drained, records_drained
 from khive_persist.capture.todo_lists.from_events import gather
-from khive_persist.errors import InvalidRecordError
+from khive_persist.errors import InvalidRecordError, ProjectError
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.mirror.recovery import FEW_RECORDS, recover_file
 from khive_persist.models.active_store import bind, set_opener, unbind
@@ -43,6 +43,7 @@ from khive_persist.store.planner_sessions import PlannerSessionStore
 from khive_persist.store.reader import Reader
 from khive_persist.store.redacting import load_redactor, redact_row
 from khive_persist.store.shared_stores import shared_store
+from khive_persist.store.sqlite import atomic_switch
 from khive_persist.store.store import Store
 from khive_persist.store.time_series import TimedStore
 from khive_persist.trust import search
@@ -74,6 +75,7 @@ __all__ = [
     "Outcome",
     "PlannerSession",
     "Score",
+    "existing_project",
     "find_project",
     "open_store",
     "reading",
@@ -98,6 +100,20 @@ def find_project(directory: Path | str | None = None) -> Project:
         if passed is not None:
             raise search.untrusted(Project(passed).khive)
     return Project(root)
+
+
+def existing_project(directory: Path | str | None) -> Project:
+    """Return the requested project; an interrupted restore of it is finished.
+
+    Raises:
+        ProjectError: It has no `.khive`, or none is named or found.
+        StoreError: The restore cannot be finished.
+    """
+    project = find_project(directory)
+    if not project.exists():
+        raise ProjectError(f"{project.khive} is not there", hint="name the directory that holds it")
+    atomic_switch.settle(project.khive)
+    return project
 
 
 @overload

@@ -9,10 +9,9 @@ import anyio.to_thread
 
 from khive_persist import settings as configuration
 from khive_persist.capture.drain import drain
-from khive_persist.copies import existing_project
 from khive_persist.errors import KhiveError
 from khive_persist.models.purposes import HOOK_EVENTS
-from khive_persist.opening import reading
+from khive_persist.opening import existing_project, reading
 from khive_persist.project import Project
 from khive_persist.store.reader import Reader
 from khive_persist.store.redacting import load_redactor

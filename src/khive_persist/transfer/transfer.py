@@ -6,13 +6,12 @@ from typing import IO
 
 import anyio.to_thread
 
-from khive_persist.copies import existing_project
 from khive_persist.errors import InvalidFileError, InvalidQueryError
 from khive_persist.models.node import Node
 from khive_persist.models.purpose_registry import known_purposes, remember
 from khive_persist.models.purposes import BUILT_IN_NAMES
 from khive_persist.models.query import Filter
-from khive_persist.opening import find_project
+from khive_persist.opening import existing_project, find_project
 from khive_persist.project import Project
 from khive_persist.transfer.cells import Preference
 from khive_persist.transfer.export import FORMS, ExportPart, Form, export, parts_of

@@ -8,7 +8,6 @@ from typing import Literal
 
 from khive_persist import clock
 from khive_persist import settings as configuration
-from khive_persist.copies import existing_project
 from khive_persist.errors import InvalidQueryError, InvalidRecordError
 from khive_persist.maintenance.backup import create, restore, verify
 from khive_persist.maintenance.backup.catalogue import Catalogue, read_catalogue
@@ -22,7 +21,7 @@ from khive_persist.maintenance.backup.restore import Restored
 from khive_persist.maintenance.backup.schedule import LATEST, due
 from khive_persist.maintenance.backup.verify import VerifiedBackup
 from khive_persist.models.purpose_registry import mirrored_purposes, remember
-from khive_persist.opening import find_project
+from khive_persist.opening import existing_project, find_project
 from khive_persist.project import Project
 from khive_persist.store.staging import sweep
 from khive_persist.threads import run_stoppable

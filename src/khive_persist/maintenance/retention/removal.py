@@ -6,7 +6,6 @@ from pathlib import Path
 
 from khive_persist import settings as configuration
 from khive_persist.capture.drain import drain
-from khive_persist.copies import existing_project
 from khive_persist.errors import InvalidQueryError, InvalidSettingsError
 from khive_persist.maintenance.retention import prune as pruning
 from khive_persist.maintenance.retention import purge as purging
@@ -19,6 +18,7 @@ from khive_persist.mirror.packing import packing_problems
 from khive_persist.models.node import Node
 from khive_persist.models.purpose_registry import known_purposes
 from khive_persist.models.purposes import Purpose
+from khive_persist.opening import existing_project
 from khive_persist.project import Project
 from khive_persist.redaction import Redactor
 from khive_persist.settings import Settings
