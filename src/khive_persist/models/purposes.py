@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from khive_persist import purpose_names
+from khive_persist.capture import spool_writer
 
 
 class Purpose(NamedTuple):
@@ -122,7 +123,7 @@ PREVIEW_CHARACTERS: Final = {"output": 200, "command": 500}
 # One file a tool: the key is the tool's name as `khive-hook --tool` takes it.
 HOOK_EVENTS: Final[dict[str, Purpose]] = {
     tool: _built_in(
-        name,
+        f"{tool.partition('-')[0]}_hooks",
         "hook_events",
         view="events",
         fields=_EVENT_FIELDS,
@@ -130,11 +131,7 @@ HOOK_EVENTS: Final[dict[str, Purpose]] = {
         document="hook_events",
         is_stream=True,
     )
-    for tool, name in (
-        ("claude-code", "claude_hooks"),
-        ("codex", "codex_hooks"),
-        ("gemini-cli", "gemini_hooks"),
-    )
+    for tool in spool_writer.TOOLS
 }
 
 # Other clients, who run the hooks of Claude Code's settings, too: their events are in its file.
