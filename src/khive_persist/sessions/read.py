@@ -30,6 +30,7 @@ from khive_persist.opening import open_store, reading
 from khive_persist.project import Project
 from khive_persist.store.kinds import find_records, session_ids
 from khive_persist.store.reader import Reader
+from khive_persist.store.sqlite.connection import MOST_ATTACHED
 from khive_persist.store.sqlite.statements import Source, Statement, select
 
 _MAX_NAMED: Final = 3
@@ -47,14 +48,15 @@ _RECORDS: Final[tuple[type[Node], ...]] = (
     *_OF_APPLICATIONS,
 )
 
-# SQLite reads at most 10 files together.
-SESSION_FILES: Final = (
+_FILES: Final = (
     PLANNER_SESSIONS,
     *HOOK_EVENTS.values(),
     CONVERSATIONS,
     FOCUS_CHAINS,
     *(record.purpose for record in _OF_APPLICATIONS),
+    OUTCOMES,
 )
+SESSION_FILES: Final = _FILES[:MOST_ATTACHED]
 
 
 class Session(NamedTuple):
@@ -194,7 +196,8 @@ def other_purposes(project: Project) -> list[Purpose]:
     # A description of a newer version cannot be read here; `doctor` says so.
     with suppress(InvalidRecordError):
         purposes = known_purposes(project)
-    return [OUTCOMES, *(purpose for purpose in purposes if purpose.name not in BUILT_IN_NAMES)]
+    own_kinds = (purpose for purpose in purposes if purpose.name not in BUILT_IN_NAMES)
+    return [*_FILES[MOST_ATTACHED:], *own_kinds]
 
 
 def _other_files(project: Project) -> list[tuple[Path, Purpose]]:

@@ -1,0 +1,97 @@
+"""What a recipe of CONTRIBUTING.md makes is whole: what is missing is named."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from khive_persist.capture import spool_writer
+from khive_persist.models.purposes import HOOK_EVENTS
+from khive_persist.project import Project
+from khive_persist.tools import TOOLS, transcripts_of
+from khive_persist.tools.transcripts import Transcripts
+
+ROOT = Path(__file__).parents[2]
+# As a folder of `tools/`, which its name in the hook's list is enough for.
+WITH_MADE_UP_CLIENT = """
+import sys
+import tests.made_up_client
+from khive_persist.capture import spool_writer
+spool_writer.TOOLS += ("made-up",)
+sys.modules["khive_persist.tools.made_up"] = tests.made_up_client
+from khive_persist.cli.root import run
+sys.exit(run(sys.argv[1:]))
+"""
+
+
+def missing_of_clients(root: Path, tools: Sequence[str]) -> list[str]:
+    """What is missing of the clients that have a name or a folder."""
+    package = Path("src/khive_persist")
+    folders = {path.parent.name for path in (root / package).glob("tools/*/__init__.py")}
+    named = {tool.replace("-", "_"): tool for tool in tools}
+    places = [
+        place
+        for folder, tool in named.items()
+        for place in (
+            package / "tools" / folder / "__init__.py",
+            package / "tools" / folder / "hooks.py",
+            package / "tools" / folder / "discovery.py",
+            package / "samples" / f"{tool}.jsonl",
+            Path("hooks") / f"{tool}.json",
+        )
+    ]
+    return [
+        *(f"the name of {folder} in spool_writer.TOOLS" for folder in folders - named.keys()),
+        *(str(place) for place in places if not (root / place).is_file()),
+    ]
+
+
+def test_each_client_is_a_folder_and_a_name() -> None:
+    assert missing_of_clients(ROOT, spool_writer.TOOLS) == []
+    assert all(TOOLS[tool].name == tool for tool in spool_writer.TOOLS)
+    assert all(isinstance(transcripts_of(tool), Transcripts) for tool in spool_writer.TOOLS)
+    files = [purpose.file for purpose in HOOK_EVENTS.values()]
+    assert len(set(files)) == len(files), "names of tools begin with another word each"
+
+
+def test_what_is_missing_of_a_client_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / "src" / "khive_persist" / "tools" / "begun"
+    folder.mkdir(parents=True)
+    (folder / "__init__.py").touch()
+    assert missing_of_clients(tmp_path, []) == ["the name of begun in spool_writer.TOOLS"]
+    assert missing_of_clients(tmp_path, ["begun"]) == [
+        "src/khive_persist/tools/begun/hooks.py",
+        "src/khive_persist/tools/begun/discovery.py",
+        "src/khive_persist/samples/begun.jsonl",
+        "hooks/begun.json",
+    ]
+
+
+def test_a_made_up_client_is_recorded_and_read_as_the_others(project: Project, home: Path) -> None:
+    def run(*words: str, payload: str = "", code: int = 0) -> str:
+        done = subprocess.run(
+            [sys.executable, "-c", WITH_MADE_UP_CLIENT, "--dir", str(project.root), *words],
+            input=payload, capture_output=True, text=True, timeout=60, cwd=ROOT, check=False,
+        )  # fmt: skip
+        assert done.returncode == code, done.stderr
+        return done.stdout
+
+    event = {"hook_event_name": "before", "session_id": "s", "cwd": str(project.root)}
+    run("record", "hook-event", "--tool", "made-up", payload=json.dumps(event))
+    line = {"said": "hello", "number": 1, "at": "2026-01-01T00:00:00Z", "cwd": str(project.root)}
+    transcript = home / ".made-up" / "s.jsonl"
+    transcript.parent.mkdir()
+    transcript.write_text(json.dumps(line) + "\n")
+    run("sync")
+    (session,) = json.loads(run("sessions", "--json"))
+    counts = (session["tool"], session["events"], session["messages"])
+    assert counts == ("made-up", 1, 1)
+    assert "hello" in run("show", "s")
+    run("verify")
+    run("record", "hook-event", "--tool", "codex", payload=json.dumps(event | {"session_id": "t"}))
+    for words in ("stats", "report --at 2026-01-01", "lineage s"):
+        run(*words.split())
+    assert "made-up 0, codex 0" in run("compare", "--by", "tool", code=1)
+    run("hooks", "install", "made-up")
+    assert (project.root / ".made-up" / "hooks.json").is_file()
