@@ -4,10 +4,18 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
+from functools import partial
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
+from typing import Any
 
+from khive_persist import models
 from khive_persist.capture import spool_writer
-from khive_persist.models.purposes import HOOK_EVENTS
+from khive_persist.models.node import Node
+from khive_persist.models.purposes import BUILT_IN, HOOK_EVENTS, SCORES, Purpose
+from khive_persist.models.records import RECORDS
+from khive_persist.models.score import Score
 from khive_persist.project import Project
 from khive_persist.tools import TOOLS, transcripts_of
 from khive_persist.tools.transcripts import Transcripts
@@ -23,6 +31,46 @@ sys.modules["khive_persist.tools.made_up"] = tests.made_up_client
 from khive_persist.cli.root import run
 sys.exit(run(sys.argv[1:]))
 """
+# As three places are enough for: a purpose, its class, and the class's line.
+WITH_MADE_UP_PURPOSE = """
+import sys
+import anyio
+from khive_persist.models import purposes
+made_up = purposes._built_in("made_ups", view="made", fields=("session_id", "colour"),
+                             indexes=(("session_id", "created_at"),), document="made_up")
+purposes.BUILT_IN += (made_up,)
+purposes.BUILT_IN_NAMES |= {"made_ups"}
+from khive_persist.models import records
+from khive_persist.models.node import Node
+from typing_extensions import TypedDict
+
+class MadeUpContent(TypedDict):
+    session_id: str
+    colour: str
+
+class MadeUp(Node):
+    purpose = made_up
+    content: MadeUpContent
+
+records.RECORDS += (MadeUp,)
+from khive_persist.cli.root import run
+from khive_persist.opening import open_store
+
+async def save():
+    async with open_store(MadeUp, dir=sys.argv[2]) as store:
+        await store.save(MadeUp(id="m", content={"session_id": "s", "colour": "red"}))
+
+sys.exit(anyio.run(save) if sys.argv[3:] == ["save"] else run(sys.argv[1:]))
+"""
+
+
+def run_with(script: str, project: Project, *words: str, payload: str = "", code: int = 0) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", script, "--dir", str(project.root), *words],
+        input=payload, capture_output=True, text=True, timeout=60, cwd=ROOT, check=False,
+    )  # fmt: skip
+    assert done.returncode == code, done.stderr
+    return done.stdout
 
 
 def missing_of_clients(root: Path, tools: Sequence[str]) -> list[str]:
@@ -69,14 +117,7 @@ def test_what_is_missing_of_a_client_is_named(tmp_path: Path) -> None:
 
 
 def test_a_made_up_client_is_recorded_and_read_as_the_others(project: Project, home: Path) -> None:
-    def run(*words: str, payload: str = "", code: int = 0) -> str:
-        done = subprocess.run(
-            [sys.executable, "-c", WITH_MADE_UP_CLIENT, "--dir", str(project.root), *words],
-            input=payload, capture_output=True, text=True, timeout=60, cwd=ROOT, check=False,
-        )  # fmt: skip
-        assert done.returncode == code, done.stderr
-        return done.stdout
-
+    run = partial(run_with, WITH_MADE_UP_CLIENT, project)
     event = {"hook_event_name": "before", "session_id": "s", "cwd": str(project.root)}
     run("record", "hook-event", "--tool", "made-up", payload=json.dumps(event))
     line = {"said": "hello", "number": 1, "at": "2026-01-01T00:00:00Z", "cwd": str(project.root)}
@@ -95,3 +136,44 @@ def test_a_made_up_client_is_recorded_and_read_as_the_others(project: Project, h
     assert "made-up 0, codex 0" in run("compare", "--by", "tool", code=1)
     run("hooks", "install", "made-up")
     assert (project.root / ".made-up" / "hooks.json").is_file()
+
+
+def missing_of_purposes(
+    purposes: Sequence[Purpose], classes: Sequence[type[Node]], listed: Sequence[type[Node]]
+) -> list[str]:
+    """What is missing of the purposes that have one of their three places."""
+    names = {purpose.name for record in classes for purpose in record.purposes()}
+    return [
+        *(f"a class in models/ for {one.name}" for one in purposes if one.name not in names),
+        *(f"{one.__name__} in models/records.py" for one in classes if one not in listed),
+    ]
+
+
+def classes_of_ours() -> list[type[Node]]:
+    """The classes in `models/` that say what the content of a record is."""
+    modules = [import_module(f"{models.__name__}.{m.name}") for m in iter_modules(models.__path__)]
+    classes = [value for module in modules for value in vars(module).values()]
+    return [
+        one
+        for number, one in enumerate(classes)
+        if isinstance(one, type) and issubclass(one, Node) and one not in classes[:number]
+        if one.model_fields["content"].annotation is not Any
+    ]
+
+
+def test_each_purpose_has_a_class_and_each_class_its_line() -> None:
+    assert missing_of_purposes(BUILT_IN, classes_of_ours(), RECORDS) == []
+    assert missing_of_purposes([SCORES], [], []) == ["a class in models/ for scores"]
+    assert missing_of_purposes([SCORES], [Score], []) == ["Score in models/records.py"]
+
+
+def test_a_made_up_purpose_is_kept_shown_and_exported_as_the_others(project: Project) -> None:
+    run = partial(run_with, WITH_MADE_UP_PURPOSE, project)
+    run("save")
+    assert '"m","red"' in run("query", "SELECT id, colour FROM made", "--csv")
+    assert json.loads(run("export", "--purpose", "made_ups"))["id"] == "m"
+    assert json.loads(run("show", "m", "--json"))["content"]["colour"] == "red"
+    assert "colour" in run("schema")
+    run("verify")
+    run("purge", "--session", "s", "--yes")
+    assert run("export", "--purpose", "made_ups") == ""

@@ -53,6 +53,9 @@ class Purpose(NamedTuple):
         return "_".join([self.table, *(path.replace(".", "_") for path in paths)])
 
 
+_built_ins: list[Purpose] = []
+
+
 def _built_in(
     name: str,
     table: str | None = None,
@@ -63,7 +66,9 @@ def _built_in(
     document: str,
     is_stream: bool = False,
 ) -> Purpose:
-    return Purpose(name, table or name, view, fields, indexes, document, is_stream)
+    described = Purpose(name, table or name, view, fields, indexes, document, is_stream)
+    _built_ins.append(described)
+    return described
 
 
 PLANNER_SESSIONS: Final = _built_in(
@@ -255,18 +260,7 @@ ASSIGNMENTS: Final = _built_in(
     document="assignment",
 )
 
-BUILT_IN: Final = (
-    PLANNER_SESSIONS,
-    *HOOK_EVENTS.values(),
-    CONVERSATIONS,
-    FOCUS_CHAINS,
-    OUTCOMES,
-    APPLICATION_SESSIONS,
-    MEASUREMENTS,
-    SCORES,
-    EXPERIMENTS,
-    ASSIGNMENTS,
-)
+BUILT_IN: Final = tuple(_built_ins)
 BUILT_IN_NAMES: Final = frozenset(kind.name for kind in BUILT_IN)
 
 

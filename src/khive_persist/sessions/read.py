@@ -15,15 +15,7 @@ from khive_persist.models.message import Message
 from khive_persist.models.node import Node
 from khive_persist.models.planner_session import PlannerSession
 from khive_persist.models.purpose_registry import known_purposes
-from khive_persist.models.purposes import (
-    BUILT_IN_NAMES,
-    CONVERSATIONS,
-    FOCUS_CHAINS,
-    HOOK_EVENTS,
-    OUTCOMES,
-    PLANNER_SESSIONS,
-    Purpose,
-)
+from khive_persist.models.purposes import BUILT_IN, BUILT_IN_NAMES, Purpose
 from khive_persist.models.query import Filter, column, field
 from khive_persist.models.score import Score
 from khive_persist.opening import open_store, reading
@@ -34,28 +26,18 @@ from khive_persist.store.sqlite.connection import MOST_ATTACHED
 from khive_persist.store.sqlite.statements import Source, Statement, select
 
 _MAX_NAMED: Final = 3
-_OF_APPLICATIONS: Final[tuple[type[Node], ...]] = (
-    ApplicationSession,
-    Measurement,
-    Score,
-    Assignment,
-)
 _RECORDS: Final[tuple[type[Node], ...]] = (
     PlannerSession,
     HookEvent,
     Message,
     FocusChain,
-    *_OF_APPLICATIONS,
+    ApplicationSession,
+    Measurement,
+    Score,
+    Assignment,
 )
 
-_FILES: Final = (
-    PLANNER_SESSIONS,
-    *HOOK_EVENTS.values(),
-    CONVERSATIONS,
-    FOCUS_CHAINS,
-    *(record.purpose for record in _OF_APPLICATIONS),
-    OUTCOMES,
-)
+_FILES: Final = tuple(purpose for purpose in BUILT_IN if "session_id" in purpose.fields)
 SESSION_FILES: Final = _FILES[:MOST_ATTACHED]
 
 
