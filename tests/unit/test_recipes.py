@@ -8,7 +8,7 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
-from typing import Any
+from typing import Any, get_type_hints
 
 from khive_persist import models
 from khive_persist.capture import spool_writer
@@ -17,6 +17,8 @@ from khive_persist.models.purposes import BUILT_IN, HOOK_EVENTS, SCORES, Purpose
 from khive_persist.models.records import RECORDS
 from khive_persist.models.score import Score
 from khive_persist.project import Project
+from khive_persist.sessions.listing import SessionSummary
+from khive_persist.sessions.rollup.sessions import SessionItem
 from khive_persist.tools import TOOLS, transcripts_of
 from khive_persist.tools.transcripts import Transcripts
 
@@ -61,6 +63,31 @@ async def save():
         await store.save(MadeUp(id="m", content={"session_id": "s", "colour": "red"}))
 
 sys.exit(anyio.run(save) if sys.argv[3:] == ["save"] else run(sys.argv[1:]))
+"""
+# A field of each list that its SQL has, or has not.
+WITH_MADE_UP_COLUMN = """
+import sys
+from typing import NamedTuple
+import anyio
+from khive_persist.sessions.rollup import sessions
+from khive_persist.sessions import listing
+from khive_persist.sessions.projects import sessions_of
+from khive_persist.project import Project
+
+def extended(row):
+    return NamedTuple(row.__name__, [*row.__annotations__.items(), (sys.argv[4], int)])
+
+listing.SessionSummary = extended(listing.SessionSummary)
+sessions.SessionItem = extended(sessions.SessionItem)
+from khive_persist.sessions.rollup.rollup import Rollup
+for read in (
+    lambda: anyio.run(sessions_of, Project(sys.argv[2]), listing.SessionFilter()),
+    lambda: Rollup().set_rule(0.5),
+):
+    try:
+        print(read())
+    except Exception as error:
+        print(error)
 """
 
 
@@ -177,3 +204,14 @@ def test_a_made_up_purpose_is_kept_shown_and_exported_as_the_others(project: Pro
     run("verify")
     run("purge", "--session", "s", "--yes")
     assert run("export", "--purpose", "made_ups") == ""
+
+
+def test_a_column_of_each_session_list_is_a_field_and_its_sql(project: Project) -> None:
+    run = partial(run_with, WITH_MADE_UP_COLUMN, project, "column")
+    assert run("calls").split() == ["[]", "None"]
+    assert run("colour").count("no such column: colour") == 2
+
+
+def test_both_session_lists_say_the_same() -> None:
+    """What `sessions` and Python list is a part of what HTTP and the dashboard do."""
+    assert get_type_hints(SessionSummary).items() <= get_type_hints(SessionItem).items()
