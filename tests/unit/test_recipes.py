@@ -1,22 +1,27 @@
 """What a recipe of CONTRIBUTING.md makes is whole: what is missing is named."""
 
 import json
+import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from importlib import import_module
+from keyword import iskeyword
 from pathlib import Path
 from pkgutil import iter_modules
 from typing import Any, get_type_hints
 
 from khive_persist import models
+from khive_persist.analytics.compare import metrics
 from khive_persist.capture import spool_writer
+from khive_persist.cli.root import COMMANDS
 from khive_persist.models.node import Node
 from khive_persist.models.purposes import BUILT_IN, HOOK_EVENTS, SCORES, Purpose
 from khive_persist.models.records import RECORDS
 from khive_persist.models.score import Score
 from khive_persist.project import Project
+from khive_persist.sessions.facts import SessionFacts
 from khive_persist.sessions.listing import SessionSummary
 from khive_persist.sessions.rollup.sessions import SessionItem
 from khive_persist.tools import TOOLS, transcripts_of
@@ -215,3 +220,70 @@ def test_a_column_of_each_session_list_is_a_field_and_its_sql(project: Project) 
 def test_both_session_lists_say_the_same() -> None:
     """What `sessions` and Python list is a part of what HTTP and the dashboard do."""
     assert get_type_hints(SessionSummary).items() <= get_type_hints(SessionItem).items()
+
+
+def missing_of_commands(root: Path, commands: Iterable[str]) -> list[str]:
+    """What is missing of the commands that have a file or a line."""
+    files = {path.stem for path in (root / "src/khive_persist/cli/commands").glob("[!_]*.py")}
+    names = {f"{name}_" if iskeyword(name) else name for name in commands}
+    overview = (root / "docs/reference/cli.md").read_text("utf-8")
+    return [
+        *(f"the line of {name} in cli/root.py" for name in sorted(files - names)),
+        *(f"cli/commands/{name}.py" for name in sorted(names - files)),
+        *(f"{name} in docs/reference/cli.md" for name in commands if f"`{name}`" not in overview),
+    ]
+
+
+def test_each_command_has_a_file_a_line_and_an_aim() -> None:
+    assert missing_of_commands(ROOT, COMMANDS) == []
+    assert missing_of_commands(ROOT, {*COMMANDS, "brew"} - {"tail"}) == [
+        "the line of tail in cli/root.py", "cli/commands/brew.py", "brew in docs/reference/cli.md",
+    ]  # fmt: skip
+
+
+def test_each_metric_is_one_line_that_can_be_asked_for() -> None:
+    assert len(set(metrics.NAMES)) == len(metrics.NAMES)
+    for name in metrics.NAMES:
+        entry = metrics.measured(name)
+        assert entry.metric.definition, f"the definition of {name}"
+        assert entry.value(SessionFacts("s")) is None, f"{name} of a session that has none"
+
+
+def missing_of_pages(files: set[str], app: str, links: str, tried: str) -> list[str]:
+    """What is missing of the dashboard's pages that have a component or a line in `PAGES`."""
+    pages = app.split("const PAGES = {")[1].split("}")[0]
+    names = {path.strip("'"): name for path, name in re.findall(r"(\w+|''): (\w+)", pages)}
+    return [
+        *(f"{name} in App.svelte" for name in sorted(files) if f"/{name}.svelte'" not in app),
+        *(f"pages/{name}.svelte" for name in names.values() if name not in files),
+        *(f"{path} in Bar.svelte" for path in names if f"['{path}', " not in links),
+        *(f"#/{path} in tests/dashboard" for path in names if f'"#/{path}' not in tried),
+    ]
+
+
+def test_each_page_has_a_component_a_line_a_link_and_a_test() -> None:
+    files = {path.stem for path in (ROOT / "web/src/pages").glob("*.svelte")}
+    app, links, *tried = (
+        (ROOT / name).read_text("utf-8")
+        for name in (
+            "web/src/App.svelte",
+            "web/src/parts/Bar.svelte",
+            "tests/dashboard/test_pages.py",
+            "tests/dashboard/records.py",
+        )
+    )
+    assert missing_of_pages(files, app, links, "".join(tried)) == []
+    named = app.replace("sessions: Sessions", "named: Named")
+    assert missing_of_pages({*files, "Begun"}, named, links, "".join(tried)) == [
+        "Begun in App.svelte",
+        "pages/Named.svelte",
+        "named in Bar.svelte",
+        "#/named in tests/dashboard",
+    ]
+
+
+def test_the_recipes_name_files_that_are_there() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    recipes = text.split("## Where to add")[1].split("\n## ")[0]
+    for path in re.findall(r"`([\w.]+/[\w./]*)`", recipes):
+        assert (ROOT / path).exists() or (ROOT / "src/khive_persist" / path).exists(), path
