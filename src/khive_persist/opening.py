@@ -228,7 +228,7 @@ async def _opened(
     if record is FocusChain and file is None:
         mirror = Mirror(project, settings)
         options["gather"] = partial(_gather, project, timeout, redact, mirror)
-    store = _STORES.get(record, Store)(
+    store = _store_of(record)(
         record,
         lambda purpose: file or project.database(purpose.file),
         busy_timeout_seconds=timeout,
@@ -265,7 +265,7 @@ async def _opened(
 async def _read_only(
     record: type[Any], project: Project, file: Path | None, callbacks: Callbacks
 ) -> AsyncIterator[Store[Any]]:
-    store = _STORES.get(record, Store)(
+    store = _store_of(record)(
         record,
         lambda purpose: file or project.database(purpose.file),
         callbacks=callbacks if any(callbacks) else None,
@@ -331,7 +331,7 @@ async def save_alone(
                 await store.save_many(records)
     except PASSING as error:
         # What another kind of store writes hangs on what is there by then.
-        if _STORES.get(record, Store).save is not Store.save:
+        if _store_of(record).save is not Store.save:
             raise
         spooling = partial(spool_instead, project, records, error, are_new=are_new)
         await anyio.to_thread.run_sync(spooling)
@@ -401,11 +401,14 @@ _STORES: dict[type[Node], type[Store[Any]]] = {
     HookEvent: HookEventStore,
     FocusChain: FocusChainStore,
     ApplicationSession: ApplicationSessionStore,
-    Measurement: TimedStore,
-    Score: TimedStore,
-    Experiment: FixedStore,
-    Assignment: FixedStore,
+    TimeSeries: TimedStore,
+    Immutable: FixedStore,
 }
+
+
+def _store_of(record: type[Node]) -> type[Store[Any]]:
+    return next((_STORES[base] for base in record.__mro__ if base in _STORES), Store)
+
 
 # A record's own calls open a store for themselves where none is open.
 set_opener(_opened, _save_node)

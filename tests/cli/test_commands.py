@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from khive_persist.capture.spool import Spool
-from khive_persist.cli.root import COMMANDS, SUMMARIES, run
+from khive_persist.cli.root import COMMANDS, run
 from khive_persist.project import Project
 from tests.cli.conftest import Khive
 from tests.payloads import Hook, sample_payloads
@@ -285,7 +285,7 @@ def test_every_command_has_help_that_shows_its_use(
     assert "Usage: khive-persist" in text
     without = ("backup", "experiment", "hooks", "outcome", "projects", "schema")
     assert "--dir" in text or name in without
-    assert SUMMARIES[name].rstrip(".").split(":")[0].split(",")[0] in " ".join(text.split())
+    assert COMMANDS[name].rstrip(".").split(":")[0].split(",")[0] in " ".join(text.split())
 
 
 def test_dir_is_taken_before_and_after_the_command(recorded: Project, tmp_path: Path) -> None:

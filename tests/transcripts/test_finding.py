@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from khive_persist.transcripts.discovery import find, in_folder, of_agents, tool_of
-from khive_persist.transcripts.head import documents
-from khive_persist.transcripts.project import folder_name
+from khive_persist.tools.claude_code.discovery import folder_name
+from khive_persist.tools.head import documents
+from khive_persist.tools.transcript_files import in_folder
+from khive_persist.transcripts.discovery import find, of_agents, tool_of
 from tests.transcripts.packed import pack
 
 LONG = "/".join((*(letter * 60 for letter in "ab"), "c" * 90))

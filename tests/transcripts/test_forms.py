@@ -18,7 +18,7 @@ from khive_persist.sessions.lineage.lineage import read_lineage
 from khive_persist.sessions.listing import SessionFilter, list_sessions
 from khive_persist.sessions.rollup.groups import Span, read_groups
 from khive_persist.settings import Settings
-from khive_persist.transcripts import packed_lines
+from khive_persist.tools import packed_lines
 from khive_persist.transcripts.growing_file import START
 from khive_persist.transcripts.reconciliation import account
 from khive_persist.transcripts.source import opened

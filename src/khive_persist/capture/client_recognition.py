@@ -21,10 +21,7 @@ GROK: Final = "grok-build"
 _SHARED: Final = "claude-code"
 # Where a client keeps its transcripts; of several in a path the last one counts.
 _FOLDERS: Final = {
-    "/.claude/projects/": "claude-code",
-    "/.codex/sessions/": "codex",
-    "/.codex/archived_sessions/": "codex",
-    "/.gemini/tmp/": "gemini-cli",
+    **{folder: tool.name for tool in TOOLS.values() for folder in tool.transcript_folders},
     "/.copilot/session-state/": COPILOT,
     "/.cursor/": CURSOR,
     "/.grok/": GROK,
@@ -34,10 +31,9 @@ _FOLDERS: Final = {
     "/.cline/": "cline",
 }
 # The same below a folder that the user named.
-_FILES: Final = (
-    (re.compile(r"/projects/[^/]+/[^/]+\.jsonl\Z"), "claude-code"),
-    (re.compile(r"/rollout-[^/]+\.jsonl(?:\.zst)?\Z"), "codex"),
-)
+_FILES: Final = [
+    (re.compile(tool.transcript_file), tool.name) for tool in TOOLS.values() if tool.transcript_file
+]
 _TIME_DIGITS: Final = 12
 _TRANSCRIPT_KEYS: Final = ("transcript_path", "transcriptPath")
 # Our names of what clients call differently; the first that is there counts.

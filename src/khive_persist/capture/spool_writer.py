@@ -23,6 +23,7 @@ import posix
 import sys
 from time import monotonic, time_ns
 
+# The list of all tools: what each is, is in the folder of its name in tools/.
 TOOLS = ("claude-code", "codex", "gemini-cli")
 PROJECT_VARIABLES = {"claude-code": b"CLAUDE_PROJECT_DIR", "gemini-cli": b"GEMINI_PROJECT_DIR"}
 # Who runs Claude Code's hooks besides, by the environment; the payload can say better.

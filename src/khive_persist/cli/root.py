@@ -3,6 +3,7 @@
 import os
 import sys
 from importlib import import_module
+from keyword import iskeyword
 from typing import Any, Final, NoReturn
 
 import click
@@ -11,43 +12,8 @@ from khive_persist.cli.exit_codes import DONE, FAILED, INTERRUPTED, WRONG_USE
 from khive_persist.cli.standard_output import end_with_reader
 from khive_persist.errors import InvalidQueryError, KhiveError
 
-# Each in a module of its own, which is imported only when it is called.
+# Each in a module of its name, which is imported only when it is called.
 COMMANDS: Final = {
-    "backup": "backup",
-    "compare": "compare",
-    "demo": "demo",
-    "doctor": "doctor",
-    "events": "events",
-    "experiment": "experiment",
-    "export": "export",
-    "focus": "focus",
-    "hooks": "hooks",
-    "import": "import_",
-    "init": "init",
-    "lineage": "lineage",
-    "outcome": "outcome",
-    "outcomes": "outcomes",
-    "projects": "projects",
-    "prune": "prune",
-    "purge": "purge",
-    "query": "query",
-    "rebuild": "rebuild",
-    "record": "record",
-    "redact": "redact",
-    "replay": "replay",
-    "report": "report",
-    "schema": "schema",
-    "serve": "serve",
-    "sessions": "sessions",
-    "show": "show",
-    "similar": "similar",
-    "stats": "stats",
-    "sync": "sync",
-    "tail": "tail",
-    "trust": "trust",
-    "verify": "verify",
-}
-SUMMARIES: Final = {
     "backup": "Make, verify and restore backups.",
     "compare": "Compare groups of sessions, with honest statistics.",
     "demo": "Record sample sessions of three tools and look at them.",
@@ -93,13 +59,14 @@ class Root(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        module = import_module(f"khive_persist.cli.commands.{COMMANDS[name]}")
+        file = f"{name}_" if iskeyword(name) else name
+        module = import_module(f"khive_persist.cli.commands.{file}")
         command: click.Command = module.command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl(list(SUMMARIES.items()))
+            formatter.write_dl(list(COMMANDS.items()))
 
 
 @click.group(cls=Root, context_settings={"help_option_names": ["-h", "--help"]})

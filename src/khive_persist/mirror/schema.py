@@ -5,66 +5,41 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 
 from khive_persist.mirror.document import DATA_MODEL_VERSION
-from khive_persist.models.application_session import ApplicationSessionContent
-from khive_persist.models.assignment import AssignmentContent
-from khive_persist.models.experiment import ExperimentContent
-from khive_persist.models.focus_chain import FocusChainContent
-from khive_persist.models.hook_event import HookEventContent
-from khive_persist.models.measurement import MeasurementContent
-from khive_persist.models.message import MessageContent
-from khive_persist.models.outcome import OutcomeContent
-from khive_persist.models.planner_session import PlannerSessionContent
-from khive_persist.models.purposes import (
-    APPLICATION_SESSIONS,
-    ASSIGNMENTS,
-    CONVERSATIONS,
-    EXPERIMENTS,
-    FOCUS_CHAINS,
-    HOOK_EVENTS,
-    MEASUREMENTS,
-    OUTCOMES,
-    PLANNER_SESSIONS,
-    SCORES,
-)
-from khive_persist.models.score import ScoreContent
+from khive_persist.models.records import RECORDS
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
-_CONTENTS: Final[dict[str, Any]] = {
-    "planner_session": PlannerSessionContent,
-    "hook_event": HookEventContent,
-    "message": MessageContent,
-    "focus_chain": FocusChainContent,
-    "outcome": OutcomeContent,
-    "application_session": ApplicationSessionContent,
-    "measurement": MeasurementContent,
-    "score": ScoreContent,
-    "experiment": ExperimentContent,
-    "assignment": AssignmentContent,
-}
 
 
 def schema() -> dict[str, Any]:
     """Return the schema of `dataModelVersion` 1, in JSON Schema 2020-12."""
+    contents: dict[str, Any] = {
+        record.__name__: record.model_fields["content"].annotation for record in RECORDS
+    }
     schemas, definitions = TypeAdapter.json_schemas(
-        [(name, "validation", TypeAdapter(content)) for name, content in _CONTENTS.items()],
+        [(name, "validation", TypeAdapter(content)) for name, content in contents.items()],
         ref_template="#/$defs/{model}",
     )
-    contents = {name: schemas[name, "validation"] for name in _CONTENTS}
+    rules = [
+        _content_rule(
+            [purpose.name for purpose in record.purposes()],
+            schemas[record.__name__, "validation"],
+        )
+        for record in RECORDS
+    ]
     return {
         "$schema": _DIALECT,
         "$id": f"urn:khive-persist:document:{DATA_MODEL_VERSION}",
         "title": "A record of khive-persist, as its mirror keeps it",
         "oneOf": [{"$ref": "#/$defs/Record"}, {"$ref": "#/$defs/Deletion"}],
         "$defs": {
-            "Record": _record(contents),
+            "Record": _record(rules),
             "Deletion": _DELETION,
             **definitions.get("$defs", {}),
         },
     }
 
 
-def _record(contents: dict[str, Any]) -> dict[str, Any]:
-    events = [purpose.name for purpose in HOOK_EVENTS.values()]
+def _record(rules: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "description": "One row. A database is made again from these.",
         "type": "object",
@@ -89,18 +64,7 @@ def _record(contents: dict[str, Any]) -> dict[str, Any]:
             },
         },
         "additionalProperties": False,
-        "allOf": [
-            _content_rule([PLANNER_SESSIONS.name], contents["planner_session"]),
-            _content_rule(events, contents["hook_event"]),
-            _content_rule([CONVERSATIONS.name], contents["message"]),
-            _content_rule([FOCUS_CHAINS.name], contents["focus_chain"]),
-            _content_rule([OUTCOMES.name], contents["outcome"]),
-            _content_rule([APPLICATION_SESSIONS.name], contents["application_session"]),
-            _content_rule([MEASUREMENTS.name], contents["measurement"]),
-            _content_rule([SCORES.name], contents["score"]),
-            _content_rule([EXPERIMENTS.name], contents["experiment"]),
-            _content_rule([ASSIGNMENTS.name], contents["assignment"]),
-        ],
+        "allOf": rules,
     }
 
 

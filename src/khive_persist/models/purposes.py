@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from khive_persist import purpose_names
+from khive_persist.capture import spool_writer
 
 
 class Purpose(NamedTuple):
@@ -52,6 +53,9 @@ class Purpose(NamedTuple):
         return "_".join([self.table, *(path.replace(".", "_") for path in paths)])
 
 
+_built_ins: list[Purpose] = []
+
+
 def _built_in(
     name: str,
     table: str | None = None,
@@ -62,7 +66,9 @@ def _built_in(
     document: str,
     is_stream: bool = False,
 ) -> Purpose:
-    return Purpose(name, table or name, view, fields, indexes, document, is_stream)
+    described = Purpose(name, table or name, view, fields, indexes, document, is_stream)
+    _built_ins.append(described)
+    return described
 
 
 PLANNER_SESSIONS: Final = _built_in(
@@ -122,7 +128,7 @@ PREVIEW_CHARACTERS: Final = {"output": 200, "command": 500}
 # One file a tool: the key is the tool's name as `khive-hook --tool` takes it.
 HOOK_EVENTS: Final[dict[str, Purpose]] = {
     tool: _built_in(
-        name,
+        f"{tool.partition('-')[0]}_hooks",
         "hook_events",
         view="events",
         fields=_EVENT_FIELDS,
@@ -130,11 +136,7 @@ HOOK_EVENTS: Final[dict[str, Purpose]] = {
         document="hook_events",
         is_stream=True,
     )
-    for tool, name in (
-        ("claude-code", "claude_hooks"),
-        ("codex", "codex_hooks"),
-        ("gemini-cli", "gemini_hooks"),
-    )
+    for tool in spool_writer.TOOLS
 }
 
 # Other clients, who run the hooks of Claude Code's settings, too: their events are in its file.
@@ -258,18 +260,7 @@ ASSIGNMENTS: Final = _built_in(
     document="assignment",
 )
 
-BUILT_IN: Final = (
-    PLANNER_SESSIONS,
-    *HOOK_EVENTS.values(),
-    CONVERSATIONS,
-    FOCUS_CHAINS,
-    OUTCOMES,
-    APPLICATION_SESSIONS,
-    MEASUREMENTS,
-    SCORES,
-    EXPERIMENTS,
-    ASSIGNMENTS,
-)
+BUILT_IN: Final = tuple(_built_ins)
 BUILT_IN_NAMES: Final = frozenset(kind.name for kind in BUILT_IN)
 
 

@@ -97,27 +97,32 @@ async def session_facts(
     settings = configuration.load(project.config)
     prices, rule = PriceTable(settings.cost_prices), settings.verdict_rule
     async with AsyncExitStack() as stack:
-        purposes = (*facts.PURPOSES, APPLICATION_SESSIONS, SCORES, MEASUREMENTS)
-        reader = await stack.enter_async_context(reading(project, *purposes))
+        reader = await stack.enter_async_context(reading(project, *facts.PURPOSES))
         messages = await stack.enter_async_context(reading(project, CONVERSATIONS))
-        # In another reader, as SQLite reads at most ten files together.
+        # In other readers, as SQLite reads at most ten files together.
+        of_applications = await stack.enter_async_context(
+            reading(project, APPLICATION_SESSIONS, SCORES, MEASUREMENTS)
+        )
         assigned = await stack.enter_async_context(reading(project, ASSIGNMENTS))
-        pages = await stack.enter_async_context(aclosing(session_pages(reader, time)))
+        pages = await stack.enter_async_context(
+            aclosing(session_pages([reader, of_applications], time))
+        )
         linked = await linked_plans(reader)
         async for sessions in pages:
             assignments = await _assignments(assigned, sessions)
-            for session in await _page(sessions, linked, reader, messages, prices, rule):
+            readers = reader, messages, of_applications
+            for session in await _page(sessions, linked, readers, prices, rule):
                 yield session._replace(assignments=assignments.get(session.session_id, {}))
 
 
 async def _page(
     sessions: list[str],
     linked: dict[str, str],
-    reader: Reader,
-    messages: Reader,
+    readers: tuple[Reader, Reader, Reader],
     prices: PriceTable,
     rule: float | None,
 ) -> list[SessionFacts]:
+    reader, messages, of_applications = readers
     plans = await plan_contents(reader, sessions, linked)
     events = await facts.event_facts(reader, sessions)
     message_facts = await facts.message_facts(reader, sessions)
@@ -127,9 +132,9 @@ async def _page(
     totals = await token_totals(messages, "session", prices, of_sessions)
     tokens = {total.group: total for total in totals}
     models = await facts.models(reader, sessions)
-    applications = await _applications(reader, sessions)
-    scores = await _means(reader, sessions, SCORES)
-    measurements = await _means(reader, sessions, MEASUREMENTS)
+    applications = await _applications(of_applications, sessions)
+    scores = await _means(of_applications, sessions, SCORES)
+    measurements = await _means(of_applications, sessions, MEASUREMENTS)
     projects = await _projects(reader, sessions)
     page = []
     for session in sessions:

@@ -1,7 +1,7 @@
 """All sessions that any record names, and the plans that belong to some of them."""
 
 from collections import deque
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -20,26 +20,27 @@ _SESSIONS_AT_ONCE: Final = 512
 
 
 async def session_pages(
-    reader: Reader, time: Time | None = None
+    readers: Sequence[Reader], time: Time | None = None
 ) -> AsyncGenerator[list[str], None]:
-    """Yield the sessions of all records that the reader reads, in order of their ids, by page.
+    """Yield the sessions of all records that the readers read, in order of their ids, by page.
 
     Args:
-        reader: A reader of the records.
+        readers: Readers of the records; plans are the first one's.
         time: The period of the records; None for all.
 
     Raises:
         StoreError: As its subclasses say.
     """
-    rows = await reader.fetch(partial(_agent_sessions, time))
+    rows = await readers[0].fetch(partial(_agent_sessions, time))
     # No index has the sessions that only plans name, as that of their agent.
     agent_sessions = deque(str(row[0]) for row in rows)
     previous = ""
     while True:
-        rows = await reader.fetch(partial(_ids_above, previous, time))
-        ids = {str(row[0]) for row in rows}
+        build = partial(_ids_above, previous, time)
+        found = {str(row[0]) for reader in readers for row in await reader.fetch(build)}
+        ids = set(sorted(found)[:_SESSIONS_AT_ONCE])
         # Ids after the last one of a full page belong to a later page.
-        last = max(ids) if len(rows) >= _SESSIONS_AT_ONCE else None
+        last = max(ids) if len(ids) == _SESSIONS_AT_ONCE else None
         while agent_sessions and (last is None or agent_sessions[0] <= last):
             ids.add(agent_sessions.popleft())
         if not ids:

@@ -15,46 +15,30 @@ from khive_persist.models.message import Message
 from khive_persist.models.node import Node
 from khive_persist.models.planner_session import PlannerSession
 from khive_persist.models.purpose_registry import known_purposes
-from khive_persist.models.purposes import (
-    BUILT_IN_NAMES,
-    CONVERSATIONS,
-    FOCUS_CHAINS,
-    HOOK_EVENTS,
-    OUTCOMES,
-    PLANNER_SESSIONS,
-    Purpose,
-)
+from khive_persist.models.purposes import BUILT_IN, BUILT_IN_NAMES, Purpose
 from khive_persist.models.query import Filter, column, field
 from khive_persist.models.score import Score
 from khive_persist.opening import open_store, reading
 from khive_persist.project import Project
 from khive_persist.store.kinds import find_records, session_ids
 from khive_persist.store.reader import Reader
+from khive_persist.store.sqlite.connection import MOST_ATTACHED
 from khive_persist.store.sqlite.statements import Source, Statement, select
 
 _MAX_NAMED: Final = 3
-_OF_APPLICATIONS: Final[tuple[type[Node], ...]] = (
-    ApplicationSession,
-    Measurement,
-    Score,
-    Assignment,
-)
 _RECORDS: Final[tuple[type[Node], ...]] = (
     PlannerSession,
     HookEvent,
     Message,
     FocusChain,
-    *_OF_APPLICATIONS,
+    ApplicationSession,
+    Measurement,
+    Score,
+    Assignment,
 )
 
-# SQLite reads at most 10 files together.
-SESSION_FILES: Final = (
-    PLANNER_SESSIONS,
-    *HOOK_EVENTS.values(),
-    CONVERSATIONS,
-    FOCUS_CHAINS,
-    *(record.purpose for record in _OF_APPLICATIONS),
-)
+_FILES: Final = tuple(purpose for purpose in BUILT_IN if "session_id" in purpose.fields)
+SESSION_FILES: Final = _FILES[:MOST_ATTACHED]
 
 
 class Session(NamedTuple):
@@ -194,7 +178,8 @@ def other_purposes(project: Project) -> list[Purpose]:
     # A description of a newer version cannot be read here; `doctor` says so.
     with suppress(InvalidRecordError):
         purposes = known_purposes(project)
-    return [OUTCOMES, *(purpose for purpose in purposes if purpose.name not in BUILT_IN_NAMES)]
+    own_kinds = (purpose for purpose in purposes if purpose.name not in BUILT_IN_NAMES)
+    return [*_FILES[MOST_ATTACHED:], *own_kinds]
 
 
 def _other_files(project: Project) -> list[tuple[Path, Purpose]]:

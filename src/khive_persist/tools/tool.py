@@ -96,6 +96,11 @@ class Tool(NamedTuple):
             names of the SQL contract. It takes any JSON object, and raises nothing. A field that
             the payload does not have, or has as an empty string, is left out.
         registration: The form of its hooks in its settings.
+        call_events: Its names of the events before and after a tool call, and after one that
+            failed.
+        transcript_folders: The folders below which it keeps transcripts, wherever its home is.
+        transcript_file: A pattern of a transcript's path below a folder that the user named; an
+            empty string where none tells it from other tools'.
         without_conversation: A function that returns the payload without the conversation that it
             repeats, or None where it repeats none.
     """
@@ -104,6 +109,9 @@ class Tool(NamedTuple):
     title: str
     describe: Callable[[Mapping[str, object]], dict[str, object]]
     registration: Registration
+    call_events: tuple[str, str, str]
+    transcript_folders: tuple[str, ...]
+    transcript_file: str = ""
     without_conversation: Callable[[Mapping[str, object]], dict[str, object] | None] = (
         nothing_omitted
     )

@@ -2,20 +2,13 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from khive_persist.capture import previews
 from khive_persist.models.hook_event import HookEvent
 from khive_persist.sessions.lineage.endings import Ending, ending_of
 from khive_persist.tools import TOOLS, payload_fields
 from khive_persist.tools.message_part import row_id
-
-# What a tool calls the events before and after a call, and after one that failed.
-NAMES: Final = {
-    "claude-code": ("PreToolUse", "PostToolUse", "PostToolUseFailure"),
-    "codex": ("PreToolUse", "PostToolUse", "PostToolUse"),
-    "gemini-cli": ("BeforeTool", "AfterTool", "AfterTool"),
-}
 
 
 class Call(NamedTuple):
@@ -55,7 +48,7 @@ class Call(NamedTuple):
 
 def event_of_call(call: Call, session_id: str, *, is_post: bool) -> HookEvent:
     """Return the event before or after a call."""
-    pre_name, post_name, failure_name = NAMES[call.tool]
+    pre_name, post_name, failure_name = TOOLS[call.tool].call_events
     result = call.result or {}
     is_error = bool(result.get("is_error"))
     name = (failure_name if is_error else post_name) if is_post else pre_name

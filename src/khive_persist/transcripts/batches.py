@@ -8,16 +8,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from khive_persist.store import codec
-from khive_persist.tools.claude_code import transcript as claude_code
-from khive_persist.tools.codex import transcript as codex
-from khive_persist.tools.gemini_cli import transcript as gemini_cli
+from khive_persist.tools import transcripts_of
 from khive_persist.tools.message_part import NO_MESSAGE, Line, MessagePart, row_id
+from khive_persist.tools.transcripts import LineReader
 from khive_persist.transcripts.discovery import Transcript, session_of
 from khive_persist.transcripts.growing_file import Position, RawLine
 from khive_persist.transcripts.instants import Neighbours, instant_of
 from khive_persist.transcripts.source import Source
 
-READERS: Final = {reader.TOOL: reader.Reader for reader in (claude_code, codex, gemini_cli)}
 # Some batches are held at once, between who reads them and who stores them.
 LINES_AT_ONCE: Final = 1_000
 BYTES_AT_ONCE: Final = 2 << 20
@@ -50,12 +48,6 @@ class Batch:
         self.state: dict[str, Any] = {}
 
 
-def state_beside(transcript: Path, tool: str) -> dict[str, Any]:
-    """Return what a reader knows from what lies beside a transcript."""
-    readers = {gemini_cli.TOOL: gemini_cli.state_of, claude_code.TOOL: claude_code.state_of}
-    return readers[tool](transcript) if tool in readers else {}
-
-
 def batches(file: Source, transcript: Path, tool: str, state: dict[str, Any]) -> Iterator[Batch]:
     """Read what is new of a transcript.
 
@@ -68,7 +60,7 @@ def batches(file: Source, transcript: Path, tool: str, state: dict[str, Any]) ->
     Raises:
         OSError: It cannot be read.
     """
-    reader = READERS[tool](state)
+    reader = transcripts_of(tool).reader(state)
     batch_start = file.began_at.end
     neighbours = Neighbours(str(state.get(_LATEST, "")))
     batch = Batch()
@@ -105,7 +97,7 @@ def _ended(batch: Batch, file: Source, last: RawLine, state: dict[str, Any]) -> 
 
 
 def _parts(
-    reader: Any, raw: RawLine, transcript: Path, batch: Batch
+    reader: LineReader, raw: RawLine, transcript: Path, batch: Batch
 ) -> tuple[tuple[MessagePart, ...], str | None]:
     """Return the parts of messages in a line, and the line's time where it has one."""
     content = raw.content
@@ -118,7 +110,7 @@ def _parts(
         return (_kept(raw, transcript, "damaged", content.decode("utf-8", "replace")),), None
     at = instant_of(document)
     if isinstance(document, Mapping):
-        line: Line = reader.read(document)
+        line = reader.read(document)
     else:
         line = Line(type(document).__name__, is_known=False)
     if line.is_known:

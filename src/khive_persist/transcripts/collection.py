@@ -17,7 +17,8 @@ from khive_persist.store.reader import Reader
 from khive_persist.store.redacting import load_redactor
 from khive_persist.store.sqlite.statements import Source, Statement, distinct
 from khive_persist.threads import Advance, run_stoppable
-from khive_persist.transcripts.discovery import Transcript, find, in_folder, of_agents, tool_of
+from khive_persist.tools.transcript_files import in_folder
+from khive_persist.transcripts.discovery import Transcript, find, of_agents, tool_of
 from khive_persist.transcripts.reconciliation import account, backfill, sessions_of
 from khive_persist.transcripts.sync import Sync, Synced
 

@@ -13,7 +13,7 @@ from khive_persist.store import codec
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement, select
 from khive_persist.tools.message_part import NO_MESSAGE
-from khive_persist.transcripts.backfill import NAMES, Call
+from khive_persist.transcripts.backfill import Call
 from khive_persist.transcripts.failed_hooks import FailedHook, Failures
 
 # Gemini's words for how a call ended that did not succeed.
@@ -92,7 +92,7 @@ async def _calls(reader: Reader, session_id: str) -> tuple[list[Call], list[Fail
         async for text, created_at in rows:
             content = codec.column(text)
             messages += content.get("role") != NO_MESSAGE
-            if content.get("tool") not in NAMES:
+            if content.get("tool") not in HOOK_EVENTS:
                 # An application's: no hook tells of its calls.
                 continue
             failures.add(content, str(created_at))

@@ -8,10 +8,10 @@ from typing import Any, Final, Protocol
 
 from khive_persist import clock
 from khive_persist.store import codec
-from khive_persist.transcripts import packed_lines
+from khive_persist.tools import packed_lines
+from khive_persist.tools.transcript_files import COMPRESSED, DOCUMENT
 from khive_persist.transcripts.growing_file import START, GrowingFile, Position, RawLine
 
-LINES, COMPRESSED, DOCUMENT = ".jsonl", ".jsonl.zst", ".json"
 # In the tail of a position: all was read of a file that is not written to in parts.
 _ENDED: Final = "ended"
 

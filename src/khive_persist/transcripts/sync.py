@@ -18,7 +18,8 @@ from khive_persist.settings import Settings
 from khive_persist.store.sqlite import change_log
 from khive_persist.store.sqlite.sync_writer import FileWriter
 from khive_persist.tombstones import CurrentTombstones
-from khive_persist.transcripts.batches import BYTES_AT_ONCE, Batch, batches, state_beside
+from khive_persist.tools import transcripts_of
+from khive_persist.transcripts.batches import BYTES_AT_ONCE, Batch, batches
 from khive_persist.transcripts.call_ends import CallEnds
 from khive_persist.transcripts.checkpoint import SyncPosition
 from khive_persist.transcripts.discovery import Transcript, session_of
@@ -116,7 +117,7 @@ class Sync:
             position, state = sync_position.load()
             file = stack.enter_context(closing(opened(transcript, position)))
             # What lies beside a transcript may come after it.
-            state = state_beside(transcript, tool) | (state if file.is_known else {})
+            state = transcripts_of(tool).state_beside(transcript) | (state if file.is_known else {})
             result = result._replace(is_restarted=file.is_rewritten)
             calls = CallEnds(self._project, self._settings, self._redactor, tool)
             batch_writer = BatchWriter(

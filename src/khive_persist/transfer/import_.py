@@ -15,6 +15,7 @@ from khive_persist.errors import InvalidQueryError, InvalidRecordError, KhiveErr
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.models.purpose_registry import remember
 from khive_persist.models.purposes import BUILT_IN, Purpose
+from khive_persist.models.records import class_of
 from khive_persist.project import Project
 from khive_persist.redaction import Redactor
 from khive_persist.settings import Settings
@@ -32,7 +33,6 @@ from khive_persist.transfer.plain_documents import PlainRecords
 from khive_persist.transfer.reading.archive import extract, is_archive
 from khive_persist.transfer.reading.folder import described_in
 from khive_persist.transfer.reading.source import read_source
-from khive_persist.transfer.record_classes import class_of
 from khive_persist.transfer.rejected_rows import RejectedRows
 from khive_persist.transfer.row_validation import SourceEntry, checked, purpose_of
 

@@ -7,34 +7,15 @@ from typing import Any, Final, NamedTuple
 from khive_persist.errors import InvalidRecordError
 from khive_persist.models.hook_event import HookEvent
 from khive_persist.models.node import MAX_ID_CHARACTERS
-from khive_persist.models.purposes import (
-    APPLICATION_SESSIONS,
-    ASSIGNMENTS,
-    CONVERSATIONS,
-    EXPERIMENTS,
-    FOCUS_CHAINS,
-    MEASUREMENTS,
-    OUTCOMES,
-    PLANNER_SESSIONS,
-    SCORES,
-    Purpose,
-)
+from khive_persist.models.purposes import PLANNER_SESSIONS, Purpose
+from khive_persist.models.records import RECORDS
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
 from khive_persist.transfer.columns import Kind
 
 JSON_COLUMNS: Final = ("content", "node_metadata", "embedding")
 # By the name of the class: what such a record says of itself where it does not name its file.
-_KINDS: Final = {
-    "ApplicationSession": APPLICATION_SESSIONS,
-    "Assignment": ASSIGNMENTS,
-    "Experiment": EXPERIMENTS,
-    "FocusChain": FOCUS_CHAINS,
-    "Measurement": MEASUREMENTS,
-    "Message": CONVERSATIONS,
-    "Outcome": OUTCOMES,
-    "Score": SCORES,
-}
+_KINDS: Final = {record.__name__: kind for record in RECORDS for kind in record.purposes()}
 
 
 class SourceEntry(NamedTuple):

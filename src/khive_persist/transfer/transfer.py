@@ -11,13 +11,13 @@ from khive_persist.models.node import Node
 from khive_persist.models.purpose_registry import known_purposes, remember
 from khive_persist.models.purposes import BUILT_IN_NAMES
 from khive_persist.models.query import Filter
+from khive_persist.models.records import RECORDS
 from khive_persist.opening import existing_project, find_project
 from khive_persist.project import Project
 from khive_persist.transfer.cells import Preference
 from khive_persist.transfer.export import FORMS, ExportPart, Form, export, parts_of
 from khive_persist.transfer.import_ import Imported, import_rows
 from khive_persist.transfer.plain_documents import PlainRecords
-from khive_persist.transfer.record_classes import RECORDS
 
 
 async def export_records(

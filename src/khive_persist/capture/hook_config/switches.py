@@ -51,8 +51,10 @@ def off_switches(tool: str, project_root: Path, entries: list[Entry]) -> list[st
         entries: Our hooks in the settings that are looked at.
     """
     problems: list[str] = []
-    layers = list(_TOOL_LAYERS[tool].layers(project_root, problems))
-    return problems + _TOOL_LAYERS[tool].problems(layers, entries)
+    if switches := _TOOL_LAYERS.get(tool):
+        layers = list(switches.layers(project_root, problems))
+        problems += switches.problems(layers, entries)
+    return problems
 
 
 def _claude_layers(root: Path, problems: list[str]) -> Iterator[Layer]:

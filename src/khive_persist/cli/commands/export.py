@@ -11,15 +11,8 @@ import click
 from khive_persist.cli.options import drained_project, with_filters, with_project
 from khive_persist.cli.progress import is_watched, progress
 from khive_persist.errors import InvalidFileError
-from khive_persist.models.application_session import ApplicationSession
-from khive_persist.models.assignment import Assignment
-from khive_persist.models.experiment import Experiment
-from khive_persist.models.focus_chain import FocusChain
 from khive_persist.models.hook_event import DEFAULT_TOOL, HookEvent
-from khive_persist.models.measurement import Measurement
-from khive_persist.models.message import Message
 from khive_persist.models.node import Node
-from khive_persist.models.outcome import Outcome
 from khive_persist.models.planner_session import PlannerSession
 from khive_persist.models.purpose_registry import known_purposes
 from khive_persist.models.purposes import (
@@ -30,7 +23,7 @@ from khive_persist.models.purposes import (
     Purpose,
 )
 from khive_persist.models.query import Filter, column, field
-from khive_persist.models.score import Score
+from khive_persist.models.records import RECORDS
 from khive_persist.project import Project
 from khive_persist.sessions.read import find_session
 from khive_persist.transfer.export import FORMS, ExportPart, Form, count_rows, export
@@ -128,31 +121,18 @@ def _parts(
         of_tool = [] if tool is None else [field("tool") == tool]
         parts += [
             ExportPart(record, record.purpose, (*common, *of_tool))
-            for record in (Message, FocusChain)
-            if purpose in (record.purpose.name, "all")
+            for record in RECORDS
+            if record not in (PlannerSession, HookEvent)
+            and (tool is None or "tool" in record.purpose.fields)
+            and purpose in (record.purpose.name, "all")
         ]
     if not of_plans and not of_events and tool is None:
-        parts += [
-            ExportPart(record, record.purpose, tuple(common))
-            for record in _OF_NO_TOOL
-            if purpose in (record.purpose.name, "all")
-        ]
         parts += [
             ExportPart(Node, kind, tuple(common))
             for kind in own_purposes
             if purpose in (kind.name, "all")
         ]
     return parts
-
-
-_OF_NO_TOOL: Final[tuple[type[Node], ...]] = (
-    Outcome,
-    ApplicationSession,
-    Measurement,
-    Score,
-    Experiment,
-    Assignment,
-)
 
 
 def _form(target: Path | None) -> Form:

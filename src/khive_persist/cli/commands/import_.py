@@ -14,11 +14,11 @@ from khive_persist.cli.output import cell, print_json
 from khive_persist.cli.progress import progress
 from khive_persist.models.purpose_registry import known_purposes
 from khive_persist.models.purposes import BUILT_IN
+from khive_persist.models.records import class_of
 from khive_persist.project import Project
 from khive_persist.transfer.cells import Preference
 from khive_persist.transfer.import_ import Imported, import_rows
 from khive_persist.transfer.plain_documents import PlainRecords
-from khive_persist.transfer.record_classes import class_of
 
 
 @click.command("import")

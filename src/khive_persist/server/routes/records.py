@@ -9,16 +9,15 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from khive_persist.errors import InvalidRecordError, NotFoundError
+from khive_persist.models.application_session import ApplicationSession
 from khive_persist.models.focus_chain import FocusChain
-from khive_persist.models.measurement import Measurement
-from khive_persist.models.message import Message
+from khive_persist.models.hook_event import HookEvent
+from khive_persist.models.immutable import Immutable
 from khive_persist.models.node import Node
-from khive_persist.models.outcome import Outcome
-from khive_persist.models.planner_session import PlannerSession
 from khive_persist.models.purpose_registry import known_purposes
 from khive_persist.models.purposes import ASSIGNMENTS, BUILT_IN, HOOK_EVENTS, Purpose
 from khive_persist.models.query import column
-from khive_persist.models.score import Score
+from khive_persist.models.records import RECORDS
 from khive_persist.models.todo_list import Changes
 from khive_persist.recorder.messages import Record
 from khive_persist.server.context import ServerContext
@@ -35,13 +34,11 @@ from khive_persist.server.routes.batches import (
 from khive_persist.store import codec
 from khive_persist.transfer.row_validation import checked
 
+# Those of the others have routes of their own.
 CLASSES: Final[dict[str, type[Node]]] = {
-    "planner_sessions": PlannerSession,
-    "messages": Message,
-    "focus_chains": FocusChain,
-    "outcomes": Outcome,
-    "measurements": Measurement,
-    "scores": Score,
+    record.purpose.table: record
+    for record in RECORDS
+    if not issubclass(record, HookEvent | ApplicationSession | Immutable)
 }
 _KEYS: Final = frozenset(Node.model_fields)
 _FILLED_IN: Final = frozenset({"position", *Changes._fields})

@@ -11,18 +11,10 @@ from khive_persist.models.purposes import CONVERSATIONS, HOOK_EVENTS, OUTCOMES, 
 from khive_persist.prices import PICODOLLARS
 from khive_persist.sessions.definitions import MODEL_ORDER, NO_TIME, PLAN_FIELDS, ruled_sql
 from khive_persist.sessions.rollup.groups import Group
+from khive_persist.sessions.rollup.sessions import KEYS, SessionItem
 from khive_persist.store import codec
 from khive_persist.store.sqlite.connection import open_memory
 
-# The order keys of sessions. One without a value comes last where the largest come first.
-KEYS: Final = {
-    "last": "coalesce(last, '')",
-    "started": "coalesce(started, '')",
-    "events": "events",
-    "failures": "failures",
-    "cost": "coalesce(cost, -1)",
-    "duration": "coalesce(duration, -1)",
-}
 _IDS: Final = "SELECT value FROM json_each(:ids)"
 _SAMPLE: Final = 2_000
 _ONE_IN: Final = 20
@@ -38,11 +30,14 @@ def _sql(name: str, **words: object) -> str:
 
 _CELLS: Final = _sql("cells", cells="cells")
 _FRESH_CELLS: Final = _sql("cells", cells="fresh")
-_SESSIONS: Final = _sql("sessions")
+# Sessions are found by the tools and the planner's session, too.
+_COLUMNS: Final = ", ".join((*SessionItem._fields, "tools", "planned_by"))
+_SESSIONS: Final = _sql("sessions", columns=_COLUMNS)
 _ADD: Final = _sql("add_cell", cells="cells")
 _ADD_FRESH: Final = _sql("add_cell", cells="fresh")
 _SUMMARISE: Final = _sql(
     "summarise",
+    columns=_COLUMNS,
     events=", ".join(f"'{purpose.name}'" for purpose in HOOK_EVENTS.values()),
     messages=f"'{CONVERSATIONS.name}'",
     plans=f"'{PLANNER_SESSIONS.name}'",

@@ -1,21 +1,26 @@
 """The sessions of a rollup: by page, sorted and filtered, or one."""
 
 from collections.abc import Sequence
-from typing import Any, Final, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, get_args
 
 from khive_persist.clock import InstantText
-from khive_persist.sessions.rollup.rollup import KEYS, Rollup
 from khive_persist.store import codec
+
+if TYPE_CHECKING:
+    from khive_persist.sessions.rollup.rollup import Rollup
 
 Sort = Literal["last", "started", "events", "failures", "cost", "duration"]
 
 SORTS: Final[tuple[Sort, ...]] = get_args(Sort)
-
-_COLUMNS: Final = (
-    "session_id", "tool", "project", "model", "started", "last", "duration", "events", "failures",
-    "messages", "tokens", "cost", "unpriced", "task_description", "complexity", "agent_count",
-    "confidence", "planning_cost", "verdict", "title", "plans",
-)  # fmt: skip
+# The order keys of sessions. One without a value comes last where the largest come first.
+KEYS: Final[dict[Sort, str]] = {
+    "last": "coalesce(last, '')",
+    "started": "coalesce(started, '')",
+    "events": "events",
+    "failures": "failures",
+    "cost": "coalesce(cost, -1)",
+    "duration": "coalesce(duration_seconds, -1)",
+}
 
 
 class SessionItem(NamedTuple):
@@ -68,6 +73,9 @@ class SessionItem(NamedTuple):
     plans: int
 
 
+_COLUMNS: Final = ", ".join(SessionItem._fields)
+
+
 class SessionQuery(NamedTuple):
     """The conditions of sessions, and their order. Times are text as `clock.to_text` writes it.
 
@@ -98,7 +106,7 @@ class SessionQuery(NamedTuple):
 
 
 def sessions(
-    rollup: Rollup, query: SessionQuery, previous: Sequence[Any] | None, limit: int
+    rollup: "Rollup", query: SessionQuery, previous: Sequence[Any] | None, limit: int
 ) -> tuple[list[SessionItem], Sequence[Any] | None]:
     """Return the sessions that fulfil a query, in order.
 
@@ -139,7 +147,7 @@ def sessions(
         conditions.append(f"{key} {beyond}= ? AND ({key}, session_id) {beyond} (?, ?)")
         values += [previous[0], *previous]
     rows = rollup.query(
-        f"SELECT {', '.join(_COLUMNS)}, {key} FROM sessions WHERE {' AND '.join(conditions)}"
+        f"SELECT {_COLUMNS}, {key} FROM sessions WHERE {' AND '.join(conditions)}"
         f" ORDER BY {key} {order}, session_id {order} LIMIT ?",
         [*values, limit + 1],
         query.words,
@@ -150,16 +158,16 @@ def sessions(
     return items, (rows[limit - 1][-1], items[-1].session_id)
 
 
-def session(rollup: Rollup, id: str) -> list[SessionItem]:
+def session(rollup: "Rollup", id: str) -> list[SessionItem]:
     """Return the session of this id, else some of those that carried out its plans."""
     return _select(rollup, "session_id = ?", id) or _select(rollup, "planned_by = ?", id)
 
 
-def sessions_beginning(rollup: Rollup, prefix: str) -> list[SessionItem]:
+def sessions_beginning(rollup: "Rollup", prefix: str) -> list[SessionItem]:
     """Return some of the sessions whose ids begin so."""
     return _select(rollup, "session_id BETWEEN ?1 AND ?1 || char(1114111)", prefix)
 
 
-def _select(rollup: Rollup, condition: str, value: str) -> list[SessionItem]:
-    sql = f"SELECT {', '.join(_COLUMNS)} FROM sessions WHERE {condition} LIMIT 5"
+def _select(rollup: "Rollup", condition: str, value: str) -> list[SessionItem]:
+    sql = f"SELECT {_COLUMNS} FROM sessions WHERE {condition} LIMIT 5"
     return [SessionItem(*row) for row in rollup.query(sql, [value])]

@@ -40,7 +40,7 @@ summed AS (
         sum(unpriced) AS unpriced,
         sum(iif(is_plan, rows, 0)) AS plans,
         max(plan) AS plan,
-        max(verdict) AS verdict,
+        max(verdict) AS latest_verdict,
         coalesce(min(iif(is_event, prompt, NULL)), min(prompt)) AS first_prompt
     FROM known
     GROUP BY session
@@ -49,45 +49,28 @@ summed AS (
 planned AS (
     SELECT *, {plan_fields}
     FROM summed
+),
+-- What is no sum has the name of its field of `SessionItem`.
+listed AS (
+    SELECT *,
+        nullif(substr(first_tool, {after_time}), '') AS tool,
+        nullif(substr(first_project, {after_time}), '') AS project,
+        iif(has_worked, round(
+            strftime('%s', substr(last, 1, 19)) - strftime('%s', substr(started, 1, 19))
+            + CAST(substr(last, 20) AS REAL) - CAST(substr(started, 20) AS REAL), 6
+        ), NULL) AS duration_seconds,
+        coalesce(
+            substr(latest_verdict, instr(latest_verdict, char(9)) + 1),
+            (
+                SELECT substr(max(verdict), instr(max(verdict), char(9)) + 1)
+                FROM cells
+                WHERE cells.session = planned_by
+            ),
+            {ruled}
+        ) AS verdict,
+        nullif(substr(first_prompt, {after_time}), '') AS title
+    FROM planned
 )
-INSERT INTO sessions (
-    session_id, tool, tools, project, model, started, last, duration, events, failures, messages,
-    tokens, cost, unpriced, task_description, complexity, agent_count, confidence, planning_cost,
-    plans, planned_by, verdict, title
-)
-SELECT
-    session_id,
-    nullif(substr(first_tool, {after_time}), ''),
-    tools,
-    nullif(substr(first_project, {after_time}), ''),
-    model,
-    started,
-    last,
-    iif(has_worked, round(
-        strftime('%s', substr(last, 1, 19)) - strftime('%s', substr(started, 1, 19))
-        + CAST(substr(last, 20) AS REAL) - CAST(substr(started, 20) AS REAL), 6
-    ), NULL),
-    events,
-    failures,
-    messages,
-    tokens,
-    cost,
-    unpriced,
-    task_description,
-    complexity,
-    agent_count,
-    confidence,
-    planning_cost,
-    plans,
-    planned_by,
-    coalesce(
-        substr(verdict, instr(verdict, char(9)) + 1),
-        (
-            SELECT substr(max(verdict), instr(max(verdict), char(9)) + 1)
-            FROM cells
-            WHERE cells.session = planned_by
-        ),
-        {ruled}
-    ),
-    nullif(substr(first_prompt, {after_time}), '')
-FROM planned
+INSERT INTO sessions ({columns})
+SELECT {columns}
+FROM listed

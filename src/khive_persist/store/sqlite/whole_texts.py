@@ -16,9 +16,9 @@ _LINE_END: Final = "char(10)"
 
 
 def whole_text(purpose: Purpose, field: str) -> str | None:
-    """Return the expression that gives a field whole; None for one that is not kept in part."""
+    """Return the expression that gives a field whole; None where there is none."""
     tool = {events.name: tool for tool, events in HOOK_EVENTS.items()}.get(purpose.name)
-    if tool is None or field not in PREVIEW_CHARACTERS:
+    if tool not in _OUTPUTS or field not in PREVIEW_CHARACTERS:
         return None
     preview = f"json_extract(content, '$.{field}')"
     expression = _OUTPUTS[tool]() if field == "output" else _first(*_COMMANDS[tool])

@@ -18,6 +18,7 @@ from khive_persist.tools.claude_code.answers import Answers
 from khive_persist.tools.claude_code.background import background_end
 from khive_persist.tools.claude_code.hooks import is_launch
 from khive_persist.tools.claude_code.inheritance import end_of_original, session_transcript
+from khive_persist.tools.claude_code.injected import INJECTED
 from khive_persist.tools.claude_code.queue import Queue
 from khive_persist.tools.claude_code.usage import (
     COST_STATE,
@@ -28,7 +29,6 @@ from khive_persist.tools.claude_code.usage import (
 from khive_persist.tools.injected import PROMPT, kind_of
 from khive_persist.tools.message_part import NO_MESSAGE, Line, MessagePart, present, text_of
 
-TOOL: Final = "claude-code"
 # Bookkeeping of the client, which says nothing of the conversation.
 _OTHER: Final = frozenset(
     [
@@ -199,7 +199,7 @@ class Reader:
         elif role == "user" and origin not in (None, _HUMAN):
             kind = str(origin).replace("-", "_")
         else:
-            kind = kind_of(TOOL, _texts(_mapping(document.get("message")).get("content")))
+            kind = kind_of(INJECTED, _texts(_mapping(document.get("message")).get("content")))
         fields = self._common(document) | present(
             role=role,
             kind=kind,
@@ -223,7 +223,7 @@ class Reader:
         digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
         key = f"{self.state.get('session_id')} queued {at} {digest}"
         fields = self._common(document) | present(
-            role="user", kind=kind_of(TOOL, [text]), message_id=digest, text=text
+            role="user", kind=kind_of(INJECTED, [text]), message_id=digest, text=text
         )
         return (MessagePart(key, key, fields, at, is_whole=True),)
 
@@ -235,7 +235,7 @@ class Reader:
         texts = _texts(attachment.get("prompt"))
         text = "\n".join(texts)
         mode = text_of(attachment.get("commandMode")) or _TYPED
-        kind = kind_of(TOOL, texts) if mode == _TYPED else mode.replace("-", "_")
+        kind = kind_of(INJECTED, texts) if mode == _TYPED else mode.replace("-", "_")
         if not text or (kind == PROMPT and not self._queue.attached(text)):
             return {}
         return {"role": "user", "kind": kind, "text": text}

@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Final
 
+from khive_persist.tools.codex.injected import INJECTED
 from khive_persist.tools.codex.results import end_of, is_running, result_of, text_in, texts_in
 from khive_persist.tools.injected import kind_of
 from khive_persist.tools.message_part import Line, MessagePart, present, text_of
 
-TOOL: Final = "codex"
 # Events repeat what items say, for the client's screen; the state of the world is not said.
 _OTHER: Final = frozenset({"inter_agent_communication_metadata", "world_state"})
 _CALLS: Final = frozenset({"function_call", "custom_tool_call", "local_shell_call"})
@@ -95,7 +95,7 @@ class Reader:
             role = str(payload.get("role"))
             fields |= present(role=role, text=text_in(payload.get("content")))
             if role == "user":
-                fields |= {"kind": kind_of(TOOL, texts_in(payload.get("content")))}
+                fields |= {"kind": kind_of(INJECTED, texts_in(payload.get("content")))}
         elif item == "agent_message":
             fields |= present(role="user", kind=item, text=text_in(payload.get("content")))
         elif item == "reasoning":

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from khive_persist.tools.gemini_cli.hooks import SHELL
+from khive_persist.tools.gemini_cli.injected import INJECTED
 from khive_persist.tools.gemini_cli.shell import shell_end, unwrapped
 from khive_persist.tools.injected import PROMPT, kind_of
 from khive_persist.tools.message_part import Line, MessagePart, present, text_of
 
-TOOL: Final = "gemini-cli"
 # The id of a message's tool results, where they are said once more.
 _RESPONSE: Final = "_response"
 # Its words for how a call ended that did not succeed.
@@ -131,7 +131,7 @@ def _kind(kind: str, content: Any) -> str:
         return PROMPT
     parts = content if isinstance(content, list) else [content]
     texts = (part.get("text") if isinstance(part, Mapping) else part for part in parts)
-    return kind_of(TOOL, [text for text in texts if isinstance(text, str)])
+    return kind_of(INJECTED, [text for text in texts if isinstance(text, str)])
 
 
 def _text(content: Any, *, is_thought: bool = False) -> str:

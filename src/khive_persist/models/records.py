@@ -1,4 +1,4 @@
-"""The classes of records that come and go in files."""
+"""List the classes of our records: schema, export, import and HTTP take them from here."""
 
 from typing import Final
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from khive_persist.store import codec
-from khive_persist.transcripts import packed_lines
-from khive_persist.transcripts.source import COMPRESSED, DOCUMENT
+from khive_persist.tools import packed_lines
+from khive_persist.tools.transcript_files import COMPRESSED, DOCUMENT
 
 # A longer line is not read as JSON: it is a picture, or a text that was pasted.
 _LINE_BYTES: Final = 1 << 20

@@ -1,11 +1,11 @@
 """The directory that sessions are looked for, by whatever path they or we came to it."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-# Longer names Claude Code cuts, and adds a digest.
-_NAME_UNITS: Final = 200
+from khive_persist.tools.head import documents
 
 
 class Project:
@@ -17,12 +17,7 @@ class Project:
 
     def __init__(self, root: Path) -> None:
         self.roots: Final = frozenset((root, Path(os.path.realpath(root))))
-        self._names: Final = frozenset(folder_name(str(root))[:_NAME_UNITS] for root in self.roots)
         self._known: dict[str, bool] = {}
-
-    def may_have(self, name: str) -> bool:
-        """Return whether a folder of Claude Code's can be of this directory, by its name alone."""
-        return any(name.startswith(prefix) for prefix in self._names)
 
     def has(self, directory: str | None) -> bool:
         """Return whether a working directory is this one or below it."""
@@ -31,6 +26,10 @@ class Project:
         if directory not in self._known:
             self._known[directory] = self._is_below(directory)
         return self._known[directory]
+
+    def has_session(self, transcript: Path) -> bool:
+        """Return whether a transcript's first lines name a working directory of it."""
+        return self.has(_working_directory(transcript))
 
     def _is_below(self, directory: str) -> bool:
         if "\0" in directory:
@@ -41,16 +40,11 @@ class Project:
         )
 
 
-def folder_name(path: str) -> str:
-    """Return Claude Code's name of the folder for a directory, before it is cut.
-
-    Each UTF-16 unit that is no letter or digit of ASCII is a dash.
-    """
-    return "".join(
-        character if character.isascii() and character.isalnum() else _dashes(character)
-        for character in path
-    )
-
-
-def _dashes(character: str) -> str:
-    return "--" if ord(character) > 0xFFFF else "-"
+def _working_directory(path: Path) -> str | None:
+    with suppress(OSError):
+        for document in documents(path):
+            payload = document.get("payload")
+            cwd = document.get("cwd") or (payload.get("cwd") if isinstance(payload, dict) else None)
+            if isinstance(cwd, str):
+                return cwd
+    return None
