@@ -66,7 +66,7 @@ ROUTES = {
     "login": Route("POST", "/login", '{"token":"HERE"}'),
     "live": Route("GET", "/v1/live"),
     "sessions": Route("GET", "/v1/sessions"),
-    "export": Route("GET", "/v1/events", accept="application/x-ndjson"),
+    "export": Route("GET", "/v1/events?payload=true", accept="application/x-ndjson"),
 }
 
 
