@@ -57,7 +57,7 @@ test: $(READY) $(PAGE) browser tracer
 	&& chmod 711 "$$folder" \
 	&& trap 'rm -rf "$$folder"' EXIT && trap 'exit 130' INT TERM \
 	&& $(BIN)/python -m pytest -n 3 --dist worksteal -m "not long and not crowd" \
-	&& $(BIN)/python -m pytest -m "crowd and not long" tests/concurrency
+	&& $(BIN)/python -m pytest -m "crowd and not long" tests/concurrency tests/server
 
 test-long: $(READY) $(PAGE) browser tracer
 	$(BIN)/python -m pytest -m "long or not long" --timeout 3600 --hypothesis-profile=thorough

@@ -38,7 +38,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """See that crowds are where `make test` looks for them."""
     for item in items:
         if item.get_closest_marker("crowd"):
-            assert item.path.parent.name == "concurrency", item.nodeid
+            assert item.path.parent.name in ("concurrency", "server"), item.nodeid
 
 
 @contextmanager

@@ -359,3 +359,16 @@ def test_a_client_that_leaves_in_the_midst_harms_nobody(server: Server) -> None:
         assert isinstance(client, httpx.Client)
     assert "Traceback" not in server.log
     assert "internal_error" not in server.log
+
+
+def test_who_leaves_with_many_requests_unanswered_is_no_error(project: Project) -> None:
+    body = event(1)
+    with Server(project) as server:
+        request = head(server, f"Content-Length: {len(body)}", path="/hooks/codex") + body
+        for number in range(20):
+            with server.connect() as connection:
+                connection.sendall(request * 50)
+                time.sleep(0.01 * (number % 4))
+        with server.client() as client:
+            assert client.get("/healthz").status_code == 200
+    assert "internal_error" not in server.log

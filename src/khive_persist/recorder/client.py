@@ -16,8 +16,9 @@ from khive_persist.recorder.logs import LOGGER
 from khive_persist.recorder.messages import Commit, Incoming, RecorderRequest, Reload, Result
 from khive_persist.trust.processes import environment_for, module_command
 
-# As `process.AGAIN`.
+# As `process.AGAIN` and `process.LARGE`.
 AGAIN = "again"
+LARGE = "large"
 RECORDER_MODULE = "khive_persist.recorder.process"
 STALLED_SECONDS: Final = 1.0
 # Of what was sent and not answered: what comes while a file is locked must not fill the memory.
@@ -51,15 +52,18 @@ class _PendingReply:
 class Recorder:
     """The client of the recorder process, which it starts again where that ends."""
 
-    def __init__(self, project: Project, on_commit: Callable[[Commit], None]) -> None:
+    def __init__(self, project: Project, on_commit: Callable[[Commit], None], *words: str) -> None:
         """Prepare it; `start` starts the process.
 
         Args:
             project: The project.
             on_commit: Called after each commit.
+            words: Further arguments of the process; see `process.py`.
         """
         self._project = project
         self._on_commit = on_commit
+        self._words = words
+        self._turn = asyncio.Lock()
         self._number = 0
         # In the order in which they were asked: the first of a purpose has waited longest.
         self._pending: dict[int, _PendingReply] = {}
@@ -113,7 +117,7 @@ class Recorder:
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = await asyncio.create_subprocess_exec(
-                *module_command(RECORDER_MODULE, str(self._project.root), *words),
+                *module_command(RECORDER_MODULE, str(self._project.root), *self._words, *words),
                 env=environment_for(self._project.root),
                 stdin=theirs.fileno(),
                 stdout=asyncio.subprocess.DEVNULL,
@@ -122,6 +126,16 @@ class Recorder:
             )
         loop = asyncio.get_running_loop()
         await loop.create_connection(lambda: _ReplyProtocol(self), sock=ours)
+
+    async def start_once(self) -> None:
+        """Start the process, unless it was started before.
+
+        Raises:
+            OSError: As for `start`.
+        """
+        async with self._turn:
+            if self._process is None:
+                await self.start()
 
     async def store(
         self,

@@ -1,11 +1,12 @@
 """The recorder: the process that stores what a server is sent.
 
-    python -m khive_persist.recorder.process ROOT
+    python -m khive_persist.recorder.process ROOT [again] [large]
 
 stdin is one end of a pair of sockets; the server has the other. To look for secrets, to write and
 to copy takes as long as to speak HTTP: in one process each would wait for the other's turn of
 Python's lock, and a large payload would hold up all answers. When the server is gone, whatever it
-has sent is stored, and the recorder leaves.
+has sent is stored, and the recorder leaves. What comes in large bodies is stored by a second
+recorder: what comes in small ones does not wait until that is read and copied.
 """
 
 import os
@@ -27,6 +28,9 @@ from khive_persist.recorder.recovery import recover_all
 
 # The one before it has ended: what it had not copied is copied first.
 AGAIN: Final = "again"
+# It stores what comes in large bodies: who sends much can wait for what others send meanwhile.
+LARGE: Final = "large"
+_NICENESS: Final = 5
 _READ_BYTES: Final = 1 << 20
 
 
@@ -36,6 +40,8 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     os.umask(0o077)
+    if LARGE in sys.argv[2:]:
+        os.nice(_NICENESS)
     # Half of it would answer nobody: the server starts another.
     threading.excepthook = lambda _: os._exit(1)
     project = Project(sys.argv[1])

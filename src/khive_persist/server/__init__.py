@@ -15,7 +15,8 @@ How a request goes through, from outside to inside:
 What a group may use is `context.py`: the project, the settings in force, the tokens, the recorder,
 the open stores, the metrics. Nothing is global. What is sent is stored by another process
 (`recorder/`: `client.py` here, `process.py` there): it normalises, takes secrets out and commits
-(`group_commit.py`). Large batches are read by one more (`preparer.py` here, `preparing.py` there).
+(`group_commit.py`). Large bodies are read by one more (`preparer.py` here, `preparing.py` there),
+and what is in them is stored in pieces by a second recorder, so that nobody else waits for it.
 `run.py` is the process around it: the socket, one server a project, signals; and
 `background_tasks.py` what it does beside: the spool, syncs, backups, the reload of config.toml.
 """

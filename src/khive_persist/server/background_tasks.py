@@ -64,6 +64,7 @@ def reload(context: ServerContext) -> None:
     if not is_changed:
         return
     context.recorder.reload()
+    context.large_recorder.reload()
     context.stores.renew()
     current = context.live.settings
     names = [name for name in current._fields if getattr(current, name) != getattr(previous, name)]

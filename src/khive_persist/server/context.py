@@ -8,13 +8,13 @@ from pathlib import Path
 import anyio
 
 from khive_persist.project import Project
-from khive_persist.recorder.client import Recorder
+from khive_persist.recorder.client import LARGE, Recorder
 from khive_persist.recorder.event_fallback import EventFallback
 from khive_persist.recorder.live_settings import LiveSettings
 from khive_persist.recorder.messages import Commit
 from khive_persist.server.http.limits import Limits
 from khive_persist.server.http.tokens import Tokens
-from khive_persist.server.preparer import Preparer
+from khive_persist.server.preparer import INLINE_BYTES, Preparer
 from khive_persist.server.reader_pool import ReaderPool
 from khive_persist.server.request.body import Budget
 from khive_persist.server.request.refused_tokens import RefusedTokenLog
@@ -33,6 +33,7 @@ class ServerContext:
         live: The settings in force, and the redactor.
         tokens: The tokens and their rights.
         recorder: The client of the process that stores records.
+        large_recorder: The client of the one that stores what comes in large bodies.
         stopped_transcripts: Transcripts of sessions that stopped, until they are synced.
         stores: The open stores, by class of record.
         metrics: The counters.
@@ -48,6 +49,7 @@ class ServerContext:
     live: LiveSettings
     tokens: Tokens
     recorder: Recorder
+    large_recorder: Recorder
     stores: Stores
     metrics: Metrics
     stopped_transcripts: dict[Path, None] = field(default_factory=dict)
@@ -60,9 +62,24 @@ class ServerContext:
         self.budget = Budget(self.limits.buffered_bytes, self.limits.small_bytes)
         self.event_fallback = EventFallback(self.project)
         self.preparer = Preparer(self.project)
-        self.readers = ReaderPool(self.project, self.live, lambda: self.recorder.request_count)
+        self.readers = ReaderPool(
+            self.project,
+            self.live,
+            lambda: self.recorder.request_count + self.large_recorder.request_count,
+        )
         # Cookies know no ports: two servers of one machine must not take each other's.
         self.cookie = "khive_" + hashlib.sha256(os.fsencode(self.project.root)).hexdigest()[:12]
+
+    async def recorder_of(self, size: int) -> Recorder:
+        """Return the recorder of what comes in a body of some size."""
+        if size <= INLINE_BYTES:
+            return self.recorder
+        try:
+            await self.large_recorder.start_once()
+        except OSError:
+            # Too many processes run: the others wait for it rather than that it is lost.
+            return self.recorder
+        return self.large_recorder
 
 
 async def open_context(project: Project, address: str, limits: Limits) -> ServerContext:
@@ -88,6 +105,7 @@ async def open_context(project: Project, address: str, limits: Limits) -> Server
         live=LiveSettings(project),
         tokens=tokens,
         recorder=Recorder(project, on_commit),
+        large_recorder=Recorder(project, on_commit, LARGE),
         stores=Stores(project),
         metrics=metrics,
         stopped_transcripts=stopped_transcripts,
@@ -100,5 +118,6 @@ async def close_context(context: ServerContext) -> None:
     """Wait for what was begun, end the recorder, and close every file."""
     await context.preparer.close()
     await context.recorder.close()
+    await context.large_recorder.close()
     await context.readers.close()
     await context.stores.close()

@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from typing import Any, Final, TypeVar, TypeVarTuple
 
@@ -72,6 +72,22 @@ class Preparer:
             raise error
         return prepared  # type: ignore[no-any-return]
 
+    async def pieces(
+        self, work: Callable[[bytes, *Words], list[Prepared]], body: bytes, *words: *Words
+    ) -> Iterator[Prepared]:
+        """Yield what a function makes of a body in pieces, each made of bytes at its turn.
+
+        To make all of them at once would keep the others waiting.
+
+        Raises:
+            HTTPError: As for `run`.
+            KhiveError: As the function does.
+        """
+        if len(body) <= INLINE_BYTES:
+            return iter(work(body, *words))
+        run: Callable[..., Awaitable[list[bytes]]] = self.run
+        return map(unpack, await run(_packed, body, work, *words))
+
     async def close(self) -> None:
         """End the process."""
         process = self._process
@@ -115,3 +131,7 @@ class Preparer:
             with suppress(ProcessLookupError):
                 self._process.kill()
         self._streams = self._process = self._leaving = None
+
+
+def _packed(body: bytes, work: Callable[..., list[Any]], *words: Any) -> list[bytes]:
+    return [pack(piece)[LENGTH_BYTES:] for piece in work(body, *words)]

@@ -14,7 +14,9 @@ from khive_persist.server.http.limits import Limits
 from khive_persist.store import codec
 
 if TYPE_CHECKING:
+    from uvicorn._types import ASGI3Application
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol as _Base
+    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 else:
     _Base = object
 
@@ -145,9 +147,24 @@ class _Guard(_Base):
 
 
 class _HttpToolsGuard(_Base):
-    """httptools hands over trailers as headers, as many as come; nothing here wants them."""
+    """httptools hands over trailers as headers, as many as come; nothing here wants them.
+
+    Of requests that came one after the other, uvicorn tells the last one alone that their sender
+    has left; the one that is answered just then would write to what is closed.
+    """
 
     _in_head = True
+    _running: "RequestResponseCycle | None" = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self._running is not None and not self._running.response_complete:
+            self._running.disconnected = True
+            self._running.message_event.set()
+
+    def _start_asgi_task(self, cycle: "RequestResponseCycle", app: "ASGI3Application") -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
 
     def on_message_begin(self) -> None:
         self._in_head = True

@@ -106,7 +106,15 @@ async def read_json(
     Raises:
         HTTPError: As for `read_body`; 400 where it is no JSON.
     """
-    body = await read_body(context, request, is_strangers=is_strangers)
+    return load_json(await read_body(context, request, is_strangers=is_strangers))
+
+
+def load_json(body: bytes) -> Any:
+    """Return a body as a JSON document.
+
+    Raises:
+        HTTPError: 400; it is no JSON.
+    """
     try:
         return codec.load(body.decode())
     except ValueError as error:

@@ -1,18 +1,26 @@
 """A batch: many documents in one body, and what became of each."""
 
+import asyncio
 from collections import Counter
-from typing import Any, Final, Literal, NamedTuple
+from collections.abc import Iterable
+from typing import Any, Final, Generic, Literal, NamedTuple, TypeVar
 
 from starlette.responses import Response
 
-from khive_persist.server.http.errors import HTTPError, json_response
+from khive_persist.recorder.messages import Payload, Record
+from khive_persist.server.http.errors import HTTPError
 from khive_persist.server.request.auth import JSON_LINES
 from khive_persist.server.request.body import not_json
 from khive_persist.store import codec
 
 Status = Literal["new", "same", "changed", "refused", "spooled"]
 
+Row = TypeVar("Row", Payload, Record)
+
 MOST: Final = 10_000
+# What others send is stored between two pieces.
+PIECE_DOCUMENTS: Final = 128
+PIECE_BYTES: Final = 262_144
 
 
 class BatchResult(NamedTuple):
@@ -28,6 +36,18 @@ class BatchResult(NamedTuple):
     id: str | None
     result: Status
     reason: str = ""
+
+
+class Piece(NamedTuple, Generic[Row]):
+    """A piece of a batch, whose rows are stored together.
+
+    Attributes:
+        results: The results of its documents; of one with a row, until it is stored, a refusal.
+        rows: The rows of those that can be stored, by their places in `results`.
+    """
+
+    results: list[BatchResult]
+    rows: dict[int, Row]
 
 
 class InvalidJson(NamedTuple):
@@ -58,16 +78,51 @@ def read_batch(body: bytes, media_type: str) -> list[Any]:
     return documents
 
 
-def batch_response(results: list[BatchResult]) -> Response:
-    """Return the answer: one result a document, in their order, and how many of each there are."""
-    documents = []
-    for result in results:
-        document: dict[str, Any] = {"id": result.id, "result": result.result}
-        if result.reason:
-            document["reason"] = result.reason
-        documents.append(document)
-    counts = Counter(result.result for result in results)
-    return json_response({"results": documents, "counts": counts})
+def in_pieces(documents: Iterable[tuple[BatchResult, Row | None]]) -> list[Piece[Row]]:
+    """Return documents in pieces: each a refusal, or a result to be and its row."""
+    piece: Piece[Row] = Piece([], {})
+    pieces = [piece]
+    size = 0
+    for result, row in documents:
+        if len(piece.results) == PIECE_DOCUMENTS or size > PIECE_BYTES:
+            piece, size = Piece([], {}), 0
+            pieces.append(piece)
+        if row is not None:
+            piece.rows[len(piece.results)] = row
+            size += row.size
+        piece.results.append(result)
+    return pieces
+
+
+class BatchAnswer:
+    """The answer to a batch: one result a document, in their order, and how many of each there
+    are.
+    """
+
+    def __init__(self) -> None:
+        self._texts: list[str] = []
+        self._counts: Counter[Status] = Counter()
+
+    async def add(self, results: list[BatchResult]) -> Counter[Status]:
+        """Add the results of a piece, and return how many of each it has; others have a turn."""
+        documents = []
+        for result in results:
+            document: dict[str, Any] = {"id": result.id, "result": result.result}
+            if result.reason:
+                document["reason"] = result.reason
+            documents.append(document)
+        counts = Counter(result.result for result in results)
+        self._counts += counts
+        if documents:
+            self._texts.append(codec.dump_lossy(documents)[1:-1])
+        await asyncio.sleep(0)
+        return counts
+
+    def response(self) -> Response:
+        """Return the answer."""
+        texts = ",".join(self._texts)
+        text = f'{{"results":[{texts}],"counts":{codec.dump_lossy(self._counts)}}}'
+        return Response(text.encode(), media_type="application/json")
 
 
 def _line(line: str) -> Any:

@@ -2,7 +2,9 @@
 
 import json
 import re
-from typing import Any, Final, NamedTuple
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, Final
 
 import anyio.to_thread
 from starlette.requests import Request
@@ -13,12 +15,20 @@ from khive_persist import clock
 from khive_persist.capture.spool import Event
 from khive_persist.errors import InvalidRecordError, MirrorError, StoreError
 from khive_persist.models.purposes import HOOK_EVENTS
+from khive_persist.recorder.client import Recorder
 from khive_persist.recorder.event_fallback import new_event
 from khive_persist.recorder.messages import Payload
 from khive_persist.server.context import ServerContext
 from khive_persist.server.request.auth import JSON, JSON_LINES, media_type, route
 from khive_persist.server.request.body import read_body
-from khive_persist.server.routes.batches import BatchResult, InvalidJson, batch_response, read_batch
+from khive_persist.server.routes.batches import (
+    BatchAnswer,
+    BatchResult,
+    InvalidJson,
+    Piece,
+    in_pieces,
+    read_batch,
+)
 from khive_persist.store import codec
 from khive_persist.transfer.row_validation import checked
 
@@ -27,37 +37,39 @@ _KEYS: Final = frozenset({"id", "tool", "payload", "created_at"})
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 
 
-class _PreparedEvent(NamedTuple):
-    """An event, and where in its batch it stands."""
-
-    at: int
-    payload: Payload
-
-
 def routes(context: ServerContext) -> list[BaseRoute]:
     """Return the routes of this group."""
 
     async def receive(request: Request) -> Response:
         body = await read_body(context, request)
         kind = media_type(request)
-        results, prepared = await context.preparer.run(_prepare, body, kind)
-        for tool in HOOK_EVENTS:
-            events = [event for event in prepared if event.payload.event.tool == tool]
-            if events:
-                await _store(context, tool, events, results)
-        return batch_response(results)
+        recorder = await context.recorder_of(len(body))
+        answer = BatchAnswer()
+        for piece in await context.preparer.pieces(_prepare, body, kind):
+            for tool in HOOK_EVENTS:
+                events = {
+                    at: payload for at, payload in piece.rows.items() if payload.event.tool == tool
+                }
+                if events:
+                    await _store(context, recorder, tool, events, piece.results)
+            await answer.add(piece.results)
+        return answer.response()
 
     types = JSON | JSON_LINES
     return [route(context, "POST", "/v1/events", receive, right="ingest", types=types)]
 
 
 async def _store(
-    context: ServerContext, tool: str, events: list[_PreparedEvent], results: list[BatchResult]
+    context: ServerContext,
+    recorder: Recorder,
+    tool: str,
+    events: dict[int, Payload],
+    results: list[BatchResult],
 ) -> None:
     purpose = HOOK_EVENTS[tool]
-    payloads = [event.payload for event in events]
+    payloads = [*events.values()]
     try:
-        replies = await context.recorder.store(purpose, payloads)
+        replies = await recorder.store(purpose, payloads)
         pairs = zip(payloads, replies, strict=True)
         batch_results = [BatchResult(payload.id, *reply) for payload, reply in pairs]
     except (StoreError, MirrorError):
@@ -66,9 +78,10 @@ async def _store(
             raise
         await anyio.to_thread.run_sync(_keep, context, payloads)
         batch_results = [BatchResult(payload.id, "spooled") for payload in payloads]
-    for event, result in zip(events, batch_results, strict=True):
-        results[event.at] = result
-        context.metrics.recorded(purpose, result.result)
+    for at, result in zip(events, batch_results, strict=True):
+        results[at] = result
+    for status, count in Counter(result.result for result in batch_results).items():
+        context.metrics.recorded(purpose, status, count)
 
 
 def _keep(context: ServerContext, payloads: list[Payload]) -> None:
@@ -76,19 +89,19 @@ def _keep(context: ServerContext, payloads: list[Payload]) -> None:
         context.event_fallback.save(payload.event, payload.raw)
 
 
-def _prepare(body: bytes, kind: str) -> tuple[list[BatchResult], list[_PreparedEvent]]:
-    results: list[BatchResult] = []
-    prepared: list[_PreparedEvent] = []
-    for at, document in enumerate(read_batch(body, kind)):
+def _prepare(body: bytes, kind: str) -> list[Piece[Payload]]:
+    return in_pieces(_events(read_batch(body, kind)))
+
+
+def _events(documents: list[Any]) -> Iterator[tuple[BatchResult, Payload | None]]:
+    for document in documents:
         id = document.get("id") if isinstance(document, dict) else None
         try:
             payload = _payload(document)
         except InvalidRecordError as error:
-            results.append(BatchResult(id if isinstance(id, str) else None, "refused", str(error)))
+            yield BatchResult(id if isinstance(id, str) else None, "refused", str(error)), None
         else:
-            prepared.append(_PreparedEvent(at, payload))
-            results.append(BatchResult(payload.id, "refused"))
-    return results, prepared
+            yield BatchResult(payload.id, "refused"), payload
 
 
 def _payload(document: Any) -> Payload:

@@ -23,7 +23,9 @@ def routes(context: ServerContext) -> list[BaseRoute]:
         return json_response({"status": "ready"})
 
     async def metrics(_request: Request) -> Response:
-        content, kind = context.metrics.text(context.recorder.pending_count)
+        content, kind = context.metrics.text(
+            context.recorder.pending_count + context.large_recorder.pending_count
+        )
         return Response(content, headers={"content-type": kind})
 
     return [

@@ -18,6 +18,8 @@ from khive_persist.server.request.body import read_body
 
 # The tools give a hook 5 seconds; past this the event is safe sooner in the spool.
 COMMIT_SECONDS: Final = 1.0
+# A large one is first read, by a process that may have to be started.
+LARGE_COMMIT_SECONDS: Final = 3.0
 
 
 def routes(context: ServerContext) -> list[BaseRoute]:
@@ -44,10 +46,12 @@ async def record(context: ServerContext, event: Event, raw: bytes) -> None:
         CaptureError: Neither could take it.
     """
     purpose = HOOK_EVENTS[event.tool]
-    if not context.recorder.is_stalled(purpose):
+    recorder = await context.recorder_of(len(raw))
+    seconds = COMMIT_SECONDS if recorder is context.recorder else LARGE_COMMIT_SECONDS
+    if not recorder.is_stalled(purpose):
         try:
             payloads = [Payload(event, raw)]
-            (result,) = await context.recorder.store(purpose, payloads, COMMIT_SECONDS)
+            (result,) = await recorder.store(purpose, payloads, seconds)
         except KhiveError:
             # Locked, full, damaged or slow: it goes where a hook would put it.
             pass

@@ -1,6 +1,7 @@
 """`POST /v1/{kind}`: records of one kind, each with an id of its sender's."""
 
-from typing import Any, Final, NamedTuple
+from collections.abc import Iterator
+from typing import Any, Final
 
 import anyio.to_thread
 from pydantic import ValidationError
@@ -25,13 +26,16 @@ from khive_persist.server.http.errors import HTTPError
 from khive_persist.server.request.auth import JSON, JSON_LINES, authorise, media_type, route
 from khive_persist.server.request.body import read_body
 from khive_persist.server.routes.batches import (
+    BatchAnswer,
     BatchResult,
     InvalidJson,
+    Piece,
     Status,
-    batch_response,
+    in_pieces,
     read_batch,
 )
 from khive_persist.store import codec
+from khive_persist.store.codec import StoredRow
 from khive_persist.transfer.row_validation import checked
 
 # Those of the others have routes of their own.
@@ -42,14 +46,6 @@ CLASSES: Final[dict[str, type[Node]]] = {
 }
 _KEYS: Final = frozenset(Node.model_fields)
 _FILLED_IN: Final = frozenset({"position", *Changes._fields})
-
-
-class _PreparedRecord(NamedTuple):
-    """A record of a batch that can be stored."""
-
-    at: int
-    record: Node
-    is_timed: bool
 
 
 def routes(context: ServerContext) -> list[BaseRoute]:
@@ -63,20 +59,19 @@ def routes(context: ServerContext) -> list[BaseRoute]:
             # Who may ingest adds.
             authorise(context, request, "admin")
         body = await read_body(context, request)
-        run = context.preparer.run
-        if record is FocusChain:
-            results, prepared = await run(_prepare, body, record, media_type(request))
-            if prepared:
-                await _store_todo_lists(context, prepared, results, replaces)
-        else:
-            results, rows = await run(_prepare_rows, body, record, media_type(request), replaces)
-            if rows:
-                replies = await context.recorder.store(purpose, [*rows.values()])
-                for (at, row), reply in zip(rows.items(), replies, strict=True):
-                    results[at] = BatchResult(row.id, *reply)
-        for result in results:
-            context.metrics.recorded(purpose, result.result)
-        return batch_response(results)
+        kind = media_type(request)
+        recorder = await context.recorder_of(len(body))
+        answer = BatchAnswer()
+        for piece in await context.preparer.pieces(_prepare, body, record, kind, replaces):
+            if record is FocusChain and piece.rows:
+                await _store_todo_lists(context, piece, replaces)
+            elif piece.rows:
+                replies = await recorder.store(purpose, [*piece.rows.values()])
+                for (at, row), reply in zip(piece.rows.items(), replies, strict=True):
+                    piece.results[at] = BatchResult(row.id, *reply)
+            for status, count in (await answer.add(piece.results)).items():
+                context.metrics.recorded(purpose, status, count)
+        return answer.response()
 
     types = JSON | JSON_LINES
     return [route(context, "POST", "/v1/{kind}", receive, right="ingest", types=types)]
@@ -109,34 +104,25 @@ def _replaces(request: Request) -> bool:
     raise HTTPError(400, "bad_request", "update is true or false")
 
 
-def _prepare(
-    body: bytes, record: type[Node], kind: str
-) -> tuple[list[BatchResult], list[_PreparedRecord]]:
-    results: list[BatchResult] = []
-    prepared: list[_PreparedRecord] = []
-    for at, document in enumerate(read_batch(body, kind)):
-        id = document.get("id") if isinstance(document, dict) else None
+def _prepare(body: bytes, record: type[Node], kind: str, replaces: bool) -> list[Piece[Record]]:
+    return in_pieces(_rows(read_batch(body, kind), record, replaces))
+
+
+def _rows(
+    documents: list[Any], record: type[Node], replaces: bool
+) -> Iterator[tuple[BatchResult, Record | None]]:
+    for document in documents:
         try:
-            node = _record(record, document)
+            columns = _columns(record, document)
         except InvalidRecordError as error:
-            results.append(BatchResult(id if isinstance(id, str) else None, "refused", str(error)))
+            id = document.get("id") if isinstance(document, dict) else None
+            yield BatchResult(id if isinstance(id, str) else None, "refused", str(error)), None
         else:
-            prepared.append(_PreparedRecord(at, node, "created_at" in document))
-            results.append(BatchResult(node.id, "refused"))
-    return results, prepared
+            row = Record(columns, "created_at" in document, replaces)
+            yield BatchResult(row.id, "refused"), row
 
 
-def _prepare_rows(
-    body: bytes, record: type[Node], kind: str, replaces: bool
-) -> tuple[list[BatchResult], dict[int, Record]]:
-    results, prepared = _prepare(body, record, kind)
-    rows = {
-        item.at: Record(codec.to_row(item.record), item.is_timed, replaces) for item in prepared
-    }
-    return results, rows
-
-
-def _record(record: type[Node], document: Any) -> Node:
+def _columns(record: type[Node], document: Any) -> StoredRow:
     if isinstance(document, InvalidJson):
         raise InvalidRecordError(document.reason)
     if not isinstance(document, dict) or "content" not in document:
@@ -149,38 +135,32 @@ def _record(record: type[Node], document: Any) -> Node:
         first = error.errors(include_url=False, include_input=False)[0]
         path = ".".join(map(str, first["loc"]))
         raise InvalidRecordError(f"{path}: {first['msg']}") from error
-    checked(codec.to_row(node))
-    return node
+    return checked(codec.to_row(node))
 
 
-async def _store_todo_lists(
-    context: ServerContext,
-    prepared: list[_PreparedRecord],
-    results: list[BatchResult],
-    replaces: bool,
-) -> None:
+async def _store_todo_lists(context: ServerContext, piece: Piece[Record], replaces: bool) -> None:
     """Store snapshots of to-do lists, in which the store fills in what changed."""
     store = await context.stores.of(FocusChain)
-    ids = [item.record.id for item in prepared]
+    ids = [row.id for row in piece.rows.values()]
     snapshots = await store.find(column("id").in_(ids))
     existing = {snapshot.id: _sent_fields(snapshot.content) for snapshot in snapshots}
     # Before they are saved: the store fills in more.
-    contents = {item.at: _sent_fields(_redacted(context, item.record)) for item in prepared}
+    contents = {
+        at: _sent_fields(codec.column(row.row(context.live)[1])) for at, row in piece.rows.items()
+    }
     await store.save_many(
-        [item.record for item in prepared if replaces or item.record.id not in existing]
+        [
+            codec.from_row(FocusChain, row.columns)
+            for row in piece.rows.values()
+            if replaces or row.id not in existing
+        ]
     )
-    for item in prepared:
-        id = item.record.id
-        is_same = id in existing and existing[id] == contents[item.at]
-        status: Status = "same" if is_same else "changed" if id in existing else "new"
-        results[item.at] = BatchResult(id, status)
+    for at, row in piece.rows.items():
+        is_same = row.id in existing and existing[row.id] == contents[at]
+        status: Status = "same" if is_same else "changed" if row.id in existing else "new"
+        piece.results[at] = BatchResult(row.id, status)
 
 
 def _sent_fields(content: Any) -> dict[str, Any]:
     """Return what a snapshot's sender says of it."""
     return {name: value for name, value in content.items() if name not in _FILLED_IN}
-
-
-def _redacted(context: ServerContext, record: Node) -> Any:
-    row = codec.to_row(record)
-    return codec.column((Record(row).row(context.live))[1])

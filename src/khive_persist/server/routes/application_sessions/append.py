@@ -1,6 +1,6 @@
 """Additions to a session: messages, measurements, scores; a batch of them, or one."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any, Final, NamedTuple
 
@@ -29,7 +29,14 @@ from khive_persist.server.routes.application_sessions.cache import SessionCache
 from khive_persist.server.routes.application_sessions.inflight_writes import InflightWrites
 from khive_persist.server.routes.application_sessions.retries import retried
 from khive_persist.server.routes.application_sessions.versions import saying_version
-from khive_persist.server.routes.batches import BatchResult, InvalidJson, batch_response, read_batch
+from khive_persist.server.routes.batches import (
+    BatchAnswer,
+    BatchResult,
+    InvalidJson,
+    Piece,
+    in_pieces,
+    read_batch,
+)
 from khive_persist.store import codec
 from khive_persist.transfer.row_validation import checked
 
@@ -76,10 +83,7 @@ def routes(
             with writes.of(id):
                 # Within: who completes the session waits for those that passed.
                 await _check_active(cache, id)
-                results = await _append(context, kind, id, body, media_type(request))
-            for result in results:
-                context.metrics.recorded(kind.record.purpose, result.result)
-            return batch_response(results)
+                return await _append(context, kind, id, body, media_type(request))
 
         return receive
 
@@ -109,33 +113,38 @@ async def _check_active(cache: SessionCache, id: str) -> None:
 
 async def _append(
     context: ServerContext, kind: Kind, id: str, body: bytes, media_type: str
-) -> list[BatchResult]:
-    results, ready = await context.preparer.run(_prepare, body, kind, id, media_type)
-    if ready:
-        rows = [*ready.values()]
-        # The recorder may have ended: what it had stored then has its ids.
-        purpose = kind.record.purpose
-        store = partial(context.recorder.store, purpose, rows)
-        replies = await retried(store, (StoreBusyError, StoreUnavailableError))
-        for at, row, reply in zip(ready, rows, replies, strict=True):
-            results[at] = BatchResult(row.id, *reply)
-    return results
+) -> Response:
+    purpose = kind.record.purpose
+    recorder = await context.recorder_of(len(body))
+    answer = BatchAnswer()
+    for piece in await context.preparer.pieces(_prepare, body, kind, id, media_type):
+        if piece.rows:
+            rows = [*piece.rows.values()]
+            # The recorder may have ended: what it had stored then has its ids.
+            store = partial(recorder.store, purpose, rows)
+            replies = await retried(store, (StoreBusyError, StoreUnavailableError))
+            for at, row, reply in zip(piece.rows, rows, replies, strict=True):
+                piece.results[at] = BatchResult(row.id, *reply)
+        for status, count in (await answer.add(piece.results)).items():
+            context.metrics.recorded(purpose, status, count)
+    return answer.response()
 
 
-def _prepare(
-    body: bytes, kind: Kind, session_id: str, media_type: str
-) -> tuple[list[BatchResult], dict[int, Record]]:
-    results: list[BatchResult] = []
-    ready: dict[int, Record] = {}
-    for at, document in enumerate(read_batch(body, media_type)):
+def _prepare(body: bytes, kind: Kind, session_id: str, media_type: str) -> list[Piece[Record]]:
+    return in_pieces(_records(read_batch(body, media_type), kind, session_id))
+
+
+def _records(
+    documents: list[Any], kind: Kind, session_id: str
+) -> Iterator[tuple[BatchResult, Record | None]]:
+    for document in documents:
         try:
-            ready[at] = _record(kind, session_id, document)
+            record = _record(kind, session_id, document)
         except InvalidRecordError as error:
             id = document.get("id") if isinstance(document, dict) else None
-            results.append(BatchResult(id if isinstance(id, str) else None, "refused", str(error)))
+            yield BatchResult(id if isinstance(id, str) else None, "refused", str(error)), None
         else:
-            results.append(BatchResult(ready[at].id, "refused"))
-    return results, ready
+            yield BatchResult(record.id, "refused"), record
 
 
 def _record(kind: Kind, session_id: str, document: Any) -> Record:

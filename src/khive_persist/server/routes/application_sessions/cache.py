@@ -83,7 +83,7 @@ class SessionCache:
             if not sessions:
                 raise NotFoundError(f"no session has the id {id!r}")
             await self._finish_copy(store, id)
-            entry = _entry(sessions[0])
+            entry = entry_of(sessions[0])
             if not reading.is_stale:
                 self._keep(id, entry)
             return entry
@@ -109,7 +109,7 @@ class SessionCache:
                 self._drop(id)
                 is_stale = writing.is_stale
                 _mark_stale(self._accesses[id])
-            entry = _entry(session)
+            entry = entry_of(session)
             if not is_stale:
                 # Not `id`: the session may have been given its own just now.
                 self._keep(session.id, entry)
@@ -190,7 +190,8 @@ def _mark_stale(accesses: Iterable[_SessionAccess]) -> None:
         access.is_stale = True
 
 
-def _entry(session: ApplicationSession) -> Entry:
+def entry_of(session: ApplicationSession) -> Entry:
+    """Return the entry of a session."""
     fields = session_fields(session.id, session.content)
     head: dict[str, Any] = {name: fields[name] for name in _HEAD if name in fields}
     body = codec.dump_lossy(fields).encode()

@@ -1,6 +1,7 @@
 """The version of a session, as HTTP says it: an entity tag."""
 
 import re
+from collections.abc import Sequence
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -18,9 +19,13 @@ def tag(version: int) -> str:
     return f'"{version}"'
 
 
-def expected(request: Request, fields: dict[str, Any]) -> int | None:
+def expected(headers: Sequence[str], fields: dict[str, Any]) -> int | None:
     """Return the version that a change is made for, None where it names none; taken out of the
     body.
+
+    Args:
+        headers: The values of If-Match.
+        fields: The body.
 
     Raises:
         HTTPError: 400; it is no version, or the header and the body say two.
@@ -28,7 +33,6 @@ def expected(request: Request, fields: dict[str, Any]) -> int | None:
     version = fields.pop("version", None)
     if version is not None and (isinstance(version, bool) or not isinstance(version, int)):
         raise HTTPError(400, "bad_version", "version is a whole number")
-    headers = request.headers.getlist("if-match")
     if not headers:
         return version
     match = _TAG.match(headers[0].strip())
