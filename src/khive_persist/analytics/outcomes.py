@@ -18,8 +18,9 @@ from khive_persist.analytics.calibration import (
 )
 from khive_persist.clock import InstantText
 from khive_persist.errors import InvalidQueryError
+from khive_persist.models.criteria import filters_of
 from khive_persist.models.purposes import CONVERSATIONS
-from khive_persist.models.query import Filter, checked_count, column, field
+from khive_persist.models.query import Filter, checked_count, field
 from khive_persist.opening import find_project, reading
 from khive_persist.prices import PriceTable
 from khive_persist.project import Project
@@ -167,16 +168,13 @@ async def outcomes(
     if session_id is not None:
         is_exact = await is_known(project, session_id)
         filters.append(facts.linked_to(session_id, is_exact=is_exact))
-    if since is not None:
-        filters.append(column("created_at") >= since)
-    if until is not None:
-        filters.append(column("created_at") < until)
-    if complexity is not None:
-        filters.append(field("complexity") == complexity)
-    if min_confidence is not None:
-        filters.append(field("confidence") >= min_confidence)
-    if max_cost is not None:
-        filters.append(field("planning_cost") <= max_cost)
+    filters += filters_of(
+        since=since,
+        until=until,
+        complexity=complexity,
+        min_confidence=min_confidence,
+        max_cost=max_cost,
+    )
     remaining = checked_count("limit", limit)
     async with aclosing(joined(project, filters, None if tool else remaining)) as plans:
         async for plan in plans:

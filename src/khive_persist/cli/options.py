@@ -15,6 +15,7 @@ from khive_persist.capture.home_store import removed_lines
 from khive_persist.capture.notices import notices
 from khive_persist.capture.spool import Spool, counted, waiting_at_home
 from khive_persist.errors import ProjectError
+from khive_persist.models.criteria import CRITERIA
 from khive_persist.models.purposes import HOOK_EVENTS, OTHER_CLIENTS
 from khive_persist.opening import find_project
 from khive_persist.project import Project
@@ -170,19 +171,26 @@ def with_filters(*names: str) -> Decorator:
     return decorate
 
 
+def _criterion(name: str) -> Decorator:
+    """Return the option of a filter; its argument has that name, or that of `_ARGUMENTS`."""
+    kind, about, *_ = CRITERIA[name]
+    flag = "--" + name.replace("_", "-")
+    match kind:
+        case "tool":
+            tools = click.Choice([*HOOK_EVENTS, *sorted(OTHER_CLIENTS)])
+            about = about.removesuffix(".") + ", or of another client that runs its hooks."
+            return click.option(flag, type=tools, metavar="TOOL", help=about)
+        case "time":
+            about = about.removesuffix(".") + ": 2h, 3d, 2026-11-01."
+            return click.option(flag, type=Moment(), help=about)
+        case "number":
+            return click.option(flag, type=float, help=about)
+    return click.option(flag, _ARGUMENTS.get(name, name), metavar=_METAVARS[name], help=about)
+
+
+_ARGUMENTS: Final = {"session": "session_id", "type": "event_type"}
+_METAVARS: Final = {"session": "ID", "type": "TYPE", "complexity": "WORD"}
 _FILTERS: Final[dict[str, Decorator]] = {
-    "session": click.option("--session", "session_id", metavar="ID", help="Of this session."),
-    "type": click.option("--type", "event_type", metavar="TYPE", help="As in pre_command."),
-    "tool": click.option(
-        "--tool",
-        type=click.Choice([*HOOK_EVENTS, *sorted(OTHER_CLIENTS)]),
-        metavar="TOOL",
-        help="Of this AI tool, or of another client that runs its hooks.",
-    ),
-    "since": click.option("--since", type=Moment(), help="Not before: 2h, 3d, 2026-11-01."),
-    "until": click.option("--until", type=Moment(), help="Before: 2h, 3d, 2026-11-01."),
-    "complexity": click.option("--complexity", metavar="WORD", help="As in simple or complex."),
-    "min_confidence": click.option("--min-confidence", type=float, help="At least, 0 to 1."),
-    "max_cost": click.option("--max-cost", type=float, help="At most, in US dollars."),
+    **{name: _criterion(name) for name in CRITERIA},
     "limit": click.option("--limit", type=click.IntRange(0), help="At most so many."),
 }

@@ -3,6 +3,7 @@
 from typing import Final, NamedTuple
 
 from khive_persist import clock
+from khive_persist.models.criteria import CRITERIA, OF_PLANS
 from khive_persist.models.purposes import CONVERSATIONS, HOOK_EVENTS, OUTCOMES, PLANNER_SESSIONS
 from khive_persist.models.query import checked_count
 from khive_persist.sessions.definitions import (
@@ -240,9 +241,7 @@ def _conditions(filters: SessionFilter) -> tuple[list[str], list[object]]:
         f"(session_id {of_session} OR planned_by {of_session})": filters.session_id,
         "last >= ?": filters.since,
         "started < ?": filters.until,
-        "complexity = ?": filters.complexity,
-        "confidence >= ?": filters.min_confidence,
-        "planning_cost <= ?": filters.max_cost,
+        **{CRITERIA[name].sql: getattr(filters, name) for name in OF_PLANS},
     }
     used = {test: value for test, value in tests.items() if value is not None}
     conditions = list(used)

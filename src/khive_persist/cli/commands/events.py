@@ -11,8 +11,9 @@ import click
 from khive_persist.cli.options import drained_project, with_filters, with_output, with_project
 from khive_persist.cli.output import Documents, cell, print_table
 from khive_persist.models.as_document import document
+from khive_persist.models.criteria import filters_of
 from khive_persist.models.hook_event import HookEvent
-from khive_persist.models.query import Filter, column, field
+from khive_persist.models.query import Filter, column
 from khive_persist.opening import open_store
 from khive_persist.project import Project
 from khive_persist.sessions.read import find_session
@@ -70,16 +71,7 @@ def criteria(
     until: datetime | None = None,
 ) -> list[Filter]:
     """Return the filters that these options mean in any project."""
-    result: list[Filter] = []
-    if event_type is not None:
-        result.append(field("event_type") == event_type)
-    if tool is not None:
-        result.append(field("tool") == tool)
-    if since is not None:
-        result.append(column("created_at") >= since)
-    if until is not None:
-        result.append(column("created_at") < until)
-    return result
+    return filters_of(type=event_type, tool=tool, since=since, until=until)
 
 
 def summary(content: dict[str, Any]) -> str:

@@ -11,6 +11,7 @@ import click
 from khive_persist.cli.options import drained_project, with_filters, with_project
 from khive_persist.cli.progress import is_watched, progress
 from khive_persist.errors import InvalidFileError
+from khive_persist.models.criteria import filters_of
 from khive_persist.models.hook_event import DEFAULT_TOOL, HookEvent
 from khive_persist.models.node import Node
 from khive_persist.models.planner_session import PlannerSession
@@ -22,7 +23,6 @@ from khive_persist.models.purposes import (
     PLANNER_SESSIONS,
     Purpose,
 )
-from khive_persist.models.query import Filter, column, field
 from khive_persist.models.records import RECORDS
 from khive_persist.project import Project
 from khive_persist.sessions.read import find_session
@@ -93,23 +93,10 @@ def _parts(
     min_confidence: float | None,
     max_cost: float | None,
 ) -> list[ExportPart]:
-    common: list[Filter] = []
-    if session_id is not None:
-        common.append(anyio.run(find_session, project, session_id))
-    if since is not None:
-        common.append(column("created_at") >= since)
-    if until is not None:
-        common.append(column("created_at") < until)
-    of_plans: list[Filter] = []
-    if complexity is not None:
-        of_plans.append(field("complexity") == complexity)
-    if min_confidence is not None:
-        of_plans.append(field("confidence") >= min_confidence)
-    if max_cost is not None:
-        of_plans.append(field("planning_cost") <= max_cost)
-    of_events = [field("event_type") == event_type] if event_type is not None else []
-    if tool in OTHER_CLIENTS:
-        of_events.append(field("tool") == tool)
+    common = [] if session_id is None else [anyio.run(find_session, project, session_id)]
+    common += filters_of(since=since, until=until)
+    of_plans = filters_of(complexity=complexity, min_confidence=min_confidence, max_cost=max_cost)
+    of_events = filters_of(type=event_type, tool=tool if tool in OTHER_CLIENTS else None)
     parts = []
     if not of_events and tool is None and purpose in (PLANNER_SESSIONS.name, "all"):
         parts.append(ExportPart(PlannerSession, PLANNER_SESSIONS, (*common, *of_plans)))
@@ -118,7 +105,7 @@ def _parts(
         if not of_plans and has_tool and purpose in (events.name, "events", "all"):
             parts.append(ExportPart(HookEvent, events, (*common, *of_events)))
     if not of_plans and not of_events:
-        of_tool = [] if tool is None else [field("tool") == tool]
+        of_tool = filters_of(tool=tool)
         parts += [
             ExportPart(record, record.purpose, (*common, *of_tool))
             for record in RECORDS

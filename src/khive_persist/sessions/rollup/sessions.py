@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, get_args
 
 from khive_persist.clock import InstantText
+from khive_persist.models.criteria import CRITERIA, OF_PLANS
 from khive_persist.store import codec
 
 if TYPE_CHECKING:
@@ -124,9 +125,7 @@ def sessions(
         "instr(tools, ?)": None if query.tool is None else f",{query.tool},",
         "last >= ?": query.since,
         "started < ?": query.until,
-        "complexity = ?": query.complexity,
-        "confidence >= ?": query.min_confidence,
-        "planning_cost <= ?": query.max_cost,
+        **{CRITERIA[name].sql: getattr(query, name) for name in OF_PLANS},
         "verdict = ?": query.verdict,
     }
     for test, value in tests.items():

@@ -2,7 +2,8 @@
 
 import anyio.to_thread
 
-from khive_persist.models.query import Filter, column, field
+from khive_persist.models.criteria import OF_PLANS, TIMES, filters_of
+from khive_persist.models.query import Filter, field
 from khive_persist.server.context import ServerContext
 from khive_persist.server.routes.read.operations import ReadRequest
 from khive_persist.sessions.read import SESSION_FILES, begins, is_session, other_purposes
@@ -33,27 +34,15 @@ async def names_session(context: ServerContext, id: str) -> bool:
 
 
 def of_times(query: ReadRequest) -> list[Filter]:
-    """`since` and `until`."""
-    filters: list[Filter] = []
-    if query["since"] is not None:
-        filters.append(column("created_at") >= query["since"])
-    if query["until"] is not None:
-        filters.append(column("created_at") < query["until"])
-    return filters
+    """Return the filters of `since` and `until`."""
+    return filters_of(**{name: query[name] for name in TIMES})
 
 
 def of_plans(query: ReadRequest) -> list[Filter]:
-    """`complexity`, `min_confidence` and `max_cost`."""
-    filters: list[Filter] = []
-    if query["complexity"] is not None:
-        filters.append(field("complexity") == query["complexity"])
-    if query["min_confidence"] is not None:
-        filters.append(field("confidence") >= query["min_confidence"])
-    if query["max_cost"] is not None:
-        filters.append(field("planning_cost") <= query["max_cost"])
-    return filters
+    """Return the filters of `complexity`, `min_confidence` and `max_cost`."""
+    return filters_of(**{name: query[name] for name in OF_PLANS})
 
 
 def of_type(query: ReadRequest) -> list[Filter]:
-    """`type`, of an event."""
-    return [] if query["type"] is None else [field("event_type") == query["type"]]
+    """Return the filter of an event's `type`."""
+    return filters_of(type=query["type"])

@@ -8,6 +8,7 @@ from typing import Any, Final, Literal, NamedTuple
 from starlette.requests import Request
 
 from khive_persist import clock
+from khive_persist.models.criteria import CRITERIA
 from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.server.http.errors import HTTPError
 
@@ -62,14 +63,24 @@ LIMIT: Final = Parameter(
     minimum=1, maximum=MAX_LIMIT,
 )  # fmt: skip
 CURSOR: Final = Parameter("cursor", "text", "Where the page begins: `next` of the page before.")
-SINCE: Final = Parameter("since", "time", "Not before.")
-UNTIL: Final = Parameter("until", "time", "Before.")
-SESSION: Final = Parameter("session", "text", "Of the session whose id is this, or begins so.")
-TOOL: Final = Parameter("tool", "word", "Of this AI tool.", tuple(HOOK_EVENTS))
-TYPE: Final = Parameter("type", "text", "Events of this type, as in pre_command.")
-COMPLEXITY: Final = Parameter("complexity", "text", "Of this complexity.")
-MIN_CONFIDENCE: Final = Parameter("min_confidence", "number", "At least so sure, 0 to 1.")
-MAX_COST: Final = Parameter("max_cost", "number", "Of at most this planning_cost, in USD.")
+
+
+def _criterion(name: str) -> Parameter:
+    """Return the parameter of a filter; of tools, those whose hooks are recorded by themselves."""
+    kind, about, *_ = CRITERIA[name]
+    if kind == "tool":
+        return Parameter(name, "word", about, tuple(HOOK_EVENTS))
+    return Parameter(name, kind, about)
+
+
+SINCE: Final = _criterion("since")
+UNTIL: Final = _criterion("until")
+SESSION: Final = _criterion("session")
+TOOL: Final = _criterion("tool")
+TYPE: Final = _criterion("type")
+COMPLEXITY: Final = _criterion("complexity")
+MIN_CONFIDENCE: Final = _criterion("min_confidence")
+MAX_COST: Final = _criterion("max_cost")
 
 
 def parsed(request: Request, parameters: Sequence[Parameter]) -> dict[str, Any]:
