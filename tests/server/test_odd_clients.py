@@ -79,7 +79,7 @@ def odd_clients(server: Server, session: str, kinds: Sequence[str]) -> Iterator[
             process.stdin.close()
             assert process.wait(timeout=30) == 0
     with server.client() as client:
-        until(lambda: "khive_waiting 0.0" in client.get("/metrics").text)
+        until(lambda: "khive_waiting 0.0" in client.get("/metrics").text, seconds=60)
 
 
 def measure(project: Project, kinds: Sequence[str], rounds: int, seconds: float) -> None:
