@@ -10,12 +10,6 @@ Sort = Literal["last", "started", "events", "failures", "cost", "duration"]
 
 SORTS: Final[tuple[Sort, ...]] = get_args(Sort)
 
-_COLUMNS: Final = (
-    "session_id", "tool", "project", "model", "started", "last", "duration", "events", "failures",
-    "messages", "tokens", "cost", "unpriced", "task_description", "complexity", "agent_count",
-    "confidence", "planning_cost", "verdict", "title", "plans",
-)  # fmt: skip
-
 
 class SessionItem(NamedTuple):
     """One session, by the meanings of `sessions/definitions.py`; an unknown field is None.
@@ -65,6 +59,9 @@ class SessionItem(NamedTuple):
     verdict: str | None
     title: str | None
     plans: int
+
+
+_COLUMNS: Final = ", ".join(SessionItem._fields)
 
 
 class SessionQuery(NamedTuple):
@@ -131,22 +128,25 @@ def sessions(
         else:
             conditions.append("session_id IN (SELECT value FROM json_each(?))")
             values.append(codec.dump_lossy(ids))
-    key = KEYS[query.sort]
+    sort_key = KEYS[query.sort]
+    key = sort_key.sql
     order, beyond = ("DESC", "<") if query.descending else ("ASC", ">")
     if previous is not None:
         # Both: the first lets the index begin there, the second leaves out the page before.
         conditions.append(f"{key} {beyond}= ? AND ({key}, session_id) {beyond} (?, ?)")
         values += [previous[0], *previous]
-    rows = rollup.query(
-        f"SELECT {', '.join(_COLUMNS)}, {key} FROM sessions WHERE {' AND '.join(conditions)}"
+    items = rollup.query_as(
+        SessionItem,
+        f"SELECT {_COLUMNS} FROM sessions WHERE {' AND '.join(conditions)}"
         f" ORDER BY {key} {order}, session_id {order} LIMIT ?",
         [*values, limit + 1],
         query.words,
     )
-    items = [SessionItem(*row[:-1]) for row in rows[:limit]]
-    if len(rows) <= limit:
+    if len(items) <= limit:
         return items, None
-    return items, (rows[limit - 1][-1], items[-1].session_id)
+    last = items[limit - 1]
+    value = getattr(last, sort_key.column)
+    return items[:limit], (sort_key.null if value is None else value, last.session_id)
 
 
 def session(rollup: Rollup, id: str) -> list[SessionItem]:
@@ -160,5 +160,5 @@ def sessions_beginning(rollup: Rollup, prefix: str) -> list[SessionItem]:
 
 
 def _select(rollup: Rollup, condition: str, value: str) -> list[SessionItem]:
-    sql = f"SELECT {', '.join(_COLUMNS)} FROM sessions WHERE {condition} LIMIT 5"
-    return [SessionItem(*row) for row in rollup.query(sql, [value])]
+    sql = f"SELECT {_COLUMNS} FROM sessions WHERE {condition} LIMIT 5"
+    return rollup.query_as(SessionItem, sql, [value])

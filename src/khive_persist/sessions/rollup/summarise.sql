@@ -51,9 +51,9 @@ planned AS (
     FROM summed
 )
 INSERT INTO sessions (
-    session_id, tool, tools, project, model, started, last, duration, events, failures, messages,
-    tokens, cost, unpriced, task_description, complexity, agent_count, confidence, planning_cost,
-    plans, planned_by, verdict, title
+    session_id, tool, tools, project, model, started, last, duration_seconds, events, failures,
+    messages, tokens, cost, unpriced, task_description, complexity, agent_count, confidence,
+    planning_cost, plans, planned_by, verdict, title
 )
 SELECT
     session_id,
