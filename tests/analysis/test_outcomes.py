@@ -387,6 +387,9 @@ class _Explaining:
         )
         return []
 
+    async def fetch_by_key(self, _key: str, _record: type[Any], build: Any) -> list[Any]:
+        return await self.fetch(build)
+
 
 def test_a_verdict_is_a_record_in_both_copies_and_no_plan_changes(project: Project) -> None:
     put(project, [plan("p")])

@@ -200,10 +200,10 @@ async def joined(
     async with AsyncExitStack() as stack:
         reader = await stack.enter_async_context(reading(project, *facts.PURPOSES))
         messages = await stack.enter_async_context(reading(project, CONVERSATIONS))
-        pages = await stack.enter_async_context(aclosing(reader.pages(build)))
+        pages = await stack.enter_async_context(aclosing(reader.pages(build, facts.Plan)))
         batch: list[facts.Plan] = []
-        async for rows in pages:
-            batch += [facts.Plan(*row)._replace(is_superseded=bool(row[-1])) for row in rows]
+        async for plans in pages:
+            batch += [plan._replace(is_superseded=bool(plan.is_superseded)) for plan in plans]
             if len(batch) >= _PLANS_AT_ONCE:
                 for plan in await _with_outcomes(batch, reader, messages, prices, rule):
                     yield plan
@@ -261,7 +261,7 @@ async def _with_outcomes(
 ) -> list[PlanOutcome]:
     sessions = {plan.agent_session_id for plan in plans if plan.agent_session_id is not None}
     if not sessions:
-        return [PlanOutcome(*plan) for plan in plans]
+        return [PlanOutcome(**plan._asdict()) for plan in plans]
     # A verdict may be on the agent's session or on the plan's.
     judged = sessions | {plan.session_id for plan in plans if plan.session_id is not None}
     events = await facts.event_facts(reader, sessions)
@@ -275,11 +275,11 @@ async def _with_outcomes(
     for plan in plans:
         session = plan.agent_session_id
         if session is None:
-            results.append(PlanOutcome(*plan))
+            results.append(PlanOutcome(**plan._asdict()))
             continue
         of_events = facts.with_unreported(events.get(session), message_facts.get(session))
         outcome = _outcome(
-            PlanOutcome(*plan),
+            PlanOutcome(**plan._asdict()),
             of_events,
             message_facts.get(session),
             todos.get(session),

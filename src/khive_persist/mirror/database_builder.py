@@ -11,7 +11,7 @@ from khive_persist.mirror.syncing import sync_tree
 from khive_persist.mirror.verify import Advance
 from khive_persist.models.purposes import Purpose
 from khive_persist.project import Project, make_directory
-from khive_persist.store.sqlite.comparison_index import Entry, Ledger
+from khive_persist.store.sqlite.comparison_index import Entry, FileOffset, Ledger
 from khive_persist.store.sqlite.new_database import NewDatabase
 
 _BATCH_ROWS: Final = 2_000
@@ -98,7 +98,7 @@ class DatabaseBuilder:
             return False
         state, size = self._state(file)
         previous = self._sources.read_offset(file)
-        return previous is None or previous[0] != state or previous[2] != size
+        return previous is None or previous.state != state or previous.end != size
 
     def _is_of_these(self, file: str) -> bool:
         return any(names.split(file, purpose) for purpose in self._purposes.values())
@@ -112,9 +112,9 @@ class DatabaseBuilder:
         except FileNotFoundError:
             self._forget(file)
             return
-        previous_state, *position = self._sources.read_offset(file) or (state, 0, 0)
-        offset = scan.ReadOffset(*position)
-        if previous_state != state or size < offset.end:
+        previous = self._sources.read_offset(file) or FileOffset(state)
+        offset = scan.ReadOffset(previous.line, previous.end)
+        if previous.state != state or size < offset.end:
             self._forget(file)
             offset = scan.START
         deletions = scan.deletions(self._sessions, file, offset) if names.is_stream(file) else {}

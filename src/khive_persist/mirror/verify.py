@@ -1,6 +1,5 @@
 """Row by row comparison of the databases and the mirror."""
 
-import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
@@ -18,7 +17,7 @@ from khive_persist.project import Project
 from khive_persist.settings import Settings
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.sqlite import rows
-from khive_persist.store.sqlite.comparison_index import KINDS, Entry, Ledger
+from khive_persist.store.sqlite.comparison_index import KINDS, Difference, Entry, FileOffset, Ledger
 from khive_persist.store.sqlite.connection import Connection
 from khive_persist.store.sqlite.errors import translated
 from khive_persist.store.staging import staging
@@ -53,29 +52,6 @@ class Tally(NamedTuple):
         return not any(self[2:])
 
 
-class Difference(NamedTuple):
-    """One record, line or file in which the copies differ.
-
-    Attributes:
-        kind: `missing_in_mirror`, `missing_in_database`, `differs`, `twice_in_mirror`; `damaged`
-            for a line, a file or a database that cannot be read; `torn` for a last line without an
-            end; `unknown_purpose` for a record of a class that is not known here; `not_ours` for a
-            file that the mirror did not write, which is no fault.
-        purpose: The name of the purpose, or an empty string where it cannot be told.
-        id: The record's id, or an empty string.
-        file: The name of its file, or an empty string.
-        line: The line in the file, from 1; 0 for the whole file.
-        reason: The problem, for a person.
-    """
-
-    kind: str
-    purpose: str
-    id: str
-    file: str
-    line: int
-    reason: str
-
-
 class Comparison:
     """The databases and the mirror of a project, compared. Made by `compared`.
 
@@ -102,12 +78,12 @@ class Comparison:
             if name not in self.unreadable:
                 for kind in KINDS:
                     for entry in self.ledger.found(kind, name):
-                        yield Difference(kind, *entry, _REASONS[kind])
+                        yield Difference(kind, **entry._asdict(), reason=_REASONS[kind])
         yield from self.problems()
 
     def problems(self) -> Iterator[Difference]:
         """Yield what is no record, `not_ours` included."""
-        return itertools.starmap(Difference, self.ledger.problems())
+        return self.ledger.problems()
 
     def read(self, advance: Advance) -> None:
         """Compare everything; then what differed once more, while no other process writes."""
@@ -130,7 +106,8 @@ class Comparison:
     def _tally(self, name: str) -> Tally:
         if name in self.unreadable:
             return Tally(0, self.ledger.counts(name)[1])
-        return Tally(*self.ledger.counts(name), *(self.ledger.count(kind, name) for kind in KINDS))
+        rows, copies = self.ledger.counts(name)
+        return Tally(rows, copies, **{kind: self.ledger.count(kind, name) for kind in KINDS})
 
     def _read_database(self, purpose: Purpose, advance: Advance) -> None:
         path = self.project.database(purpose.file)
@@ -154,14 +131,14 @@ class Comparison:
             except FileNotFoundError:
                 self.ledger.drop_file(file)
                 return
-            previous_identity, *position = self.ledger.read_offset(file) or (state.identity, 0, -1)
-            offset = scan.ReadOffset(*position)
-            if previous_identity != state.identity or state.plain_bytes < offset.end:
+            previous = self.ledger.read_offset(file) or FileOffset(state.identity, 0, -1)
+            offset = scan.ReadOffset(previous.line, previous.end)
+            if previous.state != state.identity or state.plain_bytes < offset.end:
                 # It was written anew, or packed: what was read of it no longer counts.
                 self.ledger.drop_file(file)
                 offset = scan.START
             self.ledger.drop_problems(file, "torn")
-            if state.plain_bytes == offset.end and previous_identity == state.identity:
+            if state.plain_bytes == offset.end and previous.state == state.identity:
                 return
             offset = offset._replace(end=max(offset.end, 0))
         count = 0

@@ -70,9 +70,9 @@ async def event_parts(reader: Reader, time: Time) -> AsyncGenerator[EventPart, N
     Raises:
         StoreError: As its subclasses say.
     """
-    async with aclosing(reader.stream(lambda source: _events(source, time))) as rows:
-        async for row in rows:
-            yield EventPart(*row)
+    async with aclosing(reader.stream_as(EventPart, lambda source: _events(source, time))) as parts:
+        async for part in parts:
+            yield part
 
 
 async def plan_totals(reader: Reader, time: Time) -> PlanTotals:
@@ -87,11 +87,16 @@ async def plan_totals(reader: Reader, time: Time) -> PlanTotals:
         cost = source.extract("$.planning_cost")
         # One that is infinite would be the sum of all.
         counts = f"{kind} IN ('integer', 'real') AND {cost} BETWEEN -{LARGEST} AND {LARGEST}"
-        columns = f"count(*), sum(CASE WHEN {counts} THEN {cost} END)"
-        return _within(source, PLANNER_SESSIONS, columns, time)
+        table = source.only(PLANNER_SESSIONS.name)
+        at = source.created_at
+        return Statement(
+            f"SELECT count(*) AS plans, sum(CASE WHEN {counts} THEN {cost} END) AS cost"
+            f" FROM {table.sql} WHERE {at} >= ? AND {at} < ?",
+            [*time],
+        )
 
-    rows = await reader.fetch(build)
-    return PlanTotals(*rows[0])
+    (totals,) = await reader.fetch_as(PlanTotals, build)
+    return totals
 
 
 async def verdict_counts(reader: Reader, time: Time) -> dict[str, int]:
@@ -133,8 +138,8 @@ def _events(source: Source, time: Time) -> Statement:
     keys = "session, day, tool, project, model"
     selects = [
         # With a limit SQLite makes the columns first: it would sort the whole of content otherwise.
-        "SELECT session, day, tool, project, model, count(*), count(ends),"
-        " count(failed), min(at), max(at)"
+        f"SELECT {keys}, count(*) AS events, count(ends) AS calls,"
+        " count(failed) AS failures, min(at) AS first, max(at) AS last"
         f" FROM (SELECT {session_sql(source)} AS session, substr({at}, 1, {DAY_CHARACTERS}) AS day,"
         f" {tool_sql(source, tool)} AS tool, {text_sql(source, 'cwd')} AS project,"
         f" {text_sql(source, 'model')} AS model, {at} AS at,"
@@ -148,16 +153,8 @@ def _events(source: Source, time: Time) -> Statement:
     if not selects:
         return NO_ROWS
     return Statement(
-        f"SELECT * FROM ({' UNION ALL '.join(selects)}) ORDER BY 1", [*time] * len(selects)
+        f"SELECT * FROM ({' UNION ALL '.join(selects)}) ORDER BY session", [*time] * len(selects)
     )
-
-
-def _within(source: Source, purpose: Purpose, columns: str, time: Time) -> Statement:
-    table = source.tables.get(purpose.name)
-    if table is None:
-        return Statement("SELECT 0, NULL", [])
-    at = source.created_at
-    return Statement(f"SELECT {columns} FROM {table} WHERE {at} >= ? AND {at} < ?", [*time])
 
 
 def _verdicts(source: Source, time: Time) -> Statement:

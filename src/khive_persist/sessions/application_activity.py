@@ -92,8 +92,9 @@ async def series(
     result: dict[Name, Series] = {}
     for kind, purpose in _SERIES.items():
         of_kind = None if pairs is None else [name for other, name in pairs if other == kind]
-        rows = await reader.fetch(partial(_series, purpose, time, limit, of_kind))
-        result |= {(kind, row[0]): Series(*row[1:]) for row in rows}
+        build = partial(_series, purpose, time, limit, of_kind)
+        of_names = await reader.fetch_by_key("name", Series, build)
+        result |= {(kind, name): of_name for name, of_name in of_names}
     return result
 
 
@@ -127,10 +128,11 @@ def _series(
     within = f"typeof({value}) IN ('integer', 'real') AND {value} BETWEEN -{LARGEST} AND {LARGEST}"
     among = "" if names is None else f" AND {name} IN (SELECT value FROM json_each(?))"
     return Statement(
-        f"SELECT {name} AS name, max(CASE typeof({unit}) WHEN 'text' THEN {unit} END),"
-        f" count(*) AS n, count(DISTINCT {source.extract('$.session_id')}), avg({value}),"
-        f" min({value}), max({value}) FROM {table} WHERE {at} >= ? AND {at} < ?"
-        f" AND typeof({name}) = 'text' AND {name} <> '' AND {within}{among}"
-        f" GROUP BY name ORDER BY n DESC, name LIMIT {limit}",
+        f"SELECT {name} AS name, max(CASE typeof({unit}) WHEN 'text' THEN {unit} END) AS unit,"
+        f' count(*) AS "values", count(DISTINCT {source.extract("$.session_id")}) AS sessions,'
+        f" avg({value}) AS mean, min({value}) AS smallest, max({value}) AS largest"
+        f" FROM {table} WHERE {at} >= ? AND {at} < ? AND typeof({name}) = 'text' AND {name} <> ''"
+        f" AND {within}{among}"
+        f' GROUP BY name ORDER BY "values" DESC, name LIMIT {limit}',
         [*time, *([] if names is None else [codec.dump(list(names))])],
     )

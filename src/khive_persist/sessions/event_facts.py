@@ -14,7 +14,6 @@ from khive_persist.models.purposes import (
     HOOK_EVENTS,
     OUTCOMES,
     PLANNER_SESSIONS,
-    Purpose,
 )
 from khive_persist.models.query import AnyOf, Filter, checked_count, column, field
 from khive_persist.prices import TOKEN_CLASSES
@@ -49,6 +48,7 @@ _PLAN_FIELDS: Final = (
     "task_description", "complexity", "workflow_pattern", "confidence", "agent_count",
     "planning_cost",
 )  # fmt: skip
+_AFTER_TIME: Final = clock.CREATED_AT_CHARACTERS + 1
 _LATER: Final = "\U0010ffff"
 _MAX_CHARACTER: Final = "\U0010ffff"
 
@@ -131,12 +131,12 @@ def plans(
         # SQLite gives the id of the row that has the maximum.
         latest = f"SELECT id FROM (SELECT id, max({order}) FROM {table} GROUP BY {link})"
         columns = [
-            "id",
-            plan_field_sql(source, "session_id"),
-            link,
-            source.created_at,
-            *(plan_field_sql(source, name) for name in _PLAN_FIELDS),
-            f"{link} IS NOT NULL AND id NOT IN ({latest})",
+            "id AS plan_id",
+            f"{plan_field_sql(source, 'session_id')} AS session_id",
+            f"{link} AS agent_session_id",
+            f"{source.created_at} AS planned_at",
+            *(f"{plan_field_sql(source, name)} AS {name}" for name in _PLAN_FIELDS),
+            f"{link} IS NOT NULL AND id NOT IN ({latest}) AS is_superseded",
         ]
         return select(
             source._replace(sql=table),
@@ -170,10 +170,11 @@ def linked_to(prefix: str, *, is_exact: bool) -> Filter:
 
 async def event_facts(reader: Reader, sessions: Iterable[str]) -> dict[str, EventFacts]:
     """Return the facts of events, by session; a session without events is missing."""
-    rows = await reader.fetch(lambda source: _events(source, sessions))
+    of_tools = await reader.fetch_by_key(
+        "session", EventFacts, lambda source: _events(source, sessions)
+    )
     result: dict[str, EventFacts] = {}
-    for session, *values in rows:
-        facts = EventFacts(*values)
+    for session, facts in of_tools:
         if (other := result.get(session)) is not None:
             facts = EventFacts(
                 min((part.started or _LATER, part.tool) for part in (facts, other))[1],
@@ -202,19 +203,11 @@ def with_unreported(events: EventFacts | None, messages: MessageFacts | None) ->
 
 async def message_facts(reader: Reader, sessions: Iterable[str]) -> dict[str, MessageFacts]:
     """Return the facts of messages, by session; a session without messages is missing."""
-    rows = await reader.fetch(
-        lambda source: _grouped(
-            source,
-            CONVERSATIONS,
-            sessions,
-            f"nullif(substr(min({time_sql(source)} || {text_sql(source, 'tool')}),"
-            f" {clock.CREATED_AT_CHARACTERS + 1}), ''),"
-            f" min({source.created_at}), max({source.created_at}),"
-            f" count(DISTINCT {source.extract('$.agent_id')}),"
-            f" sum({unreported_sql(source, 'calls')}), sum({unreported_sql(source, 'failures')})",
+    return dict(
+        await reader.fetch_by_key(
+            "session", MessageFacts, lambda source: _messages(source, sessions)
         )
     )
-    return {session: MessageFacts(*values) for session, *values in rows}
 
 
 async def todo_facts(reader: Reader, sessions: Iterable[str]) -> dict[str, TodoFacts]:
@@ -223,14 +216,18 @@ async def todo_facts(reader: Reader, sessions: Iterable[str]) -> dict[str, TodoF
     Agent and text identify a to-do, over all snapshots: a list may be emptied once it is done, and
     its items' ids used again.
     """
-    rows = await reader.fetch(lambda source: _todos(source, sessions))
-    return {session: TodoFacts(*values) for session, *values in rows}
+    return dict(
+        await reader.fetch_by_key("session", TodoFacts, lambda source: _todos(source, sessions))
+    )
 
 
 async def verdicts(reader: Reader, sessions: Iterable[str]) -> dict[str, SessionVerdict]:
     """Return the verdict that counts, by session; a session without one is missing."""
-    rows = await reader.fetch(lambda source: _verdicts(source, sessions))
-    return {session: SessionVerdict(*row) for session, *row in rows}
+    return dict(
+        await reader.fetch_by_key(
+            "session", SessionVerdict, lambda source: _verdicts(source, sessions)
+        )
+    )
 
 
 async def models(reader: Reader, sessions: Iterable[str]) -> dict[str, str]:
@@ -240,8 +237,10 @@ async def models(reader: Reader, sessions: Iterable[str]) -> dict[str, str]:
         StoreError: As its subclasses say.
     """
     uses_by_session: dict[str, list[ModelUse]] = {}
-    for session, *use in await reader.fetch(lambda source: _models(source, sessions)):
-        uses_by_session.setdefault(session, []).append(ModelUse(*use))
+    for session, use in await reader.fetch_by_key(
+        "session", ModelUse, lambda source: _models(source, sessions)
+    ):
+        uses_by_session.setdefault(session, []).append(use)
     models_by_session = {session: main_model(uses) for session, uses in uses_by_session.items()}
     return {session: model for session, model in models_by_session.items() if model is not None}
 
@@ -277,12 +276,12 @@ def _events(source: Source, sessions: Iterable[str]) -> Statement:
     session_id = source.extract("$.session_id")
     ids = codec.dump(sorted(sessions))
     selects = [
-        f"SELECT {session_id}, substr(min({time_sql(source)} || {tool_sql(source, tool)}),"
-        f" {clock.CREATED_AT_CHARACTERS + 1}),"
-        f" min({source.created_at}), max({source.created_at}),"
-        f" count(CASE WHEN {is_call_end_sql(source)} THEN 1 END),"
-        f" count(CASE WHEN {is_failed_call_sql(source)} THEN 1 END),"
-        f" count(DISTINCT {source.extract('$.agent_id')})"
+        f"SELECT {session_id} AS session,"
+        f" substr(min({time_sql(source)} || {tool_sql(source, tool)}), {_AFTER_TIME}) AS tool,"
+        f" min({source.created_at}) AS started, max({source.created_at}) AS last,"
+        f" count(CASE WHEN {is_call_end_sql(source)} THEN 1 END) AS tool_calls,"
+        f" count(CASE WHEN {is_failed_call_sql(source)} THEN 1 END) AS failures,"
+        f" count(DISTINCT {source.extract('$.agent_id')}) AS subagents"
         f" FROM {source.tables[purpose.name]}"
         f" WHERE {session_id} IN (SELECT value FROM json_each(?)) GROUP BY {session_id}"
         for tool, purpose in HOOK_EVENTS.items()
@@ -293,13 +292,18 @@ def _events(source: Source, sessions: Iterable[str]) -> Statement:
     return Statement(" UNION ALL ".join(selects), [ids] * len(selects))
 
 
-def _grouped(source: Source, purpose: Purpose, sessions: Iterable[str], columns: str) -> Statement:
-    table = source.tables.get(purpose.name)
+def _messages(source: Source, sessions: Iterable[str]) -> Statement:
+    table = source.tables.get(CONVERSATIONS.name)
     if table is None:
         return NO_ROWS
     session_id = source.extract("$.session_id")
     return Statement(
-        f"SELECT {session_id}, {columns} FROM {table}"
+        f"SELECT {session_id} AS session,"
+        f" nullif(substr(min({time_sql(source)} || {text_sql(source, 'tool')}), {_AFTER_TIME}), '')"
+        f" AS tool, min({source.created_at}) AS started, max({source.created_at}) AS last,"
+        f" count(DISTINCT {source.extract('$.agent_id')}) AS subagents,"
+        f" sum({unreported_sql(source, 'calls')}) AS unreported_calls,"
+        f" sum({unreported_sql(source, 'failures')}) AS unreported_failures FROM {table}"
         f" WHERE {session_id} IN (SELECT value FROM json_each(?)) GROUP BY {session_id}",
         [codec.dump(sorted(sessions))],
     )
@@ -317,8 +321,8 @@ def _todos(source: Source, sessions: Iterable[str]) -> Statement:
         for name in ("text", "status")
     )
     return Statement(
-        "SELECT session, count(DISTINCT agent || ' ' || said),"
-        " count(DISTINCT CASE WHEN status = 'completed' THEN agent || ' ' || said END)"
+        "SELECT session, count(DISTINCT agent || ' ' || said) AS todos,"
+        " count(DISTINCT CASE WHEN status = 'completed' THEN agent || ' ' || said END) AS finished"
         f" FROM (SELECT {session_id} AS session,"
         f" coalesce({source.extract('$.agent_id')}, '') AS agent,"
         f" {text} AS said, {status} AS status FROM {table}"
@@ -349,8 +353,9 @@ def _models(source: Source, sessions: Iterable[str]) -> Statement:
     session_id, model = source.extract("$.session_id"), source.extract("$.model")
     tokens = " + ".join(used_sql(source, name) for name in TOKEN_CLASSES)
     selects = [
-        f"SELECT {session_id}, {f'sum({tokens})' if purpose == CONVERSATIONS else '0'},"
-        f" max({time_sql(source)}), {model} FROM {source.tables[purpose.name]}"
+        f"SELECT {session_id} AS session,"
+        f" {f'sum({tokens})' if purpose == CONVERSATIONS else '0'} AS tokens,"
+        f" max({time_sql(source)}) AS last, {model} AS model FROM {source.tables[purpose.name]}"
         f" WHERE {session_id} IN (SELECT value FROM json_each(?))"
         f" AND typeof({model}) = 'text' AND {model} <> '' GROUP BY {session_id}, {model}"
         for purpose in (*HOOK_EVENTS.values(), CONVERSATIONS)

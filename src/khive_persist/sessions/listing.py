@@ -92,8 +92,9 @@ async def list_sessions(
         StoreError: As its subclasses say.
     """
     limit = checked_count("limit", limit)
-    rows = await reader.fetch(lambda source: _statement(source, filters, limit, rule))
-    return [SessionSummary(*row) for row in rows]
+    return await reader.fetch_as(
+        SessionSummary, lambda source: _statement(source, filters, limit, rule)
+    )
 
 
 def _statement(

@@ -30,7 +30,7 @@ async def find_unmatched(reader: Reader) -> list[Unmatched]:
     Raises:
         StoreError: As its subclasses say.
     """
-    return [Unmatched(*row) for row in await reader.fetch(_statement)]
+    return await reader.fetch_as(Unmatched, _statement)
 
 
 def _statement(source: Source) -> Statement:
@@ -41,13 +41,15 @@ def _statement(source: Source) -> Statement:
     end_id = use_id.replace("content", "ended.content")
     end_type = event_type.replace("content", "ended.content")
     start_id = use_id.replace("content", "begun.content")
+    columns = f"{session_id} AS session_id, {tool_name} AS tool_name"
     selects = []
     for tool, purpose in HOOK_EVENTS.items():
         table = source.tables.get(purpose.name)
         if table is None:
             continue
         selects.append(
-            f"SELECT '{tool}', {session_id}, {tool_name}, {use_id}, 1, {source.created_at} AS last"
+            f"SELECT '{tool}' AS tool, {columns}, {use_id} AS tool_use_id, 1 AS calls,"
+            f" {source.created_at} AS last"
             # Where a transcript knew how the call ended, the event before it says so.
             f" FROM {table} AS begun WHERE {event_type} IN ({pre}) AND {use_id} IS NOT NULL"
             f" AND NOT {stands_for_end_sql(source)}"
@@ -55,7 +57,7 @@ def _statement(source: Source) -> Statement:
             f" WHERE {end_id} = {start_id} AND {end_type} IN ({post}))"
         )
         selects.append(
-            f"SELECT '{tool}', {session_id}, {tool_name}, NULL,"
+            f"SELECT '{tool}' AS tool, {columns}, NULL AS tool_use_id,"
             f" sum(CASE WHEN {event_type} IN ({pre}) THEN 1 ELSE -1 END) AS calls,"
             f" max({source.created_at}) AS last FROM {table}"
             f" WHERE {event_type} IN ({pre}, {post}) AND {use_id} IS NULL"

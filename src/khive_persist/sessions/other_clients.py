@@ -21,7 +21,7 @@ async def count_other_clients(reader: Reader) -> list[ClientEvents]:
     Raises:
         StoreError: As its subclasses say.
     """
-    return [ClientEvents(*row) for row in await reader.fetch(_statement)]
+    return await reader.fetch_as(ClientEvents, _statement)
 
 
 def _statement(source: Source) -> Statement:
@@ -35,7 +35,7 @@ def _statement(source: Source) -> Statement:
     if not selects:
         return NO_ROWS
     return Statement(
-        "SELECT client, count(*), count(*) - count(session_id)"
+        "SELECT client, count(*) AS events, count(*) - count(session_id) AS without_session"
         f" FROM ({' UNION ALL '.join(selects)}) GROUP BY client ORDER BY client",
         [],
     )

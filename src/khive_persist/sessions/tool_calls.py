@@ -75,8 +75,7 @@ async def slowest_tools(reader: Reader, time: Time, previous: Time, limit: int) 
     Raises:
         StoreError: As its subclasses say.
     """
-    rows = await reader.fetch(lambda source: _times(source, time, previous, limit))
-    return [ToolTimes(*row) for row in rows]
+    return await reader.fetch_as(ToolTimes, lambda source: _times(source, time, previous, limit))
 
 
 async def failing_tools(
@@ -87,8 +86,9 @@ async def failing_tools(
     Raises:
         StoreError: As its subclasses say.
     """
-    rows = await reader.fetch(lambda source: _failures(source, time, previous, limit))
-    return [ToolFailures(*row) for row in rows]
+    return await reader.fetch_as(
+        ToolFailures, lambda source: _failures(source, time, previous, limit)
+    )
 
 
 def _times(source: Source, time: Time, previous: Time, limit: int) -> Statement:
@@ -100,16 +100,18 @@ def _times(source: Source, time: Time, previous: Time, limit: int) -> Statement:
     calls, values = _calls(source, columns, time, previous)
     rank = "CASE WHEN {period} AND position = (known * {percent} + 99) / 100 THEN length END"
     return Statement(
-        "SELECT tool, nullif(name, ''), sum(is_now), coalesce(sum(is_now AND failed), 0),"
-        f" max({rank.format(period='is_now', percent=50)}),"
-        f" max({rank.format(period='is_now', percent=95)}),"
-        " max(CASE WHEN is_now THEN length END), sum(CASE WHEN is_now THEN length END) AS total,"
-        f" max({rank.format(period='NOT is_now', percent=50)})"
+        "SELECT tool, nullif(name, '') AS tool_name, sum(is_now) AS calls,"
+        " coalesce(sum(is_now AND failed), 0) AS failures,"
+        f" max({rank.format(period='is_now', percent=50)}) AS median_ms,"
+        f" max({rank.format(period='is_now', percent=95)}) AS p95_ms,"
+        " max(CASE WHEN is_now THEN length END) AS longest_ms,"
+        " sum(CASE WHEN is_now THEN length END) AS total_ms,"
+        f" max({rank.format(period='NOT is_now', percent=50)}) AS before_median_ms"
         " FROM (SELECT *, count(length) OVER (PARTITION BY tool, name, is_now) AS known,"
         " row_number() OVER (PARTITION BY tool, name, is_now ORDER BY length NULLS LAST)"
         " AS position"
         f" FROM ({calls})) GROUP BY tool, name HAVING sum(is_now) > 0"
-        " ORDER BY total DESC NULLS LAST, 3 DESC, 1, 2 LIMIT ?",
+        " ORDER BY total_ms DESC NULLS LAST, calls DESC, tool, tool_name LIMIT ?",
         [*values, limit],
     )
 
@@ -120,11 +122,12 @@ def _failures(source: Source, time: Time, previous: Time, limit: int) -> Stateme
     calls, values = _calls(source, f"{error}, {source.created_at} AS at", time, previous, failed)
     return Statement(
         # SQLite gives the error of the row that has the maximum.
-        "SELECT tool, name, failed, before, error FROM ("
-        "SELECT tool, nullif(name, '') AS name, sum(is_now) AS failed, sum(NOT is_now) AS before,"
-        " nullif(error, '') AS error, max(CASE WHEN is_now THEN at END)"
+        "SELECT tool, tool_name, failed, previously_failed, example FROM ("
+        "SELECT tool, nullif(name, '') AS tool_name, sum(is_now) AS failed,"
+        " sum(NOT is_now) AS previously_failed, nullif(error, '') AS example,"
+        " max(CASE WHEN is_now THEN at END)"
         f" FROM ({calls}) GROUP BY tool, name HAVING sum(is_now) > 0)"
-        " ORDER BY failed DESC, before DESC, tool, name LIMIT ?",
+        " ORDER BY failed DESC, previously_failed DESC, tool, tool_name LIMIT ?",
         [*values, limit],
     )
 

@@ -26,7 +26,7 @@ async def count_unknown_lines(reader: Reader) -> list[UnknownLines]:
     Raises:
         StoreError: As its subclasses say.
     """
-    return [UnknownLines(*row) for row in await reader.fetch(_statement)]
+    return await reader.fetch_as(UnknownLines, _statement)
 
 
 def _statement(source: Source) -> Statement:
@@ -34,8 +34,8 @@ def _statement(source: Source) -> Statement:
     # A client's own total is no message either, and is read.
     reported = source.extract("$.reported")
     sql = (
-        f"SELECT {tool}, {kind}, count(*) AS lines FROM {source.sql}"
+        f"SELECT {tool} AS tool, {kind} AS kind, count(*) AS lines FROM {source.sql}"
         f" WHERE {role} = '{NO_MESSAGE}' AND {reported} IS NULL"
-        " GROUP BY 1, 2 ORDER BY lines DESC, 1, 2"
+        " GROUP BY tool, kind ORDER BY lines DESC, tool, kind"
     )
     return Statement(sql, [])

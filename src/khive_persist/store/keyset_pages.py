@@ -64,25 +64,25 @@ async def newest(
         InvalidQueryError: A filter is wrong.
         StoreError: As its subclasses say.
     """
-    keys: list[tuple[str, str, Purpose]] = []
+    keys: list[tuple[PageKey, Purpose]] = []
     for purpose in purposes:
         statement = _keys(purpose, filters, last_key, limit + 1)
-        keys += [(at, id, purpose) for at, id in await reader.fetch(statement)]
-    keys.sort(key=lambda key: key[:2], reverse=True)
+        keys += [(key, purpose) for key in await reader.fetch_as(PageKey, statement)]
+    keys.sort(key=lambda row: row[0], reverse=True)
     page_keys = keys[:limit]
     rows: list[NewestRow] = []
     size = 0
     for start in range(0, len(page_keys), _ROWS_AT_ONCE):
         chunk = page_keys[start : start + _ROWS_AT_ONCE]
         contents: dict[tuple[str, str], StoredRow] = {}
-        for purpose in {purpose for _, _, purpose in chunk}:
-            ids = [id for _, id, row_purpose in chunk if row_purpose == purpose]
+        for purpose in {purpose for _, purpose in chunk}:
+            ids = [key.id for key, row_purpose in chunk if row_purpose == purpose]
             for row in await reader.fetch(_rows(purpose, ids, without)):
                 contents[purpose.name, row[0]] = as_text(row)
-        for at, id, purpose in chunk:
+        for key, purpose in chunk:
             # One that was deleted since is not there.
-            if (content := contents.get((purpose.name, id))) is not None:
-                rows.append(NewestRow(PageKey(at, id), purpose, content))
+            if (content := contents.get((purpose.name, key.id))) is not None:
+                rows.append(NewestRow(key, purpose, content))
                 size += sum(len(text) for text in content if isinstance(text, str))
         if size > _PAGE_CHARACTERS:
             break
@@ -90,7 +90,7 @@ async def newest(
         chunk = page_keys[-1:]
     if not keys or chunk[-1] == keys[-1]:
         return rows, None
-    return rows, PageKey(*chunk[-1][:2])
+    return rows, chunk[-1][0]
 
 
 def _keys(purpose: Purpose, filters: Sequence[Filter], last_key: PageKey | None, limit: int) -> Any:
@@ -101,7 +101,7 @@ def _keys(purpose: Purpose, filters: Sequence[Filter], last_key: PageKey | None,
         if at != "created_at":
             at = f"coalesce({at}, '{_UNREADABLE}')"
         table_source = source._replace(sql=source.tables[purpose.name], created_at=at)
-        selected = select(table_source, filters, columns=f"{at}, id")
+        selected = select(table_source, filters, columns=f"{at} AS created_at, id")
         values = list(selected.values)
         sql = selected.sql
         if last_key is not None:

@@ -6,12 +6,13 @@ import sqlite3
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, NamedTuple
 
 from khive_persist.errors import KhiveError, StoreFullError
 from khive_persist.store.sqlite import connection as sqlite
 from khive_persist.store.sqlite.connection_thread import ConnectionThread
 from khive_persist.store.sqlite.errors import translated
+from khive_persist.store.sqlite.named_rows import row_maker
 
 Versions = dict[Path, tuple[int, int] | None]
 Open = Callable[[], tuple[sqlite3.Connection, Versions, str, list[Any]]]
@@ -29,7 +30,13 @@ class Pages:
     """
 
     def __init__(
-        self, thread: ConnectionThread, names: str, opening: Open, *, holds_snapshot: bool
+        self,
+        thread: ConnectionThread,
+        names: str,
+        opening: Open,
+        record: type[NamedTuple] | None,
+        *,
+        holds_snapshot: bool,
     ) -> None:
         """Open nothing yet.
 
@@ -37,11 +44,14 @@ class Pages:
             thread: The thread in which all of it is called.
             names: The files that are read, for errors.
             opening: Opens the connection, and gives the statement.
+            record: What is made of a row, by the names of its columns; None for the row itself.
             holds_snapshot: Whether nothing is copied, however long it takes.
         """
         self._thread = thread
         self._names = names
         self._open = opening
+        self._record = record
+        self._make: Callable[[Any], Any] | None = None
         self._holds_snapshot = holds_snapshot
         self._cursor: sqlite3.Cursor | None = None
         self._versions: Versions = {}
@@ -58,11 +68,10 @@ class Pages:
         with translated(self._names):
             if self._error is not None:
                 raise self._error
-            if self._rest is not None:
-                return _load(self._rest)
             if not self._has_begun:
                 self._begin()
-            return self._fetch()
+            rows = self._fetch() if self._rest is None else _load(self._rest)
+            return rows if self._make is None else [*map(self._make, rows)]
 
     def close(self) -> None:
         """Let go of the rows."""
@@ -76,6 +85,8 @@ class Pages:
         self._has_begun = True
         connection, self._versions, sql, values = self._open()
         self._cursor = connection.execute(sql, values)
+        if self._record is not None:
+            self._make = row_maker(self._record, self._cursor)
         if not self._holds_snapshot:
             self._thread.call_later(SNAPSHOT_SECONDS, self._copy_rest)
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing, closing
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 import anyio
 
@@ -17,6 +17,7 @@ from khive_persist.store.sqlite import connection as sqlite
 from khive_persist.store.sqlite.connection import data_version
 from khive_persist.store.sqlite.connection_thread import ConnectionThread
 from khive_persist.store.sqlite.errors import translated
+from khive_persist.store.sqlite.named_rows import Record, rows_as, rows_by_key
 from khive_persist.store.sqlite.statements import ODD_CREATED_AT, Source, Statement, union
 from khive_persist.store.sqlite.words import quoted
 
@@ -25,6 +26,8 @@ _ATTEMPTS: Final = 3
 
 Build = Callable[[Source], Statement]
 Files = Sequence[tuple[Path, Purpose]]
+Rows = TypeVar("Rows")
+Read = Callable[[sqlite3.Cursor], Rows]
 
 
 class FileVersion(NamedTuple):
@@ -72,7 +75,25 @@ class Reader:
             StoreError: As its subclasses say.
             InvalidQueryError: The statement cannot be run.
         """
-        return await self._thread.run(self._fetch, build)
+        return await self._thread.run(self._fetch, build, sqlite3.Cursor.fetchall)
+
+    async def fetch_as(self, record: type[Record], build: Build) -> list[Record]:
+        """Return all rows of a statement as records, made by the names of its columns.
+
+        Raises:
+            StoreError: As its subclasses say.
+        """
+        return await self._thread.run(self._fetch, build, partial(rows_as, record))
+
+    async def fetch_by_key(
+        self, key: str, record: type[Record], build: Build
+    ) -> list[tuple[Any, Record]]:
+        """Return all rows of a statement as pairs: one column, and a record of the others.
+
+        Raises:
+            StoreError: As its subclasses say.
+        """
+        return await self._thread.run(self._fetch, build, partial(rows_by_key, key, record))
 
     async def file_version(self, purpose: Purpose) -> FileVersion | None:
         """Return how the file of one of the purposes is just now; None where it has no table yet.
@@ -91,8 +112,19 @@ class Reader:
                 for row in rows:
                     yield row
 
+    async def stream_as(self, record: type[Record], build: Build) -> AsyncGenerator[Record, None]:
+        """Yield the rows of `pages` as records, made by the names of the statement's columns."""
+        async with aclosing(self.pages(build, record)) as pages:
+            async for records in pages:
+                for of_row in records:
+                    yield of_row
+
     async def pages(
-        self, build: Build, *, holds_snapshot: bool = False
+        self,
+        build: Build,
+        record: type[NamedTuple] | None = None,
+        *,
+        holds_snapshot: bool = False,
     ) -> AsyncGenerator[list[Any], None]:
         """Yield the rows of a statement, some at a time, all of one moment, in flat memory.
 
@@ -101,13 +133,14 @@ class Reader:
 
         Args:
             build: Makes the statement.
+            record: What is made of a row, by the names of its columns; None for the row itself.
             holds_snapshot: Copy nothing: the WAL grows until the last row is read.
         """
         self._thread.check_open()
         # A connection of its own: an open cursor would hold the others to its moment.
         thread = ConnectionThread(self._names())
         opening = partial(self._open_pages, thread, build)
-        pages = Pages(thread, self._names(), opening, holds_snapshot=holds_snapshot)
+        pages = Pages(thread, self._names(), opening, record, holds_snapshot=holds_snapshot)
         self._streams[thread] = pages
         try:
             while rows := await thread.run(pages.next):
@@ -144,10 +177,10 @@ class Reader:
 
     # What follows runs in the connection's thread.
 
-    def _fetch(self, build: Build) -> list[sqlite3.Row]:
+    def _fetch(self, build: Build, read: Read[Rows]) -> Rows:
         for _ in range(_ATTEMPTS):
             try:
-                rows = self._fetch_once(build)
+                rows = self._fetch_once(build, read)
             except StoreDamagedError:
                 if not sqlite.is_changed(self._versions):
                     raise
@@ -156,12 +189,12 @@ class Reader:
                     return rows
         raise StoreBusyError(f"{self._names()}: changed while it was read", hint="try again")
 
-    def _fetch_once(self, build: Build) -> list[sqlite3.Row]:
+    def _fetch_once(self, build: Build, read: Read[Rows]) -> Rows:
         with translated(self._names()):
             connection = self._current()
             # An error keeps the cursor in its traceback, and an open one keeps the file open.
             with closing(connection.execute(*build(self._source))) as cursor:
-                return cursor.fetchall()
+                return read(cursor)
 
     def _file_version(self, purpose: Purpose) -> FileVersion | None:
         with translated(self._names()):

@@ -1,6 +1,6 @@
 """The sums of some rows of a file, by session, hour, tool, project and model."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, Final, NamedTuple
 
@@ -102,6 +102,32 @@ class Group(NamedTuple):
     verdict: str | None = None
 
 
+class _Messages(NamedTuple):
+    """The sums of messages that have their price in common, too; `length` is of a prompt."""
+
+    session: str
+    hour: str
+    tool: str
+    project: str
+    model: str
+    speed: str
+    geo: str
+    rows: int
+    first: str
+    last: str
+    others: int
+    calls: int
+    failures: int
+    prompt: str | None
+    length: int
+    input: int
+    cache_read: int
+    cache_write: int
+    cache_write_1h: int
+    output: int
+    web_search: int
+
+
 class Span(NamedTuple):
     """A range of rows: `above < rowid <= upto`, and of one session where it is given."""
 
@@ -131,7 +157,9 @@ async def read_groups(
         of_session = f"{condition} AND {session} = ?"
         return _statement(source, purpose, of_session, [*values, span.session], prices)
 
-    return [_group(purpose, row, prices) for row in await reader.fetch(build)]
+    if purpose == CONVERSATIONS:
+        return [_group(sums, prices) for sums in await reader.fetch_as(_Messages, build)]
+    return await reader.fetch_as(Group, build)
 
 
 async def groups_within(
@@ -153,11 +181,18 @@ async def groups_within(
     def build(source: Source) -> Statement:
         condition = f"{source.created_at} >= ? AND {source.created_at} < ?"
         statement = _statement(source, purpose, condition, [since, until], prices)
-        return statement._replace(sql=f"SELECT * FROM ({statement.sql}) ORDER BY 1")
+        if statement is NO_ROWS:
+            return statement
+        return statement._replace(sql=f"SELECT * FROM ({statement.sql}) ORDER BY session")
 
-    async with aclosing(reader.stream(build)) as rows:
-        async for row in rows:
-            yield _group(purpose, row, prices)
+    if purpose == CONVERSATIONS:
+        async with aclosing(reader.stream_as(_Messages, build)) as messages:
+            async for sums in messages:
+                yield _group(sums, prices)
+        return
+    async with aclosing(reader.stream_as(Group, build)) as groups:
+        async for group in groups:
+            yield group
 
 
 def signature(source: Source, purpose: Purpose) -> list[str]:
@@ -184,78 +219,86 @@ def _statement(
     if table is None:
         return NO_ROWS
     at = time_sql(source)
-    keys = [
-        _session(source, purpose),
-        f"substr({at}, 1, {HOUR_CHARACTERS})",
-        *_keys(source, purpose),
-    ]
-    columns = [f"{at} AS at"]
-    sums = ["count(*)", "min(at)", "max(at)"]
+    tool, project, model = _keys(source, purpose)
+    keys = {
+        "session": _session(source, purpose),
+        "hour": f"substr({at}, 1, {HOUR_CHARACTERS})",
+        "tool": tool,
+        "project": project,
+        "model": model,
+    }
+    columns = {"at": at}
+    sums = {"rows": "count(*)", "first": "min(at)", "last": "max(at)"}
     if purpose == CONVERSATIONS:
         # Prices differ with the length of a prompt and the speed; a class may have none.
-        keys += [_band(source, prices), _classes(source), *_ways(source)]
-        columns += [
-            f"{_prompt(source, purpose)} AS prompt",
-            f"{prompt_tokens_sql(source)} AS length",
-        ]
-        columns += [f"{used_sql(source, name)} AS {name}" for name in PRICED]
-        columns.append(f"{unreported_sql(source, 'calls')} AS calls")
-        columns.append(f"{unreported_sql(source, 'failures')} AS failures")
-        columns.append(f"{_other(source)} AS other")
-        sums += [
-            "min(prompt)",
-            "count(other)",
-            "sum(calls)",
-            "sum(failures)",
-            "max(length)",
-            *(f"sum({name})" for name in PRICED),
-        ]
-    elif purpose == PLANNER_SESSIONS:
-        columns.append(f"{_plan(source)} AS plan")
-        sums.append("max(plan)")
-    elif purpose == OUTCOMES:
-        columns.append(f"{_verdict(source)} AS verdict")
-        sums.append("max(verdict)")
+        speed, geo = _ways(source)
+        keys |= {"speed": speed, "geo": geo}
+        columns |= {
+            "band": _band(source, prices),
+            "classes": _classes(source),
+            "prompt": _prompt(source, purpose),
+            "length": prompt_tokens_sql(source),
+            "calls": unreported_sql(source, "calls"),
+            "failures": unreported_sql(source, "failures"),
+            "other": _other(source),
+            **{name: used_sql(source, name) for name in PRICED},
+        }
+        sums |= {"prompt": "min(prompt)", "others": "count(other)", "length": "max(length)"}
+        sums |= {name: f"sum({name})" for name in ("calls", "failures", *PRICED)}
+        by = [*keys, "band", "classes"]
     else:
-        columns.append(f"CASE WHEN {is_call_end_sql(source)} THEN 1 END AS call")
-        columns.append(f"CASE WHEN {is_failed_call_sql(source)} THEN 1 END AS failed")
-        columns.append(f"{_prompt(source, purpose)} AS prompt")
-        sums += ["count(call)", "count(failed)", "min(prompt)"]
-    key_columns = [f"{key} AS k{number}" for number, key in enumerate(keys)]
+        by = [*keys]
+        sums = {
+            name: "NULL" if n is None else f"{n}" for name, n in Group._field_defaults.items()
+        } | sums
+        sums["file"] = f"'{purpose.name}'"
+    if purpose == PLANNER_SESSIONS:
+        columns["plan"], sums["plan"] = _plan(source), "max(plan)"
+    elif purpose == OUTCOMES:
+        columns["verdict"], sums["verdict"] = _verdict(source), "max(verdict)"
+    elif purpose != CONVERSATIONS:
+        columns |= {
+            "call": f"CASE WHEN {is_call_end_sql(source)} THEN 1 END",
+            "failed": f"CASE WHEN {is_failed_call_sql(source)} THEN 1 END",
+            "prompt": _prompt(source, purpose),
+        }
+        sums |= {"calls": "count(call)", "failures": "count(failed)", "prompt": "min(prompt)"}
     # With a limit SQLite makes the columns first: it would sort the whole of content otherwise.
-    inner = f"SELECT {', '.join([*key_columns, *columns])} FROM {table} WHERE {condition} LIMIT -1"
-    names = ", ".join(f"k{number}" for number in range(len(keys)))
-    sql = f"SELECT {names}, {', '.join(sums)} FROM ({inner}) GROUP BY {names}"
+    inner = f"SELECT {_named(keys | columns)} FROM {table} WHERE {condition} LIMIT -1"
+    names = ", ".join(keys)
+    sql = f"SELECT {names}, {_named(sums)} FROM ({inner}) GROUP BY {', '.join(by)}"
     return Statement(sql, list(values))
 
 
-def _group(purpose: Purpose, row: Sequence[Any], prices: PriceTable) -> Group:
-    session, hour, tool, project, model = row[:5]
-    # Of messages, four more tell them apart that are no part of the group.
-    rows, first, last, *sums = row[9 if purpose == CONVERSATIONS else 5 :]
-    group = Group(session, purpose.name, hour, tool, project, model, rows, first, last)
-    if purpose == PLANNER_SESSIONS:
-        return group._replace(plan=sums[0])
-    if purpose == OUTCOMES:
-        return group._replace(verdict=sums[0])
-    if purpose != CONVERSATIONS:
-        return group._replace(calls=sums[0], failures=sums[1], prompt=sums[2])
-    prompt, others, calls, failures, length, *counts = sums
+def _named(columns: Mapping[str, str]) -> str:
+    return ", ".join(f"{sql} AS {name}" for name, sql in columns.items())
+
+
+def _group(sums: _Messages, prices: PriceTable) -> Group:
     spent = spent_by(
-        model,
-        dict(zip(PRICED, counts, strict=True)),
-        clock.from_column(first) or clock.unreadable(),
+        sums.model,
+        {name: getattr(sums, name) for name in PRICED},
+        clock.from_column(sums.first) or clock.unreadable(),
         prices,
-        prompt=length,
-        speed=row[7],
-        geo=row[8],
-        messages=rows,
+        prompt=sums.length,
+        speed=sums.speed,
+        geo=sums.geo,
+        messages=sums.rows,
     )
-    return group._replace(
-        prompt=prompt,
-        others=others,
-        calls=calls,
-        failures=failures,
+    return Group(
+        session=sums.session,
+        file=CONVERSATIONS.name,
+        hour=sums.hour,
+        tool=sums.tool,
+        project=sums.project,
+        model=sums.model,
+        rows=sums.rows,
+        first=sums.first,
+        last=sums.last,
+        prompt=sums.prompt,
+        others=sums.others,
+        calls=sums.calls,
+        failures=sums.failures,
         input=spent.input,
         cache_read=spent.cache_read,
         cache_write=spent.cache_write,

@@ -7,7 +7,6 @@ from typing import Final, Literal, NamedTuple, get_args
 
 from khive_persist.models.purposes import CONVERSATIONS, HOOK_EVENTS
 from khive_persist.prices import PICODOLLARS
-from khive_persist.sessions.rollup.groups import Group
 from khive_persist.sessions.rollup.rollup import Rollup
 
 By = Literal["tool", "model", "project"]
@@ -202,15 +201,12 @@ class Hours:
 
     def _renew(self) -> None:
         """Sum up anew the hours in which something has changed."""
-        _, rows = self._rollup.stale_hours()
-        for hour in {row[0] for row in rows}:
+        hours, cells, sessions_of = self._rollup.stale_hours()
+        for hour in hours:
             self._hours.pop(hour, None)
             for by in BY:
                 self._days.pop((hour[:_DAY_CHARACTERS], by), None)
-        for hour, *cell in rows:
-            if cell[0] is None:
-                continue
-            group = Group(*cell[: len(Group._fields)])
+        for group in cells:
             is_event, is_message = group.file in _EVENTS, group.file == CONVERSATIONS.name
             if not is_event and not is_message:
                 continue
@@ -230,8 +226,9 @@ class Hours:
             id = group.session
             sessions = [self._names.setdefault(id, id)] if id else []
             for session in sessions:
-                for by, name in zip(BY, cell[len(Group._fields) :], strict=True):
-                    self._groups[by][session] = self._names.setdefault(name or "", name or "")
-            sums = self._hours.setdefault(hour, {by: {} for by in BY})
+                for by in BY:
+                    name = getattr(sessions_of[session], by) or ""
+                    self._groups[by][session] = self._names.setdefault(name, name)
+            sums = self._hours.setdefault(group.hour, {by: {} for by in BY})
             for by in BY:
                 sums[by].setdefault(getattr(group, by), _Sum()).count(counts, sessions)

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from khive_persist import clock
 from khive_persist.models.purposes import CONVERSATIONS, HOOK_EVENTS, OUTCOMES, PLANNER_SESSIONS
@@ -14,6 +14,7 @@ from khive_persist.sessions.rollup.groups import Group
 from khive_persist.sessions.rollup.sessions import KEYS, SessionItem
 from khive_persist.store import codec
 from khive_persist.store.sqlite.connection import open_memory
+from khive_persist.store.sqlite.named_rows import Record, rows_as, rows_by_key
 
 _IDS: Final = "SELECT value FROM json_each(:ids)"
 _SAMPLE: Final = 2_000
@@ -22,6 +23,19 @@ _TEXTS: Final = (
     "SELECT session_id, title, task_description, project FROM sessions"
     " WHERE session_id IN (SELECT value FROM json_each(?))"
 )
+_STALE_CELLS: Final = "SELECT * FROM cells WHERE hour IN (SELECT value FROM json_each(?))"
+_STALE_SESSIONS: Final = (
+    "SELECT session_id, tool, model, project FROM sessions WHERE session_id IN"
+    " (SELECT session FROM cells WHERE hour IN (SELECT value FROM json_each(?)))"
+)
+
+
+class SessionNames(NamedTuple):
+    """The tool, the model and the project of a whole session; None where it has none."""
+
+    tool: str | None
+    model: str | None
+    project: str | None
 
 
 def _sql(name: str, **words: object) -> str:
@@ -82,9 +96,9 @@ class Rollup:
         self._query_words: tuple[tuple[str, str], ...] = ()
         self._connection.create_function("has_words", 1, self._has_words)
         self._connection.executescript(_CELLS + _SESSIONS)
-        for word, name in KEYS.items():
+        for word, key in KEYS.items():
             self._connection.execute(
-                f"CREATE INDEX sessions_by_{word} ON sessions ({name}, session_id)"
+                f"CREATE INDEX sessions_by_{word} ON sessions ({key.sql}, session_id)"
             )
 
     def close(self) -> None:
@@ -101,6 +115,14 @@ class Rollup:
         with self._lock:
             self._query_words = _folded(words)
             return self._connection.execute(sql, values).fetchall()
+
+    def query_as(
+        self, record: type[Record], sql: str, values: Sequence[Any], words: Sequence[str] = ()
+    ) -> list[Record]:
+        """Return the rows of a `query` as records, made by the names of its columns."""
+        with self._lock:
+            self._query_words = _folded(words)
+            return rows_as(record, self._connection.execute(sql, values))
 
     def first_start(self) -> str | None:
         """Return when the first session started, text in UTC; None without any."""
@@ -124,20 +146,21 @@ class Rollup:
     def _has_words(self, session: str) -> bool:
         return bool(_matching([(session, self._words.get(session, ""))], self._query_words))
 
-    def stale_hours(self) -> tuple[int, list[Any]]:
-        """Return the version, and the cells of each hour that has changed since the last call.
+    def stale_hours(self) -> tuple[set[str], list[Group], dict[str, SessionNames]]:
+        """Return the hours that have changed since the last call, their cells, and their sessions.
 
-        Before the columns of a cell comes the hour; an hour without cells has a row of None.
-        After them come tool, model and project of the whole session.
+        An hour may have no cells any more.
         """
         with self._lock:
             hours, self._stale = self._stale, set()
-            rows = self._connection.execute(
-                "SELECT value, cells.*, of.tool, of.model, of.project FROM json_each(?)"
-                " LEFT JOIN cells ON hour = value LEFT JOIN sessions AS of ON session_id = session",
-                (codec.dump([*hours]),),
-            ).fetchall()
-            return self.version, rows
+            values = (codec.dump([*hours]),)
+            cells = self._connection.execute(_STALE_CELLS, values)
+            sessions = self._connection.execute(_STALE_SESSIONS, values)
+            return (
+                hours,
+                rows_as(Group, cells),
+                dict(rows_by_key("session_id", SessionNames, sessions)),
+            )
 
     def set_rule(self, rule: float | None) -> None:
         """Judge by another rule from now on."""

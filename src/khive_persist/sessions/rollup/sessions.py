@@ -13,14 +13,28 @@ if TYPE_CHECKING:
 Sort = Literal["last", "started", "events", "failures", "cost", "duration"]
 
 SORTS: Final[tuple[Sort, ...]] = get_args(Sort)
+
+
+class SortKey(NamedTuple):
+    """A column by which sessions are sorted, and what counts for NULL: less than any value."""
+
+    column: str
+    null: str | int
+
+    @property
+    def sql(self) -> str:
+        """The expression that the index has."""
+        return f"coalesce({self.column}, {self.null!r})"
+
+
 # The order keys of sessions. One without a value comes last where the largest come first.
-KEYS: Final[dict[Sort, str]] = {
-    "last": "coalesce(last, '')",
-    "started": "coalesce(started, '')",
-    "events": "events",
-    "failures": "failures",
-    "cost": "coalesce(cost, -1)",
-    "duration": "coalesce(duration_seconds, -1)",
+KEYS: Final[dict[Sort, SortKey]] = {
+    "last": SortKey("last", ""),
+    "started": SortKey("started", ""),
+    "events": SortKey("events", 0),
+    "failures": SortKey("failures", 0),
+    "cost": SortKey("cost", -1),
+    "duration": SortKey("duration_seconds", -1),
 }
 
 
@@ -139,22 +153,25 @@ def sessions(
         else:
             conditions.append("session_id IN (SELECT value FROM json_each(?))")
             values.append(codec.dump_lossy(ids))
-    key = KEYS[query.sort]
+    sort_key = KEYS[query.sort]
+    key = sort_key.sql
     order, beyond = ("DESC", "<") if query.descending else ("ASC", ">")
     if previous is not None:
         # Both: the first lets the index begin there, the second leaves out the page before.
         conditions.append(f"{key} {beyond}= ? AND ({key}, session_id) {beyond} (?, ?)")
         values += [previous[0], *previous]
-    rows = rollup.query(
-        f"SELECT {_COLUMNS}, {key} FROM sessions WHERE {' AND '.join(conditions)}"
+    items = rollup.query_as(
+        SessionItem,
+        f"SELECT {_COLUMNS} FROM sessions WHERE {' AND '.join(conditions)}"
         f" ORDER BY {key} {order}, session_id {order} LIMIT ?",
         [*values, limit + 1],
         query.words,
     )
-    items = [SessionItem(*row[:-1]) for row in rows[:limit]]
-    if len(rows) <= limit:
+    if len(items) <= limit:
         return items, None
-    return items, (rows[limit - 1][-1], items[-1].session_id)
+    last = items[limit - 1]
+    value = getattr(last, sort_key.column)
+    return items[:limit], (sort_key.null if value is None else value, last.session_id)
 
 
 def session(rollup: "Rollup", id: str) -> list[SessionItem]:
@@ -169,4 +186,4 @@ def sessions_beginning(rollup: "Rollup", prefix: str) -> list[SessionItem]:
 
 def _select(rollup: "Rollup", condition: str, value: str) -> list[SessionItem]:
     sql = f"SELECT {_COLUMNS} FROM sessions WHERE {condition} LIMIT 5"
-    return [SessionItem(*row) for row in rollup.query(sql, [value])]
+    return rollup.query_as(SessionItem, sql, [value])

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from khive_persist.store import codec
 from khive_persist.store.change import Change
+from khive_persist.store.sqlite.named_rows import rows_as
 from khive_persist.store.sqlite.words import quoted
 
 BEHIND: Final = -1
@@ -47,7 +48,8 @@ def is_there(connection: sqlite3.Connection) -> bool:
 def state(connection: sqlite3.Connection) -> State:
     """Return the state that our last transaction left."""
     cursor = connection.execute("SELECT epoch, records, last_rowid FROM change_log_state")
-    return State(*cursor.fetchone())
+    (row,) = rows_as(State, cursor)
+    return row
 
 
 def last_rowid(connection: sqlite3.Connection, table: str) -> int:

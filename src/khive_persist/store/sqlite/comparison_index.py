@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from khive_persist.store.sqlite.named_rows import row_maker, rows_as, rows_by_key
+
 _SCHEMA: Final = """
 CREATE TABLE rows (
     purpose TEXT, id TEXT, nth INTEGER, digest BLOB, PRIMARY KEY (purpose, id)
@@ -63,6 +65,39 @@ class Entry(NamedTuple):
     id: str
     file: str
     line: int
+
+
+class Difference(NamedTuple):
+    """One record, line or file in which the copies differ.
+
+    Attributes:
+        kind: `missing_in_mirror`, `missing_in_database`, `differs`, `twice_in_mirror`; `damaged`
+            for a line, a file or a database that cannot be read; `torn` for a last line without an
+            end; `unknown_purpose` for a record of a class that is not known here; `not_ours` for a
+            file that the mirror did not write, which is no fault.
+        purpose: The name of the purpose, or an empty string where it cannot be told.
+        id: The record's id, or an empty string.
+        file: The name of its file, or an empty string.
+        line: The line in the file, from 1; 0 for the whole file.
+        reason: The problem, for a person.
+    """
+
+    kind: str
+    purpose: str
+    id: str
+    file: str
+    line: int
+    reason: str
+
+
+class FileOffset(NamedTuple):
+    """How far a file of the mirror was read: `state` is its version then, `line` and `end` the last
+    line and where that ends.
+    """
+
+    state: str
+    line: int = 0
+    end: int = 0
 
 
 class Ledger:
@@ -138,11 +173,10 @@ class Ledger:
         sql = "SELECT purpose, id FROM copies WHERE file = ?"
         return self._connection.execute(sql, (file,)).fetchall()
 
-    def read_offset(self, file: str) -> tuple[str, int, int] | None:
+    def read_offset(self, file: str) -> FileOffset | None:
         """Return what was last noted of how far a file was read."""
         sql = 'SELECT state, line, "end" FROM marks WHERE file = ?'
-        row: tuple[str, int, int] | None = self._connection.execute(sql, (file,)).fetchone()
-        return row
+        return next(iter(rows_as(FileOffset, self._connection.execute(sql, (file,)))), None)
 
     def set_read_offset(self, file: str, state: str, line: int = 0, end: int = 0) -> None:
         """Note how far a file was read, and what it was then."""
@@ -173,12 +207,12 @@ class Ledger:
             (file, kind, kind),
         )
 
-    def problems(self) -> Iterator[tuple[str, str, str, str, int, str]]:
-        """Yield kind, purpose, id, file, line and reason of each problem."""
-        yield from self._connection.execute(
-            "SELECT kind, purpose, id, file, line, reason FROM problems"
-            " ORDER BY kind, file, line, purpose, id"
+    def problems(self) -> Iterator[Difference]:
+        """Yield what is no record."""
+        cursor = self._connection.execute(
+            "SELECT * FROM problems ORDER BY kind, file, line, purpose, id"
         )
+        yield from map(row_maker(Difference, cursor), cursor)
 
     def has_problem_but(self, kind: str) -> bool:
         """Return whether something of another kind was noted."""
@@ -198,11 +232,10 @@ class Ledger:
             (purpose,),
         )
         last = 0
-        while page := self._connection.execute(
-            f"SELECT rowid, * FROM {table} WHERE rowid > ? ORDER BY rowid LIMIT {_PAGE}", (last,)
-        ).fetchall():
-            for last, *row in page:  # noqa: B007 - where the next page begins
-                yield Entry(*row)
+        sql = f"SELECT rowid, * FROM {table} WHERE rowid > ? ORDER BY rowid LIMIT {_PAGE}"
+        while page := rows_by_key("rowid", Entry, self._connection.execute(sql, (last,))):
+            for last, entry in page:  # noqa: B007 - where the next page begins
+                yield entry
 
     def count(self, kind: str, purpose: str) -> int:
         """Return how many records differ in this way."""

@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 from khive_persist.store.sqlite.catalogue import as_identifier
 from khive_persist.store.sqlite.connection import opened_reader
 from khive_persist.store.sqlite.errors import translated
+from khive_persist.store.sqlite.named_rows import rows_as
 
 _REDACTED: Final = "$.redacted"
 
@@ -31,12 +32,13 @@ def count_rows(path: Path, table: str) -> RowCounts:
         StoreError: As its subclasses say.
     """
     with opened_reader(path) as connection, translated(path):
-        row = connection.execute(
-            "SELECT count(*), max(utc_text(created_at)),"
-            " count(CASE WHEN NOT json_valid(content) THEN 1 END)"
+        cursor = connection.execute(
+            "SELECT count(*) AS rows, max(utc_text(created_at)) AS last,"
+            " count(CASE WHEN NOT json_valid(content) THEN 1 END) AS malformed"
             f" FROM {as_identifier(table)}"
-        ).fetchone()
-    return RowCounts(*row)
+        )
+        (counts,) = rows_as(RowCounts, cursor)
+    return counts
 
 
 def count_redactions(path: Path, table: str, prefix: str) -> dict[str, int]:

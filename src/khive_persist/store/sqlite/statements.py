@@ -57,8 +57,9 @@ class Statement(NamedTuple):
     values: list[Any]
 
 
-# Of a purpose without a file.
-NO_ROWS: Final = Statement("SELECT NULL LIMIT 0", [])
+# Of a purpose without a file. Whoever reads by name knows by its column that no row follows.
+NO_COLUMN: Final = "no_rows"
+NO_ROWS: Final = Statement(f"SELECT NULL AS {NO_COLUMN} LIMIT 0", [])
 
 
 class Source(NamedTuple):
