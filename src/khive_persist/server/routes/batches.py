@@ -19,7 +19,7 @@ Row = TypeVar("Row", Payload, Record)
 
 MOST: Final = 10_000
 # What others send is stored between two pieces.
-PIECE_DOCUMENTS: Final = 128
+PIECE_DOCUMENTS: Final = 1_000
 PIECE_BYTES: Final = 262_144
 
 
