@@ -44,7 +44,7 @@ class Pages:
             thread: The thread in which all of it is called.
             names: The files that are read, for errors.
             opening: Opens the connection, and gives the statement.
-            record: What is made of a row, by the names of its columns; None for the row itself.
+            record: The class that a row becomes, by the names of its columns; None for none.
             holds_snapshot: Whether nothing is copied, however long it takes.
         """
         self._thread = thread

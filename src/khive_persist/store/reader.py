@@ -133,7 +133,7 @@ class Reader:
 
         Args:
             build: Makes the statement.
-            record: What is made of a row, by the names of its columns; None for the row itself.
+            record: The class that a row becomes, by the names of its columns; None for none.
             holds_snapshot: Copy nothing: the WAL grows until the last row is read.
         """
         self._thread.check_open()
