@@ -12,7 +12,7 @@ from khive_persist.capture.spool import Spool
 from khive_persist.errors import StoreFullError, StoreUnavailableError
 from khive_persist.opening import save_alone
 from khive_persist.project import Project
-from tests.store.records import plan
+from tests.factories import plan
 from tests.store.test_full_disk import disk, fill_up
 
 __all__ = ["disk"]

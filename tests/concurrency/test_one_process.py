@@ -17,7 +17,7 @@ from khive_persist import HookEvent, PlannerSession, open_store, save_planning_s
 from khive_persist.errors import AmbiguousStoreError, StoreClosedError
 from khive_persist.project import Project
 from khive_persist.store.sqlite import write_lock
-from tests.store.records import event, plan
+from tests.factories import event, plan
 
 MANY = 1_000
 

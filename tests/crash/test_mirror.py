@@ -14,6 +14,7 @@ import pytest
 from khive_persist.copies import mirrored
 from khive_persist.mirror.rebuild import rebuild_databases, rebuild_mirror
 from khive_persist.project import Project
+from tests.factories import save
 from tests.mirror.records import (
     assert_equal,
     comparing,
@@ -24,7 +25,6 @@ from tests.mirror.records import (
     plan,
     recorded,
     recovered,
-    save,
     unfinished,
 )
 
@@ -215,6 +215,7 @@ import os, signal, sys
 from khive_persist.mirror import stream_file, jsonl_files
 from khive_persist.mirror.json_files import Documents
 from khive_persist.mirror.consumer import MirrorFollower
+from tests.factories import save, save_many
 from tests.mirror.records import *
 
 def die():

@@ -13,6 +13,7 @@ from khive_persist.copies import mirrored
 from khive_persist.mirror.consumer import EPOCHS
 from khive_persist.mirror.rebuild import rebuild_databases, rebuild_mirror
 from khive_persist.project import Project
+from tests.factories import save_many
 from tests.mirror.records import (
     assert_equal,
     drained,
@@ -21,7 +22,6 @@ from tests.mirror.records import (
     files,
     hook,
     plan,
-    save_many,
     tree,
     unfinished,
 )

@@ -32,8 +32,9 @@ from khive_persist.store.sqlite.sync_writer import FileWriter
 from khive_persist.store.staging import staging, sweep
 from khive_persist.trust import marks
 from tests.backup.records import restored
+from tests.factories import save
 from tests.guards.locked import Taken, locks_taken
-from tests.mirror.records import event, files, plan, save
+from tests.mirror.records import event, files, plan
 
 PLANS = "planner_sessions.db"
 PLAN = {"session_id": "s", "task_description": "t"}

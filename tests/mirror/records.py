@@ -27,6 +27,7 @@ from khive_persist.project import Project
 from khive_persist.settings import Settings
 from khive_persist.store.sqlite.mirror_progress import Batch
 from khive_persist.store.sqlite.sync_writer import FileWriter
+from tests import factories
 
 CLAUDE = HOOK_EVENTS["claude-code"]
 CODEX = HOOK_EVENTS["codex"]
@@ -35,35 +36,14 @@ NOON = "2026-11-01 12:00:00.000000"
 
 
 def plan(id: str, created_at: str = DAY, **content: Any) -> PlannerSession:
-    content = {"session_id": "s1", "task_description": "do it", **content}
-    return PlannerSession.model_validate({"id": id, "content": content, "created_at": created_at})
+    return factories.plan(id=id, at=created_at, **{"task_description": "do it", **content})
 
 
-def event(id: str, session_id: str | None = "s1", created_at: str = DAY, **content: Any
-          ) -> HookEvent:  # fmt: skip
+def event(
+    id: str, session_id: str | None = "s1", created_at: str = DAY, **content: Any
+) -> HookEvent:
     content = {"event_type": "stop", "tool": "claude-code", **content}
-    if session_id is not None:
-        content["session_id"] = session_id
-    return HookEvent.model_validate({"id": id, "content": content, "created_at": created_at})
-
-
-def save(project: Project, *records: Node) -> None:
-    """Each in a commit of its own."""
-
-    async def run() -> None:
-        async with open_store(type(records[0]), dir=project.root) as store:
-            for record in records:
-                await store.save(record)
-
-    anyio.run(run)
-
-
-def save_many(project: Project, records: list[Node]) -> None:
-    async def run() -> None:
-        async with open_store(type(records[0]), dir=project.root) as store:
-            await store.save_many(records)
-
-    anyio.run(run)
+    return factories.event(session_id=session_id, at=created_at, id=id, **content)
 
 
 def delete(project: Project, record: type[Node], *ids: str) -> list[bool]:

@@ -11,6 +11,7 @@ from khive_persist.errors import MirrorError, StoreFullError
 from khive_persist.mirror.rebuild import rebuild_mirror
 from khive_persist.models.purposes import BUILT_IN, PLANNER_SESSIONS
 from khive_persist.project import Project
+from tests.factories import save
 from tests.mirror.records import (
     CLAUDE,
     assert_equal,
@@ -24,7 +25,6 @@ from tests.mirror.records import (
     lines,
     plan,
     recovered,
-    save,
     unfinished,
 )
 from tests.store.test_full_disk import disk, fill_up

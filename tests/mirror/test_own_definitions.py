@@ -21,8 +21,9 @@ from khive_persist.models.purpose_registry import known_purposes, mirrored_purpo
 from khive_persist.models.purposes import BUILT_IN, Purpose, purpose
 from khive_persist.opening import open_store
 from khive_persist.project import Project
+from tests.factories import save
 from tests.mirror.own import Heartbeat, TrainingSession
-from tests.mirror.records import DAY, assert_equal, everything, found, plan, save
+from tests.mirror.records import DAY, assert_equal, everything, found, plan
 
 
 class Order(Node):

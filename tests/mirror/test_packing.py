@@ -22,15 +22,8 @@ from khive_persist.project import Project
 from khive_persist.settings import Settings
 from khive_persist.store.sqlite import write_lock
 from tests.capture.test_drain import until
-from tests.mirror.records import (
-    CLAUDE,
-    delete,
-    drained,
-    event,
-    plan,
-    save,
-    save_many,
-)
+from tests.factories import save, save_many
+from tests.mirror.records import CLAUDE, delete, drained, event, plan
 from tests.payloads import Hook
 
 STREAM = "hook_events_2026_11_01_s1.jsonl"

@@ -32,6 +32,7 @@ from khive_persist.settings import Settings
 from khive_persist.store.sqlite import atomic_switch, write_lock
 from khive_persist.store.sqlite.rows import read_ids
 from tests.exchange.rows import everything as typed_rows
+from tests.factories import save, save_many
 from tests.mirror.records import (
     CLAUDE,
     CODEX,
@@ -47,8 +48,6 @@ from tests.mirror.records import (
     ids,
     plan,
     rows,
-    save,
-    save_many,
     set_row,
     tree,
 )

@@ -13,7 +13,8 @@ from khive_persist.mirror.rebuild import Rebuilt, rebuild_databases, rebuild_mir
 from khive_persist.models.purposes import PLANNER_SESSIONS, Purpose
 from khive_persist.project import Project
 from khive_persist.store.sqlite import write_lock
-from tests.mirror.records import CLAUDE, assert_equal, drained, files, found, plan, recorded, save
+from tests.factories import save
+from tests.mirror.records import CLAUDE, assert_equal, drained, files, found, plan, recorded
 from tests.mirror.writers import acknowledged, writing
 
 

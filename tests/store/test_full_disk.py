@@ -11,8 +11,9 @@ import pytest
 
 from khive_persist.errors import StoreFullError, StoreUnavailableError
 from khive_persist.store.sqlite.connection import check
+from tests.factories import plan
 from tests.store import old_files
-from tests.store.records import opened, plan, plan_store
+from tests.store.records import opened, plan_store
 
 DISK_BYTES = 3_000_000
 FULL = (StoreFullError, StoreUnavailableError)
@@ -109,7 +110,8 @@ from pathlib import Path
 import anyio
 
 from khive_persist.errors import KhiveError
-from tests.store.records import opened, plan, plan_store
+from tests.factories import plan
+from tests.store.records import opened, plan_store
 
 async def main() -> None:
     async with opened(plan_store(Path(sys.argv[1]))) as store:

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.factories import plan
 from tests.store import old_files
-from tests.store.records import opened, plan, plan_store
+from tests.store.records import opened, plan_store
 
 NOBODY = 65_534
 ROOT = Path(__file__).parents[2]
@@ -26,7 +27,7 @@ os.umask(int(sys.argv[2], 8))
 import anyio
 
 from khive_persist import HookEvent, PlannerSession, open_store
-from tests.store.records import event, plan
+from tests.factories import event, plan
 
 async def main() -> None:
     root = Path(sys.argv[1])
@@ -90,7 +91,8 @@ from khive_persist.errors import KhiveError
 from khive_persist.models.purposes import PLANNER_SESSIONS
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import select
-from tests.store.records import opened, plan, plan_store
+from tests.factories import plan
+from tests.store.records import opened, plan_store
 
 folder = Path(sys.argv[1])
 

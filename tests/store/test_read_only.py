@@ -12,8 +12,8 @@ from khive_persist import HookEvent, PlannerSession, column, open_store
 from khive_persist.errors import StoreUnavailableError
 from khive_persist.project import Project
 from tests.exchange.rows import put, row
+from tests.factories import plan
 from tests.read_only import ROOT, read_only, run, without_powers
-from tests.store.records import plan
 
 LARGE = '{"session_id":"s","task_description":"' + "x" * 2_000 + '"}'
 

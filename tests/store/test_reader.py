@@ -18,7 +18,8 @@ from khive_persist.models.purposes import PLANNER_SESSIONS
 from khive_persist.store.planner_sessions import PlannerSessionStore
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement, select
-from tests.store.records import opened, plan, plan_store
+from tests.factories import plan
+from tests.store.records import opened, plan_store
 
 SECONDS = 20
 ROWS = 500
