@@ -30,14 +30,16 @@ from khive_persist.store.sqlite.statements import replace
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 Time = datetime | str | float | None
-Row = tuple[str, str | None, str | None, object, str | None]
+Row = tuple[str, str, str, str, None]
 AnyNode = TypeVar("AnyNode", bound=Node)
 Result = TypeVar("Result")
 
 
-def record(
-    kind: type[AnyNode], at: Time = None, *, id: str | None = None, **content: Any
-) -> AnyNode:
+def record(kind: type[AnyNode], at: Time = None, /, **content: Any) -> AnyNode:
+    return _record(kind, at, None, content)
+
+
+def _record(kind: type[AnyNode], at: Time, id: str | None, content: dict[str, Any]) -> AnyNode:
     """Make a record of a class; its own id and time hold where none is named."""
     at = NOON + timedelta(minutes=at) if isinstance(at, int | float) else at
     named = {"id": id, "created_at": at}
@@ -49,7 +51,7 @@ def plan(
     session_id: str = "s1", at: Time = None, *, id: str | None = None, **content: Any
 ) -> PlannerSession:
     fields = {"session_id": session_id, "task_description": "", **content}
-    return record(PlannerSession, at, id=id, **fields)
+    return _record(PlannerSession, at, id, fields)
 
 
 def event(
@@ -62,7 +64,7 @@ def event(
 ) -> HookEvent:
     if session_id is not None:
         content["session_id"] = session_id
-    return record(HookEvent, at, id=id, event_type=event_type, **content)
+    return _record(HookEvent, at, id, {"event_type": event_type, **content})
 
 
 def message(session_id: str, at: Time = None, **content: Any) -> Message:
@@ -114,7 +116,7 @@ def row(content: dict[str, Any], at: datetime, id: str | None = None) -> Row:
     return (id or str(uuid.uuid4()), json.dumps(content), "{}", clock.to_text(at), None)
 
 
-def store_rows(project: Project, purpose: Purpose, rows: Iterable[Row]) -> Path:
+def store_rows(project: Project, purpose: Purpose, rows: Iterable[Sequence[Any]]) -> Path:
     """Store rows past all checks, those that are there already anew; return their database."""
     path = project.database(purpose.file)
     connection = open_writer(path, purpose)

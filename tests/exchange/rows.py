@@ -13,9 +13,9 @@ from khive_persist.models.planner_session import PlannerSession
 from khive_persist.models.purposes import HOOK_EVENTS, PLANNER_SESSIONS, Purpose
 from khive_persist.project import Project
 from khive_persist.store.sqlite import statements
-from khive_persist.store.sqlite.connection import open_writer
 from khive_persist.transfer.export import ExportPart, Form, export, parts_of
 from khive_persist.transfer.import_ import Imported, import_rows
+from tests.factories import store_rows
 
 PLANS = "planner_sessions.db"
 CLAUDE = HOOK_EVENTS["claude-code"]
@@ -41,12 +41,7 @@ def row(id: str, content: str | None = '{"session_id":"s","task_description":"t"
 def put(
     project: Project, rows: Iterable[Sequence[Any]], purpose: Purpose = PLANNER_SESSIONS
 ) -> Path:
-    path = project.database(purpose.file)
-    with closing(open_writer(path, purpose)) as connection:
-        connection.execute("BEGIN")
-        connection.executemany(statements.insert_new(purpose.table), rows)
-        connection.execute("COMMIT")
-    return path
+    return store_rows(project, purpose, rows)
 
 
 def stored(path: Path, table: str = "planner_sessions") -> dict[str, tuple[Any, ...]]:

@@ -12,9 +12,10 @@ from khive_persist.maintenance.retention.purge import purge
 from khive_persist.models.purposes import BUILT_IN
 from khive_persist.project import Project
 from khive_persist.settings import Settings
+from tests.factories import save_many
 from tests.mirror.records import assert_equal, drained, recorded, recovered
 from tests.mirror.writers import acknowledged, writing
-from tests.retention.events import event, put, put_plans
+from tests.retention.events import event, put_plans
 
 MORE = 60
 # What each says is in a spool or a database for good; half of it mentions the sessions that go.
@@ -74,7 +75,7 @@ def test_a_session_goes_and_nobody_elses_record(project: Project, times: int) ->
         for number in range(times):
             before = [writer.go_on(MORE) for writer in writers]
             session, mark = f"to-go-{number}", f"MARK-{number}-"
-            put(project, [event(1, session_id=session, command=mark) for _ in range(5)])
+            save_many(project, [event(1, session_id=session, command=mark) for _ in range(5)])
             put_plans(project, [session])
             payload = {"session_id": session, "prompt": mark}
             Spool(project).accept("codex", json.dumps(payload).encode())
