@@ -28,6 +28,7 @@ from khive_persist.settings import Settings
 from khive_persist.store.sqlite.mirror_progress import Batch
 from khive_persist.store.sqlite.sync_writer import FileWriter
 from tests import factories
+from tests.stored import select
 
 CLAUDE = HOOK_EVENTS["claude-code"]
 CODEX = HOOK_EVENTS["codex"]
@@ -151,12 +152,8 @@ def everything(project: Project) -> dict[str, list[tuple[Any, ...]]]:
 
 def ids(project: Project, purpose: Purpose = PLANNER_SESSIONS) -> list[str]:
     """In the order of storing."""
-    path = project.database(purpose.file)
-    if not path.exists():
-        return []
-    with closing(sqlite3.connect(path)) as connection:
-        sql = f'SELECT id FROM "{purpose.table}" ORDER BY rowid'
-        return [id for (id,) in connection.execute(sql)]
+    sql = f'SELECT id FROM "{purpose.table}" ORDER BY rowid'
+    return [id for (id,) in select(project, purpose.file, sql)]
 
 
 def content_of(document: Any) -> Any:

@@ -3,12 +3,11 @@
 import json
 import os
 import shutil
-import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -29,16 +28,15 @@ from khive_persist.replay.originals import originals as stored
 from tests.factories import save_many
 from tests.payloads import sample_payloads
 from tests.replay.sessions import SESSION, event
+from tests.stored import select
 
 HOOK = f"{sys.executable} -I -S {hook_path()} --tool {{tool}} --dir"
 
 
 def rows(project: Project, tool: str) -> list[tuple[Any, Any]]:
     """What is in the database but for ids and times, in order of arrival, as plain SQL has it."""
-    path = project.database(HOOK_EVENTS[tool].file)
     sql = "SELECT content, node_metadata FROM hook_events ORDER BY created_at, id"
-    with closing(sqlite3.connect(path)) as connection:
-        return connection.execute(sql).fetchall()
+    return select(project, HOOK_EVENTS[tool].file, sql)
 
 
 def sessions(project: Project, tool: str) -> set[str]:

@@ -1,9 +1,6 @@
 """Events and plans of several sessions and ages, in a project."""
 
-import json
-import sqlite3
 from collections.abc import Iterable
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +9,7 @@ from khive_persist import HookEvent
 from khive_persist.copies import mirrored
 from khive_persist.mirror.verify import compared
 from khive_persist.project import Project
-from tests import factories
+from tests import factories, stored
 from tests.factories import plan, save_many
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -42,12 +39,7 @@ def put_plans(project: Project, session_ids: Iterable[str]) -> None:
 
 
 def contents(project: Project, file: str = "codex_hooks.db") -> dict[str, Any]:
-    """The content of each row, by id."""
-    tables = {"planner_sessions.db": "planner_sessions", "conversations.db": "messages"}
-    table = tables.get(file, "hook_events")
-    with closing(sqlite3.connect(project.database(file))) as connection:
-        rows = connection.execute(f"SELECT id, content FROM {table} ORDER BY created_at")
-        return {id: json.loads(content) for id, content in rows}
+    return stored.contents(project, file)
 
 
 def are_equal(project: Project) -> bool:

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import sqlite3
 import tempfile
 import uuid
 from collections.abc import AsyncIterator
@@ -38,6 +37,7 @@ from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.connection import open_writer
 from tests.factories import row, store_rows
 from tests.server.filling import BEGIN, delete, event, fill, message
+from tests.stored import select
 
 PRICES = PriceTable(
     ["priced input=1 output=2 cache_read=0.5", "priced prompt_over=500 input=3 output=4"]
@@ -62,15 +62,9 @@ async def following_project(project: Project) -> AsyncIterator[Follower]:
 
 def rows_of(project: Project, purpose: Purpose) -> list[tuple[str, str, dict[str, Any]]]:
     """Id, time and content of each row, read with nothing of ours."""
-    path = project.database(purpose.file)
-    if not path.exists():
-        return []
-    connection = sqlite3.connect(path)
-    try:
-        found = connection.execute(f"SELECT id, created_at, content FROM {purpose.table}")
-        return [(id, at, json.loads(content)) for id, at, content in found]
-    finally:
-        connection.close()
+    sql = f"SELECT id, created_at, content FROM {purpose.table}"
+    found = select(project, purpose.file, sql)
+    return [(id, at, json.loads(content)) for id, at, content in found]
 
 
 def recounted(project: Project, by: str) -> dict[tuple[str, str | None], list[Any]]:

@@ -5,10 +5,8 @@
 
 import json
 import re
-import sqlite3
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +17,7 @@ from khive_persist.mirror.verify import compared
 from khive_persist.project import Project
 from khive_persist.settings import Settings
 from khive_persist.transcripts.sync import Sync
+from tests.stored import select
 
 SCENARIOS = Path(__file__).parent / "scenarios"
 ALL = sorted(str(path.relative_to(SCENARIOS)) for path in SCENARIOS.glob("*/*"))
@@ -115,8 +114,7 @@ COUNTS = {"claude-code": claude_code, "codex": codex, "gemini-cli": gemini_cli}
 
 
 def contents(project: Project) -> list[dict[str, Any]]:
-    with closing(sqlite3.connect(project.database("conversations.db"))) as connection:
-        found = connection.execute("SELECT content FROM messages").fetchall()
+    found = select(project, "conversations.db", "SELECT content FROM messages")
     return [json.loads(content) for (content,) in found]
 
 
@@ -134,8 +132,8 @@ def stored(project: Project) -> Count:
 
 
 def rows(project: Project) -> dict[str, Any]:
-    with closing(sqlite3.connect(project.database("conversations.db"))) as connection:
-        found = connection.execute("SELECT id, content, created_at FROM messages").fetchall()
+    sql = "SELECT id, content, created_at FROM messages"
+    found = select(project, "conversations.db", sql)
     return {id: (json.loads(content), created_at) for id, content, created_at in found}
 
 
