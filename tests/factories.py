@@ -82,6 +82,16 @@ def todos(session_id: str, at: Time, *items: tuple[str, str], **content: Any) ->
     return record(FocusChain, at, session_id=session_id, items=listed, **content)
 
 
+def make_project(root: Path, config: str = "") -> Project:
+    """Make a project, with settings where a text is given."""
+    root.mkdir(parents=True, exist_ok=True)
+    project = Project(root)
+    project.make()
+    if config:
+        project.config.write_text(config)
+    return project
+
+
 def in_own_thread(work: Callable[[], Awaitable[Result]]) -> Result:
     """Run asynchronous work also where the thread has a loop, as Playwright's has."""
     with ThreadPoolExecutor(1) as thread:

@@ -15,7 +15,7 @@ from khive_persist.project import Project
 from khive_persist.store.sqlite import statements
 from khive_persist.transfer.export import ExportPart, Form, export, parts_of
 from khive_persist.transfer.import_ import Imported, import_rows
-from tests.factories import store_rows
+from tests.factories import make_project, store_rows
 
 PLANS = "planner_sessions.db"
 CLAUDE = HOOK_EVENTS["claude-code"]
@@ -24,9 +24,7 @@ LOSSLESS: tuple[Form, ...] = ("json", "jsonl", "csv", "parquet")
 
 
 def made(root: Path, *, redacts: bool = True) -> Project:
-    project = Project(root)
-    project.root.mkdir(parents=True, exist_ok=True)
-    project.make()
+    project = make_project(root)
     if not redacts:
         project.local_config.write_text("[redaction]\nenabled = false\n")
     return project

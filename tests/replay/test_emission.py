@@ -25,7 +25,7 @@ from khive_persist.project import Project
 from khive_persist.replay.emission import emit, target_of
 from khive_persist.replay.originals import RECONSTRUCTED, Original
 from khive_persist.replay.originals import originals as stored
-from tests.factories import save_many
+from tests.factories import make_project, save_many
 from tests.payloads import sample_payloads
 from tests.replay.sessions import SESSION, event
 from tests.stored import select
@@ -46,11 +46,7 @@ def sessions(project: Project, tool: str) -> set[str]:
 @pytest.fixture
 def other(tmp_path: Path) -> Project:
     """An empty project beside the test's own."""
-    made = Project(tmp_path / "other")
-    made.root.mkdir()
-    made.make()
-    made.config.write_text("[capture]\nlinger_seconds = 0.2\n")
-    return made
+    return make_project(tmp_path / "other", "[capture]\nlinger_seconds = 0.2\n")
 
 
 def replay(project: Project, *words: str) -> int:

@@ -25,7 +25,7 @@ from khive_persist.tombstones import FILE, Tombstones
 from khive_persist.transcripts.reconciliation import backfill
 from khive_persist.transcripts.sync import Sync
 from khive_persist.transfer.import_ import import_rows
-from tests.factories import save_many
+from tests.factories import make_project, save_many
 from tests.retention.events import are_equal, contents, event, files_with, put_plans
 from tests.retention.transcripts import SESSION, line, sync, texts, write
 
@@ -175,9 +175,7 @@ def test_the_file_names_nobody(synced: Project) -> None:
     said = json.loads((synced.khive / FILE).read_text())
     assert SESSION not in str(said)
     assert len(said["sessions"]) == 1
-    other = Project(synced.root / "other")
-    other.root.mkdir()
-    other.make()
+    other = make_project(synced.root / "other")
     purge(other, SESSION, BUILT_IN, Settings())
     assert not said["sessions"].keys() & json.loads((other.khive / FILE).read_text())["sessions"]
 

@@ -24,6 +24,7 @@ from khive_persist.models.purpose_registry import remember
 from khive_persist.models.purposes import purpose
 from khive_persist.project import Project
 from khive_persist.server.http.tokens import Tokens
+from tests.factories import make_project
 from tests.payloads import sample_payloads
 from tests.server.process import Server, event, recorder_of, until
 from tests.stored import contents
@@ -41,9 +42,7 @@ def hook_rows(project: Project, tool: str = "claude") -> dict[str, Any]:
 def test_what_a_tool_sends_is_stored_as_the_command_hook_stores_it(
     tool: str, server: Server, client: httpx.Client, tmp_path: Path
 ) -> None:
-    other = Project(tmp_path / "other")
-    other.root.mkdir()
-    other.make()
+    other = make_project(tmp_path / "other")
     # The tags of placeholders are made with the key.
     (other.khive / "redaction.key").write_bytes(
         (server.project.khive / "redaction.key").read_bytes()

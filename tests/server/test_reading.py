@@ -24,7 +24,7 @@ from khive_persist.models.purposes import (
 )
 from khive_persist.project import Project
 from khive_persist.server.http.tokens import Tokens
-from tests.factories import row, store_rows
+from tests.factories import make_project, row, store_rows
 from tests.server.filling import BEGIN, delete, event, fill, message, pages
 from tests.server.process import Server, until
 
@@ -33,8 +33,7 @@ CODEX = HOOK_EVENTS["codex"]
 
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, list[str]]]:
-    project = Project(tmp_path_factory.mktemp("reading"))
-    project.make()
+    project = make_project(tmp_path_factory.mktemp("reading"))
     ids = fill(project, sessions=30)
     plans = [
         {"session_id": id, "task_description": f"Task {n}", "complexity": "complex" if n % 2 else

@@ -35,7 +35,7 @@ from khive_persist.sessions.rollup.rollup import Rollup
 from khive_persist.sessions.rollup.sessions import SessionItem, SessionQuery, session, sessions
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.connection import open_writer
-from tests.factories import row, store_rows
+from tests.factories import make_project, row, store_rows
 from tests.server.filling import BEGIN, delete, event, fill, message
 from tests.stored import select
 
@@ -314,8 +314,7 @@ def test_it_equals_a_recount_after_whatever_is_done_to_the_files(
     steps: list[tuple[str, Any]], few_rows: int
 ) -> None:
     async def run(root: Path) -> None:
-        project = Project(root)
-        project.make()
+        project = make_project(root)
         async with following_project(project) as follower:
             hours = Hours(follower.rollup)
             for step, value in steps:

@@ -23,6 +23,7 @@ from khive_persist.transcripts.reconciliation import account
 from khive_persist.transcripts.source import opened
 from khive_persist.transcripts.sync import Sync, Synced
 from tests import stored
+from tests.factories import make_project
 from tests.stored import select
 from tests.transcripts.packed import pack
 from tests.transcripts.test_counts import SAMPLES
@@ -98,9 +99,7 @@ def test_a_rollout_that_was_compressed(project: Project, tmp_path: Path) -> None
 
 
 def test_a_compressed_rollout_alone(project: Project, tmp_path: Path) -> None:
-    other = Project(tmp_path / "other")
-    other.root.mkdir()
-    other.make()
+    other = make_project(tmp_path / "other")
     run(other, CODEX, "codex")
     run(project, pack(tmp_path / "rollout-x.jsonl.zst", CODEX.read_bytes()), "codex")
     columns = "id, role, text, tokens_input, created_at"

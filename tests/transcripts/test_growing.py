@@ -11,6 +11,7 @@ from khive_persist.project import Project
 from khive_persist.redaction import Redactor
 from khive_persist.settings import Settings
 from khive_persist.transcripts.sync import Sync, Synced
+from tests.factories import make_project
 from tests.stored import select
 from tests.transcripts.test_counts import SAMPLES
 
@@ -34,9 +35,7 @@ def stored(project: Project) -> list[Any]:
 @pytest.fixture
 def whole(tmp_path: Path, transcript: Path) -> list[Any]:
     """The rows of the sample read at once."""
-    project = Project(tmp_path / "whole")
-    project.root.mkdir()
-    project.make()
+    project = make_project(tmp_path / "whole")
     transcript.write_bytes(SAMPLE.read_bytes())
     run(project, transcript)
     transcript.unlink()

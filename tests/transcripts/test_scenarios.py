@@ -17,6 +17,7 @@ from khive_persist.mirror.verify import compared
 from khive_persist.project import Project
 from khive_persist.settings import Settings
 from khive_persist.transcripts.sync import Sync
+from tests.factories import make_project
 from tests.stored import select
 
 SCENARIOS = Path(__file__).parent / "scenarios"
@@ -155,9 +156,7 @@ def test_whatever_file_is_read_first_the_rows_are_the_same(
     project: Project, tmp_path: Path, scenario: str
 ) -> None:
     tool = scenario.split("/")[0]
-    other = Project(tmp_path / "other")
-    other.root.mkdir()
-    other.make()
+    other = make_project(tmp_path / "other")
     for at, paths in ((project, transcripts(scenario)), (other, transcripts(scenario)[::-1])):
         for path in paths:
             Sync(at, Settings(), None).run(path, tool)
@@ -172,9 +171,7 @@ def test_read_while_they_grow_the_rows_are_the_same(
 ) -> None:
     """A sync at each Stop reads up to there; here, after every few lines."""
     tool = scenario.split("/")[0]
-    other = Project(tmp_path / "other")
-    other.root.mkdir()
-    other.make()
+    other = make_project(tmp_path / "other")
     for path in transcripts(scenario):
         Sync(project, Settings(), None).run(path, tool)
         growing = tmp_path / "files" / path.relative_to(SCENARIOS)
