@@ -15,6 +15,7 @@ import pytest
 from khive_persist.capture import hook_path
 from khive_persist.project import Project
 from tests import hypotheses
+from tests.factories import make_project
 from tests.payloads import Hook
 
 hypotheses.register()
@@ -106,11 +107,7 @@ def home(home_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     """A project whose drainers leave soon."""
-    made = Project(tmp_path / "project")
-    made.root.mkdir()
-    made.make()
-    made.config.write_text("[capture]\nlinger_seconds = 0.2\n")
-    return made
+    return make_project(tmp_path / "project", "[capture]\nlinger_seconds = 0.2\n")
 
 
 @pytest.fixture

@@ -47,10 +47,10 @@ def listing(folder: Path) -> dict[str, tuple[int, int]]:
     }
 
 
-def run(script: str, *words: str) -> str:
-    """What a program prints that must keep to permissions."""
+def run(*words: str) -> str:
+    """What Python prints with these words, in a process that must keep to permissions."""
     done = subprocess.run(
-        without_powers("-c", script, *words),
+        without_powers(*words),
         capture_output=True,
         check=False,
         cwd=ROOT,

@@ -21,7 +21,8 @@ from khive_persist.project import Project
 from khive_persist.sessions import event_facts as facts
 from khive_persist.sessions.verdicts import find_session
 from khive_persist.store.reader import Reader
-from tests.analysis.records import at, event, found, message, plan, put, todos, verdict
+from tests.analysis.records import at, event, found, plan
+from tests.factories import message, outcome, save_many, todos
 from tests.store import old_files
 
 PRICES = "[cost]\nprices = ['priced input=1 output=10 cache_read=0.5 cache_write=2']\n"
@@ -35,20 +36,20 @@ def one(project: Project, **wanted: Any) -> PlanOutcome:
 def test_a_plan_beside_all_that_happened(project: Project) -> None:
     project.config.write_text(PRICES)
     calls = [
-        event("agent", 1, "session_start"),
-        event("agent", 2, "pre_command"),
-        event("agent", 3, "post_command", success=True),
-        event("agent", 4, "pre_edit"),
-        event("agent", 5, "post_edit", success=False),
-        event("agent", 6, "pre_agent_spawn"),
-        event("agent", 7, "post_agent_spawn", success=True),
-        event("agent", 8, "notification", agent_id="a1"),
-        event("agent", 8, "subagent_stop", agent_id="a1"),
-        event("agent", 9, "post_tool_use_failure", success=False, agent_id="a2"),
-        event("agent", 10, "stop_failure", success=False),
-        event("other", 500, "pre_command"),
+        event("session_start", "agent", 1),
+        event("pre_command", "agent", 2),
+        event("post_command", "agent", 3, success=True),
+        event("pre_edit", "agent", 4),
+        event("post_edit", "agent", 5, success=False),
+        event("pre_agent_spawn", "agent", 6),
+        event("post_agent_spawn", "agent", 7, success=True),
+        event("notification", "agent", 8, agent_id="a1"),
+        event("subagent_stop", "agent", 8, agent_id="a1"),
+        event("post_tool_use_failure", "agent", 9, success=False, agent_id="a2"),
+        event("stop_failure", "agent", 10, success=False),
+        event("pre_command", "other", 500),
     ]
-    put(
+    save_many(
         project,
         [
             plan(
@@ -69,7 +70,7 @@ def test_a_plan_beside_all_that_happened(project: Project) -> None:
             todos("agent", 2, ("read", "completed"), ("write", "in_progress")),
             todos("agent", 3),
             todos("agent", 3, ("read", "completed"), agent_id="a1"),
-            verdict("agent", 20, "partial", note="no tests"),
+            outcome("agent", "partial", 20, note="no tests"),
         ],
     )
     assert one(project)._asdict() == {
@@ -109,15 +110,15 @@ def test_a_plan_beside_all_that_happened(project: Project) -> None:
 def test_each_side_may_be_missing(project: Project, left_out: str) -> None:
     project.config.write_text(PRICES)
     sides: dict[str, list[Node]] = {
-        "events": [event("session-of-p", 1, "post_command", tool="codex")],
+        "events": [event("post_command", "session-of-p", 1, tool="codex")],
         "messages": [
             message("session-of-p", 3, tool="codex", model="priced", tokens={"output": 100_000})
         ],
         "todos": [todos("session-of-p", 1, ("read", "pending"))],
-        "verdicts": [verdict("session-of-p", 9, "success")],
+        "verdicts": [outcome("session-of-p", "success", 9)],
     }
     records = [r for name, given in sides.items() if left_out not in (name, "all") for r in given]
-    put(project, [plan("p"), *records])
+    save_many(project, [plan("p"), *records])
     shown = one(project)
     events, messages = (left_out not in (name, "all") for name in ("events", "messages"))
     assert shown.tool == ("codex" if events or messages else None)
@@ -136,7 +137,7 @@ def test_a_cost_of_which_a_part_is_unknown_is_not_known(project: Project) -> Non
     project.config.write_text(PRICES)
     known = message("session-of-p", 1, model="priced", tokens={"input": 10})
     unknown = message("session-of-p", 2, model="nobody's", tokens={"input": 32})
-    put(project, [plan("p"), known, unknown])
+    save_many(project, [plan("p"), known, unknown])
     shown = one(project)
     assert shown.actual_cost is None
     assert shown.tokens is not None
@@ -145,15 +146,15 @@ def test_a_cost_of_which_a_part_is_unknown_is_not_known(project: Project) -> Non
 
 def test_of_two_plans_of_a_session_the_later_one_is_judged(project: Project) -> None:
     own = {"session_id": "s", "complexity": "simple"}
-    put(
+    save_many(
         project,
         [
             plan("early", 1, confidence=0.1, **own),
             plan("late", 2, confidence=0.9, **own),
             plan("elsewhere", 3, confidence=0.3, agent_session_id="agent"),
             plan("there", 4, confidence=0.5, session_id="agent"),
-            verdict("s", 9, "success"),
-            verdict("agent", 9, "failure"),
+            outcome("s", "success", 9),
+            outcome("agent", "failure", 9),
         ],
     )
     shown = found(project)
@@ -174,21 +175,21 @@ def test_of_two_plans_of_a_session_the_later_one_is_judged(project: Project) -> 
 
 
 def test_two_plans_of_one_instant_are_not_both_the_last(project: Project) -> None:
-    put(project, [plan("a", 0, session_id="s"), plan("b", 0, session_id="s")])
+    save_many(project, [plan("a", 0, session_id="s"), plan("b", 0, session_id="s")])
     assert {plan.plan_id: plan.is_superseded for plan in found(project)} == {"a": True, "b": False}
 
 
 def test_the_latest_verdict_counts_and_a_persons_before_a_rules(project: Project) -> None:
-    put(
+    save_many(
         project,
         [
             plan("p", session_id="s"),
-            verdict("s", 3, "success", note="at last"),
-            verdict("s", 2, "failure"),
-            verdict("s", 4, "failure", source="rule"),
+            outcome("s", "success", 3, note="at last"),
+            outcome("s", "failure", 2),
+            outcome("s", "failure", 4, source="rule"),
             plan("q", session_id="t"),
-            verdict("t", 1, "failure", source="rule"),
-            verdict("t", 2, "partial", source="rule"),
+            outcome("t", "failure", 1, source="rule"),
+            outcome("t", "partial", 2, source="rule"),
         ],
     )
     judged = {plan.session_id: plan[-4:-1] for plan in found(project)}
@@ -196,26 +197,28 @@ def test_the_latest_verdict_counts_and_a_persons_before_a_rules(project: Project
 
 
 def test_a_verdict_on_the_plans_own_session_is_one_on_the_plan(project: Project) -> None:
-    put(project, [plan("p", session_id="s", agent_session_id="agent"), verdict("s", 1, "success")])
+    save_many(
+        project, [plan("p", session_id="s", agent_session_id="agent"), outcome("s", "success", 1)]
+    )
     assert one(project).verdict == "success"
-    put(project, [verdict("agent", 0, "failure")])
+    save_many(project, [outcome("agent", "failure", 0)])
     assert one(project).verdict == "failure"
 
 
 def test_a_rule_judges_where_nobody_has(project: Project) -> None:
     def calls(session: str, good: int, bad: int) -> list[Any]:
         ended = [True] * good + [False] * bad
-        return [event(session, n, "post_command", success=ok) for n, ok in enumerate(ended)]
+        return [event("post_command", session, n, success=ok) for n, ok in enumerate(ended)]
 
-    put(
+    save_many(
         project,
         [
             *(plan(name) for name in ("at", "above", "said", "idle", "absent")),
             *calls("session-of-at", 3, 1),
             *calls("session-of-above", 2, 1),
             *calls("session-of-said", 0, 5),
-            event("session-of-idle", 0, "session_start"),
-            verdict("session-of-said", 9, "success"),
+            event("session_start", "session-of-idle", 0),
+            outcome("session-of-said", "success", 9),
         ],
     )
     assert {plan.plan_id: plan.verdict for plan in found(project)}["above"] is None
@@ -237,10 +240,10 @@ def rows(project: Project) -> list[Any]:
 
 def test_only_a_confidence_that_is_one_is_judged(project: Project) -> None:
     odd = ["null", '"high"', "true", "1.5", "-1", "[0.5]"]
-    put(project, [plan("missing"), plan("null", confidence=None), plan("sure", confidence=1)])
-    put(project, [plan("zero", confidence=0.0), plan("half", confidence=0.5)])
-    put(project, [plan(f"odd-{n}", confidence=0.5) for n in range(len(odd))])
-    put(project, [verdict(f"session-of-{p.plan_id}", 1, "success") for p in found(project)])
+    save_many(project, [plan("missing"), plan("null", confidence=None), plan("sure", confidence=1)])
+    save_many(project, [plan("zero", confidence=0.0), plan("half", confidence=0.5)])
+    save_many(project, [plan(f"odd-{n}", confidence=0.5) for n in range(len(odd))])
+    save_many(project, [outcome(f"session-of-{p.plan_id}", "success", 1) for p in found(project)])
     with (
         closing(sqlite3.connect(project.database(PLANNER_SESSIONS.file))) as connection,
         connection,
@@ -264,7 +267,7 @@ def test_only_a_confidence_that_is_one_is_judged(project: Project) -> None:
 def test_what_partial_counts_is_a_choice(
     project: Project, partial_counts: float, score: float
 ) -> None:
-    put(project, [plan("p", confidence=0.4), verdict("session-of-p", 1, "partial")])
+    save_many(project, [plan("p", confidence=0.4), outcome("session-of-p", "partial", 1)])
     judged = anyio.run(partial(calibration, dir=project.root, partial=partial_counts))
     assert judged.brier is not None
     assert judged.brier.score == pytest.approx(score)
@@ -284,7 +287,7 @@ def test_cost_errors_are_by_complexity_and_by_pattern(project: Project) -> None:
         message(f"session-of-{id}", 1, model="priced", tokens={"input": dollars * 1_000_000})
         for id, dollars in spent.items()
     ]
-    put(project, [*plans, *used])
+    save_many(project, [*plans, *used])
     said = anyio.run(partial(calibration, dir=project.root))
     # Of simple ones 3 were said, 4 spent, by 2 and 1 wrong; c cost 5 of 4.
     assert [(e.group, e.plans, e.error, e.absolute_error) for e in said.cost_by_complexity] == [
@@ -298,14 +301,14 @@ def test_cost_errors_are_by_complexity_and_by_pattern(project: Project) -> None:
 
 
 def test_the_filters_are_those_of_sessions(project: Project) -> None:
-    put(
+    save_many(
         project,
         [
             plan("old", -100, complexity="simple", confidence=0.2, planning_cost=2),
             plan("new", 0, complexity="complex", confidence=0.9, planning_cost=1),
             plan("linked", 1, complexity="complex", agent_session_id="agent-7", confidence=0.5),
-            event("session-of-old", 1, "stop", tool="codex"),
-            event("agent-7", 1, "stop", tool="gemini-cli"),
+            event("stop", "session-of-old", 1, tool="codex"),
+            event("stop", "agent-7", 1, tool="gemini-cli"),
         ],
     )
 
@@ -329,8 +332,8 @@ def test_the_filters_are_those_of_sessions(project: Project) -> None:
 
 
 def test_more_plans_than_are_read_at_once(project: Project) -> None:
-    put(project, [plan(f"p{n:04}", n) for n in range(600)])
-    put(project, [event(f"session-of-p{n:04}", n, "post_edit") for n in range(0, 600, 3)])
+    save_many(project, [plan(f"p{n:04}", n) for n in range(600)])
+    save_many(project, [event("post_edit", f"session-of-p{n:04}", n) for n in range(0, 600, 3)])
     shown = found(project)
     assert [plan.plan_id for plan in shown] == [f"p{n:04}" for n in reversed(range(600))]
     assert [plan.plan_id for plan in shown if plan.tool_calls] == [
@@ -354,8 +357,9 @@ def test_plans_of_old_files_and_one_that_is_no_json(project: Project) -> None:
 
 
 def test_the_facts_of_a_session_are_found_by_its_indexes(project: Project) -> None:
-    put(
-        project, [event("s", 1, "stop"), message("s", 1), todos("s", 1), verdict("s", 1, "partial")]
+    save_many(
+        project,
+        [event("stop", "s", 1), message("s", 1), todos("s", 1), outcome("s", "partial", 1)],
     )
 
     async def details() -> list[str]:
@@ -392,7 +396,7 @@ class _Explaining:
 
 
 def test_a_verdict_is_a_record_in_both_copies_and_no_plan_changes(project: Project) -> None:
-    put(project, [plan("p")])
+    save_many(project, [plan("p")])
     before = project.database(PLANNER_SESSIONS.file).read_bytes()
     saved = anyio.run(
         partial(
@@ -431,15 +435,15 @@ def test_what_is_no_verdict_is_refused(
 
 
 def test_a_session_is_found_by_the_beginning_of_its_id_in_any_record(project: Project) -> None:
-    put(
+    save_many(
         project,
         [
             plan("p", session_id="plan-1", agent_session_id="agent-1"),
-            event("event-1", 0, "stop", tool="codex"),
+            event("stop", "event-1", 0, tool="codex"),
             message("said-1", 0),
             message("said-10", 0),
             todos("todo-1", 0),
-            verdict("judged-1", 0, "partial"),
+            outcome("judged-1", "partial", 0),
         ],
     )
 
@@ -455,7 +459,7 @@ def test_a_session_is_found_by_the_beginning_of_its_id_in_any_record(project: Pr
 
 
 def test_no_letter_of_an_id_names_no_session_not_even_the_only_one(project: Project) -> None:
-    put(project, [plan("p")])
+    save_many(project, [plan("p")])
     with pytest.raises(NotFoundError):
         anyio.run(find_session, project, "")
 
@@ -467,17 +471,17 @@ def test_a_calibration_out_of_range_is_refused(project: Project, wanted: dict[st
 
 
 def test_one_session_in_the_files_of_two_tools_is_added_up(project: Project) -> None:
-    put(
+    save_many(
         project,
         [
             plan("p"),
-            event("session-of-p", 2, "post_command", agent_id="a"),
-            event("session-of-p", 5, "post_command", tool="codex", agent_id="b"),
-            event("session-of-p", 1, "post_edit", tool="codex"),
+            event("post_command", "session-of-p", 2, agent_id="a"),
+            event("post_command", "session-of-p", 5, tool="codex", agent_id="b"),
+            event("post_edit", "session-of-p", 1, tool="codex"),
             plan("q"),
-            event("session-of-q", 0, "pre_command"),
-            event("session-of-q", 4, "post_command", tool="codex", success=False),
-            event("session-of-q", 9, "stop"),
+            event("pre_command", "session-of-q", 0),
+            event("post_command", "session-of-q", 4, tool="codex", success=False),
+            event("stop", "session-of-q", 9),
         ],
     )
     q, p = found(project)
@@ -488,12 +492,12 @@ def test_one_session_in_the_files_of_two_tools_is_added_up(project: Project) -> 
 
 def test_subagents_of_which_only_messages_tell_are_counted(project: Project) -> None:
     of_agents = [message("session-of-p", n, agent_id=f"a{n % 2}") for n in range(5)]
-    put(project, [plan("p"), event("session-of-p", 1, "stop", agent_id="a0"), *of_agents])
+    save_many(project, [plan("p"), event("stop", "session-of-p", 1, agent_id="a0"), *of_agents])
     assert one(project).subagents == 2
 
 
 def test_a_filter_of_the_store_reads_plans_alone(project: Project) -> None:
-    put(project, [plan("p", complexity="odd' word"), event("s", 1, "stop")])
+    save_many(project, [plan("p", complexity="odd' word"), event("stop", "s", 1)])
     assert one(project, complexity="odd' word").plan_id == "p"
     with pytest.raises(InvalidQueryError):
         field("complexity'")
@@ -502,7 +506,7 @@ def test_a_filter_of_the_store_reads_plans_alone(project: Project) -> None:
 def test_a_planned_cost_without_an_end_is_in_no_error(project: Project) -> None:
     project.config.write_text('[cost]\nprices = ["m input=1"]\n')
     plans = [("a", 1.0), ("b", 1e308), ("c", 1e300)]
-    put(project, [
+    save_many(project, [
         *(plan(id, complexity="simple", planning_cost=cost) for id, cost in plans),
         *(message(f"session-of-{id}", 1, model="m", tokens={"input": 2_000_000})
           for id, _ in plans),

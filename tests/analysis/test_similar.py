@@ -11,7 +11,8 @@ from khive_persist import similar_plans
 from khive_persist.analytics.similar import SimilarPlan, words_of
 from khive_persist.errors import InvalidQueryError
 from khive_persist.project import Project
-from tests.analysis.records import event, plan, put, verdict
+from tests.analysis.records import event, plan
+from tests.factories import outcome, save_many
 
 
 def similar(project: Project, task: str = "", **wanted: Any) -> list[SimilarPlan]:
@@ -24,7 +25,7 @@ def ids(found: list[SimilarPlan]) -> list[str]:
 
 @pytest.fixture
 def four(project: Project) -> Project:
-    put(
+    save_many(
         project,
         [
             plan("streams", 1, task_description="Move the importer to streams",
@@ -32,8 +33,8 @@ def four(project: Project) -> Project:
             plan("typo", 2, task_description="Fix the typo in the help", complexity="simple"),
             plan("exporter", 3, task_description="Move the exporter", complexity="complex"),
             plan("store", 4, task_description="Make a store", workflow_pattern="parallel"),
-            event("session-of-streams", 9, "post_edit", success=False),
-            verdict("session-of-streams", 10, "failure"),
+            event("post_edit", "session-of-streams", 9, success=False),
+            outcome("session-of-streams", "failure", 10),
         ],
     )  # fmt: skip
     return project
@@ -81,8 +82,8 @@ def test_it_says_how_they_ended(four: Project) -> None:
 
 
 def test_the_best_are_kept_and_of_equals_the_latest(project: Project) -> None:
-    put(project, [plan(f"p{n:02}", n, task_description="same words") for n in range(30)])
-    put(project, [plan("best", -1, task_description="same words, more")])
+    save_many(project, [plan(f"p{n:02}", n, task_description="same words") for n in range(30)])
+    save_many(project, [plan("best", -1, task_description="same words, more")])
     assert ids(similar(project, "same words more", limit=4)) == ["best", "p29", "p28", "p27"]
     assert similar(project, "same", limit=0) == []
     assert len(similar(project, "same", limit=1000)) == 31
@@ -123,6 +124,6 @@ def test_nothing_asked_is_wrong_and_nothing_there_is_nothing(project: Project) -
 
 
 def test_a_plan_without_a_description_is_alike_by_the_rest(project: Project) -> None:
-    put(project, [plan("p", task_description="", complexity="simple")])
+    save_many(project, [plan("p", task_description="", complexity="simple")])
     assert ids(similar(project, complexity="simple")) == ["p"]
     assert similar(project, "do", complexity="simple") == []

@@ -18,8 +18,8 @@ from khive_persist import HookEvent, Node, PlannerSession, Purpose, field, open_
 from khive_persist.capture.spool import Spool
 from khive_persist.models.purpose_registry import known_purposes
 from khive_persist.project import Project
+from tests.factories import event, plan
 from tests.payloads import sample_payloads
-from tests.store.records import event, plan
 
 
 class Sailing(Node):

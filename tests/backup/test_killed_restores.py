@@ -19,30 +19,6 @@ from khive_persist.trust import macs
 from tests.backup.records import Rows, elsewhere, make_old, mirror, restored, rows
 
 # Counts what the process does to the file system, and kills it before the n-th of these.
-RESTORER = """
-import os, signal, sys
-from khive_persist.cli.root import run
-
-DONE = {"open", "os.rename", "os.link", "os.remove", "os.mkdir", "os.rmdir", "sqlite3.connect"}
-at, journal_at, left = 0, 0, int(sys.argv[2])
-
-def look(event, arguments):
-    global at, journal_at
-    if event in DONE and ".khive" in os.fsdecode(str(arguments[0])):
-        at += 1
-        if event == "os.rename" and os.fsdecode(arguments[1]).endswith(sys.argv[4]):
-            journal_at = at
-        if at == left:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-command = ["--dir", sys.argv[1], "backup", "restore", "latest", "--yes"]
-command += ["--destination", sys.argv[3]]
-run(["--dir", sys.argv[1], "backup", "list"])
-sys.addaudithook(look)
-code = run(command)
-print(journal_at, at)
-sys.exit(code)
-"""
 
 COMMANDS = ("events", "stats", "sessions")
 State = tuple[Rows, dict[str, bytes]]
@@ -53,7 +29,7 @@ def restore_killed_at(
 ) -> "subprocess.CompletedProcess[str]":
     words = [str(project.root), str(step), str(folder.path), atomic_switch.JOURNAL]
     return subprocess.run(
-        [sys.executable, "-c", RESTORER, *words],
+        [sys.executable, "-m", "tests.programs.killed_restore", *words],
         capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
 

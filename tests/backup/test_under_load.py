@@ -14,7 +14,7 @@ from khive_persist.maintenance.backup.folder import Folder
 from khive_persist.mirror.verify import compared
 from khive_persist.project import Project
 from tests.backup.records import elsewhere, restored, rows
-from tests.backup.writers import writing
+from tests.writers import writing
 
 
 def ids(project: Project) -> set[object]:
@@ -34,7 +34,7 @@ def test_each_backup_has_what_was_acknowledged_before_in_both_copies(
             written = [writer.go_on(150) for writer in writers]
             for writer, count in zip(writers, written, strict=True):
                 writer.wait_until(count + 5)
-            before = {id for writer in writers for id in tuple(writer.acknowledged)}
+            before = {id for writer in writers for id in writer.ids}
             # Every third is a full one.
             since = "latest" if number % 3 else ""
             made = create_backup(project, folder, since=since, coding=Coding("zstd"))
@@ -73,8 +73,8 @@ def test_writers_go_on_with_what_was_restored_and_lose_nothing(
     assert [writer.errors for writer in writers] == [""] * 4
     assert drain(project).waiting_count == 0
     here = ids(project)
-    acknowledged = {id for writer in writers for id in writer.acknowledged}
-    assert {id for w, n in zip(writers, since, strict=True) for id in w.acknowledged[n:]} <= here
+    acknowledged = {id for writer in writers for id in writer.ids}
+    assert {id for w, n in zip(writers, since, strict=True) for id in w.ids[n:]} <= here
     # What the restores took away is kept: each was committed to a file that was set aside whole.
     aside = set()
     for path in project.quarantine.glob("restore.*/*.db"):

@@ -24,6 +24,7 @@ from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.project import Project
 from khive_persist.store.sqlite.connection import open_writer
 from tests.payloads import Hook, sample_payloads
+from tests.stored import select
 
 PURPOSE = HOOK_EVENTS["claude-code"]
 VISIBLE_SECONDS = 10.0
@@ -32,11 +33,7 @@ VISIBLE_SECONDS = 10.0
 def rows(
     project: Project, sql: str = "SELECT id, content FROM hook_events ORDER BY rowid"
 ) -> list[Any]:
-    connection = sqlite3.connect(f"file:{project.database(PURPOSE.file)}?mode=ro", uri=True)
-    try:
-        return connection.execute(sql).fetchall()
-    finally:
-        connection.close()
+    return select(project, PURPOSE.file, sql)
 
 
 def payload(number: int) -> bytes:

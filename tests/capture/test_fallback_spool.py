@@ -22,6 +22,7 @@ from khive_persist.models.purposes import BUILT_IN
 from khive_persist.project import Project
 from khive_persist.settings import Settings
 from tests.capture.stored import sessions, stop
+from tests.factories import make_project
 from tests.payloads import Hook
 
 T = TypeVar("T")
@@ -228,8 +229,7 @@ def test_a_path_that_is_not_utf_8_is_one_like_others(
         root.mkdir()
     except OSError:
         pytest.skip("the file system wants names in UTF-8")
-    odd = Project(root)
-    odd.make()
+    odd = make_project(root)
     away(state, root, stop("waited"))
     assert hook(stop("came"), cwd=root).returncode == 0
     assert drain(odd).waiting_count == 0

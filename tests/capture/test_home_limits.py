@@ -14,6 +14,7 @@ from khive_persist.capture.home_limits import dropped
 from khive_persist.capture.spool import Spool
 from khive_persist.cli.root import run
 from khive_persist.project import Project
+from tests.factories import make_project
 from tests.payloads import Hook
 
 QUIET = "[capture]\nlinger_seconds = 0\n[sync]\nat_stop = false\n"
@@ -92,9 +93,7 @@ def test_who_floods_the_spool_loses_its_own_oldest(tmp_path: Path, home: Path) -
 def test_a_trusted_project_that_cannot_take_its_events_loses_none(
     tmp_path: Path, home: Path
 ) -> None:
-    project = Project(tmp_path / "mine")
-    project.root.mkdir()
-    project.make()
+    project = make_project(tmp_path / "mine")
     project.spool.write_text("in the way")
     divert(home, project.root, 3, days=400)
     limit(home, "max_bytes = 1")
@@ -112,10 +111,7 @@ def test_no_limit_and_a_mistake_drop_nothing(tmp_path: Path, home: Path, setting
 
 
 def test_a_project_does_not_set_the_limits_of_the_home(tmp_path: Path, home: Path) -> None:
-    project = Project(tmp_path / "mine")
-    project.root.mkdir()
-    project.make()
-    project.config.write_text("[home]\nkeep_days = 0.001\nmax_bytes = 1\n")
+    project = make_project(tmp_path / "mine", "[home]\nkeep_days = 0.001\nmax_bytes = 1\n")
     divert(home, untrusted(tmp_path / "clone"), 2, days=1)
     drain(project)
     drain(Project(home))

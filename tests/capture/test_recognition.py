@@ -12,7 +12,7 @@ from khive_persist.capture.client_recognition import client_of, in_our_words, sh
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool
 from khive_persist.project import Project
-from tests.capture.rows import contents
+from tests import stored
 from tests.payloads import Hook
 
 SENT: list[dict[str, Any]] = [
@@ -20,6 +20,10 @@ SENT: list[dict[str, Any]] = [
 ]
 BY_ENVIRONMENT = {"COPILOT_CLI": "copilot-cli"}
 THREE = ("claude-code", "codex", "gemini-cli")
+
+
+def contents(project: Project, file: str) -> list[dict[str, Any]]:
+    return [*stored.contents(project, file).values()]
 
 
 def hint(sent: dict[str, Any]) -> str:

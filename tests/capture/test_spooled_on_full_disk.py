@@ -12,7 +12,7 @@ from khive_persist.capture.spool import Spool
 from khive_persist.errors import StoreFullError, StoreUnavailableError
 from khive_persist.opening import save_alone
 from khive_persist.project import Project
-from tests.store.records import plan
+from tests.factories import make_project, plan
 from tests.store.test_full_disk import disk, fill_up
 
 __all__ = ["disk"]
@@ -21,8 +21,7 @@ __all__ = ["disk"]
 @pytest.fixture
 def full(disk: Path) -> Iterator[Project]:
     """A project on a small disk, to which no drainer is started."""
-    project = Project(disk)
-    project.make()
+    project = make_project(disk)
     project.spool.mkdir(mode=0o700)
     os.mkfifo(project.spool / "wake", 0o600)
     pipe = os.open(project.spool / "wake", os.O_RDWR | os.O_NONBLOCK)

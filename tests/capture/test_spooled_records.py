@@ -31,6 +31,7 @@ from khive_persist.project import Project
 from khive_persist.settings import Settings
 from khive_persist.store.sqlite import write_lock
 from tests import read_only
+from tests.stored import select
 
 SECRET = "ghp_0123456789abcdefghijABCDEFGHIJ012345"
 
@@ -60,12 +61,8 @@ def locked(project: Project, file: str = "planner_sessions.db") -> Iterator[None
 
 def rows(project: Project, table: str = "planner_sessions") -> dict[str, str]:
     """The `task_description` of each row, by its id, as `sqlite3` reads it."""
-    connection = sqlite3.connect(project.database(f"{table}.db"))
-    try:
-        sql = f"SELECT id, json_extract(content, '$.task_description') FROM {table}"
-        return dict(connection.execute(sql).fetchall())
-    finally:
-        connection.close()
+    sql = f"SELECT id, json_extract(content, '$.task_description') FROM {table}"
+    return dict(select(project, f"{table}.db", sql))
 
 
 def spooled(project: Project) -> list[Path]:
@@ -139,7 +136,7 @@ async def test_a_database_that_nobody_may_write_to(project: Project) -> None:
     await save(project)
     database = project.database("planner_sessions.db")
     database.chmod(0o400)
-    id = read_only.run(READ_ONLY, str(project.root)).strip()
+    id = read_only.run("-c", READ_ONLY, str(project.root)).strip()
     assert [id in path.name for path in spooled(project)] == [True]
     # Its log and its index have the modes that SQLite took from it.
     for file in project.khive.glob("planner_sessions.db*"):

@@ -15,6 +15,7 @@ from khive_persist.cli.root import run
 from khive_persist.mirror.schema import schema
 from khive_persist.models.purposes import purpose
 from khive_persist.project import Project
+from tests.factories import make_project
 
 TABLES = {
     "application_sessions": "application_sessions",
@@ -117,9 +118,7 @@ def test_what_is_exported_is_imported_as_it_was(
 ) -> None:
     file = tmp_path / f"out.{form}"
     assert call(kept, "export", "--purpose", purpose, "-o", str(file)) == 0
-    other = Project(tmp_path / "other")
-    other.root.mkdir()
-    other.make()
+    other = make_project(tmp_path / "other")
     assert call(other, "import", str(file)) == 0
     wanted = TABLES if purpose == "all" else {purpose: TABLES[purpose]}
     for name, table in wanted.items():

@@ -15,7 +15,8 @@ from khive_persist.cli.root import run
 from khive_persist.project import Project
 from khive_persist.store.sqlite import write_lock
 from tests.cli.conftest import Khive
-from tests.mirror.records import document, event, everything, files, hook, plan, save
+from tests.factories import save
+from tests.mirror.records import document, event, everything, files, hook, plan
 
 PLAN = "planner_session_2026_11_01_plan0001.json"
 STREAM = "hook_events_2026_11_01_s1.jsonl"

@@ -8,21 +8,22 @@ import pytest
 from khive_persist.analytics.calibration import Bin
 from khive_persist.cli.commands.outcomes import diagram
 from khive_persist.project import Project
-from tests.analysis.records import event, plan, put, verdict
+from tests.analysis.records import event, plan
 from tests.cli.conftest import Khive
+from tests.factories import outcome, save_many
 
 
 @pytest.fixture
 def planned(project: Project) -> Project:
-    put(
+    save_many(
         project,
         [
             plan("one", 0, session_id="3aeaa724-1", complexity="complex", confidence=0.9,
                  task_description="Move the importer", agent_count=4, workflow_pattern="parallel"),
             plan("two", 1, session_id="3aeaa724-2", complexity="simple", confidence=0.2),
             plan("three", 2, session_id="949752ba", agent_session_id="01a1fba8"),
-            event("3aeaa724-1", 5, "post_command", success=False),
-            event("3aeaa724-1", 8, "stop"),
+            event("post_command", "3aeaa724-1", 5, success=False),
+            event("stop", "3aeaa724-1", 8),
         ],
     )  # fmt: skip
     return project
@@ -76,7 +77,7 @@ def test_purge_takes_a_sessions_verdicts(planned: Project, khive: Khive) -> None
 
 
 def test_the_table_of_outcomes(planned: Project, khive: Khive) -> None:
-    put(planned, [plan("later", 9, session_id="3aeaa724-1", task_description="a\x1b[2J\nb")])
+    save_many(planned, [plan("later", 9, session_id="3aeaa724-1", task_description="a\x1b[2J\nb")])
     lines = khive("outcomes").out.splitlines()
     assert lines[0].split()[:4] == ["session", "task", "complexity", "sure"]
     assert "\\x1b[2J\\nb" in lines[1]
@@ -94,7 +95,7 @@ def test_json_and_lines_say_the_same(planned: Project, khive: Khive) -> None:
 
 
 def test_the_calibration_by_hand(planned: Project, khive: Khive) -> None:
-    put(planned, [verdict("3aeaa724-1", 9, "success"), verdict("3aeaa724-2", 9, "partial")])
+    save_many(planned, [outcome("3aeaa724-1", "success", 9), outcome("3aeaa724-2", "partial", 9)])
     done = khive("outcomes", "--calibration", "--bins", "2", "--json")
     found = done.json
     assert (done.code, found["plans"], found["judged"]) == (0, 3, 2)
@@ -168,7 +169,7 @@ def test_wrong_use_is_one_line(planned: Project, khive: Khive, words: tuple[str,
 
 @pytest.mark.parametrize("command", ["outcomes --jsonl", "similar same --limit 900", "outcomes"])
 def test_a_reader_that_leaves_early_is_no_error(project: Project, command: str) -> None:
-    put(project, [plan(f"p{n}", n, task_description="same " * 200) for n in range(900)])
+    save_many(project, [plan(f"p{n}", n, task_description="same " * 200) for n in range(900)])
     program = f"'{sys.executable}' -m khive_persist.cli --dir '{project.root}' {command}"
     done = subprocess.run(
         ["/bin/bash", "-c", f"{program} | head -n 1"], capture_output=True, text=True, check=False

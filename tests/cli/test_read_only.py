@@ -32,28 +32,6 @@ COMMANDS = {
     "focus s1": 1,
     "doctor --json": 1,
 }
-SCRIPT = """
-import io, json, sys
-from contextlib import redirect_stderr, redirect_stdout
-
-class Out(io.TextIOWrapper):
-    def __init__(self):
-        super().__init__(io.BytesIO(), "utf-8", write_through=True)
-
-    def text(self):
-        return self.buffer.getvalue().decode()
-
-from khive_persist.cli.root import run
-
-done = {}
-for line in sys.argv[2:]:
-    words = [word.replace("_", " ") if word.startswith("SELECT") else word for word in line.split()]
-    out, err = Out(), Out()
-    with redirect_stdout(out), redirect_stderr(err):
-        code = run(["--dir", sys.argv[1], *words])
-    done[line] = [code, out.text(), err.text()]
-print(json.dumps(done))
-"""
 
 
 @pytest.fixture
@@ -86,7 +64,9 @@ def filled(project: Project) -> Project:
 
 
 def run_all(project: Project, *commands: str) -> dict[str, Any]:
-    done: dict[str, Any] = json.loads(run(SCRIPT, str(project.root), *commands))
+    done: dict[str, Any] = json.loads(
+        run("-m", "tests.programs.commands", str(project.root), *commands)
+    )
     return done
 
 

@@ -10,7 +10,8 @@ from khive_persist.capture.spool import Spool
 from khive_persist.models.purposes import CONVERSATIONS, FOCUS_CHAINS
 from khive_persist.project import Project
 from tests.cli.conftest import Khive
-from tests.server.filling import BEGIN, message, row, store
+from tests.factories import row, store_rows
+from tests.server.filling import BEGIN, message
 
 
 class Lap(Node):
@@ -78,10 +79,10 @@ def elsewhere(project: Project, request: pytest.FixtureRequest) -> Project:
             await plans.save(PlannerSession(id="task-1-plan", content=content_of_plan))
 
     anyio.run(save)
-    store(project, CONVERSATIONS, [message("task-10", BEGIN, text="other", cwd="/x")])
+    store_rows(project, CONVERSATIONS, [message("task-10", BEGIN, text="other", cwd="/x")])
     items = [{"text": "other", "status": "pending"}]
     focus = {"session_id": "task-10", "tool": "codex", "position": 0, "items": items}
-    store(project, FOCUS_CHAINS, [row(focus, BEGIN)])
+    store_rows(project, FOCUS_CHAINS, [row(focus, BEGIN)])
     stop = b'{"hook_event_name":"Stop","session_id":"task-10","last_assistant_message":"other"}'
     Spool(project).accept("codex", stop)
     return project
@@ -144,6 +145,6 @@ def test_an_exact_agent_wins_over_those_that_begin_so(project: Project, khive: K
     items = [{"text": "x", "status": "pending"}]
     content = {"session_id": "s1", "tool": "claude-code", "items": items}
     rows = [row({**content, "position": 0, "agent_id": id}, BEGIN) for id in ("a1", "a10")]
-    store(project, FOCUS_CHAINS, rows)
+    store_rows(project, FOCUS_CHAINS, rows)
     assert "a10" not in khive("focus", "s1", "--agent", "a1").out
     assert "a10" in khive("focus", "s1", "--agent", "a").out

@@ -2,10 +2,8 @@
 
 import json
 import shutil
-import sqlite3
 import time
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,6 +12,7 @@ from khive_persist.project import Project
 from khive_persist.sessions.read import Session
 from tests.cli.conftest import Khive
 from tests.payloads import Hook
+from tests.stored import contents
 
 SAMPLES = Path(__file__).parents[1] / "transcripts" / "samples"
 CLAUDE = "949752ba-dbca-4cef-aed8-56a872909535"
@@ -143,10 +142,7 @@ def wait_until(is_so: Callable[[], bool], seconds: float = 30) -> None:
 
 
 def messages(project: Project) -> int:
-    path = project.database("conversations.db")
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
-        (count,) = connection.execute("SELECT count(*) FROM messages").fetchone()
-    return int(count)
+    return len(contents(project, "conversations.db"))
 
 
 @pytest.mark.parametrize("by", ["model", "day", "project", "tool", "session", "agent"])

@@ -2,7 +2,7 @@
 
 import json
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import pytest
 
-from khive_persist import open_store, record_outcome
+from khive_persist import record_outcome
 from khive_persist.analytics.compare.collect import CollectedSamples, collect
 from khive_persist.analytics.compare.metric import ABSENT, NO_NUMBER
 from khive_persist.cli.root import run
@@ -25,23 +25,17 @@ from khive_persist.models.purposes import PLANNER_SESSIONS
 from khive_persist.models.score import Score
 from khive_persist.project import Project
 from khive_persist.sessions.facts import SessionFacts, session_facts
-from tests.server.filling import row, store
-
-NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+from tests.factories import NOON, record, row, save_many, store_rows
 
 
 def save(
     project: Project, kind: type[Node], *contents: dict[str, Any], at: datetime = NOON
 ) -> None:
-    async def write() -> None:
-        records = [
-            kind.model_validate({"content": content, "created_at": at + timedelta(seconds=second)})
-            for second, content in enumerate(contents)
-        ]
-        async with open_store(kind, dir=project.root) as store:
-            await store.save_many(records)
-
-    anyio.run(write)
+    times = (at + timedelta(seconds=number) for number in range(len(contents)))
+    save_many(
+        project,
+        [record(kind, time, **content) for time, content in zip(times, contents, strict=True)],
+    )
 
 
 def plan(session: str, **content: Any) -> dict[str, Any]:
@@ -296,7 +290,7 @@ def test_numbers_beyond_all_floats_are_left_out_and_said(
          metadata, at, vector)
         for id, text, metadata, at, vector in rows
     ]  # fmt: skip
-    store(project, PLANNER_SESSIONS, spelled)
+    store_rows(project, PLANNER_SESSIONS, spelled)
     words = ("a", "b", "--by", "workflow_pattern", "--metric", "plan:steps")
     assert compared(project, *words, "--metric", "plan:steps=2") == 0
     said = capsys.readouterr().out

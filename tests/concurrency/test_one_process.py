@@ -17,7 +17,7 @@ from khive_persist import HookEvent, PlannerSession, open_store, save_planning_s
 from khive_persist.errors import AmbiguousStoreError, StoreClosedError
 from khive_persist.project import Project
 from khive_persist.store.sqlite import write_lock
-from tests.store.records import event, plan
+from tests.factories import event, plan
 
 MANY = 1_000
 
@@ -221,61 +221,19 @@ async def test_who_is_cancelled_while_he_waits_leaves_at_once(project: Project) 
     await all_once(project.root, {"first"})
 
 
-FORKING = """
-import asyncio, os, sys
-import anyio
-from khive_persist import PlannerSession, open_store
-from khive_persist.errors import StoreClosedError
-
-def plan(name):
-    return PlannerSession(id=name, content={"session_id": name, "task_description": "t"})
-
-async def child(plans):
-    try:
-        await plans.save(plan("never"))
-    except StoreClosedError as error:
-        assert "fork" in str(error), error
-    else:
-        raise SystemExit("the parent's store was used")
-    for what in (plans.count(), PlannerSession.count(), opened(sys.argv[1])):
-        try:
-            await what
-        except StoreClosedError as error:
-            assert "fork" in str(error), error
-        else:
-            raise SystemExit("a file of the parent was used")
-    await opened(sys.argv[2])
-
-async def opened(folder):
-    async with open_store(PlannerSession, dir=folder) as own:
-        await own.save(plan("child"))
-
-async def main():
-    async with open_store(PlannerSession, dir=sys.argv[1]) as plans:
-        await asyncio.gather(*(plans.save(plan(f"before {n}")) for n in range(20)))
-        pid = os.fork()
-        if not pid:
-            code = 1
-            try:
-                # The loop of the parent runs here, too; its own one begins.
-                asyncio.events._set_running_loop(None)
-                asyncio.run(child(plans))
-                code = 0
-            finally:
-                os._exit(code)
-        _, status = await asyncio.to_thread(os.waitpid, pid, 0)
-        assert status == 0, status
-        await plans.save(plan("parent"))
-
-anyio.run(main)
-"""
-
-
 async def test_a_forked_child_is_told_and_opens_other_files(
     project: Project, tmp_path: Path
 ) -> None:
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", FORKING, str(project.root), str(tmp_path)],
+        [
+            sys.executable,
+            "-W",
+            "ignore",
+            "-m",
+            "tests.programs.forking",
+            str(project.root),
+            str(tmp_path),
+        ],
         capture_output=True,
         timeout=60,
         check=False,

@@ -14,25 +14,6 @@ PROCESSES = 8
 TASKS = 4
 SAVES = 50
 
-SAVER = f"""
-import sys
-import anyio
-from khive_persist import PlannerSession, open_store
-
-async def save(number: int) -> None:
-    for count in range({SAVES}):
-        name = f"{{sys.argv[2]}} {{number}} {{count}}"
-        await PlannerSession(id=name, content={{"session_id": name, "task_description": ""}}).save()
-
-async def main() -> None:
-    async with open_store(PlannerSession, dir=sys.argv[1]), anyio.create_task_group() as group:
-        for number in range({TASKS}):
-            group.start_soon(save, number)
-
-print("ready", flush=True)
-sys.stdin.readline()
-anyio.run(main)
-"""
 # Somebody's own program, which knows nothing of our queue.
 STRANGER = f"""
 import sqlite3, sys
@@ -44,29 +25,13 @@ for count in range({SAVES}):
     connection.execute("INSERT INTO planner_sessions (id) VALUES (?)", [f"stranger {{count}}"])
     connection.execute("COMMIT")
 """
-SHARER = f"""
-import sys
-import anyio
-from khive_persist import PlannerSession, open_store
-
-async def main() -> None:
-    async with open_store(PlannerSession, dir=sys.argv[1]) as plans:
-        for count in range({SAVES}):
-            content = {{"session_id": sys.argv[2], "task_description": f"{{count}}"}}
-            await plans.save(PlannerSession(id="shared", content=content))
-            assert (await plans.get("shared")).content["session_id"]
-
-print("ready", flush=True)
-sys.stdin.readline()
-anyio.run(main)
-"""
 
 
 def run_together(commands: list[list[str]]) -> None:
     """Run programs that start as one, once all of them are ready."""
     processes = [
         subprocess.Popen(
-            [sys.executable, "-W", "error", "-c", *command],
+            [sys.executable, "-W", "error", *command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -97,13 +62,18 @@ def stored_ids(database: Path) -> list[str]:
         return [row[0] for row in connection.execute("SELECT id FROM planner_sessions")]
 
 
+def saver(project: Project, name: str) -> list[str]:
+    program = ["-m", "tests.programs.many_savers", str(project.root)]
+    return [*program, name, str(TASKS), str(SAVES)]
+
+
 def saved_by(process: int) -> set[str]:
     return {f"{process} {task} {count}" for task in range(TASKS) for count in range(SAVES)}
 
 
 def test_what_many_processes_save_at_once_is_there(project: Project, database: Path) -> None:
     """None of them finds the file there: all make it, and one of them does."""
-    run_together([[SAVER, str(project.root), str(number)] for number in range(PROCESSES)])
+    run_together([saver(project, str(number)) for number in range(PROCESSES)])
     found = stored_ids(database)
     assert len(found) == PROCESSES * TASKS * SAVES
     assert set(found) == set().union(*map(saved_by, range(PROCESSES)))
@@ -112,16 +82,17 @@ def test_what_many_processes_save_at_once_is_there(project: Project, database: P
 def test_a_program_that_knows_nothing_of_the_queue_refuses_nobody(
     project: Project, database: Path
 ) -> None:
-    run_together([[SAVER, str(project.root), "first"]])
-    savers = [[SAVER, str(project.root), str(number)] for number in range(2)]
-    run_together([*savers, [STRANGER, str(database)]])
+    run_together([saver(project, "first")])
+    savers = [saver(project, str(number)) for number in range(2)]
+    run_together([*savers, ["-c", STRANGER, str(database)]])
     assert len(stored_ids(database)) == 3 * TASKS * SAVES + SAVES
 
 
 def test_processes_that_save_and_read_one_record_leave_one_of_theirs(
     project: Project, database: Path
 ) -> None:
-    run_together([[SHARER, str(project.root), str(number)] for number in range(4)])
+    program = ["-m", "tests.programs.one_shared", str(project.root)]
+    run_together([[*program, str(number), str(SAVES)] for number in range(4)])
     assert stored_ids(database) == ["shared"]
     with closing(sqlite3.connect(database)) as connection:
         (last,) = connection.execute("SELECT session_id, task_description FROM plans").fetchall()

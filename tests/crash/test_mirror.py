@@ -14,6 +14,7 @@ import pytest
 from khive_persist.copies import mirrored
 from khive_persist.mirror.rebuild import rebuild_databases, rebuild_mirror
 from khive_persist.project import Project
+from tests.factories import save
 from tests.mirror.records import (
     assert_equal,
     comparing,
@@ -24,83 +25,18 @@ from tests.mirror.records import (
     plan,
     recorded,
     recovered,
-    save,
     unfinished,
 )
 
 # Five tasks save plans and events, change, move and delete them, and share their commits; beside
 # them a thread accepts events and drains them, as the hook and its drainer do.
-WORKER = """
-import sys, threading
-import anyio
-from khive_persist import HookEvent, PlannerSession, open_store
-from khive_persist.capture.drain import Drain
-from khive_persist.capture.spool import Spool
-from khive_persist.project import Project
-
-root, round = sys.argv[1], int(sys.argv[2])
-# Half of a line is said by nobody, and the lines of two tasks do not mix.
-saying = threading.Lock()
-
-def say(*words):
-    with saying:
-        print(*words, flush=True)
-
-async def save_plans(plans, worker):
-    for number in range(100_000):
-        kept = f"plan-{worker}-{number % 7}"
-        content = {"session_id": "s", "task_description": "x" * 300, "number": number + round}
-        await plans.save(PlannerSession(id=kept, content=content))
-        say(kept, number + round)
-        if number % 5 == 0:
-            other = PlannerSession(content=content)
-            await plans.save(other)
-            await plans.delete(other.id)
-            say(other.id, "gone")
-
-async def save_events(events, worker):
-    for number in range(100_000):
-        kept = f"event-{worker}-{number % 7}"
-        content = {"event_type": "stop", "tool": ("codex", "claude-code")[worker % 2],
-                   "session_id": f"session-{number % 4}", "number": number + round}
-        await events.save(HookEvent(id=kept, content=content))
-        say(kept, number + round)
-        if number % 5 == 0:
-            other = HookEvent(content=content)
-            await events.save(other)
-            await events.delete(other.id)
-            say(other.id, "gone")
-
-def record():
-    project = Project(root)
-    spool = Spool(project)
-    with Drain(project) as drain:
-        for number in range(100_000):
-            payload = b'{"hook_event_name":"Stop","session_id":"session-%d"}' % (number % 3)
-            say(spool.accept("claude-code", payload).id, "spooled")
-            if number % 8 == 7:
-                drain.run(60)
-
-async def main():
-    async with (
-        open_store(PlannerSession, dir=root) as plans,
-        open_store(HookEvent, dir=root) as events,
-        anyio.create_task_group() as tasks,
-    ):
-        threading.Thread(target=record, daemon=True).start()
-        for worker in range(3):
-            tasks.start_soon(save_plans, plans, worker)
-        for worker in range(2):
-            tasks.start_soon(save_events, events, worker)
-
-anyio.run(main)
-"""
 
 
 def killed_at_work(project: Project, round: int, seconds: float) -> dict[str, str]:
     """What it said last of each id before it was killed."""
     process = subprocess.Popen(
-        [sys.executable, "-c", WORKER, str(project.root), str(round * 100_000)],
+        [sys.executable, "-m", "tests.programs.mirrored_writer",
+         str(project.root), str(round * 100_000)],
         stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert process.stdout is not None
@@ -215,6 +151,7 @@ import os, signal, sys
 from khive_persist.mirror import stream_file, jsonl_files
 from khive_persist.mirror.json_files import Documents
 from khive_persist.mirror.consumer import MirrorFollower
+from tests.factories import save, save_many
 from tests.mirror.records import *
 
 def die():

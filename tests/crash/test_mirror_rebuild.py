@@ -13,6 +13,7 @@ from khive_persist.copies import mirrored
 from khive_persist.mirror.consumer import EPOCHS
 from khive_persist.mirror.rebuild import rebuild_databases, rebuild_mirror
 from khive_persist.project import Project
+from tests.factories import save_many
 from tests.mirror.records import (
     assert_equal,
     drained,
@@ -21,35 +22,12 @@ from tests.mirror.records import (
     files,
     hook,
     plan,
-    save_many,
     tree,
     unfinished,
 )
 
 # Dies just before the operation of that number, of those that Python tells of: what is opened,
 # linked, renamed, removed or locked. Without a number it says how many there are.
-KILLED = """
-import os, signal, sys
-from khive_persist.copies import mirrored
-from khive_persist.mirror import rebuild
-from khive_persist.project import Project
-
-project, at, count = Project(sys.argv[1]), int(sys.argv[3]), 0
-purposes = mirrored(project)
-told = {"open", "os.link", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "shutil.rmtree",
-        "os.truncate", "fcntl.flock", "sqlite3.connect"}
-
-def look(operation, arguments):
-    global count
-    if operation in told:
-        count += 1
-        if count == at:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-sys.addaudithook(look)
-assert getattr(rebuild, sys.argv[2])(project, purposes).is_equal
-print(count)
-"""
 
 KILLS = [pytest.param(4, id="a few"), pytest.param(30, id="many", marks=pytest.mark.long)]
 
@@ -57,7 +35,8 @@ KILLS = [pytest.param(4, id="a few"), pytest.param(30, id="many", marks=pytest.m
 def run(project: Project, direction: str, at: int = 0) -> int:
     """How many operations it took; 0 where it was killed. Another damage may take fewer."""
     done = subprocess.run(
-        [sys.executable, "-c", KILLED, str(project.root), direction, str(at)],
+        [sys.executable, "-m", "tests.programs.killed_rebuild",
+         str(project.root), direction, str(at)],
         capture_output=True, check=False, text=True, timeout=60,
     )  # fmt: skip
     assert done.returncode == 0 or (at and done.returncode == -signal.SIGKILL), done.stderr

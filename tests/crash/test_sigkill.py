@@ -22,29 +22,6 @@ KILLS = 200
 FEW_KILLS = 8
 HOOK = [sys.executable, "-I", "-S", str(hook_path()), "--tool", "claude-code"]
 
-SAVER = """
-import sys, anyio
-from khive_persist import PlannerSession, open_store
-
-async def save(plans, worker, number):
-    id = f"{sys.argv[2]}-{worker}-{number}"
-    content = {"session_id": id, "task_description": "x" * 500}
-    await plans.save(PlannerSession(id=id, content=content))
-    print(id, flush=True)
-
-async def work(plans, worker):
-    for number in range(100_000):
-        await save(plans, worker, number)
-
-async def main():
-    async with open_store(PlannerSession, dir=sys.argv[1]) as plans:
-        async with anyio.create_task_group() as tasks:
-            for worker in range(8):
-                tasks.start_soon(work, plans, worker)
-
-anyio.run(main)
-"""
-
 
 def rounds() -> list[object]:
     return [
@@ -140,7 +117,7 @@ def test_killed_savers(project: Project, kills: int) -> None:
     acknowledged: list[str] = []
     for number in range(kills):
         process = subprocess.Popen(
-            [sys.executable, "-c", SAVER, str(project.root), str(number)],
+            [sys.executable, "-m", "tests.programs.saver", str(project.root), str(number)],
             stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         assert process.stdout is not None

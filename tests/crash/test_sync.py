@@ -17,6 +17,7 @@ from khive_persist.settings import Settings
 from khive_persist.transcripts import batches, writer
 from khive_persist.transcripts.sync import Sync, Synced
 from khive_persist.transcripts.writer import BATCHES_AT_ONCE
+from tests.factories import make_project
 from tests.mirror.records import assert_equal, files, lines, rows
 
 # Each patches what the operating system or SQLite is asked for, so that it dies just there, at the
@@ -133,8 +134,7 @@ def transcript(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def unbroken(tmp_path_factory: pytest.TempPathFactory, transcript: Path) -> Project:
     """A project that it was read into at once."""
-    project = Project(tmp_path_factory.mktemp("unbroken"))
-    project.make()
+    project = make_project(tmp_path_factory.mktemp("unbroken"))
     synced(project, transcript)
     return project
 

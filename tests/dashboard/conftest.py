@@ -10,6 +10,7 @@ from khive_persist.project import Project
 from tests.chromium import chromium
 from tests.dashboard.opened import Opened
 from tests.dashboard.records import fill
+from tests.factories import make_project
 from tests.homes import known_projects
 from tests.server.process import ROOT, Server
 
@@ -41,9 +42,7 @@ def filled(first_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 def new_project(root: Path, config: str = "") -> Project:
-    project = Project(root)
-    root.mkdir(parents=True, exist_ok=True)
-    project.make()
+    project = make_project(root)
     project.local_config.write_text(f"[capture]\nlinger_seconds = 0.2\n{config}")
     return project
 

@@ -17,10 +17,10 @@ from typing import Final, Literal
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
-from khive_persist.project import Project
 from tests.chromium import chromium
 from tests.dashboard.opened import Opened
 from tests.dashboard.records import COMPARED, REPORT, STORY, fill
+from tests.factories import make_project
 from tests.server.process import ROOT, Server
 
 Scheme = Literal["light", "dark"]
@@ -45,9 +45,7 @@ def take(folder: Path) -> None:
     with tempfile.TemporaryDirectory() as name, chromium() as browser:
         # The marks of what is made here go with it.
         os.environ["HOME"] = os.environ["KHIVE_HOME"] = name
-        project = Project(Path(name, "shop"))
-        project.root.mkdir()
-        project.make()
+        project = make_project(Path(name, "shop"))
         fill(project)
         with Server(project, is_fork=False) as server:
             for page, (address, content) in PAGES.items():

@@ -1,11 +1,7 @@
 """Sessions with all that the dashboard shows of them."""
 
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
-
-import anyio
 
 from khive_persist.models.focus_chain import FocusChain
 from khive_persist.models.hook_event import HookEvent
@@ -13,8 +9,9 @@ from khive_persist.models.message import Message
 from khive_persist.models.node import Node
 from khive_persist.models.outcome import Outcome
 from khive_persist.models.planner_session import PlannerSession
-from khive_persist.opening import open_store
 from khive_persist.project import Project
+from tests.factories import record as at
+from tests.factories import save_many
 
 SESSIONS = 261
 MODEL = "claude-opus-4-5"
@@ -34,22 +31,6 @@ REPORTED = BEGAN + timedelta(days=12)
 REPORT = f"#/report?at={REPORTED:%Y-%m-%d}"
 
 
-def at(record: type[Node], when: datetime, **content: Any) -> Node:
-    made: Node = record.model_validate({"content": content, "created_at": when.isoformat()})
-    return made
-
-
-def save(project: Project, records: Sequence[Node]) -> None:
-    async def run() -> None:
-        for kind in {type(one): None for one in records}:
-            async with open_store(kind, dir=project.root) as store:
-                await store.save_many([one for one in records if type(one) is kind])
-
-    # Playwright has an event loop in the test's own thread.
-    with ThreadPoolExecutor(1) as thread:
-        thread.submit(anyio.run, run).result()
-
-
 def fill(project: Project) -> None:
     """Sessions of three tools in three weeks, every fifth with a plan and a verdict."""
     records = [*story(), *long_story()]
@@ -67,7 +48,7 @@ def fill(project: Project) -> None:
         ]  # fmt: skip
         if number % 5 == 0:
             records += plan(about["session_id"], task, number, began)
-    save(project, records)
+    save_many(project, records)
 
 
 def plan(session_id: str, task: str, number: int, when: datetime) -> list[Node]:

@@ -16,7 +16,9 @@ from khive_persist.models.outcome import Outcome
 from khive_persist.models.planner_session import PlannerSession
 from tests.dashboard.conftest import new_project
 from tests.dashboard.opened import Opened
-from tests.dashboard.records import BEGAN, at, save
+from tests.dashboard.records import BEGAN
+from tests.factories import record as at
+from tests.factories import save_many
 from tests.server.process import Server
 
 # Sessions besides, of the first projects.
@@ -44,8 +46,8 @@ def evil(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
         project = new_project(tmp_path_factory.mktemp("evil"))
-        save(project, [record for n, text in enumerate(EVIL) for record in everywhere(n, text)])
-        save(project, [record for n in range(MORE) for record in once_more(n)])
+        save_many(project, [each for n, text in enumerate(EVIL) for each in everywhere(n, text)])
+        save_many(project, [record for n in range(MORE) for record in once_more(n)])
         with Server(project) as server:
             yield server
 

@@ -22,6 +22,7 @@ from khive_persist.maintenance.doctor import disk, examine
 from khive_persist.maintenance.doctor.sessions import unrecorded
 from khive_persist.project import Project
 from khive_persist.sessions.read import whole_id
+from tests.factories import make_project
 
 pytestmark = pytest.mark.anyio
 SESSION = "0b0145e3-918f-40bb-96fe-217cce9ceff7"
@@ -54,8 +55,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 async def test_a_full_disk(small_disk: Path) -> None:
-    project = Project(small_disk)
-    project.make()
+    project = make_project(small_disk)
     Spool(project).make()
     assert disk.unwritable(project) == []
     with (small_disk / "ballast").open("wb", buffering=0) as file:

@@ -13,9 +13,9 @@ from khive_persist.models.planner_session import PlannerSession
 from khive_persist.models.purposes import HOOK_EVENTS, PLANNER_SESSIONS, Purpose
 from khive_persist.project import Project
 from khive_persist.store.sqlite import statements
-from khive_persist.store.sqlite.connection import open_writer
 from khive_persist.transfer.export import ExportPart, Form, export, parts_of
 from khive_persist.transfer.import_ import Imported, import_rows
+from tests.factories import make_project, store_rows
 
 PLANS = "planner_sessions.db"
 CLAUDE = HOOK_EVENTS["claude-code"]
@@ -24,9 +24,7 @@ LOSSLESS: tuple[Form, ...] = ("json", "jsonl", "csv", "parquet")
 
 
 def made(root: Path, *, redacts: bool = True) -> Project:
-    project = Project(root)
-    project.root.mkdir(parents=True, exist_ok=True)
-    project.make()
+    project = make_project(root)
     if not redacts:
         project.local_config.write_text("[redaction]\nenabled = false\n")
     return project
@@ -41,12 +39,7 @@ def row(id: str, content: str | None = '{"session_id":"s","task_description":"t"
 def put(
     project: Project, rows: Iterable[Sequence[Any]], purpose: Purpose = PLANNER_SESSIONS
 ) -> Path:
-    path = project.database(purpose.file)
-    with closing(open_writer(path, purpose)) as connection:
-        connection.execute("BEGIN")
-        connection.executemany(statements.insert_new(purpose.table), rows)
-        connection.execute("COMMIT")
-    return path
+    return store_rows(project, purpose, rows)
 
 
 def stored(path: Path, table: str = "planner_sessions") -> dict[str, tuple[Any, ...]]:

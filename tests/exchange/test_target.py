@@ -14,24 +14,6 @@ from khive_persist.transfer.export import FORMS, Form
 from khive_persist.transfer.target import replacing
 from tests.exchange.rows import put, row, write
 
-EXPORT = """
-import sys, anyio
-from pathlib import Path
-from khive_persist.transfer.export import export, parts_of
-from khive_persist.project import Project
-from khive_persist.models.planner_session import PlannerSession
-
-def wait(count):
-    print(count, flush=True)
-    sys.stdin.read()
-
-async def run(root, target, form):
-    parts = parts_of(PlannerSession)
-    await export(Project(root), parts, Path(target), form, force=True, advance=wait)
-
-anyio.run(run, *sys.argv[1:])
-"""
-
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_killed_export_leaves_the_target_as_it_was(
@@ -41,7 +23,8 @@ def test_a_killed_export_leaves_the_target_as_it_was(
     target = tmp_path / "target"
     target.write_text("old")
     with subprocess.Popen(
-        [sys.executable, "-c", EXPORT, str(project.root), str(target), form],
+        [sys.executable, "-m", "tests.programs.waiting_export",
+         str(project.root), str(target), form],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE,
     ) as process:  # fmt: skip
         assert process.stdout is not None

@@ -39,24 +39,6 @@ from tests.experiments.records import HALVES, rows, save
 
 SECRET = "ghp_" + "a1B2" * 9
 # Assigns many sessions by name, each process another variant, and says what it got.
-ASSIGNER = """
-import sys
-import anyio
-from khive_persist import assign
-from khive_persist.errors import ConflictError
-
-async def main():
-    print("ready", flush=True)
-    sys.stdin.readline()
-    for number in range(int(sys.argv[3])):
-        try:
-            got = (await assign(f"s{number}", "race", sys.argv[2], dir=sys.argv[1])).content
-        except ConflictError:
-            got = (await assign(f"s{number}", "race", dir=sys.argv[1])).content
-        print(got["variant"], flush=True)
-
-anyio.run(main)
-"""
 
 
 @pytest.fixture
@@ -216,7 +198,7 @@ async def test_it_is_not_late_for_what_comes_after(prompt: Experiment, project: 
 async def test_of_many_processes_one_wins_and_all_get_the_same(project: Project) -> None:
     await create_experiment("race", [f"v{n}" for n in range(4)], dir=project.root)
     each = 12
-    command = [sys.executable, "-c", ASSIGNER, str(project.root)]
+    command = [sys.executable, "-m", "tests.programs.assigner", str(project.root)]
     racers = [
         subprocess.Popen([*command, f"v{n}", str(each)], text=True,
                          stdin=subprocess.PIPE, stdout=subprocess.PIPE)

@@ -13,6 +13,7 @@ from khive_persist.cli.root import run
 from khive_persist.mirror.schema import schema
 from khive_persist.project import Project
 from tests.experiments.records import HALVES, rows, save
+from tests.factories import make_project
 
 Captured = pytest.CaptureFixture[str]
 
@@ -184,9 +185,7 @@ def test_both_records_are_as_any_other(project: Project, capsys: Captured, tmp_p
     for form in ("jsonl", "parquet"):
         file = tmp_path / f"out.{form}"
         assert run([*root, "export", "-o", str(file)]) == 0
-        other = Project(tmp_path / form)
-        other.root.mkdir()
-        other.make()
+        other = make_project(tmp_path / form)
         assert run(["--dir", str(other.root), "import", str(file)]) == 0
         assert {name: rows(other, name) for name in before} == before
     lines = tmp_path / "plain.jsonl"
@@ -196,9 +195,7 @@ def test_both_records_are_as_any_other(project: Project, capsys: Captured, tmp_p
         for id, content in before[name].items()
     ]
     lines.write_text("\n".join(map(json.dumps, some)))
-    third = Project(tmp_path / "third")
-    third.root.mkdir()
-    third.make()
+    third = make_project(tmp_path / "third")
     assert run(["--dir", str(third.root), "import", str(lines)]) == 0
     assert {name: rows(third, name) for name in before} == before
     for name in before:
@@ -223,9 +220,7 @@ def test_what_was_assigned_elsewhere_does_not_change_what_is_here(
     project: Project, tmp_path: Any, capsys: Captured
 ) -> None:
     divided(project, 1)
-    other = Project(tmp_path / "other")
-    other.root.mkdir()
-    other.make()
+    other = make_project(tmp_path / "other")
     here = rows(project, "assignments")
     (drawn,) = {one["variant"] for one in here.values() if one["session_id"] == "s0"}
     (against,) = HALVES.keys() - {drawn}

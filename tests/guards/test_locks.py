@@ -34,8 +34,9 @@ from khive_persist.store.staging import staging, sweep
 from khive_persist.transfer.merge import merge
 from khive_persist.trust import marks
 from tests.backup.records import restored
+from tests.factories import make_project, save
 from tests.guards.locked import Taken, locks_taken
-from tests.mirror.records import event, files, plan, save
+from tests.mirror.records import event, files, plan
 
 PLANS = "planner_sessions.db"
 PLAN = {"session_id": "s", "task_description": "t"}
@@ -205,9 +206,7 @@ def waited(project: Project) -> None:
 def marked(project: Project) -> None:
     (project.khive / marks.ID).unlink()
     marks.mark(project.khive)
-    other = Project(project.root / "inner")
-    other.root.mkdir()
-    other.make()
+    make_project(project.root / "inner")
 
 
 ACTS: list[tuple[Callable[[Project], None], list[tuple[str, str]]]] = [

@@ -22,7 +22,8 @@ from khive_persist.settings import Settings
 from khive_persist.store.sqlite import write_lock
 from khive_persist.store.sqlite.sync_writer import FileWriter
 from khive_persist.transfer.target import replacing
-from tests.mirror.records import plan, save
+from tests.factories import save
+from tests.mirror.records import plan
 
 
 def test_a_purge_beside_an_open_file_leaves_nothing_in_its_log(project: Project) -> None:

@@ -21,6 +21,7 @@ from khive_persist.sessions.lineage.lineage import Lineage, read_lineage
 from khive_persist.settings import Settings
 from khive_persist.transcripts.call_recount import recount
 from khive_persist.transcripts.sync import Sync
+from tests.factories import make_project
 from tests.lineage.agent_lines import SESSION, WRITERS, Tree, written
 from tests.transcripts.test_counts import SAMPLES
 from tests.transcripts.test_scenarios import ALL, SCENARIOS, lines
@@ -283,9 +284,7 @@ def test_a_parent_that_is_not_recorded_is_not_guessed(project: Project, tmp_path
     own, child = read(project).agents
     assert (child.parent_is_recorded, child.parent_agent_id, child.depth) == (False, None, 1)
     assert own.total.tool_calls == child.own.tool_calls == 1
-    other = Project(tmp_path / "other")
-    other.root.mkdir()
-    other.make()
+    other = make_project(tmp_path / "other")
     paths = WRITERS["codex"](tmp_path / "x", {"a": "gone", "b": "a"})
     synced(other, "codex", paths)
     _, a, b = read(other).agents

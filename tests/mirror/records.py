@@ -27,6 +27,8 @@ from khive_persist.project import Project
 from khive_persist.settings import Settings
 from khive_persist.store.sqlite.mirror_progress import Batch
 from khive_persist.store.sqlite.sync_writer import FileWriter
+from tests import factories
+from tests.stored import select
 
 CLAUDE = HOOK_EVENTS["claude-code"]
 CODEX = HOOK_EVENTS["codex"]
@@ -35,35 +37,14 @@ NOON = "2026-11-01 12:00:00.000000"
 
 
 def plan(id: str, created_at: str = DAY, **content: Any) -> PlannerSession:
-    content = {"session_id": "s1", "task_description": "do it", **content}
-    return PlannerSession.model_validate({"id": id, "content": content, "created_at": created_at})
+    return factories.plan(id=id, at=created_at, **{"task_description": "do it", **content})
 
 
-def event(id: str, session_id: str | None = "s1", created_at: str = DAY, **content: Any
-          ) -> HookEvent:  # fmt: skip
+def event(
+    id: str, session_id: str | None = "s1", created_at: str = DAY, **content: Any
+) -> HookEvent:
     content = {"event_type": "stop", "tool": "claude-code", **content}
-    if session_id is not None:
-        content["session_id"] = session_id
-    return HookEvent.model_validate({"id": id, "content": content, "created_at": created_at})
-
-
-def save(project: Project, *records: Node) -> None:
-    """Each in a commit of its own."""
-
-    async def run() -> None:
-        async with open_store(type(records[0]), dir=project.root) as store:
-            for record in records:
-                await store.save(record)
-
-    anyio.run(run)
-
-
-def save_many(project: Project, records: list[Node]) -> None:
-    async def run() -> None:
-        async with open_store(type(records[0]), dir=project.root) as store:
-            await store.save_many(records)
-
-    anyio.run(run)
+    return factories.event(session_id=session_id, at=created_at, id=id, **content)
 
 
 def delete(project: Project, record: type[Node], *ids: str) -> list[bool]:
@@ -171,12 +152,8 @@ def everything(project: Project) -> dict[str, list[tuple[Any, ...]]]:
 
 def ids(project: Project, purpose: Purpose = PLANNER_SESSIONS) -> list[str]:
     """In the order of storing."""
-    path = project.database(purpose.file)
-    if not path.exists():
-        return []
-    with closing(sqlite3.connect(path)) as connection:
-        sql = f'SELECT id FROM "{purpose.table}" ORDER BY rowid'
-        return [id for (id,) in connection.execute(sql)]
+    sql = f'SELECT id FROM "{purpose.table}" ORDER BY rowid'
+    return [id for (id,) in select(project, purpose.file, sql)]
 
 
 def content_of(document: Any) -> Any:

@@ -17,17 +17,8 @@ from khive_persist.store.sqlite import change_log, write_lock
 from khive_persist.store.sqlite.connection import open_reader
 from khive_persist.store.sqlite.mirror_progress import MIRROR
 from khive_persist.store.sqlite.sync_writer import FileWriter
-from tests.mirror.records import (
-    assert_equal,
-    committed_only,
-    event,
-    files,
-    found,
-    lines,
-    plan,
-    save,
-    save_many,
-)
+from tests.factories import save, save_many
+from tests.mirror.records import assert_equal, committed_only, event, files, found, lines, plan
 
 CLAUDE = HOOK_EVENTS["claude-code"]
 

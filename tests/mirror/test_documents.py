@@ -18,6 +18,7 @@ from khive_persist.mirror.schema import schema
 from khive_persist.models.purposes import PLANNER_SESSIONS
 from khive_persist.project import Project
 from khive_persist.transfer.import_ import import_rows
+from tests.factories import save, save_many
 from tests.mirror.records import (
     NOON,
     assert_equal,
@@ -27,8 +28,6 @@ from tests.mirror.records import (
     everything,
     files,
     plan,
-    save,
-    save_many,
     set_row,
     tree,
     unfinished,
@@ -99,6 +98,7 @@ def test_all_is_private_whatever_the_umask(project: Project) -> None:
 import os, sys, anyio
 os.umask(0)
 from tests.mirror.records import *
+from tests.factories import save
 project = Project(sys.argv[1])
 save(project, plan("a"), plan("a", complexity="simple"))
 save(project, event("e"))

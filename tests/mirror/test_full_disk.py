@@ -11,6 +11,7 @@ from khive_persist.errors import MirrorError, StoreFullError
 from khive_persist.mirror.rebuild import rebuild_mirror
 from khive_persist.models.purposes import BUILT_IN, PLANNER_SESSIONS
 from khive_persist.project import Project
+from tests.factories import make_project, save
 from tests.mirror.records import (
     CLAUDE,
     assert_equal,
@@ -24,7 +25,6 @@ from tests.mirror.records import (
     lines,
     plan,
     recovered,
-    save,
     unfinished,
 )
 from tests.store.test_full_disk import disk, fill_up
@@ -95,8 +95,7 @@ def copied_but(project: Project, other: str) -> dict[str, bytes]:
 
 
 def test_all_of_it_on_a_full_disk(disk: Path) -> None:
-    project = Project(disk)
-    project.make()
+    project = make_project(disk)
     save(project, event("first"))
     save(project, *(plan(f"plan{n:04}") for n in range(20)))
     ballast = fill_up(disk)

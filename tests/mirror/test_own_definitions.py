@@ -21,8 +21,9 @@ from khive_persist.models.purpose_registry import known_purposes, mirrored_purpo
 from khive_persist.models.purposes import BUILT_IN, Purpose, purpose
 from khive_persist.opening import open_store
 from khive_persist.project import Project
+from tests.factories import make_project, save
 from tests.mirror.own import Heartbeat, TrainingSession
-from tests.mirror.records import DAY, assert_equal, everything, found, plan, save
+from tests.mirror.records import DAY, assert_equal, everything, found, plan
 
 
 class Order(Node):
@@ -49,9 +50,7 @@ def own(project: Project) -> Project:
 @pytest.fixture
 def bare(own: Project, tmp_path: Path) -> Project:
     """A project that has nothing but a copy of another one's `sessions/`."""
-    project = Project(tmp_path / "bare")
-    project.root.mkdir()
-    project.make()
+    project = make_project(tmp_path / "bare")
     shutil.copytree(own.sessions, project.sessions)
     return project
 

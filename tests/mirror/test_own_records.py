@@ -15,6 +15,7 @@ from khive_persist.models.purpose_registry import known_purposes
 from khive_persist.models.purposes import BUILT_IN, PLANNER_SESSIONS
 from khive_persist.project import Project
 from khive_persist.trust import signed
+from tests.factories import save
 from tests.mirror.own import Heartbeat, OtherEvent, OtherPlan, TrainingSession
 from tests.mirror.records import (
     DAY,
@@ -27,7 +28,6 @@ from tests.mirror.records import (
     found,
     lines,
     plan,
-    save,
 )
 
 

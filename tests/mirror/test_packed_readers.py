@@ -16,7 +16,8 @@ from khive_persist.mirror.verify import compared
 from khive_persist.project import Project
 from tests.backup.records import elsewhere, restored
 from tests.exchange.rows import read, stored
-from tests.mirror.records import event, plan, save, save_many
+from tests.factories import save, save_many
+from tests.mirror.records import event, plan
 from tests.mirror.test_packing import PACKED, STREAM, are_equal, packed
 
 

@@ -22,15 +22,8 @@ from khive_persist.project import Project
 from khive_persist.settings import Settings
 from khive_persist.store.sqlite import write_lock
 from tests.capture.test_drain import until
-from tests.mirror.records import (
-    CLAUDE,
-    delete,
-    drained,
-    event,
-    plan,
-    save,
-    save_many,
-)
+from tests.factories import save, save_many
+from tests.mirror.records import CLAUDE, delete, drained, event, plan
 from tests.payloads import Hook
 
 STREAM = "hook_events_2026_11_01_s1.jsonl"
@@ -230,29 +223,6 @@ def test_a_stream_is_read_from_where_it_was_left(filled: Project) -> None:
     ] == ["later"]
 
 
-STEPS = """
-import os, signal, sys
-from khive_persist.mirror.packing import pack
-from khive_persist.project import Project
-
-left = int(sys.argv[2])
-
-def counted(name):
-    call = getattr(os, name)
-    def run(*args, **options):
-        global left
-        if left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        left -= 1
-        return call(*args, **options)
-    setattr(os, name, run)
-
-for name in ("open", "fsync", "replace", "unlink", "fchmod"):
-    counted(name)
-print(pack(Project(sys.argv[1]), 1.0).streams)
-"""
-
-
 @pytest.mark.parametrize("is_merge", [False, True])
 def test_killed_at_any_point_nothing_is_lost_or_doubled(is_merge: bool, filled: Project) -> None:
     expected = ["e0", "e1", "e2", "e3", "e4"]
@@ -263,7 +233,13 @@ def test_killed_at_any_point_nothing_is_lost_or_doubled(is_merge: bool, filled: 
     kills = 0
     while True:
         grow_old(filled)
-        words = [sys.executable, "-c", STEPS, str(filled.root), str(kills)]
+        words = [
+            sys.executable,
+            "-m",
+            "tests.programs.killed_packing",
+            str(filled.root),
+            str(kills),
+        ]
         done = subprocess.run(words, capture_output=True, check=False)
         if done.returncode == 0:
             break

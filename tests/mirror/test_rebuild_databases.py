@@ -32,6 +32,7 @@ from khive_persist.settings import Settings
 from khive_persist.store.sqlite import atomic_switch, write_lock
 from khive_persist.store.sqlite.rows import read_ids
 from tests.exchange.rows import everything as typed_rows
+from tests.factories import save, save_many
 from tests.mirror.records import (
     CLAUDE,
     CODEX,
@@ -47,8 +48,6 @@ from tests.mirror.records import (
     ids,
     plan,
     rows,
-    save,
-    save_many,
     set_row,
     tree,
 )
@@ -388,32 +387,12 @@ def test_old_rows_whose_content_is_no_json_come_back(project: Project) -> None:
     assert typed_rows(project) == before
 
 
-PAUSED = """
-import os, sys
-from khive_persist.copies import mirrored
-from khive_persist.mirror import database_builder
-from khive_persist.mirror.rebuild import rebuild_databases
-from khive_persist.project import Project
-
-read = database_builder.DatabaseBuilder.read
-
-def read_and_wait(self):
-    read(self)
-    print("read", flush=True)
-    sys.stdin.readline()
-
-database_builder.DatabaseBuilder.read = read_and_wait
-project = Project(sys.argv[1])
-assert rebuild_databases(project, mirrored(project), may_discard=lambda _: True).is_equal
-"""
-
-
 def test_what_changes_while_it_reads_is_taken_in_at_the_end(both: Project) -> None:
     """Saved, changed, deleted, moved and begun anew between the reading and the switch."""
     set_row(both, "DELETE FROM TABLE WHERE id = 'plan0001'")
     set_row(both, "DELETE FROM TABLE WHERE id = 'moved'", purpose=CLAUDE)
     with subprocess.Popen(
-        [sys.executable, "-c", PAUSED, str(both.root)],
+        [sys.executable, "-m", "tests.programs.paused_rebuild", str(both.root)],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
         assert process.stdin is not None

@@ -16,6 +16,7 @@ from khive_persist.mirror.rebuild import Rebuilt, rebuild_mirror
 from khive_persist.mirror.rewrite import remove_unfinished
 from khive_persist.models.purposes import PLANNER_SESSIONS, Purpose
 from khive_persist.project import Project
+from tests.factories import save, save_many
 from tests.mirror.records import (
     CLAUDE,
     assert_equal,
@@ -29,8 +30,6 @@ from tests.mirror.records import (
     ids,
     lines,
     plan,
-    save,
-    save_many,
     set_row,
     tree,
     unfinished,

@@ -17,6 +17,7 @@ from khive_persist.models.purposes import HOOK_EVENTS, PLANNER_SESSIONS, Purpose
 from khive_persist.project import Project
 from khive_persist.store.sqlite.connection import open_writer
 from tests.exchange.test_round_trip import ODD
+from tests.factories import make_project
 from tests.mirror.records import CLAUDE, CODEX, comparing, everything, rows, tree
 from tests.store.old_files import ROWS
 
@@ -104,8 +105,7 @@ def test_whatever_the_rows_are(
     plans: list[tuple[Any, ...]], claude: list[tuple[Any, ...]], codex: list[tuple[Any, ...]]
 ) -> None:
     with tempfile.TemporaryDirectory() as root:
-        project = Project(root)
-        project.make()
+        project = make_project(Path(root))
         for purpose, some in ((PLANNER_SESSIONS, plans), (CLAUDE, claude), (CODEX, codex)):
             put(project, purpose, some)
         comes_back(project)

@@ -22,6 +22,7 @@ from khive_persist.mirror.schema import schema
 from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.project import Project
 from khive_persist.store.sqlite import write_lock
+from tests.factories import save, save_many
 from tests.mirror.records import (
     CLAUDE,
     CODEX,
@@ -39,8 +40,6 @@ from tests.mirror.records import (
     lines,
     recorded,
     recovered,
-    save,
-    save_many,
     tree,
 )
 from tests.mirror.test_documents import operations

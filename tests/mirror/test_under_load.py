@@ -13,8 +13,10 @@ from khive_persist.mirror.rebuild import Rebuilt, rebuild_databases, rebuild_mir
 from khive_persist.models.purposes import PLANNER_SESSIONS, Purpose
 from khive_persist.project import Project
 from khive_persist.store.sqlite import write_lock
-from tests.mirror.records import CLAUDE, assert_equal, drained, files, found, plan, recorded, save
-from tests.mirror.writers import acknowledged, writing
+from tests.factories import save
+from tests.mirror.records import CLAUDE, assert_equal, drained, files, found, plan, recorded
+from tests.mirror.writers import ALL, acknowledged
+from tests.writers import writing
 
 
 def numbers(project: Project) -> dict[str, int]:
@@ -38,7 +40,7 @@ def assert_kept(project: Project, said: dict[str, int]) -> None:
 def test_no_difference_is_found_where_there_is_none(
     project: Project, times: int, more: int
 ) -> None:
-    with writing(project, more) as writers:
+    with writing(project, more, ALL) as writers:
         for _ in range(times):
             before = [writer.go_on(more) for writer in writers]
             assert found(project) == []
@@ -69,7 +71,7 @@ def lose_rows(project: Project, purpose: Purpose) -> None:
     "times", [pytest.param(2, id="quick"), pytest.param(40, id="long", marks=pytest.mark.long)]
 )
 def test_writers_go_on_while_the_mirror_is_made_anew(project: Project, times: int) -> None:
-    with writing(project, 1_000_000) as writers:
+    with writing(project, 1_000_000, ALL) as writers:
         for number in range(times):
             for writer in writers:
                 writer.wait_for(40)
@@ -91,7 +93,7 @@ def test_writers_go_on_while_the_mirror_is_made_anew(project: Project, times: in
 )
 def test_writers_go_on_with_databases_that_are_made_anew(project: Project, times: int) -> None:
     path = project.database(PLANNER_SESSIONS.file)
-    with writing(project, 1_000_000) as writers:
+    with writing(project, 1_000_000, ALL) as writers:
         for number in range(times):
             for writer in writers:
                 writer.wait_for(40)
@@ -127,7 +129,7 @@ def test_two_that_make_anew_at_once_end_equal(project: Project, times: int) -> N
         except BaseException as error:
             ended.append(error)
 
-    with writing(project, 1_000_000) as writers:
+    with writing(project, 1_000_000, ALL) as writers:
         for writer in writers:
             writer.wait_for(40)
         for _ in range(times):

@@ -25,6 +25,7 @@ from khive_persist.models.purposes import PLANNER_SESSIONS
 from khive_persist.project import Project
 from khive_persist.store.sqlite import write_lock
 from khive_persist.store.sqlite.connection import make
+from tests.factories import save
 from tests.mirror.records import (
     CLAUDE,
     CODEX,
@@ -37,7 +38,6 @@ from tests.mirror.records import (
     found,
     hook,
     plan,
-    save,
     set_row,
     tree,
 )

@@ -10,7 +10,8 @@ import anyio
 from khive_persist.analytics.periodic_report.report import read_report
 from khive_persist.models.purposes import CONVERSATIONS, HOOK_EVENTS, OUTCOMES, PLANNER_SESSIONS
 from khive_persist.project import Project
-from tests.server.filling import Row, event, message, row, store
+from tests.factories import Row, row, store_rows
+from tests.server.filling import event, message
 
 # A Monday; the week before begins on the 9th.
 MONDAY = datetime(2026, 11, 16, tzinfo=UTC)
@@ -33,11 +34,11 @@ def call(session: str, at: datetime, name: str = "Bash", **fields: Any) -> list[
 
 
 def events(project: Project, rows: Sequence[Row], tool: str = "claude-code") -> None:
-    store(project, HOOK_EVENTS[tool], rows)
+    store_rows(project, HOOK_EVENTS[tool], rows)
 
 
 def messages(project: Project, *rows: Row) -> None:
-    store(project, CONVERSATIONS, rows)
+    store_rows(project, CONVERSATIONS, rows)
 
 
 def said(session: str, at: datetime, model: str | None = "m", **tokens: int) -> Row:
@@ -45,7 +46,7 @@ def said(session: str, at: datetime, model: str | None = "m", **tokens: int) -> 
 
 
 def plans(project: Project, *rows: Row) -> None:
-    store(project, PLANNER_SESSIONS, rows)
+    store_rows(project, PLANNER_SESSIONS, rows)
 
 
 def plan(session: str, at: datetime, **content: Any) -> Row:
@@ -53,7 +54,7 @@ def plan(session: str, at: datetime, **content: Any) -> Row:
 
 
 def verdicts(project: Project, *given: tuple[str, datetime, str, str]) -> None:
-    store(
+    store_rows(
         project,
         OUTCOMES,
         [

@@ -20,8 +20,8 @@ from khive_persist.models.purposes import (
 )
 from khive_persist.project import Project
 from khive_persist.store.reader import Reader
+from tests.factories import Row, row, store_rows
 from tests.periodic.records import AFTER, day, plan, plans, report, totals
-from tests.server.filling import Row, row, store
 
 
 def session(id: str, at: float, **content: Any) -> Row:
@@ -46,9 +46,9 @@ def applied(project: Project) -> Project:
             scores.append(value(id, at, "triage", 10 + week + number / 10))
             measured += [value(id, at, "heart_rate", 60 + n, unit="bpm") for n in (0, number)]
     sessions += [session("odd", 3, outcome={"of": 1}), session("yes", 3, outcome=True)]
-    store(project, APPLICATION_SESSIONS, sessions)
-    store(project, SCORES, scores)
-    store(project, MEASUREMENTS, measured)
+    store_rows(project, APPLICATION_SESSIONS, sessions)
+    store_rows(project, SCORES, scores)
+    store_rows(project, MEASUREMENTS, measured)
     return project
 
 
@@ -96,14 +96,14 @@ def test_they_stand_on_the_page_and_in_the_text(applied: Project) -> None:
 
 
 def test_a_name_that_no_metric_can_have_is_shown_and_not_compared(project: Project) -> None:
-    store(project, SCORES, [value("a", 1, "a=b", 2), value("a", 1, "", 2)])
+    store_rows(project, SCORES, [value("a", 1, "a=b", 2), value("a", 1, "", 2)])
     found = report(project)
     assert [one["name"] for one in found["series"]] == ["a=b"]
     assert not any(":" in one["metric"]["name"] for one in found["comparison"])
 
 
 def test_what_was_scored_only_before_is_shown_too(project: Project) -> None:
-    store(project, SCORES, [value("a", -1, "old", 2), value("a", 1, "new", 3)])
+    store_rows(project, SCORES, [value("a", -1, "old", 2), value("a", 1, "new", 3)])
     new, old = report(project)["series"]
     assert (new["name"], new["values"], new["mean_before"]) == ("new", 1, None)
     assert (old["name"], old["values"], old["mean"], old["mean_before"]) == ("old", 0, None, 2)
@@ -115,7 +115,7 @@ def test_a_project_with_every_kind_of_record_is_reported_on(
     own = purpose("training")
     remember(project, own)
     for kind in (*BUILT_IN, own):
-        store(project, kind, [row({"session_id": "a", "name": "n", "value": 1}, day(1))])
+        store_rows(project, kind, [row({"session_id": "a", "name": "n", "value": 1}, day(1))])
     assert len(list(project.khive.glob("*.db"))) == 13
     assert run(["--dir", str(project.root), "report", "--at", "2026-11-17"]) == 0
     told = capsys.readouterr()
@@ -128,7 +128,7 @@ def test_a_project_with_every_kind_of_record_is_reported_on(
 def test_a_record_of_an_own_kind_fills_a_period(project: Project) -> None:
     own = purpose("training")
     remember(project, own)
-    store(project, own, [row({"session_id": "a"}, day(1))])
+    store_rows(project, own, [row({"session_id": "a"}, day(1))])
     assert not report(project)["is_empty"]
 
 
@@ -144,8 +144,8 @@ def test_a_number_beyond_all_sums_is_in_none(project: Project, number: str) -> N
     odd = row({"session_id": "b", "name": "n", "value": 0, "planning_cost": 0}, day(1))
     spelled = odd[1].replace(": 0", f": {number}")
     plans(project, plan("a", day(1), planning_cost=2))
-    store(project, PLANNER_SESSIONS, [(odd[0], spelled, *odd[2:])])
-    store(project, SCORES, [(odd[0], spelled, *odd[2:]), value("a", 1, "n", 3)])
+    store_rows(project, PLANNER_SESSIONS, [(odd[0], spelled, *odd[2:])])
+    store_rows(project, SCORES, [(odd[0], spelled, *odd[2:]), value("a", 1, "n", 3)])
     found = report(project)
     assert totals(found)["planning_cost"] == 2
     assert totals(found)["plans"] == 2

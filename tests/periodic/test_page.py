@@ -12,6 +12,7 @@ from khive_persist.analytics.periodic_report.tables import tables
 from khive_persist.analytics.periodic_report.text import text
 from khive_persist.project import Project
 from tests.chromium import chromium
+from tests.factories import make_project
 from tests.periodic.records import (
     AFTER,
     PRICES,
@@ -40,9 +41,7 @@ EVIL = (
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """A report of a project in which every name and text is hostile."""
-    project = Project(tmp_path_factory.mktemp("hostile"))
-    project.make()
-    project.config.write_text(PRICES)
+    project = make_project(tmp_path_factory.mktemp("hostile"), PRICES)
     rows = []
     for number, evil in enumerate(EVIL):
         for week in (0, -7):

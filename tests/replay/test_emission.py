@@ -3,12 +3,11 @@
 import json
 import os
 import shutil
-import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -26,18 +25,18 @@ from khive_persist.project import Project
 from khive_persist.replay.emission import emit, target_of
 from khive_persist.replay.originals import RECONSTRUCTED, Original
 from khive_persist.replay.originals import originals as stored
+from tests.factories import make_project, save_many
 from tests.payloads import sample_payloads
-from tests.replay.sessions import SESSION, event, save
+from tests.replay.sessions import SESSION, event
+from tests.stored import select
 
 HOOK = f"{sys.executable} -I -S {hook_path()} --tool {{tool}} --dir"
 
 
 def rows(project: Project, tool: str) -> list[tuple[Any, Any]]:
     """What is in the database but for ids and times, in order of arrival, as plain SQL has it."""
-    path = project.database(HOOK_EVENTS[tool].file)
     sql = "SELECT content, node_metadata FROM hook_events ORDER BY created_at, id"
-    with closing(sqlite3.connect(path)) as connection:
-        return connection.execute(sql).fetchall()
+    return select(project, HOOK_EVENTS[tool].file, sql)
 
 
 def sessions(project: Project, tool: str) -> set[str]:
@@ -47,11 +46,7 @@ def sessions(project: Project, tool: str) -> set[str]:
 @pytest.fixture
 def other(tmp_path: Path) -> Project:
     """An empty project beside the test's own."""
-    made = Project(tmp_path / "other")
-    made.root.mkdir()
-    made.make()
-    made.config.write_text("[capture]\nlinger_seconds = 0.2\n")
-    return made
+    return make_project(tmp_path / "other", "[capture]\nlinger_seconds = 0.2\n")
 
 
 def replay(project: Project, *words: str) -> int:
@@ -101,14 +96,14 @@ def test_what_was_not_kept_whole_is_not_sent_and_said(
 ) -> None:
     payload = {"session_id": SESSION, "hook_event_name": "Stop"}
     made = event(3, "stop", payload=payload, metadata={"reconstructed": True})
-    save(project, [], [event(0, "stop", payload=payload), made])
+    save_many(project, [event(0, "stop", payload=payload), made])
     assert replay(project, SESSION, "--speed", "max", "--emit", f"{HOOK} {other.root}") == 0
     said = capsys.readouterr().err
     assert "1 of 2 payloads sent" in said
     assert f"1 not sent: {RECONSTRUCTED}" in said
     drain(other)
     assert len(rows(other, "claude-code")) == 1
-    save(project, [], [event(5, "stop", payload={"truncated": {}}, metadata={"truncated": True})])
+    save_many(project, [event(5, "stop", payload={"truncated": {}}, metadata={"truncated": True})])
     assert replay(project, SESSION, "--speed", "max", "--emit", f"{HOOK} {other.root}") == 1
     assert "1 not sent: longer than the limit" in capsys.readouterr().err
 
@@ -117,7 +112,7 @@ def test_bytes_that_are_no_json_are_sent_as_they_are(project: Project) -> None:
     # They name no session: one is given to them by hand, as `import` may have.
     texts = {"encoding": "utf-8", "data": "no json é"}
     raw = {"encoding": "base64", "data": "/wA="}
-    save(project, [], [event(n, "unparsed", payload=one) for n, one in enumerate((texts, raw))])
+    save_many(project, [event(n, "unparsed", payload=one) for n, one in enumerate((texts, raw))])
     found = anyio.run(stored, project, field("session_id") == SESSION)
     assert [one.payload for one in found] == ["no json é".encode(), b"\xff\x00"]
 
@@ -202,7 +197,7 @@ def test_the_pace_is_that_of_the_session() -> None:
 def test_a_target_that_takes_nothing_is_one_line(
     project: Project, where: str, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    save(project, [], [event(0, "stop", payload={"a": 1})])
+    save_many(project, [event(0, "stop", payload={"a": 1})])
     assert replay(project, SESSION, "--emit", where) in (1, 2)
     error = capsys.readouterr().err
     assert said in error
@@ -213,7 +208,7 @@ def test_a_target_that_takes_nothing_is_one_line(
 def test_a_command_that_fails_is_counted_and_the_rest_goes_on(
     project: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    save(project, [], [event(n, "stop", payload={"n": n}) for n in range(3)])
+    save_many(project, [event(n, "stop", payload={"n": n}) for n in range(3)])
     script = tmp_path / "hook"
     script.write_text("#!/bin/sh\nread line\ncase $line in *1*) echo bad luck >&2; exit 3;; esac\n")
     script.chmod(0o700)
@@ -224,7 +219,7 @@ def test_a_command_that_fails_is_counted_and_the_rest_goes_on(
 
 
 def test_no_shell_reads_the_command(project: Project, tmp_path: Path) -> None:
-    save(project, [], [event(0, "stop", payload={"n": 1})])
+    save_many(project, [event(0, "stop", payload={"n": 1})])
     assert shutil.which("cat")
     replay(project, SESSION, "--emit", f"cat; touch {tmp_path}/made")
     assert not os.path.exists(tmp_path / "made")

@@ -14,7 +14,8 @@ from khive_persist.project import Project
 from khive_persist.replay.page import page as made_page
 from khive_persist.sessions.timeline.entry import Entry
 from tests.chromium import chromium, scrubbing_seconds
-from tests.replay.sessions import SESSION, call, message, result, save, six
+from tests.factories import save_many
+from tests.replay.sessions import SESSION, call, message, result, six
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 ENTRIES = 10_000
@@ -121,7 +122,7 @@ def test_no_script_of_a_payload_runs_and_nothing_leaves_the_page(
     project: Project, tmp_path: Path, opened: Opened
 ) -> None:
     for number, text in enumerate(EVIL):
-        save(
+        save_many(
             project,
             [
                 message(number, text=text, id=text, agent_id=text, model=text),

@@ -17,7 +17,8 @@ from khive_persist.models.purposes import BUILT_IN, HOOK_EVENTS
 from khive_persist.project import Project
 from khive_persist.redaction import Redactor
 from khive_persist.settings import Settings
-from tests.retention.events import NOW, are_equal, contents, event, files_with, put
+from tests.factories import save_many
+from tests.retention.events import NOW, are_equal, contents, event, files_with
 
 CODEX = HOOK_EVENTS["codex"]
 SESSION = "5f2b9a51-session-to-go"
@@ -50,11 +51,13 @@ def old(project: Project, request: pytest.FixtureRequest) -> Project:
     """Two sessions whose streams are packed, and perhaps have late events beside."""
     project.make()
     project.local_config.write_text("[redaction]\nenabled = false\n")
-    put(project, [event(9, session_id=s, command=f"echo {TOKEN}") for s in (SESSION, "stays-here")])
-    put(project, [event(8, session_id=s) for s in (SESSION, "stays-here")])
+    save_many(
+        project, [event(9, session_id=s, command=f"echo {TOKEN}") for s in (SESSION, "stays-here")]
+    )
+    save_many(project, [event(8, session_id=s) for s in (SESSION, "stays-here")])
     pack_all(project)
     if request.param == "with_late_events":
-        put(project, [event(1, session_id=SESSION, command=f"late {TOKEN}")])
+        save_many(project, [event(1, session_id=SESSION, command=f"late {TOKEN}")])
     return project
 
 

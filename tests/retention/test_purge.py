@@ -11,15 +11,8 @@ from khive_persist.maintenance.retention.purge import Purged, purge
 from khive_persist.models.purposes import BUILT_IN
 from khive_persist.project import Project
 from khive_persist.settings import Settings
-from tests.retention.events import (
-    are_equal,
-    contents,
-    event,
-    files_with,
-    put,
-    put_events,
-    put_plans,
-)
+from tests.factories import save_many
+from tests.retention.events import are_equal, contents, event, files_with, put_events, put_plans
 
 SESSION = "5f2b9a51-session-to-go"
 
@@ -36,7 +29,7 @@ def mixed(project: Project) -> Project:
         for number in range(30)
         for session, word in ((SESSION, "SECRET"), ("stays-here", "open"))
     ]
-    put(project, interleaved)
+    save_many(project, interleaved)
     put_events(project, 1, tool="claude-code", session_id=SESSION, command="SECRET")
     put_plans(project, [SESSION, "stays-here"])
     spool = Spool(project)

@@ -25,7 +25,8 @@ from khive_persist.settings import Settings
 from khive_persist.store.sqlite.connection import set_aside
 from tests.cli.conftest import Khive
 from tests.cli.conftest import khive as khive
-from tests.retention.events import contents, event, files_with, put, put_plans
+from tests.factories import save_many
+from tests.retention.events import contents, event, files_with, put_plans
 
 SESSION = "5f2b9a51-session-to-go"
 SECRET = b"SECRET words"
@@ -41,7 +42,9 @@ def run(
 
 @pytest.fixture
 def filled(project: Project) -> Project:
-    put(project, [event(1, session_id=s, command=SECRET.decode()) for s in (SESSION, "stays-here")])
+    save_many(
+        project, [event(1, session_id=s, command=SECRET.decode()) for s in (SESSION, "stays-here")]
+    )
     put_plans(project, [SESSION, "stays-here"])
     return project
 
@@ -191,7 +194,7 @@ def test_a_log_is_waited_for_while_others_write(filled: Project) -> None:
             # The rows are gone, and the reader keeps the log: the purge waits for it.
             while len(contents(filled)) > 1:
                 threading.Event().wait(0.01)
-            put(filled, [event(1, session_id="late")])
+            save_many(filled, [event(1, session_id="late")])
             connection.execute("END")
 
         thread = threading.Thread(target=write_and_leave)

@@ -25,7 +25,8 @@ from khive_persist.tombstones import FILE, Tombstones
 from khive_persist.transcripts.reconciliation import backfill
 from khive_persist.transcripts.sync import Sync
 from khive_persist.transfer.import_ import import_rows
-from tests.retention.events import are_equal, contents, event, files_with, put, put_plans
+from tests.factories import make_project, save_many
+from tests.retention.events import are_equal, contents, event, files_with, put_plans
 from tests.retention.transcripts import SESSION, line, sync, texts, write
 
 OTHER = "aaaaaaaa-2222-4222-8222-000000000002"
@@ -42,7 +43,7 @@ def synced(project: Project) -> Project:
     write(project, SESSION, SECRET, "more")
     write(project, OTHER, "open words")
     assert sum(one.new for _, one in sync(project).transcripts) == 3
-    put(project, [event(1, session_id=s, tool="claude-code") for s in (SESSION, OTHER)])
+    save_many(project, [event(1, session_id=s, tool="claude-code") for s in (SESSION, OTHER)])
     put_plans(project, [SESSION, OTHER])
     return project
 
@@ -174,9 +175,7 @@ def test_the_file_names_nobody(synced: Project) -> None:
     said = json.loads((synced.khive / FILE).read_text())
     assert SESSION not in str(said)
     assert len(said["sessions"]) == 1
-    other = Project(synced.root / "other")
-    other.root.mkdir()
-    other.make()
+    other = make_project(synced.root / "other")
     purge(other, SESSION, BUILT_IN, Settings())
     assert not said["sessions"].keys() & json.loads((other.khive / FILE).read_text())["sessions"]
 
@@ -327,7 +326,7 @@ def test_pruned_to_do_lists_do_not_come_back(project: Project) -> None:
         300, session_id=SESSION, tool="claude-code", event_type="post_tool_use",
         tool_name="TodoWrite", payload={"tool_name": "TodoWrite", "tool_input": {"todos": todos}},
     )  # fmt: skip
-    put(project, [told])
+    save_many(project, [told])
 
     async def history() -> int:
         async with open_store(FocusChain, dir=project.root) as lists:

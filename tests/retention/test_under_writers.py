@@ -12,40 +12,13 @@ from khive_persist.maintenance.retention.purge import purge
 from khive_persist.models.purposes import BUILT_IN
 from khive_persist.project import Project
 from khive_persist.settings import Settings
+from tests.factories import save_many
 from tests.mirror.records import assert_equal, drained, recorded, recovered
-from tests.mirror.writers import acknowledged, writing
-from tests.retention.events import event, put, put_plans
+from tests.mirror.writers import acknowledged
+from tests.retention.events import event, put_plans
+from tests.writers import writing
 
 MORE = 60
-# What each says is in a spool or a database for good; half of it mentions the sessions that go.
-PROGRAM = """
-import json
-import anyio
-from khive_persist import HookEvent, PlannerSession, open_store
-from khive_persist.capture.spool import Spool
-from khive_persist.project import Project
-
-async def main():
-    project = Project(sys.argv[1])
-    opened = open_store(PlannerSession, dir=project.root), open_store(HookEvent, dir=project.root)
-    async with opened[0] as plans, opened[1] as events:
-        for number in numbers():
-            session = f"live-{sys.argv[2]}-{number % 7}"
-            text = f"like to-go-{number}" if number % 2 else "x" * 300
-            if number % 3 == 0:
-                id = Spool(project).accept("codex", json.dumps(
-                    {"session_id": session, "prompt": text}).encode()).id
-            elif number % 3 == 1:
-                content = {"session_id": session, "task_description": text}
-                id = (await plans.save(PlannerSession(content=content))).id
-            else:
-                content = {"session_id": session, "event_type": "stop", "tool": "codex",
-                           "command": text}
-                id = (await events.save(HookEvent(content=content))).id
-            print(id, number, flush=True)
-
-anyio.run(main)
-"""
 
 
 def left(project: Project, needle: bytes) -> list[str]:
@@ -69,12 +42,12 @@ def left(project: Project, needle: bytes) -> list[str]:
 def test_a_session_goes_and_nobody_elses_record(project: Project, times: int) -> None:
     """Each session has a mark that no other record has."""
     marks = []
-    words = ((PROGRAM, "a"), (PROGRAM, "b"), (PROGRAM, "c"))
+    words = [("mixed_writer", word) for word in "abc"]
     with writing(project, MORE, words) as writers:
         for number in range(times):
             before = [writer.go_on(MORE) for writer in writers]
             session, mark = f"to-go-{number}", f"MARK-{number}-"
-            put(project, [event(1, session_id=session, command=mark) for _ in range(5)])
+            save_many(project, [event(1, session_id=session, command=mark) for _ in range(5)])
             put_plans(project, [session])
             payload = {"session_id": session, "prompt": mark}
             Spool(project).accept("codex", json.dumps(payload).encode())

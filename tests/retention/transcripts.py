@@ -52,7 +52,4 @@ def sync(project: Project, *paths: Path) -> Collected:
 
 def texts(project: Project) -> list[str]:
     """What the messages say that are stored."""
-    path = project.database("conversations.db")
-    if not path.exists():
-        return []
     return [content["text"] for content in contents(project, "conversations.db").values()]

@@ -1,31 +1,17 @@
 """Rows for a project, as the recorder stores them, written without a server."""
 
-import json
 import random
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from khive_persist import clock
 from khive_persist.models.purposes import CONVERSATIONS, HOOK_EVENTS, Purpose
 from khive_persist.project import Project
 from khive_persist.store.sqlite.connection import open_writer
-from khive_persist.store.sqlite.statements import replace
+from tests.factories import Row, row, store_rows
 
 BEGIN = datetime(2026, 11, 1, 10, 30, tzinfo=UTC)
-Row = tuple[str, str, str, str, None]
-
-
-def store(project: Project, purpose: Purpose, rows: Sequence[Row]) -> None:
-    """Store rows, those that are there already anew."""
-    connection = open_writer(project.database(purpose.file), purpose)
-    try:
-        connection.execute("BEGIN")
-        connection.executemany(replace(purpose.table), rows)
-        connection.execute("COMMIT")
-    finally:
-        connection.close()
 
 
 def delete(project: Project, purpose: Purpose, where: str, *values: Any) -> None:
@@ -35,11 +21,6 @@ def delete(project: Project, purpose: Purpose, where: str, *values: Any) -> None
         connection.execute(f"DELETE FROM {purpose.table} WHERE {where}", values)
     finally:
         connection.close()
-
-
-def row(content: dict[str, Any], at: datetime, id: str | None = None) -> Row:
-    """A row of this content."""
-    return (id or str(uuid.uuid4()), json.dumps(content), "{}", clock.to_text(at), None)
 
 
 def event(session: str | None, at: datetime, tool: str = "claude-code", **fields: Any) -> Row:
@@ -76,8 +57,8 @@ def fill(project: Project, sessions: int = 12, seed: int = 1) -> list[str]:
             tokens = {"input": some.randrange(1_000), "output": some.randrange(1_000)}
             messages.append(message(id, at, tool, tokens=tokens, **fields))
     for tool, rows in events.items():
-        store(project, HOOK_EVENTS[tool], rows)
-    store(project, CONVERSATIONS, messages)
+        store_rows(project, HOOK_EVENTS[tool], rows)
+    store_rows(project, CONVERSATIONS, messages)
     return ids
 
 

@@ -1,13 +1,11 @@
 """Sessions to begin, what to add to them, and what of it is in the databases."""
 
-import json
-import sqlite3
-from contextlib import closing
 from typing import Any
 
 import httpx
 
 from khive_persist.project import Project
+from tests import stored
 
 PATH = "/v1/application_sessions"
 KINDS = ("messages", "measurements", "scores")
@@ -16,11 +14,11 @@ _ONE: dict[str, dict[str, Any]] = {
     "measurements": {"name": "pulse", "value": 71.5, "unit": "bpm"},
     "scores": {"name": "triage", "value": 7, "max_value": 10},
 }
-_FILES = {
-    "sessions": ("application_sessions.db", "application_sessions"),
-    "messages": ("conversations.db", "messages"),
-    "measurements": ("measurements.db", "measurements"),
-    "scores": ("scores.db", "scores"),
+FILES = {
+    "sessions": "application_sessions.db",
+    "messages": "conversations.db",
+    "measurements": "measurements.db",
+    "scores": "scores.db",
 }
 
 
@@ -38,10 +36,4 @@ def one_of(name: str) -> dict[str, Any]:
 
 def contents(project: Project, name: str) -> dict[str, Any]:
     """The content of each row, by its id."""
-    file, table = _FILES[name]
-    if not project.database(file).exists():
-        return {}
-    with closing(sqlite3.connect(project.database(file))) as connection:
-        found = connection.execute(f"SELECT id, content FROM {table}").fetchall()
-    assert len({id for id, _ in found}) == len(found)
-    return {id: json.loads(content) for id, content in found}
+    return stored.contents(project, FILES[name])

@@ -15,7 +15,8 @@ from khive_persist.server import event_feed as feeds
 from khive_persist.server.event_feed import FILES, Batch, Feed, Positions
 from khive_persist.store.insertion_cursor import Stored, Wish, following
 from khive_persist.store.reader import Reader
-from tests.server.filling import BEGIN, delete, event, store
+from tests.factories import store_rows
+from tests.server.filling import BEGIN, delete, event
 
 CLAUDE, CODEX = HOOK_EVENTS["claude-code"], HOOK_EVENTS["codex"]
 ALL = Wish(FILES)
@@ -84,7 +85,7 @@ async def test_a_row_is_spelled_once_for_all_wishes_and_joined_once_for_all_who_
         feed.join("all", ALL)
         feed.join("stops", STOPS)
         begin = await stands(feed)
-        store(project, CLAUDE, events(0, 60))
+        store_rows(project, CLAUDE, events(0, 60))
         batch = await next_batch(feed, begin)
         found = batch.chunks("all", spell, list)
         assert found is not None
@@ -104,7 +105,7 @@ async def test_what_was_read_before_somebody_came_is_not_taken(project: Project)
     async with following_feed(project) as feed:
         feed.join("all", ALL)
         begin = await stands(feed)
-        store(project, CLAUDE, events(0, 3))
+        store_rows(project, CLAUDE, events(0, 3))
         batch = await next_batch(feed, begin)
         assert feed.batch(begin, batch.number) is batch
         assert feed.batch(begin, feed.count) is None
@@ -119,14 +120,14 @@ async def test_no_more_is_kept_than_may_be(
         first = begin = await stands(feed)
         batches = []
         for number in range(4):
-            store(project, CLAUDE, events(number, 1, output="x" * 2_000))
+            store_rows(project, CLAUDE, events(number, 1, output="x" * 2_000))
             batches.append(await next_batch(feed, begin))
             begin = batches[-1].after
         assert feed.batch(first, 0) is None
         assert feed.batch(batches[-2].after, 0) is batches[-1]
         assert sum(one.size for one in batches) > 5_000
         # What is larger than all that may be kept is told, too.
-        store(project, CLAUDE, events(9, 1, output="x" * 9_000))
+        store_rows(project, CLAUDE, events(9, 1, output="x" * 9_000))
         last = await next_batch(feed, begin)
         assert feed.batch(batches[-2].after, 0) is None
         assert last.size > 5_000
@@ -141,8 +142,8 @@ async def test_a_project_that_is_gone_is_a_loss_and_nothing_is_kept(project: Pro
     async with following_feed(project) as feed:
         feed.join("all", ALL)
         begin = await stands(feed)
-        store(project, CLAUDE, events(0, 3))
-        store(project, CODEX, events(3, 3))
+        store_rows(project, CLAUDE, events(0, 3))
+        store_rows(project, CODEX, events(3, 3))
         await next_batch(feed, begin)
         before = feed.losses
         delete(project, CLAUDE, "1")
@@ -151,6 +152,6 @@ async def test_a_project_that_is_gone_is_a_loss_and_nothing_is_kept(project: Pro
                 await feed.next().wait()
         assert feed.batch(begin, 0) is None
         last = await stands(feed)
-        store(project, CLAUDE, events(50, 2))
+        store_rows(project, CLAUDE, events(50, 2))
         batch = await next_batch(feed, last)
         assert batch.chunks("all", lambda one: one.row[0].encode(), list)

@@ -12,6 +12,7 @@ from khive_persist.server.app import routes
 from khive_persist.server.context import close_context, open_context
 from khive_persist.server.http.hosts import allowed_hosts
 from khive_persist.server.http.limits import Limits
+from tests.factories import make_project
 from tests.server.process import Server, read_answer
 
 # What stands in the place of PORT is the server's own.
@@ -74,8 +75,7 @@ SLOW = ("/v1/compare", "/v1/report")
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    project = Project(tmp_path_factory.mktemp("hosts"))
-    project.make()
+    project = make_project(tmp_path_factory.mktemp("hosts"))
     project.local_config.write_text(
         "[server]\nallowed_hosts = ['Recorder.test']\n"
         "allowed_origins = ['https://tools.test:8443']\n"

@@ -24,37 +24,25 @@ from khive_persist.models.purpose_registry import remember
 from khive_persist.models.purposes import purpose
 from khive_persist.project import Project
 from khive_persist.server.http.tokens import Tokens
+from tests.factories import make_project
 from tests.payloads import sample_payloads
 from tests.server.process import Server, event, recorder_of, until
+from tests.stored import contents
 
 JSON = {"content-type": "application/json"}
-
-
-def rows(project: Project, file: str, table: str) -> dict[str, Any]:
-    """The content of each row, by its id."""
-    connection = sqlite3.connect(project.database(file))
-    sql = f"SELECT id, content FROM {table} ORDER BY created_at"
-    try:
-        found = connection.execute(sql).fetchall()
-    finally:
-        connection.close()
-    assert len({id for id, _ in found}) == len(found)
-    return {id: json.loads(content) for id, content in found}
 
 
 def hook_rows(project: Project, tool: str = "claude") -> dict[str, Any]:
     # On a slow machine the spool has some: each is durable, and they are told apart by nothing.
     assert not drain(project).waiting_count
-    return rows(project, f"{tool}_hooks.db", "hook_events")
+    return contents(project, f"{tool}_hooks.db")
 
 
 @pytest.mark.parametrize("tool", ["claude-code", "codex", "gemini-cli"])
 def test_what_a_tool_sends_is_stored_as_the_command_hook_stores_it(
     tool: str, server: Server, client: httpx.Client, tmp_path: Path
 ) -> None:
-    other = Project(tmp_path / "other")
-    other.root.mkdir()
-    other.make()
+    other = make_project(tmp_path / "other")
     # The tags of placeholders are made with the key.
     (other.khive / "redaction.key").write_bytes(
         (server.project.khive / "redaction.key").read_bytes()
@@ -201,15 +189,15 @@ def test_records_of_each_kind_are_stored_once_and_replaced_when_asked(
     assert send(record) == "same"
     other = {"id": "r1", "content": content | {"metadata": {"more": 1}}}
     assert send(other) == "changed"
-    assert "more" not in rows(server.project, file, table)["r1"].get("metadata", {})
+    assert "more" not in contents(server.project, file, table)["r1"].get("metadata", {})
     adding = Tokens(server.project).create("adding", ["ingest"])
     with server.client(adding) as adds:
         refused = adds.post(f"/v1/{kind}", json=other, params={"update": "true"})
         assert (refused.status_code, refused.json()["error"]["code"]) == (403, "right")
         assert adds.post(f"/v1/{kind}", json=other).json()["counts"] == {"changed": 1}
-    assert "more" not in rows(server.project, file, table)["r1"].get("metadata", {})
+    assert "more" not in contents(server.project, file, table)["r1"].get("metadata", {})
     assert send(other, update="true") == "changed"
-    assert rows(server.project, file, table)["r1"]["metadata"] == {"more": 1}
+    assert contents(server.project, file, table)["r1"]["metadata"] == {"more": 1}
     assert send({"id": "r1"}) == "refused"
     assert send({"id": "", "content": content}) == "refused"
     (listed,) = client.get(f"/v1/{kind}").json()["items"]

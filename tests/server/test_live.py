@@ -17,8 +17,9 @@ from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.project import Project
 from khive_persist.server.http.tokens import Tokens
 from khive_persist.server.routes.read import live_events
+from tests.factories import store_rows
 from tests.server import process
-from tests.server.filling import BEGIN, delete, event, store
+from tests.server.filling import BEGIN, delete, event
 from tests.server.process import Server
 
 CLAUDE, CODEX = HOOK_EVENTS["claude-code"], HOOK_EVENTS["codex"]
@@ -63,14 +64,14 @@ def events(first: int, count: int, tool: str = "claude-code", **fields: Any) -> 
 
 
 def test_what_is_stored_by_whoever_is_told_once_and_without_its_payload(project: Project) -> None:
-    store(project, CLAUDE, events(0, 5))
+    store_rows(project, CLAUDE, events(0, 5))
     with Server(project) as server, server.client() as client:
         with client.stream("GET", "/v1/live") as response:
             assert response.headers["content-type"].startswith("text/event-stream")
             stream = told(response)
             begin(stream)
-            store(project, CLAUDE, events(5, 700))
-            store(project, CODEX, events(705, 3, "codex"))
+            store_rows(project, CLAUDE, events(5, 700))
+            store_rows(project, CODEX, events(705, 3, "codex"))
             found = take(stream, 703)
             assert sorted(numbers(found)) == list(range(5, 708))
             item = json.loads(found[0]["data"])
@@ -88,8 +89,8 @@ def test_who_comes_back_with_its_last_id_misses_and_repeats_nothing(project: Pro
         def write() -> None:
             first = 0
             while not stop.is_set():
-                store(project, CLAUDE, events(first, 20))
-                store(project, CODEX, events(first + 20, 5, "codex"))
+                store_rows(project, CLAUDE, events(first, 20))
+                store_rows(project, CODEX, events(first + 20, 5, "codex"))
                 first += 25
 
         headers: dict[str, str] = {}
@@ -122,10 +123,10 @@ def test_a_server_that_was_killed_goes_on_after_the_last_id(project: Project) ->
         with client.stream("GET", "/v1/live") as response:
             stream = told(response)
             begin(stream)
-            store(project, CLAUDE, events(0, 10))
+            store_rows(project, CLAUDE, events(0, 10))
             found = take(stream, 4)
         server.kill()
-    store(project, CLAUDE, events(10, 5))
+    store_rows(project, CLAUDE, events(10, 5))
     with Server(project) as server:
         headers = {"last-event-id": found[-1]["id"]}
         with server.client() as client, client.stream("GET", "/v1/live", headers=headers) as again:
@@ -133,12 +134,12 @@ def test_a_server_that_was_killed_goes_on_after_the_last_id(project: Project) ->
 
 
 def test_who_is_cut_off_before_the_first_event_misses_nothing(project: Project) -> None:
-    store(project, CLAUDE, events(0, 3))
+    store_rows(project, CLAUDE, events(0, 3))
     with Server(project) as server, server.client() as client:
         with client.stream("GET", "/v1/live") as response:
             first = next(told(response))
         server.kill()
-    store(project, CLAUDE, events(3, 5))
+    store_rows(project, CLAUDE, events(3, 5))
     with Server(project) as server, server.client() as client:
         headers = {"last-event-id": first["id"]}
         with client.stream("GET", "/v1/live", headers=headers) as again:
@@ -151,9 +152,9 @@ def test_only_what_was_asked_for_is_told(project: Project) -> None:
         with client.stream("GET", "/v1/live", params=query) as response:
             stream = told(response)
             begin(stream)
-            store(project, CODEX, events(0, 9, "codex", event_type="stop"))
-            store(project, CLAUDE, events(9, 9))
-            store(project, CLAUDE, events(18, 9, event_type="stop"))
+            store_rows(project, CODEX, events(0, 9, "codex", event_type="stop"))
+            store_rows(project, CLAUDE, events(9, 9))
+            store_rows(project, CLAUDE, events(18, 9, event_type="stop"))
             assert numbers(take(stream, 3)) == [19, 22, 25]
 
 
@@ -163,11 +164,11 @@ def test_an_id_that_is_not_known_any_more_is_said_to_be_a_gap(how: str, project:
         with client.stream("GET", "/v1/live") as response:
             stream = told(response)
             begin(stream)
-            store(project, CLAUDE, events(0, 3))
+            store_rows(project, CLAUDE, events(0, 3))
             last = take(stream, 3)[-1]["id"]
         delete(project, CLAUDE, "1")
         if how == "replaced":
-            store(project, CLAUDE, events(50, 9))
+            store_rows(project, CLAUDE, events(50, 9))
         headers = {"last-event-id": last}
         with client.stream("GET", "/v1/live", headers=headers) as response:
             stream = told(response)
@@ -175,7 +176,7 @@ def test_an_id_that_is_not_known_any_more_is_said_to_be_a_gap(how: str, project:
             (gap,) = take(stream, 1)
             assert gap["event"] == "gap"
             assert json.loads(gap["data"])["reason"]
-            store(project, CLAUDE, events(100, 2))
+            store_rows(project, CLAUDE, events(100, 2))
             assert numbers(take(stream, 2)) == [100, 101]
         wrong = client.get("/v1/live", headers={"last-event-id": "WzEsMl0"})
         assert wrong.status_code == 400
@@ -233,7 +234,7 @@ def test_a_token_that_is_revoked_ends_a_stream_that_is_never_silent(
     def write() -> None:
         first = 0
         while not stop.wait(0.02):
-            store(project, CLAUDE, events(first, 1))
+            store_rows(project, CLAUDE, events(first, 1))
             first += 1
 
     writer = threading.Thread(target=write)
@@ -267,7 +268,7 @@ def test_who_listens_to_different_things_is_told_of_those(project: Project) -> N
         {"session": "none"},
     ]
     # One session is known when they come: what is asked for is it alone, not s10.
-    store(project, CLAUDE, [event("s1", BEGIN), event("s2", BEGIN)])
+    store_rows(project, CLAUDE, [event("s1", BEGIN), event("s2", BEGIN)])
     some = [
         event(f"s{n % 11}", BEGIN + timedelta(seconds=n), number=n,
               event_type="stop" if n % 2 else "post_command")
@@ -281,8 +282,8 @@ def test_who_listens_to_different_things_is_told_of_those(project: Project) -> N
             response = stack.enter_context(client.stream("GET", "/v1/live", params=query))
             streams.append(told(response))
             begin(streams[-1])
-        store(project, CLAUDE, some)
-        store(project, CODEX, others)
+        store_rows(project, CLAUDE, some)
+        store_rows(project, CODEX, others)
         stops = [n for n in range(700) if n % 2]
         wanted = [
             {*range(700), *range(1_000, 1_009)},
@@ -296,7 +297,7 @@ def test_who_listens_to_different_things_is_told_of_those(project: Project) -> N
             found = numbers(take(stream, len(numbered)))
             assert sorted(found) == sorted(numbered)
         last = event("none", BEGIN + timedelta(days=1), number=5_000)
-        store(project, CLAUDE, [last])
+        store_rows(project, CLAUDE, [last])
         assert numbers(take(streams[-1], 1)) == [5_000]
         assert numbers(take(streams[0], 1)) == [5_000]
 
@@ -325,13 +326,13 @@ live_events.following = following
             response = stack.enter_context(client.stream("GET", "/v1/live", params=query))
             streams.append(told(response))
             begin(streams[-1])
-        store(project, CLAUDE, events(0, 30))
+        store_rows(project, CLAUDE, events(0, 30))
         for stream in streams[:4]:
             assert len(take(stream, 30)) == 30
         for stream in streams[4:]:
             assert len(take(stream, 10)) == 10
         marker.touch()
-        store(project, CLAUDE, events(30, 600))
+        store_rows(project, CLAUDE, events(30, 600))
         for stream in streams[:4]:
             assert numbers(take(stream, 600)) == list(range(30, 630))
         for stream in streams[4:]:
@@ -356,7 +357,7 @@ def test_who_is_behind_what_is_kept_reads_on_for_itself(
             streams.append(told(response))
             begin(streams[-1])
         for first in range(0, 9_000, 300):
-            store(project, CLAUDE, events(first, 300, output=large))
+            store_rows(project, CLAUDE, events(first, 300, output=large))
         # 18 MB: the second has not read any of it while the first is told.
         for stream in streams:
             assert numbers(take(stream, 9_000)) == list(range(9_000))
@@ -367,16 +368,16 @@ def test_a_project_that_goes_while_one_listens_is_said_to_be_a_gap(project: Proj
         with client.stream("GET", "/v1/live") as response:
             stream = told(response)
             begin(stream)
-            store(project, CLAUDE, events(0, 3))
+            store_rows(project, CLAUDE, events(0, 3))
             take(stream, 3)
             delete(project, CLAUDE, "1")
             # They get the numbers of those that are gone.
-            store(project, CLAUDE, events(50, 3))
+            store_rows(project, CLAUDE, events(50, 3))
             # A heartbeat may come first: it is what looks, where the reading has not noticed.
             (gap,) = take(stream, 1)
             assert gap["event"] == "gap"
             assert json.loads(gap["data"])["reason"]
-            store(project, CLAUDE, events(100, 2))
+            store_rows(project, CLAUDE, events(100, 2))
             found: list[int] = []
             while found[-1:] != [101]:
                 found += numbers(take(stream, 1))
@@ -384,7 +385,7 @@ def test_a_project_that_goes_while_one_listens_is_said_to_be_a_gap(project: Proj
 
 
 def test_those_who_listen_are_counted_when_they_are_accepted(project: Project) -> None:
-    store(project, CLAUDE, events(0, 3))
+    store_rows(project, CLAUDE, events(0, 3))
     with Server(project) as server, ExitStack() as stack:
         connections = [stack.enter_context(server.connect()) for _ in range(100)]
         head = (
@@ -424,12 +425,12 @@ def test_a_client_that_reads_too_slowly_is_cut_off_and_told_so(
         # More than the buffers between the two can hold.
         large = "x" * 20_000
         for first in range(0, 900, 100):
-            store(project, CLAUDE, events(first, 100, output=large))
+            store_rows(project, CLAUDE, events(first, 100, output=large))
         with quick.client() as client, client.stream("GET", "/v1/live") as response:
             other = told(response)
             begin(other)
             until = time.monotonic() + 1.5
-            store(project, CLAUDE, events(2_000, 5))
+            store_rows(project, CLAUDE, events(2_000, 5))
             # Another is told all the same, while that one does not read.
             assert numbers(take(other, 5)) == list(range(2_000, 2_005))
             while time.monotonic() < until:

@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from khive_persist import PlannerSession, open_store
-from khive_persist.project import Project
+from tests.factories import make_project
 from tests.server.process import Server
 
 BIG = 340282366920938463463374607431768211455
@@ -27,8 +27,7 @@ def refuse(word: str) -> Any:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    project = Project(tmp_path_factory.mktemp("odd"))
-    project.make()
+    project = make_project(tmp_path_factory.mktemp("odd"))
 
     async def save() -> None:
         async with open_store(PlannerSession, dir=project.root) as plans:

@@ -14,6 +14,7 @@ from khive_persist.server.app import routes
 from khive_persist.server.context import close_context, open_context
 from khive_persist.server.http.limits import Limits
 from khive_persist.server.openapi.document import openapi
+from tests.factories import make_project
 from tests.server.filling import fill
 from tests.server.process import Server
 
@@ -37,8 +38,7 @@ CHECKS = [
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    project = Project(tmp_path_factory.mktemp("openapi"))
-    project.make()
+    project = make_project(tmp_path_factory.mktemp("openapi"))
     fill(project)
     with Server(project) as running:
         yield running

@@ -24,7 +24,8 @@ from khive_persist.models.purposes import (
 )
 from khive_persist.project import Project
 from khive_persist.server.http.tokens import Tokens
-from tests.server.filling import BEGIN, delete, event, fill, message, pages, row, store
+from tests.factories import make_project, row, store_rows
+from tests.server.filling import BEGIN, delete, event, fill, message, pages
 from tests.server.process import Server, until
 
 CODEX = HOOK_EVENTS["codex"]
@@ -32,19 +33,18 @@ CODEX = HOOK_EVENTS["codex"]
 
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, list[str]]]:
-    project = Project(tmp_path_factory.mktemp("reading"))
-    project.make()
+    project = make_project(tmp_path_factory.mktemp("reading"))
     ids = fill(project, sessions=30)
     plans = [
         {"session_id": id, "task_description": f"Task {n}", "complexity": "complex" if n % 2 else
          "simple", "confidence": n / 10, "planning_cost": float(n), "agent_count": n}
         for n, id in enumerate(ids[:10])
     ]  # fmt: skip
-    store(
+    store_rows(
         project, PLANNER_SESSIONS, [row(p, BEGIN + timedelta(hours=n)) for n, p in enumerate(plans)]
     )
     verdicts = [{"session_id": id, "verdict": "success", "source": "person"} for id in ids[:5]]
-    store(project, OUTCOMES, [row(verdict, BEGIN) for verdict in verdicts])
+    store_rows(project, OUTCOMES, [row(verdict, BEGIN) for verdict in verdicts])
     with Server(project) as server:
         yield server, ids
 
@@ -122,13 +122,13 @@ def test_pages_stay_as_they_are_while_rows_are_stored_and_deleted(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = [event("s", BEGIN + timedelta(seconds=n // 3), n=n) for n in range(60)]
-    store(project, HOOK_EVENTS["claude-code"], rows)
+    store_rows(project, HOOK_EVENTS["claude-code"], rows)
     with Server(project) as server, server.client() as client:
         seen = []
         for number, page in enumerate(pages(client, "/v1/events", limit=7)):
             seen += [item["content"]["n"] for item in page if "n" in item["content"]]
             later = BEGIN + timedelta(days=1, seconds=number)
-            store(project, CODEX, [event("later", later, "codex")])
+            store_rows(project, CODEX, [event("later", later, "codex")])
             # The very row that the next page begins after.
             delete(project, HOOK_EVENTS["claude-code"], "id = ?", page[-1]["id"])
     assert sorted(seen) == list(range(60))
@@ -313,11 +313,13 @@ def test_to_do_lists_and_own_records_are_read(
 ) -> None:
     items = [{"text": "one", "status": "in_progress"}]
     chain = {"session_id": "s1", "tool": "codex", "position": 1, "items": items, "added": ["one"]}
-    store(project, FOCUS_CHAINS, [row(chain, BEGIN)])
-    store(project, CODEX, [event("s1", BEGIN, "codex")])
+    store_rows(project, FOCUS_CHAINS, [row(chain, BEGIN)])
+    store_rows(project, CODEX, [event("s1", BEGIN, "codex")])
     own = purpose("diets", indexes=(("session_id",),))
     remember(project, own)
-    store(project, own, [row({"session_id": "s1", "meal": n}, BEGIN, f"d{n}") for n in range(3)])
+    store_rows(
+        project, own, [row({"session_id": "s1", "meal": n}, BEGIN, f"d{n}") for n in range(3)]
+    )
     with Server(project) as server, server.client() as client:
         found = client.get("/v1/sessions/s1/focus").json()
         assert found == cli(server, capsys, "focus", "s1", "--json")
@@ -365,7 +367,7 @@ def test_csv_is_the_rows_that_export_makes(
 
 def test_text_that_a_spreadsheet_would_run_is_neutralised(project: Project) -> None:
     prompt = {"event_type": "prompt_submitted", "payload": {"prompt": "=1+1"}}
-    store(project, CODEX, [event("@SUM(1)", BEGIN, "codex", cwd="+x", **prompt)])
+    store_rows(project, CODEX, [event("@SUM(1)", BEGIN, "codex", cwd="+x", **prompt)])
     with Server(project) as server, server.client(accept="text/csv") as client:
         for path in ("/v1/sessions", "/v1/events"):
             cells = [c for line in csv.reader(io.StringIO(client.get(path).text)) for c in line]
@@ -381,7 +383,7 @@ def test_who_has_an_answer_already_is_told_so(project: Project) -> None:
             again = client.get(path, headers={"if-none-match": f'"x", W/{tag}'})
             assert (again.status_code, again.content) == (304, b""), path
             assert again.headers["etag"] == tag
-        store(project, CODEX, [event("more", BEGIN, "codex")])
+        store_rows(project, CODEX, [event("more", BEGIN, "codex")])
         tag = first.headers["etag"]
         assert client.get("/v1/stats", headers={"if-none-match": tag}).status_code == 200
 
@@ -433,7 +435,7 @@ def test_reading_needs_the_right_to_read(filled: tuple[Server, list[str]]) -> No
 def test_rows_of_megabytes_make_short_pages_and_lose_none(project: Project) -> None:
     rows = [event("s", BEGIN + timedelta(seconds=n), payload={"x": "y" * 400_000, "n": n})
             for n in range(120)]  # fmt: skip
-    store(project, HOOK_EVENTS["gemini-cli"], rows)
+    store_rows(project, HOOK_EVENTS["gemini-cli"], rows)
     with Server(project) as server, server.client() as client:
         found = list(pages(client, "/v1/events", limit=1000, payload="true"))
         assert len(found) > 1
@@ -444,7 +446,7 @@ def test_rows_of_megabytes_make_short_pages_and_lose_none(project: Project) -> N
 
 
 def test_what_is_no_json_is_shown_as_it_is(project: Project) -> None:
-    store(project, CONVERSATIONS, [message("s", BEGIN)])
+    store_rows(project, CONVERSATIONS, [message("s", BEGIN)])
     broken = [("b", '{"half', "[", clock.to_text(BEGIN), None)]
     import sqlite3
 

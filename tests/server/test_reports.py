@@ -22,6 +22,7 @@ from khive_persist.server.http.errors import HTTPError
 from khive_persist.server.routes.read import report_client
 from khive_persist.server.routes.read.compare_and_report import POLICY
 from khive_persist.server.routes.read.report_client import REPORTING, Reporter
+from tests.factories import make_project
 from tests.periodic.records import MONDAY, call, day, events, plan, plans
 from tests.server.process import Server, children, memory_bytes, until
 
@@ -31,8 +32,7 @@ QUESTION = {"what": "report", "as_page": False, "period": "day", "at": clock.to_
 
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    project = Project(tmp_path_factory.mktemp("reports"))
-    project.make()
+    project = make_project(tmp_path_factory.mktemp("reports"))
     rows = []
     for number in range(12):
         pattern = "parallel" if number % 2 else "<b>serial</b>"

@@ -4,7 +4,8 @@ import httpx
 
 from khive_persist.models.purposes import HOOK_EVENTS, OUTCOMES, PLANNER_SESSIONS, SCORES
 from khive_persist.project import Project
-from tests.server.filling import BEGIN, row, store
+from tests.factories import row, store_rows
+from tests.server.filling import BEGIN
 from tests.server.process import Server
 
 
@@ -16,9 +17,9 @@ def test_an_exact_id_wins_over_those_that_begin_so(project: Project) -> None:
     project.make()
     ids = ("task-1", "task-10", "task-100")
     plans = [row({"session_id": id, "task_description": ""}, BEGIN) for id in ids]
-    store(project, PLANNER_SESSIONS, plans)
+    store_rows(project, PLANNER_SESSIONS, plans)
     stops = [row({"event_type": "stop", "session_id": id}, BEGIN) for id in ids[1:]]
-    store(project, HOOK_EVENTS["codex"], stops)
+    store_rows(project, HOOK_EVENTS["codex"], stops)
     with Server(project) as server, server.client() as client:
         assert sessions(client, "/v1/plans?session=task-1") == ["task-1"]
         assert sessions(client, "/v1/plans?session=task-") == [*ids]
@@ -32,11 +33,11 @@ def test_an_exact_id_wins_over_those_that_begin_so(project: Project) -> None:
 def test_no_route_takes_another_session_for_one_that_is_known(project: Project) -> None:
     project.make()
     other = [row({"session_id": "task-10", "task_description": "", "event_type": "stop"}, BEGIN)]
-    store(project, PLANNER_SESSIONS, other)
-    store(project, HOOK_EVENTS["codex"], other)
-    store(project, SCORES, [row({"session_id": "task-1", "name": "exam", "value": 1}, BEGIN)])
-    store(project, OUTCOMES, [row({"session_id": "task-2", "verdict": "success"}, BEGIN)])
-    store(project, OUTCOMES, [row({"session_id": "task-20", "verdict": "success"}, BEGIN)])
+    store_rows(project, PLANNER_SESSIONS, other)
+    store_rows(project, HOOK_EVENTS["codex"], other)
+    store_rows(project, SCORES, [row({"session_id": "task-1", "name": "exam", "value": 1}, BEGIN)])
+    store_rows(project, OUTCOMES, [row({"session_id": "task-2", "verdict": "success"}, BEGIN)])
+    store_rows(project, OUTCOMES, [row({"session_id": "task-20", "verdict": "success"}, BEGIN)])
     with Server(project) as server, server.client() as client:
         for path in ("", "/story", "/lineage", "/focus"):
             assert client.get(f"/v1/sessions/task-1{path}").status_code == 404, path

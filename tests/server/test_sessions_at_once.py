@@ -38,28 +38,6 @@ async def main():
 anyio.run(main)
 """
 # As many as it is told, each tried until it wins.
-UPDATES = """
-import sys
-import anyio
-from khive_persist import ApplicationSession, open_store
-from khive_persist.errors import VersionError
-
-async def main():
-    async with open_store(ApplicationSession, dir=sys.argv[1]) as sessions:
-        print("ready", flush=True)
-        sys.stdin.readline()
-        for number in range(int(sys.argv[3])):
-            while True:
-                session = await sessions.get(sys.argv[2])
-                took = [*session.content.get("took", []), f"python {number}"]
-                try:
-                    await sessions.update(session.id, {"took": took}, session.content["version"])
-                except VersionError:
-                    continue
-                break
-
-anyio.run(main)
-"""
 
 
 def python(program: str, *words: str) -> None:
@@ -123,7 +101,8 @@ def test_no_update_of_the_server_s_clients_and_of_another_process_is_lost(
                     break
 
     other = subprocess.Popen(
-        [sys.executable, "-c", UPDATES, str(server.project.root), id, str(each)],
+        [sys.executable, "-m", "tests.programs.session_updater",
+         str(server.project.root), id, "python", str(each)],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert other.stdout is not None

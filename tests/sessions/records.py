@@ -21,7 +21,7 @@ from khive_persist.prices import PriceTable
 from khive_persist.project import Project
 from khive_persist.sessions import definitions
 from khive_persist.sessions.definitions import ModelUse, Spent
-from tests.server.filling import row, store
+from tests.factories import row, store_rows
 
 # A Monday, so that all of it is in one week.
 BEGIN: Final = datetime(2026, 11, 16, 22, 30, tzinfo=clock.now().tzinfo)
@@ -162,7 +162,7 @@ def put(project: Project, records: list[Record]) -> None:
         id = f"{number * 7919 % 1000:03}"
         rows.setdefault(purpose, []).append(row(content, at, id))
     for purpose, some in rows.items():
-        store(project, purpose, some)
+        store_rows(project, purpose, some)
 
 
 def read(

@@ -31,6 +31,7 @@ from khive_persist.sessions.rollup.rollup import Rollup
 from khive_persist.sessions.rollup.sessions import SessionQuery, sessions
 from khive_persist.sessions.timeline.build import build_timeline
 from khive_persist.store.reader import Reader
+from tests.factories import make_project
 from tests.hypotheses import examples
 from tests.server.filling import pages
 from tests.server.process import Server
@@ -61,9 +62,7 @@ def places(tmp_path: Path) -> Iterator[Project]:
         number = 0
         while True:
             number += 1
-            made = Project(tmp_path / f"project{number}")
-            made.root.mkdir()
-            made.make()
+            made = make_project(tmp_path / f"project{number}")
             yield made
 
     return new()

@@ -1,4 +1,4 @@
-"""Plans and events to store, and stores to put them in, without what `open_store` adds."""
+"""Stores of plans and events without what `open_store` adds."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,18 +10,9 @@ from khive_persist.models.planner_session import PlannerSession
 from khive_persist.store.hook_events import HookEventStore
 from khive_persist.store.planner_sessions import PlannerSessionStore
 from khive_persist.store.store import Store
+from tests.factories import plan
 
 AnyStore = TypeVar("AnyStore", bound=Store[Any])
-
-
-def plan(session_id: str = "s1", **content: Any) -> PlannerSession:
-    return PlannerSession.model_validate(
-        {"content": {"session_id": session_id, "task_description": "", **content}}
-    )
-
-
-def event(event_type: str = "stop", **content: Any) -> HookEvent:
-    return HookEvent.model_validate({"content": {"event_type": event_type, **content}})
 
 
 def refused_by_sqlite(**content: Any) -> PlannerSession:

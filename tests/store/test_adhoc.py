@@ -15,8 +15,8 @@ from khive_persist.store.hook_events import HookEventStore
 from khive_persist.store.planner_sessions import PlannerSessionStore
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.readonly_query import AdHoc
+from tests.factories import event, plan
 from tests.store import old_files
-from tests.store.records import event, plan
 
 
 @contextmanager

@@ -23,8 +23,9 @@ from khive_persist.project import Project
 from khive_persist.store.aggregates import Aggregate
 from khive_persist.store.hook_events import HookEventStore
 from khive_persist.store.planner_sessions import PlannerSessionStore
+from tests.factories import event, plan
 from tests.store import old_files
-from tests.store.records import event, opened, plan, plan_store
+from tests.store.records import opened, plan_store
 
 WORDS = ("simple", "medium", "complex", None)
 

@@ -33,28 +33,6 @@ from khive_persist.store.sqlite import write_lock
 FIELDS = {"session_id": "s1", "participant": "ann", "scenario": "fire", "group": "a"}
 AT_ONCE = 50
 # Updates one session to the end of its numbers, each for the version that it has read.
-WRITER = """
-import sys
-import anyio
-from khive_persist import ApplicationSession, open_store
-from khive_persist.errors import VersionError
-
-async def main():
-    async with open_store(ApplicationSession, dir=sys.argv[1]) as sessions:
-        print("ready", flush=True)
-        sys.stdin.readline()
-        for number in range(int(sys.argv[3])):
-            while True:
-                session = await sessions.get("s1")
-                took = [*session.content.get("took", []), f"{sys.argv[2]} {number}"]
-                try:
-                    await sessions.update("s1", {"took": took}, session.content["version"])
-                except VersionError:
-                    continue
-                break
-
-anyio.run(main)
-"""
 
 
 @pytest.fixture
@@ -198,7 +176,8 @@ async def test_no_update_of_two_processes_is_lost(
     each = 20
     writers = [
         subprocess.Popen(
-            [sys.executable, "-c", WRITER, str(project.root), name, str(each)],
+            [sys.executable, "-m", "tests.programs.session_updater",
+             str(project.root), "s1", name, str(each)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )
         for name in "ab"

@@ -19,7 +19,8 @@ from khive_persist.store.codec import StoredRow
 from khive_persist.store.hook_events import HookEventStore
 from khive_persist.store.planner_sessions import PlannerSessionStore
 from khive_persist.store.sqlite import write_lock
-from tests.store.records import event, opened, plan, plan_store
+from tests.factories import event, plan
+from tests.store.records import opened, plan_store
 from tests.store.test_group_commit import commits
 
 NEVER = float("inf")

@@ -22,8 +22,9 @@ from khive_persist.store.planner_sessions import PlannerSessionStore
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.connection import check, set_aside
 from khive_persist.store.sqlite.statements import select
+from tests.factories import event, plan
 from tests.store import old_files
-from tests.store.records import event, opened, plan, plan_store
+from tests.store.records import opened, plan_store
 
 ROWS = 120
 

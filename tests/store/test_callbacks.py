@@ -25,7 +25,8 @@ from khive_persist.project import Project
 from khive_persist.store.callbacks import Callbacks
 from khive_persist.store.planner_sessions import PlannerSessionStore
 from khive_persist.store.sqlite import write_lock
-from tests.store.records import event, opened, plan
+from tests.factories import event, plan
+from tests.store.records import opened
 
 PAGE_ROWS = 64
 

@@ -239,27 +239,9 @@ def test_a_process_ends_that_leaves_one_open_and_at_work() -> None:
     assert (done.returncode, done.stdout) == (0, "left\n")
 
 
-AT_WORK = """
-import atexit, threading
-from tests.store.test_connection_thread import Connected
-
-thread = Connected()
-is_ending = threading.Event()
-atexit.register(is_ending.set)
-
-def work():
-    is_ending.wait()
-    for _ in range(3_000_000):
-        pass
-    print("finished", flush=True)
-
-thread.submit(work)
-"""
-
-
 def test_a_process_that_ends_waits_for_what_was_submitted() -> None:
     done = subprocess.run(
-        [sys.executable, "-c", AT_WORK],
+        [sys.executable, "-m", "tests.programs.working_thread"],
         capture_output=True,
         check=False,
         cwd=Path(__file__).parents[2],

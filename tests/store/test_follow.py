@@ -13,7 +13,8 @@ from khive_persist.models.planner_session import PlannerSession
 from khive_persist.models.query import field
 from khive_persist.store.hook_events import HookEventStore
 from khive_persist.store.planner_sessions import PlannerSessionStore
-from tests.store.records import costs, event, plan
+from tests.factories import event, plan
+from tests.store.records import costs
 
 SECONDS = 10
 

@@ -11,8 +11,9 @@ import pytest
 
 from khive_persist.errors import StoreFullError, StoreUnavailableError
 from khive_persist.store.sqlite.connection import check
+from tests.factories import plan
 from tests.store import old_files
-from tests.store.records import opened, plan, plan_store
+from tests.store.records import opened, plan_store
 
 DISK_BYTES = 3_000_000
 FULL = (StoreFullError, StoreUnavailableError)
@@ -102,35 +103,9 @@ async def test_an_old_file_whose_indexes_find_no_room_stays_as_it_is(disk: Path)
         assert await store.count() == 5_000
 
 
-LIMITED = """
-import resource, signal, sys
-from pathlib import Path
-
-import anyio
-
-from khive_persist.errors import KhiveError
-from tests.store.records import opened, plan, plan_store
-
-async def main() -> None:
-    async with opened(plan_store(Path(sys.argv[1]))) as store:
-        kept = {(await store.save(plan())).id}
-        resource.setrlimit(resource.RLIMIT_FSIZE, (700_000, resource.RLIM_INFINITY))
-        try:
-            while True:
-                kept.add((await store.save(plan(text="x" * 20_000))).id)
-        except KhiveError as error:
-            print(error.code, len(kept), kept == {one.id for one in await store.find()})
-        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-        await store.save(plan())
-        print(await store.count() - len(kept))
-
-anyio.run(main)
-"""
-
-
 def test_a_limit_on_the_size_of_files_is_met_as_a_full_disk_is(folder: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", LIMITED, str(folder)],
+        [sys.executable, "-m", "tests.programs.limited_disk", str(folder)],
         capture_output=True,
         check=False,
         cwd=Path(__file__).parents[2],

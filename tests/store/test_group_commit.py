@@ -22,7 +22,8 @@ from khive_persist.store.planner_sessions import PlannerSessionStore
 from khive_persist.store.sqlite import write_lock
 from khive_persist.store.sqlite.transaction import Transaction
 from khive_persist.store.write_request import WriteRequest
-from tests.store.records import opened, plan, plan_store, refused_by_sqlite
+from tests.factories import plan
+from tests.store.records import opened, plan_store, refused_by_sqlite
 
 TASKS = 64
 FRAME_HEADER_BYTES = 24

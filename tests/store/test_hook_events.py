@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from khive_persist.models.hook_event import HookEvent
 from khive_persist.store.hook_events import HookEventStore
-from tests.store.records import event
+from tests.factories import event
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 TOOLS = ("claude-code", "codex", "gemini-cli")

@@ -11,7 +11,7 @@ from khive_persist.errors import InvalidQueryError, InvalidRecordError, KhiveErr
 from khive_persist.models.purposes import purpose
 from khive_persist.models.query import column, field
 from khive_persist.store.planner_sessions import PlannerSessionStore
-from tests.store.records import plan
+from tests.factories import plan
 
 CYRILLIC_A = "\u0430"
 RIGHT_TO_LEFT = "\u202e"

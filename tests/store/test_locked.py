@@ -16,8 +16,9 @@ import pytest
 from khive_persist.errors import StoreBusyError
 from khive_persist.store.planner_sessions import PlannerSessionStore
 from khive_persist.store.sqlite import write_lock
+from tests.factories import plan
 from tests.store import old_files
-from tests.store.records import opened, plan, plan_store
+from tests.store.records import opened, plan_store
 
 HOLDER = """
 import sqlite3, sys

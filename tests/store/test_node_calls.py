@@ -15,7 +15,7 @@ from khive_persist import save_planning_session as save_in_one_call
 from khive_persist.errors import InvalidRecordError, NotFoundError
 from khive_persist.models.purposes import Purpose
 from khive_persist.project import Project
-from tests.store.records import event, plan
+from tests.factories import event, plan
 
 
 class TrainingSession(Node):

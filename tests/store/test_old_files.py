@@ -14,9 +14,10 @@ from khive_persist.store.hook_events import HookEventStore
 from khive_persist.store.planner_sessions import PlannerSessionStore
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import select
+from tests.factories import event, plan
 from tests.store import old_files
 from tests.store.old_files import MALFORMED, ROWS
-from tests.store.records import event, opened, plan, plan_store
+from tests.store.records import opened, plan_store
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 BY_TIME = [row.id for row in sorted(ROWS, key=lambda row: row.minute or 0) if row.minute]

@@ -11,45 +11,18 @@ from pathlib import Path
 
 import pytest
 
+from tests.factories import plan
 from tests.store import old_files
-from tests.store.records import opened, plan, plan_store
+from tests.store.records import opened, plan_store
 
 NOBODY = 65_534
 ROOT = Path(__file__).parents[2]
-
-MODES = """
-import os, sys
-from pathlib import Path
-
-os.umask(int(sys.argv[2], 8))
-
-import anyio
-
-from khive_persist import HookEvent, PlannerSession, open_store
-from tests.store.records import event, plan
-
-async def main() -> None:
-    root = Path(sys.argv[1])
-    async with (
-        open_store(PlannerSession, dir=root) as plans,
-        open_store(HookEvent, dir=root) as events,
-    ):
-        await plans.save(plan())
-        await events.save(event(tool="codex"))
-        await plans.find()
-        for path in sorted((root / ".khive").rglob("*")):
-            if not path.is_symlink():
-                print(oct(path.stat().st_mode), path.name)
-        print(oct((root / ".khive").stat().st_mode), ".khive")
-
-anyio.run(main)
-"""
 
 
 @pytest.mark.parametrize("umask", ["000", "022", "777"])
 def test_everything_is_private_whatever_the_umask(umask: str, tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", MODES, str(tmp_path), umask],
+        [sys.executable, "-m", "tests.programs.file_modes", str(tmp_path), umask],
         capture_output=True,
         check=False,
         cwd=ROOT,
@@ -80,45 +53,6 @@ def shared() -> Iterator[Path]:
 
 WITHOUT_POWERS = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search,-fowner"]
 
-AS_OTHER = """
-import os, sys
-from pathlib import Path
-
-import anyio
-
-from khive_persist.errors import KhiveError
-from khive_persist.models.purposes import PLANNER_SESSIONS
-from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import select
-from tests.store.records import opened, plan, plan_store
-
-folder = Path(sys.argv[1])
-
-async def save() -> None:
-    store = plan_store(folder)
-    try:
-        await store.open()
-        await store.save(plan())
-        print("saved")
-    except KhiveError as error:
-        print(error.code)
-    await store.close()
-
-async def read() -> None:
-    reader = Reader([(folder / PLANNER_SESSIONS.file, PLANNER_SESSIONS)])
-    try:
-        print(len(await reader.fetch(lambda source: select(source))))
-    except KhiveError as error:
-        print(error.code)
-    await reader.close()
-
-async def main() -> None:
-    await save()
-    await read()
-
-anyio.run(main)
-"""
-
 
 def as_other(folder: Path, owner: int = NOBODY) -> list[str]:
     """What a save and a read end with for somebody who owns nothing here.
@@ -128,7 +62,7 @@ def as_other(folder: Path, owner: int = NOBODY) -> list[str]:
     for path in (folder, *folder.iterdir()):
         os.chown(path, owner, owner)
     done = subprocess.run(
-        [*WITHOUT_POWERS, sys.executable, "-c", AS_OTHER, str(folder)],
+        [*WITHOUT_POWERS, sys.executable, "-m", "tests.programs.other_user", str(folder)],
         capture_output=True,
         check=False,
         cwd=ROOT,

@@ -13,15 +13,14 @@ from khive_persist.errors import InvalidRecordError
 from khive_persist.models.planner_session import PlannerSession
 from khive_persist.models.query import Filter, field
 from khive_persist.store.planner_sessions import PlannerSessionStore
-from tests.store.records import costs, plan
+from tests.factories import plan
+from tests.store.records import costs
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
 
-def hourly(hours: int, session_id: str, **content: object) -> PlannerSession:
-    made = plan(session_id, planning_cost=hours, **content)
-    made.created_at = NOON + timedelta(hours=hours)
-    return made
+def hourly(hours: int, session_id: str, **content: Any) -> PlannerSession:
+    return plan(session_id, NOON + timedelta(hours=hours), planning_cost=hours, **content)
 
 
 async def test_the_plans_of_a_session_come_oldest_first(plans: PlannerSessionStore) -> None:

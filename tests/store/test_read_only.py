@@ -12,8 +12,8 @@ from khive_persist import HookEvent, PlannerSession, column, open_store
 from khive_persist.errors import StoreUnavailableError
 from khive_persist.project import Project
 from tests.exchange.rows import put, row
+from tests.factories import plan
 from tests.read_only import ROOT, read_only, run, without_powers
-from tests.store.records import plan
 
 LARGE = '{"session_id":"s","task_description":"' + "x" * 2_000 + '"}'
 
@@ -45,45 +45,11 @@ async def test_a_project_that_is_missing_is_read_as_an_empty_one(tmp_path: Path)
     assert not any(tmp_path.iterdir())
 
 
-READING = """
-import sys
-from functools import partial
-from pathlib import Path
-
-import anyio
-
-from khive_persist.errors import KhiveError
-from khive_persist.models.purposes import PLANNER_SESSIONS
-from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.connection import frozen_version
-from khive_persist.store.sqlite.statements import select
-
-path = Path(sys.argv[1])
-ALL = partial(select, filters=())
-
-async def main():
-    assert frozen_version(path) is not None
-    async with Reader([(path, PLANNER_SESSIONS)]) as reader:
-        print(len(await reader.fetch(ALL)), flush=True)
-        pages = reader.pages(ALL)
-        await anext(pages)
-        print("begun", flush=True)
-        input()
-        try:
-            await anext(pages)
-        except KhiveError as error:
-            print(error.code, flush=True)
-        print(len(await reader.fetch(ALL)), flush=True)
-
-anyio.run(main)
-"""
-
-
 def test_a_frozen_file_that_is_changed_all_the_same_is_read_anew(project: Project) -> None:
     path = put(project, (row(f"plan-{n}", LARGE) for n in range(300)))
     with read_only(project.khive):
         with subprocess.Popen(
-            without_powers("-c", READING, str(path)),
+            without_powers("-m", "tests.programs.frozen_reader", str(path)),
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -129,8 +95,8 @@ def test_a_log_that_cannot_be_read_is_an_error_with_the_way_out(
         shutil.copy(path, copy)
         shutil.copy(f"{path}-wal", copy.parent)
     with read_only(copy.parent):
-        assert "copy both to another folder" in run(LOG, str(copy))
+        assert "copy both to another folder" in run("-c", LOG, str(copy))
     # One without anything in it is none.
     copy.with_name(f"{copy.name}-wal").write_bytes(b"")
     with read_only(copy.parent):
-        assert run(LOG, str(copy)) == "(1,)\n"
+        assert run("-c", LOG, str(copy)) == "(1,)\n"

@@ -18,7 +18,8 @@ from khive_persist.models.purposes import PLANNER_SESSIONS
 from khive_persist.store.planner_sessions import PlannerSessionStore
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement, select
-from tests.store.records import opened, plan, plan_store
+from tests.factories import plan
+from tests.store.records import opened, plan_store
 
 SECONDS = 20
 ROWS = 500
@@ -209,29 +210,9 @@ def test_ten_thousand_reads_stopped_anywhere_in_any_way_leave_nothing(
     stop_reads(tmp_path, 1_000, seed)
 
 
-LEFT = """
-import asyncio, sys
-from khive_persist import PlannerSession, open_store, outcomes
-
-async def main():
-    async with open_store(PlannerSession, dir=sys.argv[1]) as plans:
-        await plans.save_many(
-            PlannerSession(content={"session_id": f"s{n}", "task_description": "t"})
-            for n in range(500)
-        )
-        async for one in plans.stream():
-            break
-    async for one in outcomes(dir=sys.argv[1]):
-        break
-    print("left", flush=True)
-
-asyncio.run(main())
-"""
-
-
 def test_a_program_that_leaves_generators_ends_in_silence(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", LEFT, str(tmp_path)],
+        [sys.executable, "-m", "tests.programs.leaving_reader", str(tmp_path)],
         capture_output=True,
         check=False,
         text=True,

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import sqlite3
 import tempfile
 import uuid
 from collections.abc import AsyncIterator
@@ -36,7 +35,9 @@ from khive_persist.sessions.rollup.rollup import Rollup
 from khive_persist.sessions.rollup.sessions import SessionItem, SessionQuery, session, sessions
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.connection import open_writer
-from tests.server.filling import BEGIN, delete, event, fill, message, row, store
+from tests.factories import make_project, row, store_rows
+from tests.server.filling import BEGIN, delete, event, fill, message
+from tests.stored import select
 
 PRICES = PriceTable(
     ["priced input=1 output=2 cache_read=0.5", "priced prompt_over=500 input=3 output=4"]
@@ -61,15 +62,9 @@ async def following_project(project: Project) -> AsyncIterator[Follower]:
 
 def rows_of(project: Project, purpose: Purpose) -> list[tuple[str, str, dict[str, Any]]]:
     """Id, time and content of each row, read with nothing of ours."""
-    path = project.database(purpose.file)
-    if not path.exists():
-        return []
-    connection = sqlite3.connect(path)
-    try:
-        found = connection.execute(f"SELECT id, created_at, content FROM {purpose.table}")
-        return [(id, at, json.loads(content)) for id, at, content in found]
-    finally:
-        connection.close()
+    sql = f"SELECT id, created_at, content FROM {purpose.table}"
+    found = select(project, purpose.file, sql)
+    return [(id, at, json.loads(content)) for id, at, content in found]
 
 
 def recounted(project: Project, by: str) -> dict[tuple[str, str | None], list[Any]]:
@@ -310,7 +305,7 @@ def _store(project: Project, one: dict[str, Any]) -> None:
         case _:
             purpose = OUTCOMES
             content = {"verdict": named.pop("word"), "session_id": "s1", **named}
-    store(project, purpose, [row(content, at, id)])
+    store_rows(project, purpose, [row(content, at, id)])
 
 
 @settings(max_examples=25, suppress_health_check=list(HealthCheck))
@@ -319,8 +314,7 @@ def test_it_equals_a_recount_after_whatever_is_done_to_the_files(
     steps: list[tuple[str, Any]], few_rows: int
 ) -> None:
     async def run(root: Path) -> None:
-        project = Project(root)
-        project.make()
+        project = make_project(root)
         async with following_project(project) as follower:
             hours = Hours(follower.rollup)
             for step, value in steps:
@@ -349,16 +343,16 @@ async def test_what_is_new_and_changes_at_the_end_are_seen_at_the_next_look(
         check(project, follower, hours)
         at = BEGIN + timedelta(days=20)
         new = message("s-new", at, tokens={"input": 3}, model="priced")
-        store(project, CONVERSATIONS, [new])
-        store(project, HOOK_EVENTS["codex"], [event("s-new", at, "codex", success=False)])
+        store_rows(project, CONVERSATIONS, [new])
+        store_rows(project, HOOK_EVENTS["codex"], [event("s-new", at, "codex", success=False)])
         await follower.look()
         check(project, follower, hours)
         content = json.loads(new[1]) | {"tokens": {"input": 9, "output": 1}}
-        store(project, CONVERSATIONS, [(new[0], json.dumps(content), "{}", new[3], None)])
+        store_rows(project, CONVERSATIONS, [(new[0], json.dumps(content), "{}", new[3], None)])
         await follower.look()
         check(project, follower, hours)
         delete(project, HOOK_EVENTS["codex"], "rowid = (SELECT max(rowid) FROM hook_events)")
-        store(project, HOOK_EVENTS["codex"], [event("another", at, "codex")])
+        store_rows(project, HOOK_EVENTS["codex"], [event("another", at, "codex")])
         await follower.look()
         check(project, follower, hours)
 
@@ -371,7 +365,7 @@ async def test_the_newest_rows_are_counted_first(
         event(f"s{number}", datetime(2026, 1, 1, tzinfo=UTC) + timedelta(hours=number))
         for number in range(25)
     ]
-    store(project, HOOK_EVENTS["claude-code"], events)
+    store_rows(project, HOOK_EVENTS["claude-code"], events)
     async with following_project(project) as follower:
         assert await follower.look()
         assert follower.progress == (False, 0, 25)
@@ -379,7 +373,7 @@ async def test_the_newest_rows_are_counted_first(
         assert follower.progress == (False, 10, 25)
         assert session(follower.rollup, "s24")
         assert not session(follower.rollup, "s14")
-        store(project, HOOK_EVENTS["claude-code"], [event("new", BEGIN)])
+        store_rows(project, HOOK_EVENTS["claude-code"], [event("new", BEGIN)])
         assert await follower.look()
         assert session(follower.rollup, "new")
         assert not session(follower.rollup, "s4")
@@ -392,10 +386,10 @@ async def test_more_new_rows_than_a_chunk_are_counted_while_the_old_ones_are_rea
 ) -> None:
     monkeypatch.setattr(following, "CHUNK_ROWS", 3)
     purpose = HOOK_EVENTS["codex"]
-    store(project, purpose, [event("old", BEGIN, "codex") for _ in range(12)])
+    store_rows(project, purpose, [event("old", BEGIN, "codex") for _ in range(12)])
     async with following_project(project) as follower:
         assert await follower.look()
-        store(project, purpose, [event("new", BEGIN, "codex") for _ in range(10)])
+        store_rows(project, purpose, [event("new", BEGIN, "codex") for _ in range(10)])
         while await follower.look():
             continue
         check(project, follower, Hours(follower.rollup))
@@ -420,14 +414,14 @@ async def test_rows_that_are_gone_are_noticed_without_a_recount_being_due(
 
 async def test_numbers_of_deleted_rows_that_are_given_again_are_new(project: Project) -> None:
     purpose = HOOK_EVENTS["codex"]
-    store(project, purpose, [event("s", BEGIN, "codex") for _ in range(5)])
+    store_rows(project, purpose, [event("s", BEGIN, "codex") for _ in range(5)])
     async with following_project(project) as follower:
         hours = Hours(follower.rollup)
         await follower.settle()
         delete(project, purpose, "1")
         await follower.settle()
         check(project, follower, hours)
-        store(project, purpose, [event("t", BEGIN, "codex")])
+        store_rows(project, purpose, [event("t", BEGIN, "codex")])
         await follower.look()
         check(project, follower, hours)
 
@@ -438,7 +432,7 @@ async def test_what_changes_while_a_file_is_counted_anew_is_not_undone_by_it(
     monkeypatch.setattr(following, "CHUNK_ROWS", 2)
     purpose = HOOK_EVENTS["codex"]
     rows = [event(f"s{n}", BEGIN, "codex", success=True) for n in range(9)]
-    store(project, purpose, rows)
+    store_rows(project, purpose, rows)
     async with following_project(project) as follower:
         hours = Hours(follower.rollup)
         await follower.settle()
@@ -446,7 +440,7 @@ async def test_what_changes_while_a_file_is_counted_anew_is_not_undone_by_it(
         file.has_changed, file.recount_at = True, 0.0
         assert await follower.look()
         content = json.loads(rows[0][1]) | {"success": False}
-        store(project, purpose, [(rows[0][0], json.dumps(content), *rows[0][2:])])
+        store_rows(project, purpose, [(rows[0][0], json.dumps(content), *rows[0][2:])])
         while file.recounted is not None:
             await follower.look()
         check(project, follower, hours)
@@ -490,11 +484,11 @@ async def test_pages_of_sessions_together_are_all_of_them_in_any_order(project: 
 
 async def test_words_are_looked_for_in_titles_tasks_and_projects_and_ids(project: Project) -> None:
     prompt = {"event_type": "prompt_submitted", "payload": {"prompt": "Größe ändern"}}
-    store(
+    store_rows(
         project, HOOK_EVENTS["codex"], [event("abc-1", BEGIN, "codex", cwd="/src/Parser", **prompt)]
     )
     plan = {"session_id": "abc-2", "task_description": "Write the parser", "complexity": "simple"}
-    store(project, PLANNER_SESSIONS, [row(plan, BEGIN)])
+    store_rows(project, PLANNER_SESSIONS, [row(plan, BEGIN)])
     async with following_project(project) as follower:
         await follower.settle()
 
@@ -519,7 +513,7 @@ async def test_what_a_tool_tells_in_the_users_name_is_no_title(project: Project)
         message("s", BEGIN + timedelta(seconds=n), role="user", text=text)
         for n, text in enumerate(texts)
     ]
-    store(project, CONVERSATIONS, said)
+    store_rows(project, CONVERSATIONS, said)
     async with following_project(project) as follower:
         await follower.settle()
         assert session(follower.rollup, "s")[0].title == "<b> is drawn wrong"
@@ -548,8 +542,8 @@ async def test_the_latest_plan_and_verdict_are_those_that_are_told(project: Proj
         for minute, word in ((5, "middle"), (9, "last"), (1, "first")):
             at = BEGIN + timedelta(minutes=minute)
             plan = {"session_id": "s", "task_description": word, "complexity": "simple"}
-            store(project, PLANNER_SESSIONS, [row(plan, at)])
-            store(project, OUTCOMES, [row({"session_id": "s", "verdict": word}, at)])
+            store_rows(project, PLANNER_SESSIONS, [row(plan, at)])
+            store_rows(project, OUTCOMES, [row({"session_id": "s", "verdict": word}, at)])
             await follower.look()
         found = session(follower.rollup, "s")[0]
         assert (found.task_description, found.verdict) == ("last", "last")
@@ -557,7 +551,9 @@ async def test_the_latest_plan_and_verdict_are_those_that_are_told(project: Proj
 
 
 async def test_prices_that_change_are_those_of_all_messages_then(project: Project) -> None:
-    store(project, CONVERSATIONS, [message("s", BEGIN, model="dear", tokens={"input": 1_000_000})])
+    store_rows(
+        project, CONVERSATIONS, [message("s", BEGIN, model="dear", tokens={"input": 1_000_000})]
+    )
     async with following_project(project) as follower:
         await follower.settle()
         assert session(follower.rollup, "s")[0].cost is None
@@ -571,7 +567,7 @@ async def test_the_time_of_an_old_file_counts_as_it_is_read(project: Project) ->
         (str(uuid.uuid4()), '{"event_type":"stop","session_id":"old"}', "{}", at, None)
         for at in ("2026-11-02T10:00:00+02:00", 1_762_000_000.5, "never")
     ]
-    store(project, HOOK_EVENTS["claude-code"], odd)  # type: ignore[arg-type]
+    store_rows(project, HOOK_EVENTS["claude-code"], odd)
     async with following_project(project) as follower:
         await follower.settle()
         found = session(follower.rollup, "old")[0]

@@ -17,7 +17,8 @@ from khive_persist.store.hook_events import HookEventStore
 from khive_persist.store.planner_sessions import PlannerSessionStore
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement, select
-from tests.store.records import event, opened, plan, plan_store
+from tests.factories import event, plan
+from tests.store.records import opened, plan_store
 from tests.store.sqlite_program import needs_program, query_plan, rows
 
 COMPLEX = "SELECT * FROM planner_sessions WHERE json_extract(content, '$.complexity') = 'complex'"

@@ -21,15 +21,8 @@ from khive_persist.models.query import Field, Order, column, field
 from khive_persist.store.hook_events import HookEventStore
 from khive_persist.store.planner_sessions import PlannerSessionStore
 from khive_persist.store.sqlite import write_lock
-from tests.store.records import (
-    costs,
-    event,
-    event_store,
-    opened,
-    plan,
-    plan_store,
-    refused_by_sqlite,
-)
+from tests.factories import event, plan
+from tests.store.records import costs, event_store, opened, plan_store, refused_by_sqlite
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 

@@ -1,9 +1,7 @@
 """Every tool call of a transcript has its events: some that came, or some made of it."""
 
 import json
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,7 @@ from khive_persist.settings import Settings
 from khive_persist.transcripts.reconciliation import Account, account, backfill, sessions_of
 from khive_persist.transcripts.sync import Sync
 from tests.payloads import sample_payloads
+from tests.stored import contents
 from tests.transcripts.test_counts import transcripts
 
 CLAUDE = "949752ba-dbca-4cef-aed8-56a872909535"
@@ -50,11 +49,7 @@ def sessions(project: Project) -> list[str]:
 
 def events(project: Project) -> Iterator[Any]:
     for purpose in HOOK_EVENTS.values():
-        if not project.database(purpose.file).exists():
-            continue
-        with closing(sqlite3.connect(project.database(purpose.file))) as connection:
-            rows = connection.execute("SELECT content FROM hook_events").fetchall()
-            yield from (json.loads(content) for (content,) in rows)
+        yield from contents(project, purpose.file).values()
 
 
 def test_events_and_backfill_together_cover_every_call(synced: Project) -> None:

@@ -33,6 +33,7 @@ from khive_persist.tools.codex.results import end_of, result_of
 from khive_persist.transcripts.reconciliation import backfill
 from khive_persist.transcripts.sync import Sync
 from tests.payloads import sample_payloads
+from tests.stored import contents
 from tests.transcripts.test_counts import transcripts
 
 DATA = Path(__file__).parent / "endings"
@@ -48,9 +49,7 @@ def accept(project: Project, tool: str, payloads: Sequence[bytes]) -> None:
 
 
 def events(project: Project, tool: str) -> list[dict[str, Any]]:
-    with closing(sqlite3.connect(project.database(HOOK_EVENTS[tool].file))) as connection:
-        rows = connection.execute("SELECT content FROM hook_events ORDER BY created_at, id")
-        return [json.loads(content) for (content,) in rows]
+    return [*contents(project, HOOK_EVENTS[tool].file).values()]
 
 
 def ends(project: Project, tool: str, use_id: str) -> dict[str, Any]:

@@ -2,10 +2,8 @@
 
 import json
 import shutil
-import sqlite3
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ from khive_persist.project import Project
 from khive_persist.settings import Settings
 from khive_persist.transcripts.discovery import tool_of
 from khive_persist.transcripts.sync import Sync
+from tests.stored import select
 
 SAMPLES = Path(__file__).parent / "samples"
 
@@ -36,8 +35,7 @@ def synced(project: Project, tool: str) -> None:
 
 
 def rows(project: Project, sql: str) -> list[Any]:
-    with closing(sqlite3.connect(project.database("conversations.db"))) as connection:
-        return connection.execute(sql).fetchall()
+    return select(project, "conversations.db", sql)
 
 
 def stored_calls(project: Project) -> list[tuple[str, str]]:

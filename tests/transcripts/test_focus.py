@@ -1,9 +1,7 @@
 """To-do lists: what a call says, what changed, and snapshots from transcripts and hook events."""
 
 import json
-import sqlite3
 from collections.abc import Sequence
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,6 +24,7 @@ from khive_persist.store.codec import StoredRow
 from khive_persist.store.focus_chains import woven
 from khive_persist.transcripts.sync import Sync
 from tests.payloads import sample_payloads
+from tests.stored import select
 from tests.transcripts import to_do_lines
 from tests.transcripts.to_do_lines import CLAUDE, GEMINI, claude, codex
 
@@ -271,13 +270,8 @@ def sync(
 
 
 def rows_of(project: Project) -> list[Any]:
-    path = project.database("focus_chains.db")
-    if not path.exists():
-        return []
-    with closing(sqlite3.connect(path)) as connection:
-        return connection.execute(
-            "SELECT id, content, created_at FROM focus_chains ORDER BY created_at"
-        ).fetchall()
+    sql = "SELECT id, content, created_at FROM focus_chains ORDER BY created_at"
+    return select(project, "focus_chains.db", sql)
 
 
 def contents_of(project: Project) -> list[dict[str, Any]]:

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import sqlite3
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,9 @@ from khive_persist.transcripts.growing_file import START
 from khive_persist.transcripts.reconciliation import account
 from khive_persist.transcripts.source import opened
 from khive_persist.transcripts.sync import Sync, Synced
+from tests import stored
+from tests.factories import make_project
+from tests.stored import select
 from tests.transcripts.packed import pack
 from tests.transcripts.test_counts import SAMPLES
 
@@ -36,14 +38,12 @@ def run(project: Project, path: Path, tool: str = "claude-code") -> Synced:
 
 
 def rows(project: Project, columns: str) -> list[Any]:
-    with closing(sqlite3.connect(project.database("conversations.db"))) as connection:
-        sql = f"SELECT {columns} FROM conversation ORDER BY created_at, id"
-        return connection.execute(sql).fetchall()
+    sql = f"SELECT {columns} FROM conversation ORDER BY created_at, id"
+    return select(project, "conversations.db", sql)
 
 
 def contents(project: Project) -> list[dict[str, Any]]:
-    with closing(sqlite3.connect(project.database("conversations.db"))) as connection:
-        return [json.loads(one) for (one,) in connection.execute("SELECT content FROM messages")]
+    return [*stored.contents(project, "conversations.db").values()]
 
 
 def transcript(path: Path, *lines: Any) -> Path:
@@ -99,9 +99,7 @@ def test_a_rollout_that_was_compressed(project: Project, tmp_path: Path) -> None
 
 
 def test_a_compressed_rollout_alone(project: Project, tmp_path: Path) -> None:
-    other = Project(tmp_path / "other")
-    other.root.mkdir()
-    other.make()
+    other = make_project(tmp_path / "other")
     run(other, CODEX, "codex")
     run(project, pack(tmp_path / "rollout-x.jsonl.zst", CODEX.read_bytes()), "codex")
     columns = "id, role, text, tokens_input, created_at"

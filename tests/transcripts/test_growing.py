@@ -2,8 +2,6 @@
 
 import json
 import os
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,8 @@ from khive_persist.project import Project
 from khive_persist.redaction import Redactor
 from khive_persist.settings import Settings
 from khive_persist.transcripts.sync import Sync, Synced
+from tests.factories import make_project
+from tests.stored import select
 from tests.transcripts.test_counts import SAMPLES
 
 SAMPLE = SAMPLES / "claude-code" / "-home-dev-src-proj"
@@ -29,17 +29,13 @@ def run(project: Project, path: Path, redactor: Redactor | None = None) -> Synce
 
 
 def stored(project: Project) -> list[Any]:
-    path = project.database("conversations.db")
-    with closing(sqlite3.connect(path)) as connection:
-        return connection.execute("SELECT id, content FROM messages ORDER BY id").fetchall()
+    return select(project, "conversations.db", "SELECT id, content FROM messages ORDER BY id")
 
 
 @pytest.fixture
 def whole(tmp_path: Path, transcript: Path) -> list[Any]:
     """The rows of the sample read at once."""
-    project = Project(tmp_path / "whole")
-    project.root.mkdir()
-    project.make()
+    project = make_project(tmp_path / "whole")
     transcript.write_bytes(SAMPLE.read_bytes())
     run(project, transcript)
     transcript.unlink()

@@ -13,6 +13,7 @@ from khive_persist.project import Project
 from khive_persist.settings import Settings
 from khive_persist.tools.claude_code.inheritance import end_of_original
 from khive_persist.transcripts.sync import Sync
+from tests.stored import select
 
 INPUTS = Path(__file__).parent / "identity"
 FIRST, SECOND = "99999999-9999-4999-8999-999999999999", "11111111-1111-4111-8111-111111111111"
@@ -26,9 +27,8 @@ def read(project: Project, *paths: Path) -> None:
 
 
 def rows(project: Project, columns: str) -> list[Any]:
-    with closing(sqlite3.connect(project.database("conversations.db"))) as connection:
-        sql = f"SELECT {columns} FROM conversation ORDER BY created_at, id"
-        return connection.execute(sql).fetchall()
+    sql = f"SELECT {columns} FROM conversation ORDER BY created_at, id"
+    return select(project, "conversations.db", sql)
 
 
 def tokens(project: Project, by: str) -> dict[Any, Any]:

@@ -14,6 +14,7 @@ from khive_persist.project import Project
 from khive_persist.redaction import Redactor
 from khive_persist.settings import Settings
 from khive_persist.transcripts.sync import Sync
+from tests.factories import make_project
 
 LITTLE, STEADY, MUCH, HUGE = 12_000_000, 25_000_000, 40_000_000, 1 << 30
 LIMIT_MEGABYTES = 150
@@ -32,10 +33,7 @@ sys.exit(code)
 
 
 def made(folder: Path) -> Project:
-    project = Project(folder)
-    project.root.mkdir()
-    project.make()
-    return project
+    return make_project(folder)
 
 
 def peak_megabytes(project: Project, transcript: Path) -> int:

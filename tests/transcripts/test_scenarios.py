@@ -5,10 +5,8 @@
 
 import json
 import re
-import sqlite3
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +17,8 @@ from khive_persist.mirror.verify import compared
 from khive_persist.project import Project
 from khive_persist.settings import Settings
 from khive_persist.transcripts.sync import Sync
+from tests.factories import make_project
+from tests.stored import select
 
 SCENARIOS = Path(__file__).parent / "scenarios"
 ALL = sorted(str(path.relative_to(SCENARIOS)) for path in SCENARIOS.glob("*/*"))
@@ -115,8 +115,7 @@ COUNTS = {"claude-code": claude_code, "codex": codex, "gemini-cli": gemini_cli}
 
 
 def contents(project: Project) -> list[dict[str, Any]]:
-    with closing(sqlite3.connect(project.database("conversations.db"))) as connection:
-        found = connection.execute("SELECT content FROM messages").fetchall()
+    found = select(project, "conversations.db", "SELECT content FROM messages")
     return [json.loads(content) for (content,) in found]
 
 
@@ -134,8 +133,8 @@ def stored(project: Project) -> Count:
 
 
 def rows(project: Project) -> dict[str, Any]:
-    with closing(sqlite3.connect(project.database("conversations.db"))) as connection:
-        found = connection.execute("SELECT id, content, created_at FROM messages").fetchall()
+    sql = "SELECT id, content, created_at FROM messages"
+    found = select(project, "conversations.db", sql)
     return {id: (json.loads(content), created_at) for id, content, created_at in found}
 
 
@@ -157,9 +156,7 @@ def test_whatever_file_is_read_first_the_rows_are_the_same(
     project: Project, tmp_path: Path, scenario: str
 ) -> None:
     tool = scenario.split("/")[0]
-    other = Project(tmp_path / "other")
-    other.root.mkdir()
-    other.make()
+    other = make_project(tmp_path / "other")
     for at, paths in ((project, transcripts(scenario)), (other, transcripts(scenario)[::-1])):
         for path in paths:
             Sync(at, Settings(), None).run(path, tool)
@@ -174,9 +171,7 @@ def test_read_while_they_grow_the_rows_are_the_same(
 ) -> None:
     """A sync at each Stop reads up to there; here, after every few lines."""
     tool = scenario.split("/")[0]
-    other = Project(tmp_path / "other")
-    other.root.mkdir()
-    other.make()
+    other = make_project(tmp_path / "other")
     for path in transcripts(scenario):
         Sync(project, Settings(), None).run(path, tool)
         growing = tmp_path / "files" / path.relative_to(SCENARIOS)

@@ -14,6 +14,7 @@ from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool
 from khive_persist.cli.root import run
 from khive_persist.project import Project
+from tests.factories import make_project
 from tests.payloads import Hook
 from tests.trust.hostile import HOSTILE, MARK, Around
 
@@ -37,9 +38,7 @@ def around(home: Path, tmp_path: Path) -> Around:
     (outside / "precious").write_text("precious = 1\n")
     (home / ".bashrc").write_text("precious")
     (home / ".ssh").mkdir()
-    other = Project(tmp_path / "other")
-    other.root.mkdir()
-    other.make()
+    other = make_project(tmp_path / "other")
     target = outside / "folder"
     target.mkdir()
     return Around(home, outside / "precious", target, other.root)

@@ -24,6 +24,7 @@ from khive_persist.opening import find_project
 from khive_persist.project import Project
 from khive_persist.trust import macs, marks, search
 from tests.payloads import Hook
+from tests.stored import select
 
 QUIET = "[capture]\nlinger_seconds = 0\n[sync]\nat_stop = false\n"
 WITHOUT_PIPES = shutil.ignore_patterns("wake")
@@ -37,12 +38,8 @@ def payload(session: str) -> bytes:
 def sessions(project: Project) -> list[str]:
     """The sessions of the events that are recorded, once what waits came in."""
     drain(project)
-    database = project.database("claude_hooks.db")
-    if not database.exists():
-        return []
-    with closing(sqlite3.connect(database)) as connection:
-        sql = "SELECT json_extract(content, '$.session_id') FROM hook_events ORDER BY 1"
-        return [session for (session,) in connection.execute(sql)]
+    sql = "SELECT json_extract(content, '$.session_id') FROM hook_events ORDER BY 1"
+    return [session for (session,) in select(project, "claude_hooks.db", sql)]
 
 
 def waiting(home: Path) -> int:

@@ -14,6 +14,7 @@ from khive_persist.capture.spool import Spool
 from khive_persist.cli.root import run
 from khive_persist.project import Project
 from khive_persist.trust import marks
+from tests.factories import make_project
 
 QUIET = "[capture]\nlinger_seconds = 0\n[sync]\nat_stop = false\n"
 
@@ -30,9 +31,7 @@ def payload(session: str) -> bytes:
 
 
 def new_project(root: Path, *sessions: str) -> Project:
-    project = Project(root)
-    root.mkdir()
-    project.make()
+    project = make_project(root)
     for session in sessions:
         Spool(project).accept("claude-code", payload(session))
     assert drain(project).waiting_count == 0

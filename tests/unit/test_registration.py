@@ -22,8 +22,8 @@ from khive_persist.capture.hook_config.command import (
 )
 from khive_persist.capture.hook_config.launcher import interpreter
 from khive_persist.errors import InvalidSettingsError
-from khive_persist.project import Project
 from khive_persist.tools import TOOLS, Scope
+from tests.factories import make_project
 
 SCOPES: tuple[Scope, ...] = ("project", "user")
 NEWEST = "2.1.332"
@@ -87,10 +87,7 @@ def run(command: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
 
 def recording(directory: Path) -> Path:
     """The spool of a directory whose drainer leaves soon."""
-    project = Project(directory)
-    directory.mkdir(exist_ok=True)
-    project.make()
-    project.config.write_text("[capture]\nlinger_seconds = 0.2\n")
+    project = make_project(directory, "[capture]\nlinger_seconds = 0.2\n")
     return project.spool
 
 

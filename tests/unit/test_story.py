@@ -13,21 +13,18 @@ from khive_persist.sessions.timeline.build import build_timeline
 from khive_persist.sessions.timeline.entry import Entry
 from khive_persist.sessions.timeline.labels import duration
 from khive_persist.sessions.timeline.tool_call import diff
+from tests import factories
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 PRICES = PriceTable(["m input=1 output=2"])
 
 
 def message(at: int, role: str, **fields: Any) -> Message:
-    content = {"tool": "claude-code", "role": role, "kind": "message", "session_id": "s"} | fields
-    return Message.model_validate({"content": content, "created_at": NOON + timedelta(seconds=at)})
+    return factories.message("s", at / 60, **{"role": role, "kind": "message", **fields})
 
 
 def event(at: int, event_type: str, **fields: Any) -> HookEvent:
-    content = {"event_type": event_type, "session_id": "s"} | fields
-    return HookEvent.model_validate(
-        {"content": content, "created_at": NOON + timedelta(seconds=at)}
-    )
+    return factories.event(event_type, at=at / 60, **{"session_id": "s", **fields})
 
 
 def told(**session: Any) -> list[Entry]:

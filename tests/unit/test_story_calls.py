@@ -18,6 +18,7 @@ from khive_persist.sessions.read import Session, read_session
 from khive_persist.sessions.timeline.build import build_timeline
 from khive_persist.sessions.timeline.entry import Entry
 from khive_persist.sessions.timeline.labels import short_duration
+from tests.factories import make_project
 from tests.payloads import sample_payloads
 from tests.transcripts.test_counts import synced
 from tests.unit.test_story import call, event, message, result, told
@@ -257,8 +258,7 @@ def test_real_sessions_have_every_prompt_and_call_of_both_sources_once(
 ) -> None:
     stories = []
     for has_events, has_messages in ((True, False), (False, True), (True, True)):
-        project = Project(tmp_path_factory.mktemp("sources"))
-        project.make()
+        project = make_project(tmp_path_factory.mktemp("sources"))
         if has_events:
             spool = Spool(project)
             for payload in sample_payloads(tool):

@@ -21,16 +21,8 @@ from khive_persist.trust import marks
 from tests.backup.records import Rows, elsewhere, make_old, mirror, rows, save_plans
 from tests.crash.power.disk_log import Step, record
 from tests.crash.power.losses import WITHOUT_SYNCFS, acknowledged, lose_power, script
-from tests.mirror.records import (
-    copied,
-    event,
-    found,
-    plan,
-    recorded,
-    save,
-    save_many,
-    set_row,
-)
+from tests.factories import save, save_many
+from tests.mirror.records import copied, event, found, plan, recorded, set_row
 
 DONE = "\nsay('done')\n"
 

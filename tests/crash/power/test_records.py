@@ -17,7 +17,8 @@ from khive_persist.models.purposes import HOOK_EVENTS, PLANNER_SESSIONS, Purpose
 from khive_persist.project import Project
 from tests.crash.power.disk_log import Step
 from tests.crash.power.losses import WITHOUT_SYNCFS, acknowledged, lose_power, script
-from tests.mirror.records import assert_equal, event, ids, recovered, rows, save
+from tests.factories import save
+from tests.mirror.records import assert_equal, event, ids, recovered, rows
 
 CLAUDE = HOOK_EVENTS["claude-code"]
 HOOK = [sys.executable, "-I", "-S", str(hook_path()), "--tool", "claude-code"]

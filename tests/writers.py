@@ -3,56 +3,22 @@
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 from khive_persist.project import Project
 
-NUMBERS = """
-import sys
-
-def numbers():
-    number = 0
-    for line in sys.stdin:
-        for number in range(number + 1, number + 1 + int(line)):
-            yield number
-"""
-
-SAVER = """
-import anyio
-from khive_persist import PlannerSession, open_store
-
-async def main():
-    async with open_store(PlannerSession, dir=sys.argv[1]) as plans:
-        for number in numbers():
-            id = f"{sys.argv[2]}-{number}"
-            content = {"session_id": id, "task_description": "x" * 200}
-            await plans.save(PlannerSession(id=id, content=content))
-            print(id, flush=True)
-
-anyio.run(main)
-"""
-
-RECORDER = """
-from khive_persist.capture.drain import Drain
-from khive_persist.capture.spool import Spool
-from khive_persist.project import Project
-
-project = Project(sys.argv[1])
-spool = Spool(project)
-with Drain(project) as drain:
-    for number in numbers():
-        print(spool.accept(sys.argv[2], b'{"hook_event_name":"Stop"}').id, flush=True)
-        if number % 50 == 49:
-            drain.run(60)
-"""
+# Each with a word of its own.
+BOTH_KINDS = (
+    ("plan_saver", "a"), ("plan_saver", "b"), ("recorder", "claude-code"), ("recorder", "codex"),
+)  # fmt: skip
 
 
 class Writer:
     """One process.
 
     Attributes:
-        acknowledged: The ids of what was kept, in order; it grows.
+        acknowledged: What it said of each that was kept, in order: id and number. It grows.
         errors: What it wrote on stderr, once it was stopped.
     """
 
@@ -60,7 +26,7 @@ class Writer:
         self.acknowledged: list[str] = []
         self.errors = ""
         self._process = subprocess.Popen(
-            [sys.executable, "-c", NUMBERS + program, *words],
+            [sys.executable, "-m", f"tests.programs.{program}", *words],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -78,6 +44,10 @@ class Writer:
                 with self._grown:
                     self.acknowledged.append(line.strip())
                     self._grown.notify()
+
+    @property
+    def ids(self) -> list[str]:
+        return [line.split()[0] for line in tuple(self.acknowledged)]
 
     def go_on(self, more: int) -> int:
         """Let it write so many more; how many were acknowledged before."""
@@ -119,21 +89,19 @@ class Writer:
 
 
 @contextmanager
-def writing(project: Project, most: int) -> Iterator[list[Writer]]:
-    """Two processes that save plans and two that record events, all at work.
+def writing(
+    project: Project, most: int, programs: Sequence[tuple[str, str]] = BOTH_KINDS
+) -> Iterator[list[Writer]]:
+    """Processes at work, which are killed in the end.
 
     Args:
         project: Where.
-        most: How many each of them may write before it is told to go on.
+        most: How much each of them may write before it is told to go on.
+        programs: Those of tests/programs, each with a word of its own.
     """
     with ExitStack() as stack:
         writers = []
-        for program, word in (
-            (SAVER, "a"),
-            (SAVER, "b"),
-            (RECORDER, "claude-code"),
-            (RECORDER, "codex"),
-        ):
+        for program, word in programs:
             writers.append(Writer(program, str(project.root), word))
             stack.callback(writers[-1].stop)
         for writer in writers:
