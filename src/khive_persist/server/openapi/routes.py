@@ -18,6 +18,6 @@ def routes(context: ServerContext, every: Sequence[BaseRoute]) -> list[BaseRoute
 
     async def document(request: Request) -> Response:
         parsed(request, ())
-        return answer(request, openapi(context, every))
+        return answer(request, openapi(context.access, every))
 
-    return [route(context, "GET", "/v1/openapi.json", document, right="read")]
+    return [route(context.access, "GET", "/v1/openapi.json", document, right="read")]

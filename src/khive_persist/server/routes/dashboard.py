@@ -57,8 +57,8 @@ def routes(context: ServerContext) -> list[BaseRoute]:
         return response
 
     return [
-        route(context, "GET", "/", page, right=None),
-        route(context, "GET", "/assets/{name:path}", asset, right=None),
+        route(context.access, "GET", "/", page, right=None),
+        route(context.access, "GET", "/assets/{name:path}", asset, right=None),
     ]
 
 

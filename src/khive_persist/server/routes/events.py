@@ -56,7 +56,7 @@ def routes(context: ServerContext) -> list[BaseRoute]:
         return answer.response()
 
     types = JSON | JSON_LINES
-    return [route(context, "POST", "/v1/events", receive, right="ingest", types=types)]
+    return [route(context.access, "POST", "/v1/events", receive, right="ingest", types=types)]
 
 
 async def _store(

@@ -80,9 +80,9 @@ def routes(context: ServerContext) -> list[BaseRoute]:
             return await has_begun(reader, session_id)
 
     return [
-        route(context, "POST", f"{PATH}/{{name}}/assignments", assign, right="ingest"),
-        route(context, "POST", PATH, create, right="ingest"),
-        *routes_of(context, _operations(context)),
+        route(context.access, "POST", f"{PATH}/{{name}}/assignments", assign, right="ingest"),
+        route(context.access, "POST", PATH, create, right="ingest"),
+        *routes_of(context.access, _operations(context)),
     ]
 
 

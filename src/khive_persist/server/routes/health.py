@@ -29,7 +29,7 @@ def routes(context: ServerContext) -> list[BaseRoute]:
         return Response(content, headers={"content-type": kind})
 
     return [
-        route(context, "GET", "/healthz", healthz, right=None),
-        route(context, "GET", "/readyz", readyz, right=None),
-        route(context, "GET", "/metrics", metrics, right="read"),
+        route(context.access, "GET", "/healthz", healthz, right=None),
+        route(context.access, "GET", "/readyz", readyz, right=None),
+        route(context.access, "GET", "/metrics", metrics, right="read"),
     ]

@@ -34,7 +34,7 @@ def routes(context: ServerContext) -> list[BaseRoute]:
         # Empty: the tool goes on as if there were no hook, and writes nothing of it down.
         return Response()
 
-    return [route(context, "POST", "/hooks/{tool}", receive, right="ingest")]
+    return [route(context.access, "POST", "/hooks/{tool}", receive, right="ingest")]
 
 
 async def record(context: ServerContext, event: Event, raw: bytes) -> None:

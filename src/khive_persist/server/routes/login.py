@@ -27,31 +27,31 @@ def routes(context: ServerContext) -> list[BaseRoute]:
     async def login(request: Request) -> Response:
         document = await read_json(context, request, is_strangers=True)
         secret = document.get("token") if isinstance(document, dict) else None
-        token = context.tokens.find(secret.strip()) if isinstance(secret, str) else None
+        token = context.access.tokens.find(secret.strip()) if isinstance(secret, str) else None
         if token is None:
-            context.refused_tokens.note(request.client)
+            context.access.refused_tokens.note(request.client)
             raise HTTPError(401, "token", "this token is not known here")
         response = json_response(TokenRights(token.name, token.rights))
         cookie: dict[str, Any] = {"path": "/", "httponly": True, "samesite": "strict"}
         cookie["secure"] = request.url.scheme == "https"
-        value = session_cookie.make(context, token)
-        response.set_cookie(context.cookie, value, max_age=session_cookie.SECONDS, **cookie)
+        value = session_cookie.make(context.access, token)
+        response.set_cookie(context.access.cookie, value, max_age=session_cookie.SECONDS, **cookie)
         return response
 
     async def logout(request: Request) -> Response:
-        session_cookie.end(context, request.cookies.get(context.cookie, ""))
+        session_cookie.end(context.access, request.cookies.get(context.access.cookie, ""))
         response = json_response({})
-        response.delete_cookie(context.cookie, path="/", httponly=True, samesite="strict")
+        response.delete_cookie(context.access.cookie, path="/", httponly=True, samesite="strict")
         return response
 
     async def whoami(request: Request) -> Response:
-        token = authorise(context, request, "read")
+        token = authorise(context.access, request, "read")
         if token is None:
             return json_response(TokenRights(None, ("admin",)))
         return json_response(TokenRights(token.name, token.rights))
 
     return [
-        route(context, "POST", "/login", login, right=None),
-        route(context, "POST", "/logout", logout, right=None),
-        route(context, "GET", "/v1/whoami", whoami, right="read"),
+        route(context.access, "POST", "/login", login, right=None),
+        route(context.access, "POST", "/logout", logout, right=None),
+        route(context.access, "GET", "/v1/whoami", whoami, right="read"),
     ]

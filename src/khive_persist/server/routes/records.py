@@ -57,7 +57,7 @@ def routes(context: ServerContext) -> list[BaseRoute]:
         replaces = _replaces(request)
         if replaces:
             # Who may ingest adds.
-            authorise(context, request, "admin")
+            authorise(context.access, request, "admin")
         body = await read_body(context, request)
         kind = media_type(request)
         recorder = await context.recorder_of(len(body))
@@ -74,7 +74,7 @@ def routes(context: ServerContext) -> list[BaseRoute]:
         return answer.response()
 
     types = JSON | JSON_LINES
-    return [route(context, "POST", "/v1/{kind}", receive, right="ingest", types=types)]
+    return [route(context.access, "POST", "/v1/{kind}", receive, right="ingest", types=types)]
 
 
 def _kind(context: ServerContext, kind: str) -> tuple[type[Node], Purpose]:

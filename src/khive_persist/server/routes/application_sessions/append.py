@@ -90,7 +90,7 @@ def routes(
     types = JSON | JSON_LINES
     return [
         route(
-            context,
+            context.access,
             "POST",
             f"{path}/{name}",
             saying_version(append(kind)),

@@ -36,6 +36,7 @@ def routes(context: ServerContext) -> list[BaseRoute]:
     """Return the routes of this group. Who may only write is told a session's state, not its
     fields.
     """
+    access = context.access
     cache = SessionCache(context)
     writes = InflightWrites()
 
@@ -74,13 +75,11 @@ def routes(context: ServerContext) -> list[BaseRoute]:
 
     session_path = f"{PATH}/{{id}}"
     return [
-        route(context, "POST", PATH, saying_version(start), right="ingest"),
-        route(context, "PATCH", session_path, saying_version(update), right="ingest", types=_PATCH),
-        route(
-            context, "POST", f"{session_path}/complete", saying_version(complete), right="ingest"
-        ),
+        route(access, "POST", PATH, saying_version(start), right="ingest"),
+        route(access, "PATCH", session_path, saying_version(update), right="ingest", types=_PATCH),
+        route(access, "POST", f"{session_path}/complete", saying_version(complete), right="ingest"),
         *append.routes(context, session_path, cache, writes),
-        *routes_of(context, read.operations(context, PATH, cache)),
+        *routes_of(access, read.operations(context, PATH, cache)),
     ]
 
 

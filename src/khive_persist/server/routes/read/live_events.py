@@ -164,7 +164,7 @@ async def _next(
 def _may_read(context: ServerContext, query: ReadRequest) -> bool:
     """Return whether the token was not revoked meanwhile."""
     try:
-        authorise(context, query.request, "read")
+        authorise(context.access, query.request, "read")
     except HTTPError:
         return False
     return True

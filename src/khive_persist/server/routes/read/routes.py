@@ -30,4 +30,4 @@ def operations(context: ServerContext) -> list[Operation]:
 
 def routes(context: ServerContext) -> list[BaseRoute]:
     """Return the routes of this group."""
-    return routes_of(context, operations(context))
+    return routes_of(context.access, operations(context))
