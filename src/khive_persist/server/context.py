@@ -14,7 +14,7 @@ from khive_persist.server.http.limits import Limits
 from khive_persist.server.preparer import INLINE_BYTES, Preparer
 from khive_persist.server.reader_pool import ReaderPool
 from khive_persist.server.request.access import Access
-from khive_persist.server.request.body import Budget
+from khive_persist.server.request.body import BodyReader
 from khive_persist.server.routes.metrics import Metrics
 from khive_persist.server.store_pool import Stores
 
@@ -50,7 +50,7 @@ class ServerContext:
     stopping: anyio.Event = field(default_factory=anyio.Event)
 
     def __post_init__(self) -> None:
-        self.budget = Budget(self.limits.buffered_bytes, self.limits.small_bytes)
+        self.bodies = BodyReader(self.limits, self.live)
         self.event_fallback = EventFallback(self.project)
         self.preparer = Preparer(self.project)
         self.readers = ReaderPool(

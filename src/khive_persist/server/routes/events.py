@@ -20,7 +20,6 @@ from khive_persist.recorder.event_fallback import new_event
 from khive_persist.recorder.messages import Payload
 from khive_persist.server.context import ServerContext
 from khive_persist.server.request.auth import JSON, JSON_LINES, media_type, route
-from khive_persist.server.request.body import read_body
 from khive_persist.server.routes.batches import (
     BatchAnswer,
     BatchResult,
@@ -41,7 +40,7 @@ def routes(context: ServerContext) -> list[BaseRoute]:
     """Return the routes of this group."""
 
     async def receive(request: Request) -> Response:
-        body = await read_body(context, request)
+        body = await context.bodies.read(request)
         kind = media_type(request)
         recorder = await context.recorder_of(len(body))
         answer = BatchAnswer()

@@ -18,7 +18,6 @@ from khive_persist.models.purposes import ASSIGNMENTS, EXPERIMENTS
 from khive_persist.server.context import ServerContext
 from khive_persist.server.http.errors import json_response
 from khive_persist.server.request.auth import route
-from khive_persist.server.request.body import read_json
 from khive_persist.server.routes.application_sessions.retries import retried
 from khive_persist.server.routes.read.listing import Listing, Page
 from khive_persist.server.routes.read.operations import Operation, ReadRequest, routes_of
@@ -116,7 +115,7 @@ def _operations(context: ServerContext) -> list[Operation]:
 
 async def _object(context: ServerContext, request: Request, names: set[str]) -> dict[str, Any]:
     """Return what a body says; each of the values the record is yet to check."""
-    document = await read_json(context, request)
+    document = await context.bodies.read_json(request)
     if not isinstance(document, dict):
         raise InvalidRecordError(f"an object with {', '.join(sorted(names))} is needed")
     if unknown := sorted(document.keys() - names):

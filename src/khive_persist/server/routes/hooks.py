@@ -14,7 +14,6 @@ from khive_persist.recorder.event_fallback import new_event
 from khive_persist.recorder.messages import Payload
 from khive_persist.server.context import ServerContext
 from khive_persist.server.request.auth import route
-from khive_persist.server.request.body import read_body
 
 # The tools give a hook 5 seconds; past this the event is safe sooner in the spool.
 COMMIT_SECONDS: Final = 1.0
@@ -29,7 +28,7 @@ def routes(context: ServerContext) -> list[BaseRoute]:
         tool = request.path_params["tool"]
         if tool not in HOOK_EVENTS:
             raise NotFoundError(f"no tool {tool!r}", hint="one of " + ", ".join(HOOK_EVENTS))
-        payload = await read_body(context, request)
+        payload = await context.bodies.read(request)
         await record(context, new_event(tool), payload)
         # Empty: the tool goes on as if there were no hook, and writes nothing of it down.
         return Response()

@@ -11,7 +11,6 @@ from khive_persist.server.http.errors import HTTPError, json_response
 from khive_persist.server.http.tokens import Right
 from khive_persist.server.request import session_cookie
 from khive_persist.server.request.auth import authorise, route
-from khive_persist.server.request.body import read_json
 
 
 class TokenRights(NamedTuple):
@@ -25,7 +24,7 @@ def routes(context: ServerContext) -> list[BaseRoute]:
     """Return the routes of this group."""
 
     async def login(request: Request) -> Response:
-        document = await read_json(context, request, is_strangers=True)
+        document = await context.bodies.read_json(request, is_strangers=True)
         secret = document.get("token") if isinstance(document, dict) else None
         token = context.access.tokens.find(secret.strip()) if isinstance(secret, str) else None
         if token is None:

@@ -24,7 +24,6 @@ from khive_persist.recorder.messages import Record
 from khive_persist.server.context import ServerContext
 from khive_persist.server.http.errors import HTTPError
 from khive_persist.server.request.auth import JSON, JSON_LINES, authorise, media_type, route
-from khive_persist.server.request.body import read_body
 from khive_persist.server.routes.batches import (
     BatchAnswer,
     BatchResult,
@@ -58,7 +57,7 @@ def routes(context: ServerContext) -> list[BaseRoute]:
         if replaces:
             # Who may ingest adds.
             authorise(context.access, request, "admin")
-        body = await read_body(context, request)
+        body = await context.bodies.read(request)
         kind = media_type(request)
         recorder = await context.recorder_of(len(body))
         answer = BatchAnswer()

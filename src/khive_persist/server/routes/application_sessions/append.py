@@ -24,7 +24,6 @@ from khive_persist.models.score import Score
 from khive_persist.recorder.messages import Record
 from khive_persist.server.context import ServerContext
 from khive_persist.server.request.auth import JSON, JSON_LINES, Endpoint, media_type, route
-from khive_persist.server.request.body import read_body
 from khive_persist.server.routes.application_sessions.cache import SessionCache
 from khive_persist.server.routes.application_sessions.inflight_writes import InflightWrites
 from khive_persist.server.routes.application_sessions.retries import retried
@@ -79,7 +78,7 @@ def routes(
     def append(kind: Kind) -> Endpoint:
         async def receive(request: Request) -> Response:
             id = request.path_params["id"]
-            body = await read_body(context, request)
+            body = await context.bodies.read(request)
             with writes.of(id):
                 # Within: who completes the session waits for those that passed.
                 await _check_active(cache, id)

@@ -13,7 +13,6 @@ from khive_persist.server.context import ServerContext
 from khive_persist.server.http.errors import json_response
 from khive_persist.server.preparer import INLINE_BYTES
 from khive_persist.server.request.auth import JSON, route
-from khive_persist.server.request.body import read_body
 from khive_persist.server.routes.application_sessions import append, changes, read, versions
 from khive_persist.server.routes.application_sessions.cache import Entry, SessionCache
 from khive_persist.server.routes.application_sessions.changes import (
@@ -41,7 +40,7 @@ def routes(context: ServerContext) -> list[BaseRoute]:
     writes = InflightWrites()
 
     async def apply(change: Change, request: Request) -> Changed:
-        body = await read_body(context, request)
+        body = await context.bodies.read(request)
         if len(body) > INLINE_BYTES:
             run = context.preparer.run
             # The cache finds that another process has written, and forgets what it had.
