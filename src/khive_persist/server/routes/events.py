@@ -42,9 +42,9 @@ def routes(context: ServerContext) -> list[BaseRoute]:
     async def receive(request: Request) -> Response:
         body = await context.bodies.read(request)
         kind = media_type(request)
-        recorder = await context.recorder_of(len(body))
+        recorder = await context.intake.recorder_of(len(body))
         answer = BatchAnswer()
-        for piece in await context.preparer.pieces(_prepare, body, kind):
+        for piece in await context.intake.preparer.pieces(_prepare, body, kind):
             for tool in HOOK_EVENTS:
                 events = {
                     at: payload for at, payload in piece.rows.items() if payload.event.tool == tool
@@ -85,7 +85,7 @@ async def _store(
 
 def _keep(context: ServerContext, payloads: list[Payload]) -> None:
     for payload in payloads:
-        context.event_fallback.save(payload.event, payload.raw)
+        context.intake.event_fallback.save(payload.event, payload.raw)
 
 
 def _prepare(body: bytes, kind: str) -> list[Piece[Payload]]:

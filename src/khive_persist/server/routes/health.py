@@ -18,13 +18,13 @@ def routes(context: ServerContext) -> list[BaseRoute]:
     async def readyz(_request: Request) -> Response:
         if context.stopping.is_set():
             return json_response({"status": "stopping"}, 503, {"retry-after": "5"})
-        if not context.project.exists() or not context.recorder.is_ready:
+        if not context.project.exists() or not context.intake.recorder.is_ready:
             return json_response({"status": "not ready"}, 503, {"retry-after": "5"})
         return json_response({"status": "ready"})
 
     async def metrics(_request: Request) -> Response:
         content, kind = context.metrics.text(
-            context.recorder.pending_count + context.large_recorder.pending_count
+            context.intake.recorder.pending_count + context.intake.large_recorder.pending_count
         )
         return Response(content, headers={"content-type": kind})
 

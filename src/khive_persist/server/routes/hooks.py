@@ -45,8 +45,8 @@ async def record(context: ServerContext, event: Event, raw: bytes) -> None:
         CaptureError: Neither could take it.
     """
     purpose = HOOK_EVENTS[event.tool]
-    recorder = await context.recorder_of(len(raw))
-    seconds = COMMIT_SECONDS if recorder is context.recorder else LARGE_COMMIT_SECONDS
+    recorder = await context.intake.recorder_of(len(raw))
+    seconds = COMMIT_SECONDS if recorder is context.intake.recorder else LARGE_COMMIT_SECONDS
     if not recorder.is_stalled(purpose):
         try:
             payloads = [Payload(event, raw)]
@@ -58,5 +58,5 @@ async def record(context: ServerContext, event: Event, raw: bytes) -> None:
             if result.status != "refused":
                 context.metrics.recorded(purpose, result.status)
                 return
-    await anyio.to_thread.run_sync(context.event_fallback.save, event, raw)
+    await anyio.to_thread.run_sync(context.intake.event_fallback.save, event, raw)
     context.metrics.recorded(purpose, "spooled")

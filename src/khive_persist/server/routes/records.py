@@ -59,9 +59,9 @@ def routes(context: ServerContext) -> list[BaseRoute]:
             authorise(context.access, request, "admin")
         body = await context.bodies.read(request)
         kind = media_type(request)
-        recorder = await context.recorder_of(len(body))
+        recorder = await context.intake.recorder_of(len(body))
         answer = BatchAnswer()
-        for piece in await context.preparer.pieces(_prepare, body, record, kind, replaces):
+        for piece in await context.intake.preparer.pieces(_prepare, body, record, kind, replaces):
             if record is FocusChain and piece.rows:
                 await _store_todo_lists(context, piece, replaces)
             elif piece.rows:

@@ -114,9 +114,9 @@ async def _append(
     context: ServerContext, kind: Kind, id: str, body: bytes, media_type: str
 ) -> Response:
     purpose = kind.record.purpose
-    recorder = await context.recorder_of(len(body))
+    recorder = await context.intake.recorder_of(len(body))
     answer = BatchAnswer()
-    for piece in await context.preparer.pieces(_prepare, body, kind, id, media_type):
+    for piece in await context.intake.preparer.pieces(_prepare, body, kind, id, media_type):
         if piece.rows:
             rows = [*piece.rows.values()]
             # The recorder may have ended: what it had stored then has its ids.

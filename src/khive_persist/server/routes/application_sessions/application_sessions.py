@@ -42,7 +42,7 @@ def routes(context: ServerContext) -> list[BaseRoute]:
     async def apply(change: Change, request: Request) -> Changed:
         body = await context.bodies.read(request)
         if len(body) > INLINE_BYTES:
-            run = context.preparer.run
+            run = context.intake.preparer.run
             # The cache finds that another process has written, and forgets what it had.
             return await retried(lambda: run(apply_here, body, change, context.project.root))
         fields = fields_of(body)
