@@ -23,7 +23,7 @@ from khive_persist.recorder import client
 from khive_persist.server.run import Options, serve
 from khive_persist.settings import Settings
 
-async def nothing(serving, event, raw):
+async def nothing(intake, event, raw):
     pass
 
 if sys.argv[2] == "answering":

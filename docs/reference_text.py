@@ -180,7 +180,7 @@ async def _openapi(folder: Path) -> dict[str, Any]:
     project.make()
     serving = await open_context(project, "127.0.0.1", Limits())
     try:
-        return openapi(serving, routes(serving))
+        return openapi(serving.access, routes(serving))
     finally:
         await close_context(serving)
 

@@ -54,7 +54,7 @@ async def test_every_route_is_described(project: Project) -> None:
     serving = await open_context(project, "127.0.0.1", Limits())
     try:
         every = [route for route in routes(serving) if isinstance(route, Route)]
-        paths = openapi(serving, every)["paths"]
+        paths = openapi(serving.access, every)["paths"]
     finally:
         await close_context(serving)
     described = sum(len(methods) for methods in paths.values())

@@ -1,6 +1,7 @@
 """The cache of sessions: how long and how much it keeps, and that it never gives what is past."""
 
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import anyio
@@ -37,6 +38,10 @@ async def serving(project: Project) -> AsyncIterator[ServerContext]:
     await close_context(made)
 
 
+def cache_of(serving: ServerContext, clock: Callable[[], float] = time.monotonic) -> SessionCache:
+    return SessionCache(serving.project, serving.live, serving.stores, serving.metrics, clock)
+
+
 def looked_up(serving: ServerContext) -> tuple[float, float]:
     """Hits and misses."""
     found = [
@@ -55,7 +60,7 @@ async def begin(cache: SessionCache, id: str, **fields: Any) -> None:
 
 async def test_an_entry_is_kept_for_five_minutes(serving: ServerContext) -> None:
     clock = Clock()
-    cache = SessionCache(serving, clock)
+    cache = cache_of(serving, clock)
     await begin(cache, "s1")
     clock.now += KEPT_SECONDS - 1
     await cache.get("s1")
@@ -69,7 +74,7 @@ async def test_an_entry_is_kept_for_five_minutes(serving: ServerContext) -> None
 
 
 async def test_it_keeps_a_bounded_size_of_those_that_were_used_last(serving: ServerContext) -> None:
-    cache = SessionCache(serving)
+    cache = cache_of(serving)
     text = "x" * (MOST_BYTES // 20)
     for number in range(30):
         await begin(cache, f"s{number}", text=text)
@@ -86,7 +91,7 @@ async def test_it_keeps_a_bounded_size_of_those_that_were_used_last(serving: Ser
 
 
 async def test_what_was_read_before_a_write_is_not_kept_after_it(serving: ServerContext) -> None:
-    cache = SessionCache(serving)
+    cache = cache_of(serving)
     await begin(cache, "s1")
     with cache._accessing("s1") as reading:
         await cache.write("s1", lambda own: own.update("s1", {"step": 1}, 1))
@@ -97,7 +102,7 @@ async def test_what_was_read_before_a_write_is_not_kept_after_it(serving: Server
 
 
 async def test_a_read_that_others_overtake_is_not_kept(serving: ServerContext) -> None:
-    cache = SessionCache(serving)
+    cache = cache_of(serving)
     await begin(cache, "s1")
     await cache.get("s1")
     with cache._accessing("s1") as reading:
@@ -111,7 +116,7 @@ async def test_a_read_that_others_overtake_is_not_kept(serving: ServerContext) -
 async def test_what_was_there_before_a_write_is_not_kept_beside_others(
     others: str, serving: ServerContext
 ) -> None:
-    cache = SessionCache(serving)
+    cache = cache_of(serving)
     for id in ("s1", "s2"):
         await begin(cache, id)
 
@@ -139,7 +144,7 @@ async def test_what_was_there_before_a_write_is_not_kept_beside_others(
 
 
 async def test_of_two_writes_at_once_the_newer_is_given(serving: ServerContext) -> None:
-    cache = SessionCache(serving)
+    cache = cache_of(serving)
     await begin(cache, "s1")
 
     async def work(store: ApplicationSessionStore) -> ApplicationSession:
@@ -152,7 +157,7 @@ async def test_of_two_writes_at_once_the_newer_is_given(serving: ServerContext) 
 
 
 async def test_what_could_not_be_written_is_read_anew(serving: ServerContext) -> None:
-    cache = SessionCache(serving)
+    cache = cache_of(serving)
     await begin(cache, "s1")
 
     async def work(store: ApplicationSessionStore) -> ApplicationSession:
@@ -170,7 +175,7 @@ async def test_what_could_not_be_written_is_read_anew(serving: ServerContext) ->
 
 
 async def test_it_gives_what_the_file_has_whoever_writes(serving: ServerContext) -> None:
-    cache = SessionCache(serving)
+    cache = cache_of(serving)
     await begin(cache, "s1")
     written = {"s1": 1}
     async with open_store(ApplicationSession, dir=serving.project.root) as other:

@@ -31,7 +31,7 @@ def is_taken(text: str) -> bool:
 async def test_the_document_says_it(project: Project) -> None:
     serving = await open_context(project, "127.0.0.1", Limits())
     try:
-        document: Any = openapi(serving, routes(serving))
+        document: Any = openapi(serving.access, routes(serving))
     finally:
         await close_context(serving)
     parameters = document["paths"]["/v1/events"]["get"]["parameters"]

@@ -32,18 +32,21 @@ def routes(context: ServerContext) -> list[BaseRoute]:
 
     They are tried one after the other, so those that are asked most often come first.
     """
+    project, live, stopping = context.project, context.live, context.stopping
+    access, bodies, intake = context.access, context.bodies, context.intake
+    readers, stores = context.readers, context.stores
     group_routes: list[BaseRoute] = []
     group_routes += [
-        *hooks.routes(context),
-        *events.routes(context),
-        *health.routes(context),
-        *login.routes(context),
-        *application_sessions.routes(context),
-        *experiments.routes(context),
-        *dashboard.routes(context),
-        *openapi.routes(context, group_routes),
-        *read_routes.routes(context),
-        *records.routes(context),
+        *hooks.routes(access, bodies, intake),
+        *events.routes(access, bodies, intake),
+        *health.routes(access, project, intake, stopping),
+        *login.routes(access, bodies),
+        *application_sessions.routes(access, bodies, intake, project, live, readers, stores),
+        *experiments.routes(access, bodies, readers, stores, context.metrics),
+        *dashboard.routes(access),
+        *openapi.routes(access, group_routes),
+        *read_routes.routes(access, project, live, readers, stopping),
+        *records.routes(access, bodies, intake, project, live, stores),
     ]
     return group_routes
 

@@ -63,8 +63,8 @@ def reload(context: ServerContext) -> None:
         return
     if not is_changed:
         return
-    context.recorder.reload()
-    context.large_recorder.reload()
+    context.intake.recorder.reload()
+    context.intake.large_recorder.reload()
     context.stores.renew()
     current = context.live.settings
     names = [name for name in current._fields if getattr(current, name) != getattr(previous, name)]
@@ -79,7 +79,7 @@ async def keep_spool_empty(context: ServerContext, seconds: float) -> None:
     root = str(context.project.root)
     while True:
         if not await anyio.to_thread.run_sync(spool.is_empty):
-            await anyio.to_thread.run_sync(context.event_fallback.wake_drainer, root)
+            await anyio.to_thread.run_sync(context.intake.event_fallback.wake_drainer, root)
         await anyio.sleep(seconds)
 
 
@@ -97,7 +97,7 @@ async def keep_packed(context: ServerContext, seconds: float) -> None:
     while True:
         await anyio.sleep(seconds)
         if await anyio.to_thread.run_sync(is_due, context.project, context.live.settings):
-            await anyio.to_thread.run_sync(context.event_fallback.wake_drainer, root)
+            await anyio.to_thread.run_sync(context.intake.event_fallback.wake_drainer, root)
 
 
 async def keep_synced(context: ServerContext, seconds: float) -> None:

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from starlette.routing import BaseRoute, Route
 
-from khive_persist.server.context import ServerContext
 from khive_persist.server.openapi.answers import answer_schema
 from khive_persist.server.openapi.writes import WriteDescription, describe_write
+from khive_persist.server.request.access import Access
 from khive_persist.server.request.auth import GuardedEndpoint
 from khive_persist.server.routes.read.listing import MEDIA_TYPES
 from khive_persist.server.routes.read.operations import Operation
@@ -50,7 +50,7 @@ _TYPES: Final[dict[str, Schema]] = {
 _CONVERTOR: Final = re.compile(r"\{(\w+)(?::\w+)?\}")
 
 
-def openapi(context: ServerContext, routes: Iterable[BaseRoute]) -> dict[str, Any]:
+def openapi(access: Access, routes: Iterable[BaseRoute]) -> dict[str, Any]:
     """Return the document of some routes; one that nothing is told of is left out."""
     paths: dict[str, dict[str, Any]] = {}
     components: dict[str, Schema] = {"Error": _error()}
@@ -74,7 +74,7 @@ def openapi(context: ServerContext, routes: Iterable[BaseRoute]) -> dict[str, An
             "schemas": components,
             "securitySchemes": {
                 "token": {"type": "http", "scheme": "bearer"},
-                "login": {"type": "apiKey", "in": "cookie", "name": context.cookie},
+                "login": {"type": "apiKey", "in": "cookie", "name": access.cookie},
             },
         },
     }

@@ -8,12 +8,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from khive_persist.server.context import ServerContext
 from khive_persist.server.http.errors import CLOSE, HTTPError
 from khive_persist.server.http.paths import with_slashes
 from khive_persist.server.http.protocol import ADMIT
 from khive_persist.server.http.tokens import Right, Token
 from khive_persist.server.request import session_cookie
+from khive_persist.server.request.access import Access
 from khive_persist.server.routes.metrics import ROUTE
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -35,7 +35,7 @@ class GuardedEndpoint:
 
     def __init__(
         self,
-        context: ServerContext,
+        access: Access,
         path: str,
         endpoint: Endpoint,
         right: Right | None,
@@ -46,7 +46,7 @@ class GuardedEndpoint:
         self.types = types
         self.operation = operation
         self._path = path
-        self._context = context
+        self._access = access
         self._endpoint = endpoint
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -55,7 +55,7 @@ class GuardedEndpoint:
         scope["path_params"] = {name: with_slashes(parameters[name]) for name in parameters}
         request = Request(scope, receive)
         if self.right is not None:
-            authorise(self._context, request, self.right)
+            authorise(self._access, request, self.right)
         # A browser sends no other type than these to another site without asking it first.
         if scope["method"] in _WITH_BODY and media_type(request) not in self.types:
             raise HTTPError(
@@ -70,7 +70,7 @@ class GuardedEndpoint:
 
 
 def route(
-    context: ServerContext,
+    access: Access,
     method: str,
     path: str,
     endpoint: Endpoint,
@@ -82,7 +82,7 @@ def route(
     """Return a route of the app.
 
     Args:
-        context: The context of the server.
+        access: The access that the server gives.
         method: The method; GET also answers HEAD.
         path: The path, with its parameters in braces.
         endpoint: The endpoint, called once the checks are passed.
@@ -90,23 +90,23 @@ def route(
         types: The media types of a body, where the method has one.
         operation: The description for `openapi/`; see `routes/read/operations.py`.
     """
-    guarded = GuardedEndpoint(context, path, endpoint, right, types, operation)
+    guarded = GuardedEndpoint(access, path, endpoint, right, types, operation)
     return Route(path, guarded, methods=[method])
 
 
-def authorise(context: ServerContext, request: Request, right: Right) -> Token | None:
+def authorise(access: Access, request: Request, right: Right) -> Token | None:
     """Return the token of a request; None where this server asks for no token.
 
     Raises:
         HTTPError: 401 without a token that is known, 403 with one that does not give the right.
     """
-    if not context.live.settings.server_require_token:
+    if not access.live.settings.server_require_token:
         _admit(request)
         return None
-    token = _presented(context, request)
+    token = _presented(access, request)
     if token is None:
         if "authorization" in request.headers:
-            context.refused_tokens.note(request.client)
+            access.refused_tokens.note(request.client)
         raise HTTPError(
             401,
             "token",
@@ -130,11 +130,11 @@ def _admit(request: Request) -> None:
         admit()
 
 
-def _presented(context: ServerContext, request: Request) -> Token | None:
+def _presented(access: Access, request: Request) -> Token | None:
     authorization = request.headers.get("authorization")
     if authorization is not None:
         if authorization[: len(_BEARER)].lower() != _BEARER:
             return None
-        return context.tokens.find(authorization[len(_BEARER) :].strip())
-    cookie = request.cookies.get(context.cookie)
-    return session_cookie.find(context, cookie) if cookie else None
+        return access.tokens.find(authorization[len(_BEARER) :].strip())
+    cookie = request.cookies.get(access.cookie)
+    return session_cookie.find(access, cookie) if cookie else None

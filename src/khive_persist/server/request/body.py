@@ -3,17 +3,16 @@
 import asyncio
 import sys
 import zlib
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final, Protocol
 
 import anyio
 import anyio.lowlevel
 from starlette.requests import Request
 
+from khive_persist.recorder.live_settings import LiveSettings
 from khive_persist.server.http.errors import CLOSE, HTTPError
+from khive_persist.server.http.limits import Limits
 from khive_persist.store import codec
-
-if TYPE_CHECKING:
-    from khive_persist.server.context import ServerContext
 
 _STEP_BYTES: Final = 65_536
 # Text packs to a tenth or a thirtieth. What claims to be more than this was made to fill memories.
@@ -67,46 +66,85 @@ class _Unpacker(Protocol):
         """Return whether the stream ended, with nothing after it."""
 
 
-async def read_body(
-    context: "ServerContext", request: Request, *, is_strangers: bool = False
-) -> bytes:
-    """Return all of the body, unpacked.
+class BodyReader:
+    """The reader of bodies, within the limits of a server; its bodies share one `Budget`."""
 
-    Args:
-        context: The context with the limits.
-        request: The request.
-        is_strangers: Whether its sender is not known yet.
+    def __init__(self, limits: Limits, live: LiveSettings) -> None:
+        self._limits = limits
+        self._live = live
+        self._budget = Budget(limits.buffered_bytes, limits.small_bytes)
 
-    Raises:
-        HTTPError: 408 it does not come in time, 413 it is too large, packed or not, 415 it is
-            packed otherwise than with gzip or zstd, 400 what is packed is damaged, 503 no room for
-            it now.
-        ClientDisconnect: Its sender has left.
-    """
-    most = context.live.settings.server_max_body_bytes
-    seconds = context.limits.body_seconds
-    if is_strangers:
-        most = min(most, context.limits.stranger_body_bytes)
-        seconds = min(seconds, context.limits.stranger_body_seconds)
-    try:
-        if int(request.headers.get("content-length", "0")) > most:
-            raise _too_large(most)
-        unpacker = _unpacker(request.headers.get("content-encoding", ""))
-        async with asyncio.timeout(seconds):
-            return await _read(context, request, unpacker, most)
-    except TimeoutError as error:
-        raise HTTPError(408, "slow", "the body did not come in time", headers=CLOSE) from error
+    async def read(self, request: Request, *, is_strangers: bool = False) -> bytes:
+        """Return all of the body, unpacked.
 
+        Args:
+            request: The request.
+            is_strangers: Whether its sender is not known yet.
 
-async def read_json(
-    context: "ServerContext", request: Request, *, is_strangers: bool = False
-) -> Any:
-    """Return the body as a JSON document.
+        Raises:
+            HTTPError: 408 it does not come in time, 413 it is too large, packed or not, 415 it is
+                packed otherwise than with gzip or zstd, 400 what is packed is damaged, 503 no room
+                for it now.
+            ClientDisconnect: Its sender has left.
+        """
+        most = self._live.settings.server_max_body_bytes
+        seconds = self._limits.body_seconds
+        if is_strangers:
+            most = min(most, self._limits.stranger_body_bytes)
+            seconds = min(seconds, self._limits.stranger_body_seconds)
+        try:
+            if int(request.headers.get("content-length", "0")) > most:
+                raise _too_large(most)
+            unpacker = _unpacker(request.headers.get("content-encoding", ""))
+            async with asyncio.timeout(seconds):
+                return await self._read(request, unpacker, most)
+        except TimeoutError as error:
+            raise HTTPError(408, "slow", "the body did not come in time", headers=CLOSE) from error
 
-    Raises:
-        HTTPError: As for `read_body`; 400 where it is no JSON.
-    """
-    return load_json(await read_body(context, request, is_strangers=is_strangers))
+    async def read_json(self, request: Request, *, is_strangers: bool = False) -> Any:
+        """Return the body as a JSON document.
+
+        Raises:
+            HTTPError: As for `read`; 400 where it is no JSON.
+        """
+        return load_json(await self.read(request, is_strangers=is_strangers))
+
+    async def _read(self, request: Request, unpacker: _Unpacker | None, most: int) -> bytes:
+        pieces: list[bytes] = []
+        held = packed = 0
+
+        def keep(piece: bytes) -> None:
+            nonlocal held
+            if held + len(piece) > most:
+                raise _too_large(most)
+            self._budget.take(held, len(piece))
+            held += len(piece)
+            pieces.append(piece)
+
+        try:
+            async for chunk in request.stream():
+                if unpacker is None:
+                    keep(chunk)
+                    continue
+                # In small pieces, so that what one unpacks to tells at once what it is made for.
+                for start in range(0, len(chunk), _PIECE_BYTES):
+                    piece = chunk[start : start + _PIECE_BYTES]
+                    packed += len(piece)
+                    if packed > most:
+                        raise _too_large(most)
+                    keep(unpacker.unpack(piece))
+                    while unpacker.has_more:
+                        if held > _RATIO_BYTES and held > packed * _RATIO:
+                            raise _too_large(most)
+                        # One step of one body at a time, and then the others.
+                        async with self._budget.unpacking:
+                            await anyio.lowlevel.checkpoint()
+                            keep(unpacker.unpack(b""))
+            if unpacker is not None and packed and not unpacker.is_finished:
+                raise _damaged()
+            return b"".join(pieces)
+        finally:
+            self._budget.give_back(held)
 
 
 def load_json(body: bytes) -> Any:
@@ -125,46 +163,6 @@ def not_json(error: ValueError) -> HTTPError:
     """Return the refusal of a body that is no JSON; it quotes nothing of it."""
     reason = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
     return HTTPError(400, "not_json", f"the body is no JSON ({reason})")
-
-
-async def _read(
-    context: "ServerContext", request: Request, unpacker: _Unpacker | None, most: int
-) -> bytes:
-    pieces: list[bytes] = []
-    held = packed = 0
-
-    def keep(piece: bytes) -> None:
-        nonlocal held
-        if held + len(piece) > most:
-            raise _too_large(most)
-        context.budget.take(held, len(piece))
-        held += len(piece)
-        pieces.append(piece)
-
-    try:
-        async for chunk in request.stream():
-            if unpacker is None:
-                keep(chunk)
-                continue
-            # In small pieces, so that what one unpacks to tells at once what it is made for.
-            for start in range(0, len(chunk), _PIECE_BYTES):
-                piece = chunk[start : start + _PIECE_BYTES]
-                packed += len(piece)
-                if packed > most:
-                    raise _too_large(most)
-                keep(unpacker.unpack(piece))
-                while unpacker.has_more:
-                    if held > _RATIO_BYTES and held > packed * _RATIO:
-                        raise _too_large(most)
-                    # One step of one body at a time, and then the others.
-                    async with context.budget.unpacking:
-                        await anyio.lowlevel.checkpoint()
-                        keep(unpacker.unpack(b""))
-        if unpacker is not None and packed and not unpacker.is_finished:
-            raise _damaged()
-        return b"".join(pieces)
-    finally:
-        context.budget.give_back(held)
 
 
 def _unpacker(encoding: str) -> _Unpacker | None:

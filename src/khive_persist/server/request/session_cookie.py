@@ -10,46 +10,44 @@ import os
 import time
 from typing import Final
 
-from khive_persist.server.context import ServerContext
 from khive_persist.server.http.tokens import Token
+from khive_persist.server.request.access import Access
 
 SECONDS: Final = 24 * 3600
 
 
-def make(context: ServerContext, token: Token) -> str:
+def make(access: Access, token: Token) -> str:
     """Return the value of a cookie for the owner of a token."""
     login, until = os.urandom(16).hex(), int(time.time()) + SECONDS
-    return f"{token.name}.{until}.{login}.{_seal(context, token, until, login)}"
+    return f"{token.name}.{until}.{login}.{_seal(access, token, until, login)}"
 
 
-def find(context: ServerContext, value: str) -> Token | None:
+def find(access: Access, value: str) -> Token | None:
     """Return the token of a cookie; None for one that is not ours, too old, ended or revoked."""
     name, _, remainder = value.partition(".")
     until, _, remainder = remainder.partition(".")
     login, _, seal = remainder.partition(".")
-    token = context.tokens.named(name)
+    token = access.tokens.named(name)
     if token is None or not until.isdecimal() or not until.isascii() or len(until) > 12:
         return None
-    expected = _seal(context, token, int(until), login)
+    expected = _seal(access, token, int(until), login)
     if not hmac.compare_digest(expected.encode(), seal.encode("utf-8", "surrogatepass")):
         return None
-    return token if int(until) > time.time() and login not in context.ended_logins else None
+    return token if int(until) > time.time() and login not in access.ended_logins else None
 
 
-def end(context: ServerContext, value: str) -> None:
+def end(access: Access, value: str) -> None:
     """End the login that a cookie stands for: it opens nothing on return."""
-    if find(context, value) is None:
+    if find(access, value) is None:
         return
     current_time = time.time()
-    for expired in [
-        login for login, until in context.ended_logins.items() if until <= current_time
-    ]:
-        del context.ended_logins[expired]
+    for expired in [login for login, until in access.ended_logins.items() if until <= current_time]:
+        del access.ended_logins[expired]
     _, until, login, _ = value.split(".")
-    context.ended_logins[login] = int(until)
+    access.ended_logins[login] = int(until)
 
 
-def _seal(context: ServerContext, token: Token, until: int, login: str) -> str:
+def _seal(access: Access, token: Token, until: int, login: str) -> str:
     # With the token's digest in it: another token of the same name is another.
     text = f"{token.name}.{until}.{login}.{token.sha256}".encode("utf-8", "surrogatepass")
-    return hmac.new(context.secret, text, hashlib.sha256).hexdigest()
+    return hmac.new(access.secret, text, hashlib.sha256).hexdigest()

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from khive_persist.server.context import ServerContext
+from khive_persist.server.request.access import Access
 from khive_persist.server.request.auth import route
 from khive_persist.server.routes.read.responses import has_tag
 
@@ -40,7 +40,7 @@ _UNBUILT: Final = (
 )
 
 
-def routes(context: ServerContext) -> list[BaseRoute]:
+def routes(access: Access) -> list[BaseRoute]:
     """Return the routes of this group. They need no token: no file holds anything recorded."""
 
     async def page(request: Request) -> Response:
@@ -57,8 +57,8 @@ def routes(context: ServerContext) -> list[BaseRoute]:
         return response
 
     return [
-        route(context, "GET", "/", page, right=None),
-        route(context, "GET", "/assets/{name:path}", asset, right=None),
+        route(access, "GET", "/", page, right=None),
+        route(access, "GET", "/assets/{name:path}", asset, right=None),
     ]
 
 

@@ -18,9 +18,10 @@ from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.recorder.client import Recorder
 from khive_persist.recorder.event_fallback import new_event
 from khive_persist.recorder.messages import Payload
-from khive_persist.server.context import ServerContext
+from khive_persist.server.intake import Intake
+from khive_persist.server.request.access import Access
 from khive_persist.server.request.auth import JSON, JSON_LINES, media_type, route
-from khive_persist.server.request.body import read_body
+from khive_persist.server.request.body import BodyReader
 from khive_persist.server.routes.batches import (
     BatchAnswer,
     BatchResult,
@@ -37,30 +38,30 @@ _KEYS: Final = frozenset({"id", "tool", "payload", "created_at"})
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 
 
-def routes(context: ServerContext) -> list[BaseRoute]:
+def routes(access: Access, bodies: BodyReader, intake: Intake) -> list[BaseRoute]:
     """Return the routes of this group."""
 
     async def receive(request: Request) -> Response:
-        body = await read_body(context, request)
+        body = await bodies.read(request)
         kind = media_type(request)
-        recorder = await context.recorder_of(len(body))
+        recorder = await intake.recorder_of(len(body))
         answer = BatchAnswer()
-        for piece in await context.preparer.pieces(_prepare, body, kind):
+        for piece in await intake.preparer.pieces(_prepare, body, kind):
             for tool in HOOK_EVENTS:
                 events = {
                     at: payload for at, payload in piece.rows.items() if payload.event.tool == tool
                 }
                 if events:
-                    await _store(context, recorder, tool, events, piece.results)
+                    await _store(intake, recorder, tool, events, piece.results)
             await answer.add(piece.results)
         return answer.response()
 
     types = JSON | JSON_LINES
-    return [route(context, "POST", "/v1/events", receive, right="ingest", types=types)]
+    return [route(access, "POST", "/v1/events", receive, right="ingest", types=types)]
 
 
 async def _store(
-    context: ServerContext,
+    intake: Intake,
     recorder: Recorder,
     tool: str,
     events: dict[int, Payload],
@@ -76,17 +77,17 @@ async def _store(
         if not all(_UUID.match(payload.id) for payload in payloads):
             # They have ids that the spool cannot keep: their sender sends them again.
             raise
-        await anyio.to_thread.run_sync(_keep, context, payloads)
+        await anyio.to_thread.run_sync(_keep, intake, payloads)
         batch_results = [BatchResult(payload.id, "spooled") for payload in payloads]
     for at, result in zip(events, batch_results, strict=True):
         results[at] = result
     for status, count in Counter(result.result for result in batch_results).items():
-        context.metrics.recorded(purpose, status, count)
+        intake.metrics.recorded(purpose, status, count)
 
 
-def _keep(context: ServerContext, payloads: list[Payload]) -> None:
+def _keep(intake: Intake, payloads: list[Payload]) -> None:
     for payload in payloads:
-        context.event_fallback.save(payload.event, payload.raw)
+        intake.event_fallback.save(payload.event, payload.raw)
 
 
 def _prepare(body: bytes, kind: str) -> list[Piece[Payload]]:

@@ -15,14 +15,17 @@ from khive_persist.errors import InvalidRecordError
 from khive_persist.models.assignment import Assignment
 from khive_persist.models.experiment import MOST_VARIANTS, Experiment
 from khive_persist.models.purposes import ASSIGNMENTS, EXPERIMENTS
-from khive_persist.server.context import ServerContext
 from khive_persist.server.http.errors import json_response
+from khive_persist.server.reader_pool import ReaderPool
+from khive_persist.server.request.access import Access
 from khive_persist.server.request.auth import route
-from khive_persist.server.request.body import read_json
+from khive_persist.server.request.body import BodyReader
 from khive_persist.server.routes.application_sessions.retries import retried
+from khive_persist.server.routes.metrics import Metrics
 from khive_persist.server.routes.read.listing import Listing, Page
 from khive_persist.server.routes.read.operations import Operation, ReadRequest, routes_of
 from khive_persist.server.routes.read.schemas import INSTANT, TEXT, shape
+from khive_persist.server.store_pool import Stores
 from khive_persist.sessions.has_started import PURPOSES, has_begun
 from khive_persist.store import codec
 from khive_persist.store.immutable import InsertResult
@@ -42,26 +45,28 @@ _LISTED: Final = shape(
 )
 
 
-def routes(context: ServerContext) -> list[BaseRoute]:
+def routes(
+    access: Access, bodies: BodyReader, readers: ReaderPool, stores: Stores, metrics: Metrics
+) -> list[BaseRoute]:
     """Return the routes of this group."""
 
     async def create(request: Request) -> Response:
-        fields = await _object(context, request, {"name", "variants", "note"})
-        experiments = await context.stores.of(Experiment)
+        fields = await _object(bodies, request, {"name", "variants", "note"})
+        experiments = await stores.of(Experiment)
         variants = _weighed(fields["variants"])
         insert = partial(define, experiments, fields["name"], variants, fields["note"])
         inserted: InsertResult[Experiment] = await retried(insert)
-        context.metrics.recorded(EXPERIMENTS, "new" if inserted.created else "same")
+        metrics.recorded(EXPERIMENTS, "new" if inserted.created else "same")
         location = {"location": f"{PATH}/{inserted.record.id}"}
         return json_response(inserted.record.content, 201 if inserted.created else 200, location)
 
     async def assign(request: Request) -> Response:
-        fields = await _object(context, request, {"session_id", "variant"})
+        fields = await _object(bodies, request, {"session_id", "variant"})
         variant = fields["variant"]
         if variant is not None and not isinstance(variant, str):
             raise InvalidRecordError("variant is the name of one")
-        experiments = await context.stores.of(Experiment)
-        assignments = await context.stores.of(Assignment)
+        experiments = await stores.of(Experiment)
+        assignments = await stores.of(Assignment)
         name = request.path_params["name"]
         # To say it again changes nothing: who is not answered asks once more.
         inserted = await retried(
@@ -69,30 +74,30 @@ def routes(context: ServerContext) -> list[BaseRoute]:
                 experiments, assignments, begun, fields["session_id"], name, variant
             )
         )
-        context.metrics.recorded(ASSIGNMENTS, "new" if inserted.created else "same")
+        metrics.recorded(ASSIGNMENTS, "new" if inserted.created else "same")
         return json_response(
             assigning.as_document(inserted.record), 201 if inserted.created else 200
         )
 
     async def begun(session_id: str) -> bool:
         # What waits in the spool is not seen: the drainer brings it in within moments.
-        async with context.readers.reader(*PURPOSES) as reader:
+        async with readers.reader(*PURPOSES) as reader:
             return await has_begun(reader, session_id)
 
     return [
-        route(context, "POST", f"{PATH}/{{name}}/assignments", assign, right="ingest"),
-        route(context, "POST", PATH, create, right="ingest"),
-        *routes_of(context, _operations(context)),
+        route(access, "POST", f"{PATH}/{{name}}/assignments", assign, right="ingest"),
+        route(access, "POST", PATH, create, right="ingest"),
+        *routes_of(access, _operations(readers)),
     ]
 
 
-def _operations(context: ServerContext) -> list[Operation]:
+def _operations(readers: ReaderPool) -> list[Operation]:
     table = Table(EXPERIMENTS, tuple(columns_of(Experiment, EXPERIMENTS)))
 
     async def every(_query: ReadRequest) -> Listing:
         async def page(position: Sequence[Any] | None, limit: int) -> Page:
             key = None if position is None else PageKey(*position)
-            async with context.readers.reader(EXPERIMENTS) as reader:
+            async with readers.reader(EXPERIMENTS) as reader:
                 return Page(*await newest(reader, [EXPERIMENTS], [], key, limit))
 
         def line(item: NewestRow) -> bytes:
@@ -102,7 +107,7 @@ def _operations(context: ServerContext) -> list[Operation]:
         return Listing(page, (str, str), _listed, partial(head, table.columns), line)
 
     async def counts(query: ReadRequest) -> Any:
-        async with context.readers.reader(EXPERIMENTS, ASSIGNMENTS) as reader:
+        async with readers.reader(EXPERIMENTS, ASSIGNMENTS) as reader:
             (experiment,) = await count_experiments(reader, query.path["name"])
         return experiment
 
@@ -114,9 +119,9 @@ def _operations(context: ServerContext) -> list[Operation]:
     ]  # fmt: skip
 
 
-async def _object(context: ServerContext, request: Request, names: set[str]) -> dict[str, Any]:
+async def _object(bodies: BodyReader, request: Request, names: set[str]) -> dict[str, Any]:
     """Return what a body says; each of the values the record is yet to check."""
-    document = await read_json(context, request)
+    document = await bodies.read_json(request)
     if not isinstance(document, dict):
         raise InvalidRecordError(f"an object with {', '.join(sorted(names))} is needed")
     if unknown := sorted(document.keys() - names):

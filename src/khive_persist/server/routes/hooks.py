@@ -12,9 +12,10 @@ from khive_persist.errors import KhiveError, NotFoundError
 from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.recorder.event_fallback import new_event
 from khive_persist.recorder.messages import Payload
-from khive_persist.server.context import ServerContext
+from khive_persist.server.intake import Intake
+from khive_persist.server.request.access import Access
 from khive_persist.server.request.auth import route
-from khive_persist.server.request.body import read_body
+from khive_persist.server.request.body import BodyReader
 
 # The tools give a hook 5 seconds; past this the event is safe sooner in the spool.
 COMMIT_SECONDS: Final = 1.0
@@ -22,22 +23,22 @@ COMMIT_SECONDS: Final = 1.0
 LARGE_COMMIT_SECONDS: Final = 3.0
 
 
-def routes(context: ServerContext) -> list[BaseRoute]:
+def routes(access: Access, bodies: BodyReader, intake: Intake) -> list[BaseRoute]:
     """Return the routes of this group."""
 
     async def receive(request: Request) -> Response:
         tool = request.path_params["tool"]
         if tool not in HOOK_EVENTS:
             raise NotFoundError(f"no tool {tool!r}", hint="one of " + ", ".join(HOOK_EVENTS))
-        payload = await read_body(context, request)
-        await record(context, new_event(tool), payload)
+        payload = await bodies.read(request)
+        await record(intake, new_event(tool), payload)
         # Empty: the tool goes on as if there were no hook, and writes nothing of it down.
         return Response()
 
-    return [route(context, "POST", "/hooks/{tool}", receive, right="ingest")]
+    return [route(access, "POST", "/hooks/{tool}", receive, right="ingest")]
 
 
-async def record(context: ServerContext, event: Event, raw: bytes) -> None:
+async def record(intake: Intake, event: Event, raw: bytes) -> None:
     """Record one event, whatever its bytes are: durable on return.
 
     It is in its database and the mirror, or where that cannot be had soon, in the spool.
@@ -46,8 +47,8 @@ async def record(context: ServerContext, event: Event, raw: bytes) -> None:
         CaptureError: Neither could take it.
     """
     purpose = HOOK_EVENTS[event.tool]
-    recorder = await context.recorder_of(len(raw))
-    seconds = COMMIT_SECONDS if recorder is context.recorder else LARGE_COMMIT_SECONDS
+    recorder = await intake.recorder_of(len(raw))
+    seconds = COMMIT_SECONDS if recorder is intake.recorder else LARGE_COMMIT_SECONDS
     if not recorder.is_stalled(purpose):
         try:
             payloads = [Payload(event, raw)]
@@ -57,7 +58,7 @@ async def record(context: ServerContext, event: Event, raw: bytes) -> None:
             pass
         else:
             if result.status != "refused":
-                context.metrics.recorded(purpose, result.status)
+                intake.metrics.recorded(purpose, result.status)
                 return
-    await anyio.to_thread.run_sync(context.event_fallback.save, event, raw)
-    context.metrics.recorded(purpose, "spooled")
+    await anyio.to_thread.run_sync(intake.event_fallback.save, event, raw)
+    intake.metrics.recorded(purpose, "spooled")

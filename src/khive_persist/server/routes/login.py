@@ -6,12 +6,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from khive_persist.server.context import ServerContext
 from khive_persist.server.http.errors import HTTPError, json_response
 from khive_persist.server.http.tokens import Right
 from khive_persist.server.request import session_cookie
+from khive_persist.server.request.access import Access
 from khive_persist.server.request.auth import authorise, route
-from khive_persist.server.request.body import read_json
+from khive_persist.server.request.body import BodyReader
 
 
 class TokenRights(NamedTuple):
@@ -21,37 +21,37 @@ class TokenRights(NamedTuple):
     rights: tuple[Right, ...]
 
 
-def routes(context: ServerContext) -> list[BaseRoute]:
+def routes(access: Access, bodies: BodyReader) -> list[BaseRoute]:
     """Return the routes of this group."""
 
     async def login(request: Request) -> Response:
-        document = await read_json(context, request, is_strangers=True)
+        document = await bodies.read_json(request, is_strangers=True)
         secret = document.get("token") if isinstance(document, dict) else None
-        token = context.tokens.find(secret.strip()) if isinstance(secret, str) else None
+        token = access.tokens.find(secret.strip()) if isinstance(secret, str) else None
         if token is None:
-            context.refused_tokens.note(request.client)
+            access.refused_tokens.note(request.client)
             raise HTTPError(401, "token", "this token is not known here")
         response = json_response(TokenRights(token.name, token.rights))
         cookie: dict[str, Any] = {"path": "/", "httponly": True, "samesite": "strict"}
         cookie["secure"] = request.url.scheme == "https"
-        value = session_cookie.make(context, token)
-        response.set_cookie(context.cookie, value, max_age=session_cookie.SECONDS, **cookie)
+        value = session_cookie.make(access, token)
+        response.set_cookie(access.cookie, value, max_age=session_cookie.SECONDS, **cookie)
         return response
 
     async def logout(request: Request) -> Response:
-        session_cookie.end(context, request.cookies.get(context.cookie, ""))
+        session_cookie.end(access, request.cookies.get(access.cookie, ""))
         response = json_response({})
-        response.delete_cookie(context.cookie, path="/", httponly=True, samesite="strict")
+        response.delete_cookie(access.cookie, path="/", httponly=True, samesite="strict")
         return response
 
     async def whoami(request: Request) -> Response:
-        token = authorise(context, request, "read")
+        token = authorise(access, request, "read")
         if token is None:
             return json_response(TokenRights(None, ("admin",)))
         return json_response(TokenRights(token.name, token.rights))
 
     return [
-        route(context, "POST", "/login", login, right=None),
-        route(context, "POST", "/logout", logout, right=None),
-        route(context, "GET", "/v1/whoami", whoami, right="read"),
+        route(access, "POST", "/login", login, right=None),
+        route(access, "POST", "/logout", logout, right=None),
+        route(access, "GET", "/v1/whoami", whoami, right="read"),
     ]

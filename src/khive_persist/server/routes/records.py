@@ -20,11 +20,14 @@ from khive_persist.models.purposes import ASSIGNMENTS, BUILT_IN, HOOK_EVENTS, Pu
 from khive_persist.models.query import column
 from khive_persist.models.records import RECORDS
 from khive_persist.models.todo_list import Changes
+from khive_persist.project import Project
+from khive_persist.recorder.live_settings import LiveSettings
 from khive_persist.recorder.messages import Record
-from khive_persist.server.context import ServerContext
 from khive_persist.server.http.errors import HTTPError
+from khive_persist.server.intake import Intake
+from khive_persist.server.request.access import Access
 from khive_persist.server.request.auth import JSON, JSON_LINES, authorise, media_type, route
-from khive_persist.server.request.body import read_body
+from khive_persist.server.request.body import BodyReader
 from khive_persist.server.routes.batches import (
     BatchAnswer,
     BatchResult,
@@ -34,6 +37,7 @@ from khive_persist.server.routes.batches import (
     in_pieces,
     read_batch,
 )
+from khive_persist.server.store_pool import Stores
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
 from khive_persist.transfer.row_validation import checked
@@ -48,40 +52,47 @@ _KEYS: Final = frozenset(Node.model_fields)
 _FILLED_IN: Final = frozenset({"position", *Changes._fields})
 
 
-def routes(context: ServerContext) -> list[BaseRoute]:
+def routes(
+    access: Access,
+    bodies: BodyReader,
+    intake: Intake,
+    project: Project,
+    live: LiveSettings,
+    stores: Stores,
+) -> list[BaseRoute]:
     """Return the routes of this group. Its path takes what no other route of `/v1` has."""
 
     async def receive(request: Request) -> Response:
         kind = request.path_params["kind"]
-        record, purpose = await anyio.to_thread.run_sync(_kind, context, kind)
+        record, purpose = await anyio.to_thread.run_sync(_kind, project, kind)
         replaces = _replaces(request)
         if replaces:
             # Who may ingest adds.
-            authorise(context, request, "admin")
-        body = await read_body(context, request)
+            authorise(access, request, "admin")
+        body = await bodies.read(request)
         kind = media_type(request)
-        recorder = await context.recorder_of(len(body))
+        recorder = await intake.recorder_of(len(body))
         answer = BatchAnswer()
-        for piece in await context.preparer.pieces(_prepare, body, record, kind, replaces):
+        for piece in await intake.preparer.pieces(_prepare, body, record, kind, replaces):
             if record is FocusChain and piece.rows:
-                await _store_todo_lists(context, piece, replaces)
+                await _store_todo_lists(live, stores, piece, replaces)
             elif piece.rows:
                 replies = await recorder.store(purpose, [*piece.rows.values()])
                 for (at, row), reply in zip(piece.rows.items(), replies, strict=True):
                     piece.results[at] = BatchResult(row.id, *reply)
             for status, count in (await answer.add(piece.results)).items():
-                context.metrics.recorded(purpose, status, count)
+                intake.metrics.recorded(purpose, status, count)
         return answer.response()
 
     types = JSON | JSON_LINES
-    return [route(context, "POST", "/v1/{kind}", receive, right="ingest", types=types)]
+    return [route(access, "POST", "/v1/{kind}", receive, right="ingest", types=types)]
 
 
-def _kind(context: ServerContext, kind: str) -> tuple[type[Node], Purpose]:
+def _kind(project: Project, kind: str) -> tuple[type[Node], Purpose]:
     if kind in CLASSES:
         record = CLASSES[kind]
         return record, record.purpose
-    for purpose in known_purposes(context.project):
+    for purpose in known_purposes(project):
         if purpose.name == kind and purpose not in BUILT_IN:
             return Node, purpose
     if kind in {purpose.name for purpose in HOOK_EVENTS.values()}:
@@ -138,16 +149,16 @@ def _columns(record: type[Node], document: Any) -> StoredRow:
     return checked(codec.to_row(node))
 
 
-async def _store_todo_lists(context: ServerContext, piece: Piece[Record], replaces: bool) -> None:
+async def _store_todo_lists(
+    live: LiveSettings, stores: Stores, piece: Piece[Record], replaces: bool
+) -> None:
     """Store snapshots of to-do lists, in which the store fills in what changed."""
-    store = await context.stores.of(FocusChain)
+    store = await stores.of(FocusChain)
     ids = [row.id for row in piece.rows.values()]
     snapshots = await store.find(column("id").in_(ids))
     existing = {snapshot.id: _sent_fields(snapshot.content) for snapshot in snapshots}
     # Before they are saved: the store fills in more.
-    contents = {
-        at: _sent_fields(codec.column(row.row(context.live)[1])) for at, row in piece.rows.items()
-    }
+    contents = {at: _sent_fields(codec.column(row.row(live)[1])) for at, row in piece.rows.items()}
     await store.save_many(
         [
             codec.from_row(FocusChain, row.columns)

@@ -22,9 +22,10 @@ from khive_persist.models.message import Message
 from khive_persist.models.node import Node
 from khive_persist.models.score import Score
 from khive_persist.recorder.messages import Record
-from khive_persist.server.context import ServerContext
+from khive_persist.server.intake import Intake
+from khive_persist.server.request.access import Access
 from khive_persist.server.request.auth import JSON, JSON_LINES, Endpoint, media_type, route
-from khive_persist.server.request.body import read_body
+from khive_persist.server.request.body import BodyReader
 from khive_persist.server.routes.application_sessions.cache import SessionCache
 from khive_persist.server.routes.application_sessions.inflight_writes import InflightWrites
 from khive_persist.server.routes.application_sessions.retries import retried
@@ -65,12 +66,19 @@ KINDS: Final[dict[str, Kind]] = {
 
 
 def routes(
-    context: ServerContext, path: str, cache: SessionCache, writes: InflightWrites
+    access: Access,
+    bodies: BodyReader,
+    intake: Intake,
+    path: str,
+    cache: SessionCache,
+    writes: InflightWrites,
 ) -> list[BaseRoute]:
     """Return the routes of this group.
 
     Args:
-        context: The context of the server.
+        access: The access that the server gives.
+        bodies: The reader of bodies.
+        intake: The intake, which stores them.
         path: The path of a session.
         cache: The cache of sessions, which knows the completed ones.
         writes: The additions in progress.
@@ -79,18 +87,18 @@ def routes(
     def append(kind: Kind) -> Endpoint:
         async def receive(request: Request) -> Response:
             id = request.path_params["id"]
-            body = await read_body(context, request)
+            body = await bodies.read(request)
             with writes.of(id):
                 # Within: who completes the session waits for those that passed.
                 await _check_active(cache, id)
-                return await _append(context, kind, id, body, media_type(request))
+                return await _append(intake, kind, id, body, media_type(request))
 
         return receive
 
     types = JSON | JSON_LINES
     return [
         route(
-            context,
+            access,
             "POST",
             f"{path}/{name}",
             saying_version(append(kind)),
@@ -111,13 +119,11 @@ async def _check_active(cache: SessionCache, id: str) -> None:
         )
 
 
-async def _append(
-    context: ServerContext, kind: Kind, id: str, body: bytes, media_type: str
-) -> Response:
+async def _append(intake: Intake, kind: Kind, id: str, body: bytes, media_type: str) -> Response:
     purpose = kind.record.purpose
-    recorder = await context.recorder_of(len(body))
+    recorder = await intake.recorder_of(len(body))
     answer = BatchAnswer()
-    for piece in await context.preparer.pieces(_prepare, body, kind, id, media_type):
+    for piece in await intake.preparer.pieces(_prepare, body, kind, id, media_type):
         if piece.rows:
             rows = [*piece.rows.values()]
             # The recorder may have ended: what it had stored then has its ids.
@@ -126,7 +132,7 @@ async def _append(
             for at, row, reply in zip(piece.rows, rows, replies, strict=True):
                 piece.results[at] = BatchResult(row.id, *reply)
         for status, count in (await answer.add(piece.results)).items():
-            context.metrics.recorded(purpose, status, count)
+            intake.metrics.recorded(purpose, status, count)
     return answer.response()
 
 

@@ -9,11 +9,15 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from khive_persist.models.application_session import ApplicationSession
-from khive_persist.server.context import ServerContext
+from khive_persist.project import Project
+from khive_persist.recorder.live_settings import LiveSettings
 from khive_persist.server.http.errors import json_response
+from khive_persist.server.intake import Intake
 from khive_persist.server.preparer import INLINE_BYTES
+from khive_persist.server.reader_pool import ReaderPool
+from khive_persist.server.request.access import Access
 from khive_persist.server.request.auth import JSON, route
-from khive_persist.server.request.body import read_body
+from khive_persist.server.request.body import BodyReader
 from khive_persist.server.routes.application_sessions import append, changes, read, versions
 from khive_persist.server.routes.application_sessions.cache import Entry, SessionCache
 from khive_persist.server.routes.application_sessions.changes import (
@@ -26,25 +30,34 @@ from khive_persist.server.routes.application_sessions.inflight_writes import Inf
 from khive_persist.server.routes.application_sessions.retries import retried
 from khive_persist.server.routes.application_sessions.versions import saying_version
 from khive_persist.server.routes.read.operations import routes_of
+from khive_persist.server.store_pool import Stores
 from khive_persist.store.application_sessions import ApplicationSessionStore
 
 PATH: Final = "/v1/application_sessions"
 _PATCH: Final = JSON | {"application/merge-patch+json"}
 
 
-def routes(context: ServerContext) -> list[BaseRoute]:
+def routes(
+    access: Access,
+    bodies: BodyReader,
+    intake: Intake,
+    project: Project,
+    live: LiveSettings,
+    readers: ReaderPool,
+    stores: Stores,
+) -> list[BaseRoute]:
     """Return the routes of this group. Who may only write is told a session's state, not its
     fields.
     """
-    cache = SessionCache(context)
+    cache = SessionCache(project, live, stores, intake.metrics)
     writes = InflightWrites()
 
     async def apply(change: Change, request: Request) -> Changed:
-        body = await read_body(context, request)
+        body = await bodies.read(request)
         if len(body) > INLINE_BYTES:
-            run = context.preparer.run
+            run = intake.preparer.run
             # The cache finds that another process has written, and forgets what it had.
-            return await retried(lambda: run(apply_here, body, change, context.project.root))
+            return await retried(lambda: run(apply_here, body, change, project.root))
         fields = fields_of(body)
         is_new = False
 
@@ -74,13 +87,11 @@ def routes(context: ServerContext) -> list[BaseRoute]:
 
     session_path = f"{PATH}/{{id}}"
     return [
-        route(context, "POST", PATH, saying_version(start), right="ingest"),
-        route(context, "PATCH", session_path, saying_version(update), right="ingest", types=_PATCH),
-        route(
-            context, "POST", f"{session_path}/complete", saying_version(complete), right="ingest"
-        ),
-        *append.routes(context, session_path, cache, writes),
-        *routes_of(context, read.operations(context, PATH, cache)),
+        route(access, "POST", PATH, saying_version(start), right="ingest"),
+        route(access, "PATCH", session_path, saying_version(update), right="ingest", types=_PATCH),
+        route(access, "POST", f"{session_path}/complete", saying_version(complete), right="ingest"),
+        *append.routes(access, bodies, intake, session_path, cache, writes),
+        *routes_of(access, read.operations(project, live, readers, PATH, cache)),
     ]
 
 

@@ -12,8 +12,11 @@ from khive_persist.errors import MirrorError, NotFoundError, StoreError
 from khive_persist.mirror.session_copies import is_copied
 from khive_persist.models.application_session import ACTIVE, ApplicationSession
 from khive_persist.models.query import column
-from khive_persist.server.context import ServerContext
+from khive_persist.project import Project
+from khive_persist.recorder.live_settings import LiveSettings
 from khive_persist.server.routes.application_sessions.retries import retried
+from khive_persist.server.routes.metrics import Metrics
+from khive_persist.server.store_pool import Stores
 from khive_persist.store import codec
 from khive_persist.store.application_sessions import ApplicationSessionStore
 
@@ -56,8 +59,18 @@ class SessionCache:
     this server, as the command line or another program, every entry is dropped.
     """
 
-    def __init__(self, context: ServerContext, clock: Callable[[], float] = time.monotonic) -> None:
-        self._context = context
+    def __init__(
+        self,
+        project: Project,
+        live: LiveSettings,
+        stores: Stores,
+        metrics: Metrics,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._project = project
+        self._live = live
+        self._stores = stores
+        self._metrics = metrics
         self._now = clock
         self._entries: OrderedDict[str, tuple[float, Entry]] = OrderedDict()
         self._bytes = 0
@@ -75,7 +88,7 @@ class SessionCache:
         """
         store = await self._current_store()
         entry = self._find(id)
-        self._context.metrics.looked_up(is_hit=entry is not None)
+        self._metrics.looked_up(is_hit=entry is not None)
         if entry is not None:
             return entry
         with self._accessing(id) as reading:
@@ -130,15 +143,14 @@ class SessionCache:
 
     async def _finish_copy(self, store: ApplicationSessionStore, id: str) -> None:
         """Copy a session whose writer was killed before it could: what is told must be in both."""
-        context = self._context
-        settings = context.live.settings
-        if not await anyio.to_thread.run_sync(is_copied, context.project, id, settings):
+        settings = self._live.settings
+        if not await anyio.to_thread.run_sync(is_copied, self._project, id, settings):
             # Where that fails, too, as on a full disk, it can be read all the same.
             with suppress(StoreError, MirrorError):
                 await store.revise(id, lambda content: content)
 
     async def _current_store(self) -> ApplicationSessionStore:
-        store: ApplicationSessionStore = await self._context.stores.of(ApplicationSession)
+        store: ApplicationSessionStore = await self._stores.of(ApplicationSession)
         changes = store.changes()
         if store is self._store and changes == self._seen:
             return store

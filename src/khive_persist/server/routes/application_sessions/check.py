@@ -7,8 +7,9 @@ import anyio.to_thread
 from khive_persist.errors import NotFoundError
 from khive_persist.mirror.session_copies import PURPOSES, SessionCopies, compare_session
 from khive_persist.models.purposes import APPLICATION_SESSIONS
-from khive_persist.server.context import ServerContext
+from khive_persist.project import Project
 from khive_persist.server.routes.read.schemas import shape
+from khive_persist.settings import Settings
 from khive_persist.store import codec
 
 _LISTED: Final = 100
@@ -27,15 +28,14 @@ CHECKED: Final = shape(
 )
 
 
-async def check(context: ServerContext, id: str) -> dict[str, Any]:
+async def check(project: Project, settings: Settings, id: str) -> dict[str, Any]:
     """Return whether a session exists and can be restored, its last record, and its counts.
 
     Raises:
         NotFoundError: Neither copy has it.
         StoreError: As its subclasses say.
     """
-    settings = context.live.settings
-    copies = await anyio.to_thread.run_sync(compare_session, context.project, id, settings)
+    copies = await anyio.to_thread.run_sync(compare_session, project, id, settings)
     return _report(id, copies)
 
 

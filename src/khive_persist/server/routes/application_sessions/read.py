@@ -9,7 +9,9 @@ from starlette.responses import Response
 from khive_persist.models.application_session import ACTIVE, COMPLETED, ApplicationSession
 from khive_persist.models.node import Node
 from khive_persist.models.query import Filter, column, field
-from khive_persist.server.context import ServerContext
+from khive_persist.project import Project
+from khive_persist.recorder.live_settings import LiveSettings
+from khive_persist.server.reader_pool import ReaderPool
 from khive_persist.server.routes.application_sessions.append import KINDS
 from khive_persist.server.routes.application_sessions.cache import SessionCache, session_fields
 from khive_persist.server.routes.application_sessions.check import CHECKED, check
@@ -51,11 +53,15 @@ _ITEM: Final = shape(
 )
 
 
-def operations(context: ServerContext, path: str, cache: SessionCache) -> list[Operation]:
+def operations(
+    project: Project, live: LiveSettings, readers: ReaderPool, path: str, cache: SessionCache
+) -> list[Operation]:
     """Return what this group answers.
 
     Args:
-        context: The context of the server.
+        project: The project.
+        live: The settings in force.
+        readers: The pool of readers.
         path: The path of the sessions.
         cache: The cache of single sessions.
     """
@@ -65,7 +71,7 @@ def operations(context: ServerContext, path: str, cache: SessionCache) -> list[O
         filters = [
             field(name) == query.values[name] for name in names if query.values[name] is not None
         ]
-        return _listing(context, ApplicationSession, [*filters, *_times(query)], _session)
+        return _listing(readers, ApplicationSession, [*filters, *_times(query)], _session)
 
     async def single_session(query: ReadRequest) -> Response:
         entry = await cache.get(query.path["id"])
@@ -75,7 +81,7 @@ def operations(context: ServerContext, path: str, cache: SessionCache) -> list[O
         return Response(entry.body, headers=headers, media_type="application/json")
 
     async def checked(query: ReadRequest) -> Any:
-        return await check(context, query.path["id"])
+        return await check(project, live.settings, query.path["id"])
 
     def within(record: type[Node]) -> Callable[[ReadRequest], Any]:
         async def items(query: ReadRequest) -> Listing:
@@ -84,7 +90,7 @@ def operations(context: ServerContext, path: str, cache: SessionCache) -> list[O
             filters = [field("session_id") == id, *_times(query)]
             if query.values.get("name") is not None:
                 filters.append(field("name") == query.values["name"])
-            return _listing(context, record, filters, _item)
+            return _listing(readers, record, filters, _item)
 
         return items
 
@@ -120,7 +126,7 @@ def _times(query: ReadRequest) -> list[Filter]:
 
 
 def _listing(
-    context: ServerContext,
+    readers: ReaderPool,
     record: type[Node],
     filters: Sequence[Filter],
     document: Callable[[NewestRow], dict[str, Any]],
@@ -130,7 +136,7 @@ def _listing(
 
     async def page(position: Sequence[Any] | None, limit: int) -> Page:
         key = None if position is None else PageKey(*position)
-        async with context.readers.reader(purpose) as reader:
+        async with readers.reader(purpose) as reader:
             rows, following = await newest(reader, [purpose], filters, key, limit)
         return Page(rows, following)
 

@@ -9,7 +9,8 @@ from khive_persist.analytics.calibration import DEFAULT_BINS
 from khive_persist.analytics.outcomes import Calibration, PlanOutcome, calibration, joined
 from khive_persist.analytics.stats import read_stats
 from khive_persist.models.query import Filter, column, field
-from khive_persist.server.context import ServerContext
+from khive_persist.project import Project
+from khive_persist.server.reader_pool import ReaderPool
 from khive_persist.server.routes.read import parameters
 from khive_persist.server.routes.read.filters import (
     names_session,
@@ -44,21 +45,20 @@ GROUP: Final = Parameter(
 )
 
 
-def operations(context: ServerContext) -> list[Operation]:
+def operations(project: Project, readers: ReaderPool) -> list[Operation]:
     """Return what this group answers."""
-    readers = context.readers
 
     async def outcomes(query: ReadRequest) -> Listing:
         filters = [*of_plans(query), *of_times(query)]
         if query["session"] is not None:
-            is_exact = await names_session(context, query["session"])
+            is_exact = await names_session(project, readers, query["session"])
             filters.append(facts.linked_to(query["session"], is_exact=is_exact))
 
         async def page(position: Sequence[Any] | None, limit: int) -> Page:
             page_filters = [*filters, *([] if position is None else [_after(*position)])]
 
             async def read() -> list[PlanOutcome]:
-                async with aclosing(joined(context.project, page_filters, limit + 1)) as plans:
+                async with aclosing(joined(project, page_filters, limit + 1)) as plans:
                     return [plan async for plan in plans]
 
             items = await readers.run_heavy(read)
@@ -74,7 +74,7 @@ def operations(context: ServerContext) -> list[Operation]:
         filters = {name: query[name] for name in _PLAN_FILTERS} | {"session_id": query["session"]}
         work = partial(
             calibration,
-            dir=context.project.root,
+            dir=project.root,
             bins=query["bins"],
             partial=query["partial"],
             **filters,
@@ -82,7 +82,7 @@ def operations(context: ServerContext) -> list[Operation]:
         return await readers.run_heavy(work)
 
     async def stats(query: ReadRequest) -> Any:
-        filters = await of_session(context, query)
+        filters = await of_session(project, readers, query)
         if query["tool"] is not None:
             filters.append(field("tool") == query["tool"])
         times = of_times(query)
@@ -90,7 +90,7 @@ def operations(context: ServerContext) -> list[Operation]:
         filters += times
         work = partial(
             read_stats,
-            context.project,
+            project,
             [*filters, *of_type(query)],
             filters,
             query["by"],

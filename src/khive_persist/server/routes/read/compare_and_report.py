@@ -6,6 +6,7 @@ from datetime import datetime
 from importlib.metadata import version
 from typing import Any, Final, NamedTuple
 
+import anyio
 from starlette.responses import Response
 
 from khive_persist import clock
@@ -14,7 +15,8 @@ from khive_persist.analytics.compare.report import elements
 from khive_persist.analytics.periodic_report.period import KINDS, chosen
 from khive_persist.models.purposes import EXPERIMENTS
 from khive_persist.models.query import field
-from khive_persist.server.context import ServerContext
+from khive_persist.project import Project
+from khive_persist.server.reader_pool import ReaderPool
 from khive_persist.server.routes.read import parameters
 from khive_persist.server.routes.read.fingerprint import state_of
 from khive_persist.server.routes.read.operations import Operation, ReadRequest
@@ -69,9 +71,9 @@ class ComparisonNames(NamedTuple):
     experiments: Sequence[str]
 
 
-def operations(context: ServerContext) -> list[Operation]:
+def operations(project: Project, readers: ReaderPool, stopping: anyio.Event) -> list[Operation]:
     """Return what this group answers."""
-    reporter = Reporter(context.project, context.stopping)
+    reporter = Reporter(project, stopping)
     server_version = version("khive-persist")
 
     async def answered(query: ReadRequest, question: Mapping[str, Any], key: Any) -> Response:
@@ -80,9 +82,7 @@ def operations(context: ServerContext) -> list[Operation]:
         """
         is_page = bool(question["as_page"])
         # Before it is computed: what comes meanwhile is in the answer, or makes another tag.
-        fingerprint = codec.dump_lossy(
-            [server_version, is_page, key, state_of(context.project)]
-        ).encode()
+        fingerprint = codec.dump_lossy([server_version, is_page, key, state_of(project)]).encode()
         tag = f'"{hashlib.blake2b(fingerprint, digest_size=_DIGEST_BYTES).hexdigest()}"'
         headers = CACHE | {"etag": f"W/{tag}"}
         if is_page:
@@ -137,7 +137,7 @@ def operations(context: ServerContext) -> list[Operation]:
         return await compared(query, as_page=True)
 
     async def names(_query: ReadRequest) -> Any:
-        async with context.readers.reader(EXPERIMENTS) as reader:
+        async with readers.reader(EXPERIMENTS) as reader:
             rows = await reader.fetch(_experiments)
         experiments = [str(row[0]) for row in rows]
         return ComparisonNames(grouping.NAMES, metrics.NAMES, _PATTERNS, experiments)

@@ -8,7 +8,9 @@ import anyio
 from khive_persist.maintenance.backup.catalogue import BackupList, read_catalogue
 from khive_persist.maintenance.backup.destination import open_destination
 from khive_persist.maintenance.doctor import DoctorReport, examine, examine_hooks
-from khive_persist.server.context import ServerContext
+from khive_persist.project import Project
+from khive_persist.recorder.live_settings import LiveSettings
+from khive_persist.server.reader_pool import ReaderPool
 from khive_persist.server.routes.read.operations import Operation, ReadRequest
 from khive_persist.server.routes.read.parameters import Parameter
 from khive_persist.server.routes.read.schemas import ACCOUNT, shape
@@ -21,9 +23,8 @@ SESSION: Final = Parameter(
 _FRESH_SECONDS: Final = 5.0
 
 
-def operations(context: ServerContext) -> list[Operation]:
+def operations(project: Project, live: LiveSettings, readers: ReaderPool) -> list[Operation]:
     """Return what this group answers."""
-    readers, project = context.readers, context.project
     turn = anyio.Lock()
     latest: tuple[float, Any] = (0.0, None)
 
@@ -51,7 +52,7 @@ def operations(context: ServerContext) -> list[Operation]:
             return latest[1]
 
     async def backups(_query: ReadRequest) -> Any:
-        destination = context.live.settings.backup_destination
+        destination = live.settings.backup_destination
 
         async def listed() -> Any:
             return read_catalogue(open_destination(project, destination, "")).as_document()

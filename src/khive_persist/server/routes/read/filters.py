@@ -4,16 +4,16 @@ import anyio.to_thread
 
 from khive_persist.models.criteria import OF_PLANS, TIMES, filters_of
 from khive_persist.models.query import Filter, field
-from khive_persist.server.context import ServerContext
+from khive_persist.project import Project
+from khive_persist.server.reader_pool import ReaderPool
 from khive_persist.server.routes.read.operations import ReadRequest
 from khive_persist.sessions.read import SESSION_FILES, begins, is_session, other_purposes
 
 
-async def of_session(context: ServerContext, query: ReadRequest) -> list[Filter]:
+async def of_session(project: Project, readers: ReaderPool, query: ReadRequest) -> list[Filter]:
     """`session`, an id or the beginning of one."""
-    if query["session"] is None:
-        return []
-    return [session_filter(query["session"], await names_session(context, query["session"]))]
+    id = query["session"]
+    return [] if id is None else [session_filter(id, await names_session(project, readers, id))]
 
 
 def session_filter(id: str, is_exact: bool) -> Filter:
@@ -21,13 +21,13 @@ def session_filter(id: str, is_exact: bool) -> Filter:
     return field("session_id") == id if is_exact else begins(id)
 
 
-async def names_session(context: ServerContext, id: str) -> bool:
+async def names_session(project: Project, readers: ReaderPool, id: str) -> bool:
     """Return whether it is a session's id, and not the beginning of some."""
-    async with context.readers.reader(*SESSION_FILES) as reader:
+    async with readers.reader(*SESSION_FILES) as reader:
         if await is_session(reader, id):
             return True
-    for other in await anyio.to_thread.run_sync(other_purposes, context.project):
-        async with context.readers.reader(other) as reader:
+    for other in await anyio.to_thread.run_sync(other_purposes, project):
+        async with readers.reader(other) as reader:
             if await is_session(reader, id):
                 return True
     return False

@@ -13,9 +13,11 @@ from starlette.responses import Response
 
 from khive_persist import clock
 from khive_persist.models.purposes import HOOK_EVENTS
-from khive_persist.server.context import ServerContext
+from khive_persist.project import Project
 from khive_persist.server.event_feed import FILES, WITHOUT, Positions
 from khive_persist.server.http.errors import HTTPError
+from khive_persist.server.reader_pool import ReaderPool
+from khive_persist.server.request.access import Access
 from khive_persist.server.request.auth import authorise
 from khive_persist.server.routes.read import cursors, parameters
 from khive_persist.server.routes.read.filters import names_session, of_type, session_filter
@@ -43,7 +45,9 @@ class _Key(NamedTuple):
     is_exact: bool
 
 
-def operations(context: ServerContext) -> list[Operation]:
+def operations(
+    access: Access, project: Project, readers: ReaderPool, stopping: anyio.Event
+) -> list[Operation]:
     """Return what this group answers."""
 
     async def live(query: ReadRequest) -> Response:
@@ -52,13 +56,13 @@ def operations(context: ServerContext) -> list[Operation]:
         positions = None if not resumed else _positions(resumed)
         if query.request.method == "HEAD":
             return Response(headers=headers | {"content-type": MEDIA_TYPE})
-        key, wish = await _wish(context, query)
-        feed = context.readers.feed
+        key, wish = await _wish(project, readers, query)
+        feed = readers.feed
         if feed.listening >= AT_ONCE:
             raise HTTPError(503, "busy", f"{AT_ONCE} are told of events already")
         # Nothing is awaited between the two, so no more get in.
         feed.join(key, wish)
-        content = _stream(context, query, key, wish, positions)
+        content = _stream(access, readers, stopping, query, key, wish, positions)
         return ClosingStreamingResponse(content, headers, MEDIA_TYPE, partial(feed.leave, key))
 
     return [
@@ -74,9 +78,9 @@ def operations(context: ServerContext) -> list[Operation]:
     ]
 
 
-async def _wish(context: ServerContext, query: ReadRequest) -> tuple[_Key, Wish]:
+async def _wish(project: Project, readers: ReaderPool, query: ReadRequest) -> tuple[_Key, Wish]:
     tool, session = query["tool"], query["session"]
-    is_exact = session is not None and await names_session(context, session)
+    is_exact = session is not None and await names_session(project, readers, session)
     filters = of_type(query)
     if session is not None:
         filters.append(session_filter(session, is_exact))
@@ -85,12 +89,18 @@ async def _wish(context: ServerContext, query: ReadRequest) -> tuple[_Key, Wish]
 
 
 async def _stream(
-    context: ServerContext, query: ReadRequest, key: _Key, wish: Wish, positions: Positions | None
+    access: Access,
+    readers: ReaderPool,
+    stopping: anyio.Event,
+    query: ReadRequest,
+    key: _Key,
+    wish: Wish,
+    positions: Positions | None,
 ) -> AsyncGenerator[bytes, None]:
-    feed = context.readers.feed
+    feed = readers.feed
     first = feed.count
     losses: int | None = feed.losses
-    async with context.readers.reader(*FILES) as reader:
+    async with readers.reader(*FILES) as reader:
         last = await ends(reader, FILES)
         is_resumed = positions is not None and await are_there(reader, FILES, positions)
     is_lost = positions is not None and not is_resumed
@@ -100,18 +110,18 @@ async def _stream(
     if is_lost:
         yield _gap(_UNKNOWN, last)
     beat = allowed = time.monotonic()
-    while not context.stopping.is_set():
+    while not stopping.is_set():
         # Before the look: what is read after it wakes us.
         next_change = feed.next()
         if losses != feed.losses:
             first, losses = feed.count, feed.losses
-            async with context.readers.reader(*FILES) as reader:
+            async with readers.reader(*FILES) as reader:
                 last = await ends(reader, FILES)
                 is_there = await are_there(reader, FILES, positions)
             if not is_there:
                 positions = last
                 yield _gap(_UNKNOWN, positions)
-        chunks, end = await _next(context, key, wish, positions, first)
+        chunks, end = await _next(readers, key, wish, positions, first)
         for chunk in chunks:
             began = time.monotonic()
             yield chunk
@@ -122,7 +132,7 @@ async def _stream(
                 return
         is_more, positions = end != positions, end
         if time.monotonic() > allowed + HEARTBEAT_SECONDS:
-            if not _may_read(context, query):
+            if not _may_read(access, query):
                 return
             allowed = time.monotonic()
         if is_more:
@@ -138,10 +148,10 @@ async def _stream(
 
 
 async def _next(
-    context: ServerContext, key: _Key, wish: Wish, positions: Positions, first: int
+    readers: ReaderPool, key: _Key, wish: Wish, positions: Positions, first: int
 ) -> tuple[list[bytes], Positions]:
     """Return the chunks that follow some positions, and the positions after them."""
-    feed = context.readers.feed
+    feed = readers.feed
     batch = feed.batch(positions, first)
     if batch is not None:
         chunks = batch.chunks(key, _text, _chunks)
@@ -156,15 +166,15 @@ async def _next(
         return [], positions
     if upto == positions:
         return [], positions
-    async with context.readers.reader(*FILES) as reader:
+    async with readers.reader(*FILES) as reader:
         rows, end = await following(reader, FILES, positions, [wish], WITHOUT, upto)
     return _chunks([_text(row) for row in rows]), end
 
 
-def _may_read(context: ServerContext, query: ReadRequest) -> bool:
+def _may_read(access: Access, query: ReadRequest) -> bool:
     """Return whether the token was not revoked meanwhile."""
     try:
-        authorise(context, query.request, "read")
+        authorise(access, query.request, "read")
     except HTTPError:
         return False
     return True

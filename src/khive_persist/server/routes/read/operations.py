@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from khive_persist.server.context import ServerContext
+from khive_persist.server.request.access import Access
 from khive_persist.server.request.auth import route
 from khive_persist.server.routes.read.listing import Listing, answer_list
 from khive_persist.server.routes.read.parameters import CURSOR, LIMIT, Parameter, parsed
@@ -67,11 +67,11 @@ class Operation(NamedTuple):
         return (*self.parameters, LIMIT, CURSOR) if self.is_list else self.parameters
 
 
-def routes_of(context: ServerContext, operations: Sequence[Operation]) -> list[BaseRoute]:
+def routes_of(access: Access, operations: Sequence[Operation]) -> list[BaseRoute]:
     """Return the routes of some operations; each needs the right to read."""
     return [
         route(
-            context, "GET", operation.path, _endpoint(operation), right="read", operation=operation
+            access, "GET", operation.path, _endpoint(operation), right="read", operation=operation
         )
         for operation in operations
     ]

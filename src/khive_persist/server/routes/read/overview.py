@@ -5,7 +5,7 @@ from typing import Any, Final, NamedTuple
 
 from khive_persist import clock
 from khive_persist.clock import InstantText
-from khive_persist.server.context import ServerContext
+from khive_persist.project import Project
 from khive_persist.server.reader_pool import ReaderPool
 from khive_persist.server.routes.read import parameters
 from khive_persist.server.routes.read.operations import Operation, ReadRequest
@@ -90,15 +90,14 @@ class OverviewAnswer(NamedTuple):
     of: int
 
 
-def operations(context: ServerContext) -> list[Operation]:
+def operations(project: Project, readers: ReaderPool) -> list[Operation]:
     """Return what this group answers."""
-    readers = context.readers
-    root = context.project.root
+    root = project.root
     server_version = version("khive-persist")
     # Whoever asks for what another asked just now, when nothing has changed since.
     latest: dict[tuple[Any, ...], bytes] = {}
 
-    async def project(_query: ReadRequest) -> Any:
+    async def project_info(_query: ReadRequest) -> Any:
         await readers.wait_until_read()
         since = readers.rollup.first_start()
         return ProjectInfo(str(root), root.name, server_version, since)
@@ -118,10 +117,10 @@ def operations(context: ServerContext) -> list[Operation]:
 
     over_time = (parameters.SINCE, parameters.UNTIL, BUCKET, GROUP)
     return [
-        Operation("/v1/project", project, "The project of this server.", (), ProjectInfo),
+        Operation("/v1/project", project_info, "The project of this server.", (), ProjectInfo),
         Operation(
             "/v1/place",
-            project,
+            project_info,
             "The old path of `/v1/project`.",
             (),
             ProjectInfo,

@@ -15,7 +15,8 @@ from khive_persist.models.planner_session import PlannerSession
 from khive_persist.models.purpose_registry import known_purposes
 from khive_persist.models.purposes import HOOK_EVENTS, PLANNER_SESSIONS, Purpose
 from khive_persist.models.query import Filter, column, field
-from khive_persist.server.context import ServerContext
+from khive_persist.project import Project
+from khive_persist.server.reader_pool import ReaderPool
 from khive_persist.server.routes.read import parameters
 from khive_persist.server.routes.read.filters import of_plans, of_session, of_times, of_type
 from khive_persist.server.routes.read.listing import Listing, Page
@@ -44,33 +45,33 @@ class RecordItem(NamedTuple):
     node_metadata: Any
 
 
-def operations(context: ServerContext) -> list[Operation]:
+def operations(project: Project, readers: ReaderPool) -> list[Operation]:
     """Return what this group answers."""
 
     async def events(query: ReadRequest) -> Listing:
         tools = (
             HOOK_EVENTS if query["tool"] is None else {query["tool"]: HOOK_EVENTS[query["tool"]]}
         )
-        filters = [*await _filters(context, query), *of_type(query)]
+        filters = [*await _filters(project, readers, query), *of_type(query)]
         if query["failed"] is not None:
             failed = field("success") == False  # noqa: E712 - a filter
             filters.append(failed if query["failed"] else ~failed)
         without = None if query["payload"] else "payload"
-        return _listing(context, HookEvent, [*tools.values()], filters, without)
+        return _listing(readers, HookEvent, [*tools.values()], filters, without)
 
     async def event(query: ReadRequest) -> Any:
-        row = await _find(context, [*HOOK_EVENTS.values()], query.path["id"])
+        row = await _find(readers, [*HOOK_EVENTS.values()], query.path["id"])
         if row is None:
             raise NotFoundError("there is no event of that id")
         return document(row)
 
     async def plans(query: ReadRequest) -> Listing:
-        filters = [*await _filters(context, query), *of_plans(query)]
-        return _listing(context, PlannerSession, [PLANNER_SESSIONS], filters, None)
+        filters = [*await _filters(project, readers, query), *of_plans(query)]
+        return _listing(readers, PlannerSession, [PLANNER_SESSIONS], filters, None)
 
     async def of_purpose(query: ReadRequest) -> Listing:
-        record, purpose = await _purpose(context, query.path["purpose"])
-        return _listing(context, record, [purpose], await _filters(context, query), None)
+        record, purpose = await _purpose(project, query.path["purpose"])
+        return _listing(readers, record, [purpose], await _filters(project, readers, query), None)
 
     times = (parameters.SINCE, parameters.UNTIL)
     event_filters = (parameters.SESSION, parameters.TYPE, parameters.TOOL, *times, FAILED, PAYLOAD)
@@ -110,12 +111,12 @@ def document(row: NewestRow) -> dict[str, Any]:
     return item._asdict()
 
 
-async def _filters(context: ServerContext, query: ReadRequest) -> list[Filter]:
-    return [*await of_session(context, query), *of_times(query)]
+async def _filters(project: Project, readers: ReaderPool, query: ReadRequest) -> list[Filter]:
+    return [*await of_session(project, readers, query), *of_times(query)]
 
 
 def _listing(
-    context: ServerContext,
+    readers: ReaderPool,
     record: type[Node],
     purposes: Sequence[Purpose],
     filters: Sequence[Filter],
@@ -127,7 +128,7 @@ def _listing(
 
     async def page(position: Sequence[Any] | None, limit: int) -> Page:
         key = None if position is None else PageKey(*position)
-        async with context.readers.reader(*files) as reader:
+        async with readers.reader(*files) as reader:
             rows, following = await newest(reader, purposes, filters, key, limit, without=without)
         return Page(rows, following)
 
@@ -139,21 +140,21 @@ def _listing(
     return Listing(page, (str, str), document, partial(head, columns), line)
 
 
-async def _find(context: ServerContext, purposes: Sequence[Purpose], id: str) -> NewestRow | None:
+async def _find(readers: ReaderPool, purposes: Sequence[Purpose], id: str) -> NewestRow | None:
     filters = [column("id") == id]
-    async with context.readers.reader(*purposes) as reader:
+    async with readers.reader(*purposes) as reader:
         rows, _ = await newest(reader, purposes, filters, None, 1)
     return rows[0] if rows else None
 
 
-async def _purpose(context: ServerContext, name: str) -> tuple[type[Node], Purpose]:
+async def _purpose(project: Project, name: str) -> tuple[type[Node], Purpose]:
     kinds = {
         purpose.name: (record, purpose) for record in BUILT_IN for purpose in record.purposes()
     }
     kinds |= {word: (record, record.purpose) for word, record in CLASSES.items()}
     if name in kinds:
         return kinds[name]
-    for purpose in await anyio.to_thread.run_sync(known_purposes, context.project):
+    for purpose in await anyio.to_thread.run_sync(known_purposes, project):
         if purpose.name == name:
             return Node, purpose
     raise NotFoundError(

@@ -1,8 +1,12 @@
 """The routes that read."""
 
+import anyio
 from starlette.routing import BaseRoute
 
-from khive_persist.server.context import ServerContext
+from khive_persist.project import Project
+from khive_persist.recorder.live_settings import LiveSettings
+from khive_persist.server.reader_pool import ReaderPool
+from khive_persist.server.request.access import Access
 from khive_persist.server.routes.read import (
     analysis,
     compare_and_report,
@@ -12,22 +16,20 @@ from khive_persist.server.routes.read import (
     records,
     sessions,
 )
-from khive_persist.server.routes.read.operations import Operation, routes_of
+from khive_persist.server.routes.read.operations import routes_of
 
 
-def operations(context: ServerContext) -> list[Operation]:
-    """Return all that the server answers to who reads; a purpose of any name comes last."""
-    return [
-        *overview.operations(context),
-        *sessions.operations(context),
-        *live_events.operations(context),
-        *analysis.operations(context),
-        *compare_and_report.operations(context),
-        *doctor.operations(context),
-        *records.operations(context),
+def routes(
+    access: Access, project: Project, live: LiveSettings, readers: ReaderPool, stopping: anyio.Event
+) -> list[BaseRoute]:
+    """Return the routes of all that is answered to who reads; a purpose of any name comes last."""
+    operations = [
+        *overview.operations(project, readers),
+        *sessions.operations(project, readers),
+        *live_events.operations(access, project, readers, stopping),
+        *analysis.operations(project, readers),
+        *compare_and_report.operations(project, readers, stopping),
+        *doctor.operations(project, live, readers),
+        *records.operations(project, readers),
     ]
-
-
-def routes(context: ServerContext) -> list[BaseRoute]:
-    """Return the routes of this group."""
-    return routes_of(context, operations(context))
+    return routes_of(access, operations)

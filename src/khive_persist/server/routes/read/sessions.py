@@ -6,7 +6,8 @@ from typing import Any, Final, NamedTuple
 
 from khive_persist import clock
 from khive_persist.errors import NotFoundError
-from khive_persist.server.context import ServerContext
+from khive_persist.project import Project
+from khive_persist.server.reader_pool import ReaderPool
 from khive_persist.server.routes.read import parameters
 from khive_persist.server.routes.read.filters import names_session
 from khive_persist.server.routes.read.listing import Listing, Page
@@ -45,9 +46,8 @@ class Story(NamedTuple):
     entries: list[Entry]
 
 
-def operations(context: ServerContext) -> list[Operation]:
+def operations(project: Project, readers: ReaderPool) -> list[Operation]:
     """Return what this group answers."""
-    readers = context.readers
 
     async def sessions(query: ReadRequest) -> Listing:
         filters = SessionQuery(
@@ -75,13 +75,13 @@ def operations(context: ServerContext) -> list[Operation]:
         return Listing(page, kinds, SessionItem._asdict, partial(line, SessionItem._fields), line)
 
     async def session(query: ReadRequest) -> Any:
-        return await _find_session(context, query.path["id"])
+        return await _find_session(project, readers, query.path["id"])
 
     async def story(query: ReadRequest) -> Any:
-        id = (await _find_session(context, query.path["id"])).session_id
+        id = (await _find_session(project, readers, query.path["id"])).session_id
 
         async def read() -> Story:
-            session = await read_session(context.project.root, id)
+            session = await read_session(project.root, id)
             entries = build_timeline(session, readers.prices(), thinking=query["thinking"])
             contents = (record.content for record in (*session.events, *session.messages))
             tools = {str(c["tool"]) for c in contents if isinstance(c, dict) and c.get("tool")}
@@ -90,12 +90,12 @@ def operations(context: ServerContext) -> list[Operation]:
         return await readers.run_heavy(read)
 
     async def lineage(query: ReadRequest) -> Any:
-        id = (await _find_session(context, query.path["id"])).session_id
-        return await readers.run_heavy(partial(read_lineage, context.project, id, readers.prices()))
+        id = (await _find_session(project, readers, query.path["id"])).session_id
+        return await readers.run_heavy(partial(read_lineage, project, id, readers.prices()))
 
     async def focus(query: ReadRequest) -> Any:
-        id = (await _find_session(context, query.path["id"])).session_id
-        read = partial(read_chains, context.project.root, id, with_events=query["events"])
+        id = (await _find_session(project, readers, query.path["id"])).session_id
+        read = partial(read_chains, project.root, id, with_events=query["events"])
         session_id, chains = await readers.run_heavy(read)
         agents = [todo_history.as_document(chain, query["events"]) for chain in chains]
         return {"session_id": session_id, "agents": agents}
@@ -134,16 +134,16 @@ def operations(context: ServerContext) -> list[Operation]:
     ]
 
 
-async def _find_session(context: ServerContext, prefix: str) -> SessionItem:
-    rollup, run = context.readers.rollup, context.readers.run_in_thread
-    await context.readers.wait_until_read()
+async def _find_session(project: Project, readers: ReaderPool, prefix: str) -> SessionItem:
+    rollup, run = readers.rollup, readers.run_in_thread
+    await readers.wait_until_read()
     sessions = await run(rollup_sessions.session, rollup, prefix) if prefix else []
     # Where it is a session, of an application, say, that of another id that begins so is not meant.
-    if prefix and not sessions and not await names_session(context, prefix):
+    if prefix and not sessions and not await names_session(project, readers, prefix):
         sessions = await run(rollup_sessions.sessions_beginning, rollup, prefix)
     if not sessions:
         hint = ""
-        if not context.readers.follower.progress.is_complete:
+        if not readers.follower.progress.is_complete:
             hint = "the server still reads what was recorded before its start: ask again soon"
         raise NotFoundError("there is no session of that id", hint=hint)
     if len(sessions) > 1:

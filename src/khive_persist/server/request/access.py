@@ -1,0 +1,31 @@
+"""The access of requests to a server: what says whose they are, and what they may ask for."""
+
+import hashlib
+import os
+
+from khive_persist.project import Project
+from khive_persist.recorder.live_settings import LiveSettings
+from khive_persist.server.http.tokens import Tokens
+from khive_persist.server.request.refused_tokens import RefusedTokenLog
+
+
+class Access:
+    """The access to one server: its tokens and logins, and whether it asks for any.
+
+    Attributes:
+        live: The settings in force, which say whether a token is needed.
+        tokens: The tokens and their rights.
+        refused_tokens: The log of tokens that are not known.
+        cookie: The name of the cookie of a login.
+        secret: The key that signs the cookies of this process.
+        ended_logins: The logins that were ended early, and the time until which each was valid.
+    """
+
+    def __init__(self, project: Project, live: LiveSettings) -> None:
+        self.live = live
+        self.tokens = Tokens(project)
+        self.refused_tokens = RefusedTokenLog()
+        # Cookies know no ports: two servers of one machine must not take each other's.
+        self.cookie = "khive_" + hashlib.sha256(os.fsencode(project.root)).hexdigest()[:12]
+        self.secret = os.urandom(32)
+        self.ended_logins: dict[str, int] = {}
