@@ -1,7 +1,7 @@
 """A slow, a leaving, a lying and a huge client of every route beside ordinary ones.
 
 Nobody's ordinary request fails, and of a hundred of them the slowest takes at most three times as
-long as when they are alone.
+long as when they are alone. Beside other work of the machine that is measured with more room.
 """
 
 import asyncio
@@ -25,6 +25,8 @@ CLIENTS = 16
 # Of each client, after an answer.
 PAUSE_SECONDS = 0.05
 BOUND = 3.0
+# It was 25 where large bodies were read before what others sent.
+BUSY_BOUND = 12.0
 # What a machine's own timers and disk do to a hundredth of requests that take a millisecond.
 LEAST_SECONDS = 0.005
 
@@ -82,7 +84,9 @@ def odd_clients(server: Server, session: str, kinds: Sequence[str]) -> Iterator[
         until(lambda: "khive_waiting 0.0" in client.get("/metrics").text, seconds=60)
 
 
-def measure(project: Project, kinds: Sequence[str], rounds: int, seconds: float) -> None:
+def measure(
+    project: Project, kinds: Sequence[str], rounds: int, seconds: float, bound: float
+) -> None:
     with Server(project, is_fork=False) as server:
         with server.client() as client:
             session = begin(client)
@@ -99,14 +103,19 @@ def measure(project: Project, kinds: Sequence[str], rounds: int, seconds: float)
     middle = [statistics.median(p99s) for p99s in (alone, beside)]
     times = middle[1] / max(middle[0], LEAST_SECONDS)
     print(f"{kinds[0]}…: p99 {middle[0] * 1e3:.1f} ms alone, {middle[1] * 1e3:.1f} ms beside")
-    assert times <= BOUND, (alone, beside)
+    assert times <= bound, (alone, beside)
 
 
-def test_all_kinds_at_once_do_not_hold_up_the_others(project: Project) -> None:
-    measure(project, KINDS, rounds=3, seconds=2)
+@pytest.mark.parametrize(
+    ("rounds", "bound"), [(2, BUSY_BOUND), pytest.param(5, BOUND, marks=pytest.mark.long)]
+)
+def test_all_kinds_at_once_do_not_hold_up_the_others(
+    project: Project, rounds: int, bound: float
+) -> None:
+    measure(project, KINDS, rounds, seconds=2, bound=bound)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_kind_holds_up_the_others(kind: str, project: Project) -> None:
-    measure(project, [kind], rounds=5, seconds=3)
+    measure(project, [kind], rounds=5, seconds=3, bound=BOUND)
