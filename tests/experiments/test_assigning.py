@@ -9,6 +9,7 @@ from typing import Any
 import anyio
 import pytest
 
+import khive_persist
 from khive_persist import (
     ApplicationSession,
     Assignment,
@@ -254,6 +255,17 @@ async def test_callbacks_are_told_of_what_is_new_alone(
         assert not (await assignments.insert_if_absent(one)).created
         assert await assignments.save(one) == one
     assert [each.items for each in told] == [1]
+
+
+async def test_old_names_do_the_same_and_warn(prompt: Experiment, project: Project) -> None:
+    async with open_store(Experiment, dir=project.root) as experiments:
+        with pytest.warns(DeprecationWarning, match="insert_if_absent"):
+            result = await experiments.keep(prompt)
+        with pytest.warns(DeprecationWarning, match="created"):
+            assert not result.is_new
+    assert result.record == prompt
+    with pytest.warns(DeprecationWarning, match="ProjectError"):
+        assert khive_persist.PlaceError is khive_persist.ProjectError
 
 
 async def test_no_store_changes_what_is_kept(prompt: Experiment, project: Project) -> None:

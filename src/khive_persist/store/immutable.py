@@ -1,5 +1,6 @@
 """`FixedStore`: records that never change."""
 
+import warnings
 from collections.abc import Callable, Iterable
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -21,6 +22,12 @@ class InsertResult(NamedTuple, Generic[Record]):
 
     record: Record
     created: bool
+
+    @property
+    def is_new(self) -> bool:
+        """The old name of `created`."""
+        warnings.warn("is_new is called created", DeprecationWarning, stacklevel=2)
+        return self.created
 
 
 class FixedStore(Store[Record]):
@@ -53,6 +60,11 @@ class FixedStore(Store[Record]):
         if created and self._reporter is not None:
             await self._reporter.saved(writer.path, Tally([row]))
         return InsertResult(codec.from_row(self.record, row), created)
+
+    async def keep(self, record: Record) -> InsertResult[Record]:
+        """Do what `insert_if_absent` does, by its old name."""
+        warnings.warn("keep is called insert_if_absent", DeprecationWarning, stacklevel=2)
+        return await self.insert_if_absent(record)
 
     async def save(self, record: Record) -> Record:
         """Save a record, unless the very same is there: committed, synced and copied on return.
