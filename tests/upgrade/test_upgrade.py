@@ -63,6 +63,8 @@ def scene(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     root = Path(os.path.realpath(tmp_path)) / "scene"
     unpack(request.param, root, Path(sys.executable))
     monkeypatch.setenv("HOME", str(root / "home"))
+    # No client of this machine is asked for its version.
+    monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.chdir(root / "project")
     khive = root / "project" / ".khive"
     waiting = {path.name.split("_")[1] for path in khive.glob("spool/*.event")}
@@ -132,7 +134,7 @@ def registered(scene: Scene) -> Iterator[tuple[str, str]]:
 def send(scene: Scene, command: str | list[str], session_id: str) -> None:
     """Run a hook as a tool does, which must say nothing and leave the tool alone."""
     payload = {"hook_event_name": "SessionStart", "session_id": session_id}
-    words = ["sh", "-c", command] if isinstance(command, str) else command
+    words = ["/bin/sh", "-c", command] if isinstance(command, str) else command
     result = subprocess.run(
         words, input=json.dumps(payload).encode(), cwd=scene.project, capture_output=True,
         check=True, timeout=WAIT_SECONDS,
