@@ -199,7 +199,7 @@ def test_what_cannot_be_fetched_is_counted_and_said(
     assert run(["trust", "--yes"]) == 0
     assert "did not all come in" in capsys.readouterr().err
     run(["stats"])
-    assert "1 events wait in the home's spool" in capsys.readouterr().err
+    assert f"1 events of {project.root} wait in the home's spool" in capsys.readouterr().err
 
 
 def test_a_project_that_cannot_take_its_events_is_named(

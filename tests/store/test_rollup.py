@@ -32,7 +32,8 @@ from khive_persist.sessions.rollup import follower as following
 from khive_persist.sessions.rollup.follower import Follower
 from khive_persist.sessions.rollup.hours import BY, Hours, Overview
 from khive_persist.sessions.rollup.rollup import Rollup
-from khive_persist.sessions.rollup.sessions import SessionItem, SessionQuery, session, sessions
+from khive_persist.sessions.rollup.session_item import SessionItem
+from khive_persist.sessions.rollup.sessions import SessionQuery, session, sessions
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.connection import open_writer
 from tests.factories import make_project, row, store_rows

@@ -106,7 +106,7 @@ def test_an_upgrade_is_one_line_and_one_command_and_loses_nothing(
         json.loads(captured.out)
         said = captured.err or json.loads(captured.out)["problems"][-1]
         assert f"{project.khive} is not trusted" in said
-        assert "1 of its events wait" in said
+        assert f"1 events of {project.root} wait" in said
         assert "trust --keep" in said
         assert len(said.splitlines()) == 1
     assert run(["doctor"]) == 1

@@ -23,7 +23,7 @@ from khive_persist.models.score import Score
 from khive_persist.project import Project
 from khive_persist.sessions.facts import SessionFacts
 from khive_persist.sessions.listing import SessionSummary
-from khive_persist.sessions.rollup.sessions import SessionItem
+from khive_persist.sessions.rollup.session_item import SessionItem
 from khive_persist.tools import TOOLS, transcripts_of
 from khive_persist.tools.transcripts import Transcripts
 

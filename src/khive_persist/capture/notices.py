@@ -7,7 +7,7 @@ from pathlib import Path
 
 from khive_persist import settings as configuration
 from khive_persist.capture.home_limits import dropped_lines
-from khive_persist.capture.spool import Spool, home_project, waiting_at_home
+from khive_persist.capture.spool import Spool, home_project, home_spool_line, waiting_at_home
 from khive_persist.errors import InvalidSettingsError
 from khive_persist.project import Project
 from khive_persist.trust import marks, search
@@ -41,7 +41,7 @@ def notices(project: Project, passed: Path | None) -> list[str]:
 def untrusted_line(project: Project) -> str:
     """Return the notice of an untrusted project: how many events wait for it, and the way out."""
     waiting_count = waiting_at_home(project)
-    events = f"; {waiting_count} of its events wait in the home's spool" if waiting_count else ""
+    events = f"; {home_spool_line(waiting_count, project.root)}" if waiting_count else ""
     error = search.untrusted(project.khive)
     return f"{error.args[0]}{events}: {error.hint}" if error.hint else f"{error.args[0]}{events}"
 
@@ -78,7 +78,7 @@ def diverted_lines(directory: Path) -> list[str]:
         passed = search.upward(directory).passed
         lines = [] if passed is None else [untrusted_line(Project(passed))]
     if not lines and (count := waiting_at_home(project)):
-        lines.append(f"{count} events of {directory} wait in the home's spool")
+        lines.append(home_spool_line(count, directory))
     counts = diverted(Project(directory))
     lines += [
         f"{count} events of {project_path} wait here" for project_path, count in counts.items()

@@ -259,6 +259,11 @@ def waiting_at_home(project: Project) -> int:
     return sum(event.is_away and _may_be_for(spool, event, project) for event in spool.events())
 
 
+def home_spool_line(count: int, directory: Path) -> str:
+    """Return the line that says how many events of a project wait in the home's spool."""
+    return f"{count} events of {directory} wait in the home's spool"
+
+
 def is_for(project_path: str, project: Project) -> bool:
     """Return whether the path before an event's payload is that of a project, however it is spelt.
 

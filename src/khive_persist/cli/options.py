@@ -13,7 +13,7 @@ from khive_persist import clock
 from khive_persist.capture.drain import drain
 from khive_persist.capture.home_store import removed_lines
 from khive_persist.capture.notices import notices
-from khive_persist.capture.spool import Spool, counted, waiting_at_home
+from khive_persist.capture.spool import Spool, counted, home_spool_line, waiting_at_home
 from khive_persist.errors import ProjectError
 from khive_persist.models.criteria import CRITERIA
 from khive_persist.models.purposes import HOOK_EVENTS, OTHER_CLIENTS
@@ -112,7 +112,7 @@ def drained_project(context: click.Context, directory: str | None) -> Project:
         waiting_events = counted(Spool(project).waiting())
         home_count = waiting_at_home(project)
         lines = [f"{waiting_events} wait in {project.spool}"] if waiting_events else []
-        lines += [f"{home_count} events wait in the home's spool"] if home_count else []
+        lines += [home_spool_line(home_count, project.root)] if home_count else []
         click.echo(f"khive-persist: {', '.join(lines)}: {reasons}", err=True)
     return project
 

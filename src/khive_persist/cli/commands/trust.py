@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from khive_persist.capture.spool import waiting_at_home
+from khive_persist.capture.spool import home_spool_line, waiting_at_home
 from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import with_project
 from khive_persist.cli.output import print_json
@@ -92,7 +92,7 @@ def _show(project: Project, findings: list[Finding], known_origin: Origin) -> No
         click.echo(f"not yours: {finding.path!a}: {finding.line}")
     waiting_count = waiting_at_home(project)
     if waiting_count:
-        click.echo(f"{waiting_count} events of it wait in the home's spool")
+        click.echo(home_spool_line(waiting_count, project.root))
 
 
 def _print(project: Project, acceptance: Acceptance) -> None:

@@ -14,7 +14,14 @@ from khive_persist import settings as configuration
 from khive_persist.capture.drain import drain
 from khive_persist.capture.notices import diverted, dropped_from_home, untrusted_line
 from khive_persist.capture.record_file import RecordFile
-from khive_persist.capture.spool import Event, Spool, counted, parse, waiting_at_home
+from khive_persist.capture.spool import (
+    Event,
+    Spool,
+    counted,
+    home_spool_line,
+    parse,
+    waiting_at_home,
+)
 from khive_persist.clock import InstantText
 from khive_persist.copies import verify
 from khive_persist.errors import InvalidRecordError, InvalidSettingsError, KhiveError
@@ -136,9 +143,7 @@ async def examine(project: Project, *, thoroughly: bool = True) -> DoctorReport:
     if pending:
         problems.append(f"{counted(pending)} wait in {project.spool}")
     if spool.waiting_elsewhere:
-        problems.append(
-            f"{spool.waiting_elsewhere} events of {project.root} wait in the home's spool"
-        )
+        problems.append(home_spool_line(spool.waiting_elsewhere, project.root))
     problems += disk.unwritable(project) + disk.grown_logs(project, [d.file for d in databases])
     problems += clients.lost_events()
     problems += _events_aside(project)

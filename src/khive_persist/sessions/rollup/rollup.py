@@ -11,7 +11,7 @@ from khive_persist.models.purposes import CONVERSATIONS, HOOK_EVENTS, OUTCOMES, 
 from khive_persist.prices import PICODOLLARS
 from khive_persist.sessions.definitions import MODEL_ORDER, NO_TIME, PLAN_FIELDS, ruled_sql
 from khive_persist.sessions.rollup.groups import Group
-from khive_persist.sessions.rollup.sessions import KEYS, SessionItem
+from khive_persist.sessions.rollup.session_item import KEYS, SessionItem
 from khive_persist.store import codec
 from khive_persist.store.sqlite.connection import open_memory
 from khive_persist.store.sqlite.named_rows import Record, rows_as, rows_by_key

@@ -1,92 +1,12 @@
 """The sessions of a rollup: by page, sorted and filtered, or one."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, get_args
+from typing import Any, Final, NamedTuple
 
-from khive_persist.clock import InstantText
 from khive_persist.models.criteria import CRITERIA, OF_PLANS
+from khive_persist.sessions.rollup.rollup import Rollup
+from khive_persist.sessions.rollup.session_item import KEYS, SessionItem, Sort
 from khive_persist.store import codec
-
-if TYPE_CHECKING:
-    from khive_persist.sessions.rollup.rollup import Rollup
-
-Sort = Literal["last", "started", "events", "failures", "cost", "duration"]
-
-SORTS: Final[tuple[Sort, ...]] = get_args(Sort)
-
-
-class SortKey(NamedTuple):
-    """A column by which sessions are sorted, and what counts for NULL: less than any value."""
-
-    column: str
-    null: str | int
-
-    @property
-    def sql(self) -> str:
-        """The expression that the index has."""
-        return f"coalesce({self.column}, {self.null!r})"
-
-
-# The order keys of sessions. One without a value comes last where the largest come first.
-KEYS: Final[dict[Sort, SortKey]] = {
-    "last": SortKey("last", ""),
-    "started": SortKey("started", ""),
-    "events": SortKey("events", 0),
-    "failures": SortKey("failures", 0),
-    "cost": SortKey("cost", -1),
-    "duration": SortKey("duration_seconds", -1),
-}
-
-
-class SessionItem(NamedTuple):
-    """One session, by the meanings of `sessions/definitions.py`; an unknown field is None.
-
-    Attributes:
-        session_id: Its id.
-        tool: The tool of its first event, else of its first message.
-        project: The directory that it began in.
-        model: The model that used most tokens.
-        started: The time of its first event or message, else of its first plan.
-        last: The time of its last one.
-        duration_seconds: The time from its first event or message to its last, pauses included.
-        events: The number of its events.
-        failures: The number of tool calls that failed or were refused.
-        messages: The number of messages in its transcripts.
-        tokens: The tokens of its messages, all classes together.
-        cost: The cost of those that have a price, in USD.
-        unpriced: The number of those that have none, and are not in `cost`.
-        task_description: The task of its latest plan, as are the four that follow.
-        complexity: A word, as simple or complex.
-        agent_count: The number of planned agents.
-        confidence: A number, 0 to 1 in a sound plan.
-        planning_cost: The cost of planning, in USD.
-        verdict: The verdict that counts: a person's before a rule's, the latest.
-        title: The beginning of its first prompt.
-        plans: The number of its plans, of which the latest is shown.
-    """
-
-    session_id: str
-    tool: str | None
-    project: str | None
-    model: str | None
-    started: InstantText | None
-    last: InstantText | None
-    duration_seconds: float | None
-    events: int
-    failures: int
-    messages: int
-    tokens: int
-    cost: float | None
-    unpriced: int
-    task_description: str | None
-    complexity: str | None
-    agent_count: float | None
-    confidence: float | None
-    planning_cost: float | None
-    verdict: str | None
-    title: str | None
-    plans: int
-
 
 _COLUMNS: Final = ", ".join(SessionItem._fields)
 
@@ -121,7 +41,7 @@ class SessionQuery(NamedTuple):
 
 
 def sessions(
-    rollup: "Rollup", query: SessionQuery, previous: Sequence[Any] | None, limit: int
+    rollup: Rollup, query: SessionQuery, previous: Sequence[Any] | None, limit: int
 ) -> tuple[list[SessionItem], Sequence[Any] | None]:
     """Return the sessions that fulfil a query, in order.
 
@@ -174,16 +94,16 @@ def sessions(
     return items[:limit], (sort_key.null if value is None else value, last.session_id)
 
 
-def session(rollup: "Rollup", id: str) -> list[SessionItem]:
+def session(rollup: Rollup, id: str) -> list[SessionItem]:
     """Return the session of this id, else some of those that carried out its plans."""
     return _select(rollup, "session_id = ?", id) or _select(rollup, "planned_by = ?", id)
 
 
-def sessions_beginning(rollup: "Rollup", prefix: str) -> list[SessionItem]:
+def sessions_beginning(rollup: Rollup, prefix: str) -> list[SessionItem]:
     """Return some of the sessions whose ids begin so."""
     return _select(rollup, "session_id BETWEEN ?1 AND ?1 || char(1114111)", prefix)
 
 
-def _select(rollup: "Rollup", condition: str, value: str) -> list[SessionItem]:
+def _select(rollup: Rollup, condition: str, value: str) -> list[SessionItem]:
     sql = f"SELECT {_COLUMNS} FROM sessions WHERE {condition} LIMIT 5"
     return rollup.query_as(SessionItem, sql, [value])

@@ -18,7 +18,8 @@ from khive_persist.sessions import todo_history
 from khive_persist.sessions.lineage.lineage import Lineage, read_lineage
 from khive_persist.sessions.read import read_session
 from khive_persist.sessions.rollup import sessions as rollup_sessions
-from khive_persist.sessions.rollup.sessions import SORTS, SessionItem, SessionQuery
+from khive_persist.sessions.rollup.session_item import SORTS, SessionItem
+from khive_persist.sessions.rollup.sessions import SessionQuery
 from khive_persist.sessions.timeline.build import build_timeline
 from khive_persist.sessions.timeline.entry import Entry
 from khive_persist.sessions.todo_history import read_chains
