@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 from khive_persist.project import Project
@@ -18,7 +18,8 @@ class Writer:
     """One process.
 
     Attributes:
-        acknowledged: What it said of each that was kept, in order: id and number. It grows.
+        acknowledged: What it said of each that was kept, in order: id, number, and of some programs
+            when it was begun, as `time.monotonic` tells. It grows.
         errors: What it wrote on stderr, once it was stopped.
     """
 
@@ -49,6 +50,11 @@ class Writer:
     def ids(self) -> list[str]:
         return [line.split()[0] for line in tuple(self.acknowledged)]
 
+    def ids_since(self, instant: float) -> list[str]:
+        """The ids of those that were begun after an instant."""
+        words = [line.split() for line in tuple(self.acknowledged)]
+        return [id for id, _, begun in words if float(begun) > instant]
+
     def go_on(self, more: int) -> int:
         """Let it write so many more; how many were acknowledged before."""
         assert self._process.stdin is not None
@@ -63,10 +69,15 @@ class Writer:
 
     def wait_until(self, wanted: int) -> None:
         """Wait until so many are acknowledged."""
+        self._wait(lambda: len(self.acknowledged) >= wanted)
+
+    def wait_since(self, instant: float, wanted: int) -> None:
+        """Wait until so many are acknowledged that were begun after an instant."""
+        self._wait(lambda: len(self.ids_since(instant)) >= wanted)
+
+    def _wait(self, is_reached: Callable[[], bool]) -> None:
         with self._grown:
-            assert self._grown.wait_for(lambda: len(self.acknowledged) >= wanted, 60), (
-                self._failed()
-            )
+            assert self._grown.wait_for(is_reached, 60), self._failed()
 
     def stop(self) -> None:
         """Kill it, and read what it still had said."""

@@ -2,6 +2,7 @@
 
 import shutil
 import sqlite3
+import time
 from pathlib import Path
 
 import pytest
@@ -48,9 +49,6 @@ def test_each_backup_has_what_was_acknowledged_before_in_both_copies(
     assert [writer.errors for writer in writers] == [""] * 4
 
 
-UNREAD = 20
-
-
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     "restores", [pytest.param(3, id="a few"), pytest.param(50, id="many", marks=pytest.mark.long)]
@@ -66,15 +64,14 @@ def test_writers_go_on_with_what_was_restored_and_lose_nothing(
             for writer in writers:
                 writer.wait_for(60)
             assert restored(project, folder).set_aside is not None
-        # Some of before the last restore may only be read now.
-        since = [len(writer.acknowledged) + UNREAD for writer in writers]
+        restored_at = time.monotonic()
         for writer in writers:
-            writer.wait_for(60 + UNREAD)
+            writer.wait_since(restored_at, 60)
     assert [writer.errors for writer in writers] == [""] * 4
     assert drain(project).waiting_count == 0
     here = ids(project)
     acknowledged = {id for writer in writers for id in writer.ids}
-    assert {id for w, n in zip(writers, since, strict=True) for id in w.ids[n:]} <= here
+    assert {id for writer in writers for id in writer.ids_since(restored_at)} <= here
     # What the restores took away is kept: each was committed to a file that was set aside whole.
     aside = set()
     for path in project.quarantine.glob("restore.*/*.db"):

@@ -1,6 +1,7 @@
-"""Put events into the spool, and drain it now and then; print the id and number of each."""
+"""Put events into the spool, drained now and then; print id, number and begin of each."""
 
 import sys
+import time
 
 from khive_persist.capture.drain import Drain
 from khive_persist.capture.spool import Spool
@@ -13,6 +14,7 @@ with Drain(project) as drain:
     for number in numbers():
         session = b"session-%d" % (number % 7) if number % 20 else b"new-%d" % number
         payload = b'{"hook_event_name":"Stop","session_id":"%s","number":%d}' % (session, number)
-        print(spool.accept(sys.argv[2], payload).id, number, flush=True)
+        begun = time.monotonic()
+        print(spool.accept(sys.argv[2], payload).id, number, begun, flush=True)
         if number % 10 == 9:
             drain.run(60)
