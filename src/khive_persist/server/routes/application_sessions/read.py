@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from khive_persist.models.application_session import ACTIVE, COMPLETED, ApplicationSession
 from khive_persist.models.node import Node
-from khive_persist.models.query import Filter, column, field
+from khive_persist.models.query import Filter, field
 from khive_persist.project import Project
 from khive_persist.recorder.live_settings import LiveSettings
 from khive_persist.server.reader_pool import ReaderPool
@@ -16,9 +16,11 @@ from khive_persist.server.routes.application_sessions.append import KINDS
 from khive_persist.server.routes.application_sessions.cache import SessionCache, session_fields
 from khive_persist.server.routes.application_sessions.check import CHECKED, check
 from khive_persist.server.routes.application_sessions.versions import tag
+from khive_persist.server.routes.read.filters import of_times
 from khive_persist.server.routes.read.listing import Listing, Page
 from khive_persist.server.routes.read.operations import Operation, ReadRequest
 from khive_persist.server.routes.read.parameters import SINCE, UNTIL, Parameter
+from khive_persist.server.routes.read.records import row_size
 from khive_persist.server.routes.read.responses import CACHE, has_tag
 from khive_persist.server.routes.read.schemas import shape
 from khive_persist.store import codec
@@ -71,7 +73,7 @@ def operations(
         filters = [
             field(name) == query.values[name] for name in names if query.values[name] is not None
         ]
-        return _listing(readers, ApplicationSession, [*filters, *_times(query)], _session)
+        return _listing(readers, ApplicationSession, [*filters, *of_times(query)], _session)
 
     async def single_session(query: ReadRequest) -> Response:
         entry = await cache.get(query.path["id"])
@@ -87,7 +89,7 @@ def operations(
         async def items(query: ReadRequest) -> Listing:
             id = query.path["id"]
             await cache.get(id)
-            filters = [field("session_id") == id, *_times(query)]
+            filters = [field("session_id") == id, *of_times(query)]
             if query.values.get("name") is not None:
                 filters.append(field("name") == query.values["name"])
             return _listing(readers, record, filters, _item)
@@ -116,15 +118,6 @@ def operations(
     ]  # fmt: skip
 
 
-def _times(query: ReadRequest) -> list[Filter]:
-    filters: list[Filter] = []
-    if query.values["since"] is not None:
-        filters.append(column("created_at") >= query.values["since"])
-    if query.values["until"] is not None:
-        filters.append(column("created_at") < query.values["until"])
-    return filters
-
-
 def _listing(
     readers: ReaderPool,
     record: type[Node],
@@ -144,7 +137,7 @@ def _listing(
         row = (*item.row[:3], item.key.created_at, item.row[4])
         return line_of(table, table.columns, row)
 
-    return Listing(page, (str, str), document, partial(head, table.columns), line)
+    return Listing(page, (str, str), document, partial(head, table.columns), line, row_size)
 
 
 def _session(row: NewestRow) -> dict[str, Any]:

@@ -1,8 +1,11 @@
 """A list as an answer: a page of JSON, or all of it as CSV or JSON Lines, in flat memory."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, Final, Literal, NamedTuple
 
+import anyio.lowlevel
+import anyio.to_thread
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -16,6 +19,8 @@ Form = Literal["json", "csv", "jsonl"]
 Kinds = tuple[type[Any] | tuple[type[Any], ...], ...]
 
 STREAMED_AT_ONCE: Final = 200
+# Between pieces of a stream others have their turn. What is larger is made beside them.
+_PIECE_BYTES: Final = 65_536
 MEDIA_TYPES: Final[dict[Form, str]] = {
     "json": "application/json",
     "csv": "text/csv; charset=utf-8",
@@ -49,6 +54,7 @@ class Listing(NamedTuple):
         document: An item as JSON has it.
         csv_head: The first line of CSV.
         csv_line: An item as a line of CSV.
+        size: The bytes of an item that it takes time to read, about.
     """
 
     page: Callable[[Sequence[Any] | None, int], Awaitable[Page]]
@@ -56,6 +62,7 @@ class Listing(NamedTuple):
     document: Callable[[Any], Any]
     csv_head: Callable[[], bytes]
     csv_line: Callable[[Any], bytes]
+    size: Callable[[Any], int] = lambda _: 0
 
 
 async def answer_list(
@@ -66,9 +73,9 @@ async def answer_list(
     form = form_of(request)
     if form == "json":
         page = await listing.page(position, DEFAULT_LIMIT if limit is None else limit)
-        items = [listing.document(item) for item in page.items]
-        following = None if page.next is None else cursors.to_text(page.next)
-        return answer(request, {"items": items, "next": following})
+        if sum(map(listing.size, page.items)) > _PIECE_BYTES:
+            return await anyio.to_thread.run_sync(_answer, request, listing, page)
+        return _answer(request, listing, page)
     headers = dict(CACHE)
     if request.method == "HEAD":
         return Response(headers=headers | {"content-type": MEDIA_TYPES[form]})
@@ -97,27 +104,55 @@ def form_of(request: Request) -> Form:
     return best[1]
 
 
+def _answer(request: Request, listing: Listing, page: Page) -> Response:
+    items = [listing.document(item) for item in page.items]
+    following = None if page.next is None else cursors.to_text(page.next)
+    return answer(request, {"items": items, "next": following})
+
+
 async def _streamed(
     listing: Listing, first: Page, form: Form, limit: int | None
 ) -> AsyncGenerator[bytes, None]:
     page, remaining = first, limit
+    line = listing.csv_line if form == "csv" else partial(_json_line, listing)
     if form == "csv":
         yield listing.csv_head()
     while True:
-        if form == "csv":
-            lines = [listing.csv_line(item) for item in page.items]
-        else:
-            lines = [
-                codec.dump_lossy(listing.document(item)).encode() + b"\n" for item in page.items
-            ]
-        if lines:
-            yield b"".join(lines)
-        remaining = None if remaining is None else remaining - len(lines)
+        for items in _pieces(listing, page.items):
+            if sum(map(listing.size, items)) > _PIECE_BYTES:
+                yield await anyio.to_thread.run_sync(_lines, line, items)
+            else:
+                yield _lines(line, items)
+            await anyio.lowlevel.checkpoint()
+        remaining = None if remaining is None else remaining - len(page.items)
         if page.next is None or remaining == 0:
             return
         page = await listing.page(
             page.next, STREAMED_AT_ONCE if remaining is None else _least(remaining)
         )
+
+
+def _pieces(listing: Listing, items: Sequence[Any]) -> Iterator[list[Any]]:
+    """Yield items in their order, some together, of a bounded size but for one that is larger."""
+    piece: list[Any] = []
+    size = 0
+    for item in items:
+        item_size = listing.size(item)
+        if piece and size + item_size > _PIECE_BYTES:
+            yield piece
+            piece, size = [], 0
+        piece.append(item)
+        size += item_size
+    if piece:
+        yield piece
+
+
+def _lines(line: Callable[[Any], bytes], items: Sequence[Any]) -> bytes:
+    return b"".join(map(line, items))
+
+
+def _json_line(listing: Listing, item: Any) -> bytes:
+    return codec.dump_lossy(listing.document(item)).encode() + b"\n"
 
 
 def _least(remaining: int) -> int:

@@ -137,7 +137,12 @@ def _listing(
         return line_of(tables[item.purpose], columns, row)
 
     columns = all_columns([*tables.values()])
-    return Listing(page, (str, str), document, partial(head, columns), line)
+    return Listing(page, (str, str), document, partial(head, columns), line, row_size)
+
+
+def row_size(item: NewestRow) -> int:
+    """Return the bytes of a row's content."""
+    return len(item.row[1] or "")
 
 
 async def _find(readers: ReaderPool, purposes: Sequence[Purpose], id: str) -> NewestRow | None:
