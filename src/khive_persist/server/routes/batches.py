@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from khive_persist.recorder.messages import Payload, Record
 from khive_persist.server.http.errors import HTTPError
+from khive_persist.server.preparer import INLINE_BYTES
 from khive_persist.server.request.auth import JSON_LINES
 from khive_persist.server.request.body import not_json
 from khive_persist.store import codec
@@ -18,8 +19,8 @@ Status = Literal["new", "same", "changed", "refused", "spooled"]
 Row = TypeVar("Row", Payload, Record)
 
 MOST: Final = 10_000
-# What others send is stored between two pieces.
-PIECE_DOCUMENTS: Final = 1_000
+# Of a large body: what others send is stored between two pieces.
+PIECE_DOCUMENTS: Final = 128
 PIECE_BYTES: Final = 262_144
 
 
@@ -78,13 +79,17 @@ def read_batch(body: bytes, media_type: str) -> list[Any]:
     return documents
 
 
-def in_pieces(documents: Iterable[tuple[BatchResult, Row | None]]) -> list[Piece[Row]]:
-    """Return documents in pieces: each a refusal, or a result to be and its row."""
+def in_pieces(body: bytes, documents: Iterable[tuple[BatchResult, Row | None]]) -> list[Piece[Row]]:
+    """Return documents in pieces: each a refusal, or a result to be and its row.
+
+    Those of a small body are one piece, and are stored all or none.
+    """
+    is_large = len(body) > INLINE_BYTES
     piece: Piece[Row] = Piece([], {})
     pieces = [piece]
     size = 0
     for result, row in documents:
-        if len(piece.results) == PIECE_DOCUMENTS or size > PIECE_BYTES:
+        if is_large and (len(piece.results) == PIECE_DOCUMENTS or size > PIECE_BYTES):
             piece, size = Piece([], {}), 0
             pieces.append(piece)
         if row is not None:

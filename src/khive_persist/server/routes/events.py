@@ -91,7 +91,7 @@ def _keep(intake: Intake, payloads: list[Payload]) -> None:
 
 
 def _prepare(body: bytes, kind: str) -> list[Piece[Payload]]:
-    return in_pieces(_events(read_batch(body, kind)))
+    return in_pieces(body, _events(read_batch(body, kind)))
 
 
 def _events(documents: list[Any]) -> Iterator[tuple[BatchResult, Payload | None]]:

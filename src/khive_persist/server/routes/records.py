@@ -116,7 +116,7 @@ def _replaces(request: Request) -> bool:
 
 
 def _prepare(body: bytes, record: type[Node], kind: str, replaces: bool) -> list[Piece[Record]]:
-    return in_pieces(_rows(read_batch(body, kind), record, replaces))
+    return in_pieces(body, _rows(read_batch(body, kind), record, replaces))
 
 
 def _rows(

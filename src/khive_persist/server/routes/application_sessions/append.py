@@ -137,7 +137,7 @@ async def _append(intake: Intake, kind: Kind, id: str, body: bytes, media_type: 
 
 
 def _prepare(body: bytes, kind: Kind, session_id: str, media_type: str) -> list[Piece[Record]]:
-    return in_pieces(_records(read_batch(body, media_type), kind, session_id))
+    return in_pieces(body, _records(read_batch(body, media_type), kind, session_id))
 
 
 def _records(
