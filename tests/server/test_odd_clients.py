@@ -1,7 +1,7 @@
 """A slow, a leaving, a lying and a huge client of every route beside ordinary ones.
 
 Nobody's ordinary request fails, and of a hundred of them the slowest takes at most three times as
-long as when they are alone. Beside other work of the machine that is measured with more room.
+long beside each kind as alone; beside all kinds at once at most twelve times.
 """
 
 import asyncio
@@ -25,8 +25,8 @@ CLIENTS = 16
 # Of each client, after an answer.
 PAUSE_SECONDS = 0.05
 BOUND = 3.0
-# It was 25 where large bodies were read before what others sent.
-BUSY_BOUND = 12.0
+# Of all at once, which keep two cores busy: it was 25 where large bodies were read before the rest.
+ALL_BOUND = 12.0
 # What a machine's own timers and disk do to a hundredth of requests that take a millisecond.
 LEAST_SECONDS = 0.005
 
@@ -106,13 +106,8 @@ def measure(
     assert times <= bound, (alone, beside)
 
 
-@pytest.mark.parametrize(
-    ("rounds", "bound"), [(2, BUSY_BOUND), pytest.param(5, BOUND, marks=pytest.mark.long)]
-)
-def test_all_kinds_at_once_do_not_hold_up_the_others(
-    project: Project, rounds: int, bound: float
-) -> None:
-    measure(project, KINDS, rounds, seconds=2, bound=bound)
+def test_all_kinds_at_once_do_not_hold_up_the_others(project: Project) -> None:
+    measure(project, KINDS, rounds=2, seconds=2, bound=ALL_BOUND)
 
 
 @pytest.mark.long
