@@ -14,7 +14,7 @@ ALL = (
 
 def acknowledged(writers: list[Writer]) -> dict[str, int]:
     """The last number that was said of each id that is never deleted."""
-    said = [dict(line.split() for line in writer.acknowledged) for writer in writers]
+    said = [dict(line.split()[:2] for line in writer.acknowledged) for writer in writers]
     return {
         id: int(number)
         for id, number in ChainMap(*said).items()

@@ -74,7 +74,7 @@ WITH_MADE_UP_COLUMN = """
 import sys
 from typing import NamedTuple
 import anyio
-from khive_persist.sessions.rollup import sessions
+from khive_persist.sessions.rollup import session_item
 from khive_persist.sessions import listing
 from khive_persist.sessions.projects import sessions_of
 from khive_persist.project import Project
@@ -83,7 +83,7 @@ def extended(row):
     return NamedTuple(row.__name__, [*row.__annotations__.items(), (sys.argv[4], int)])
 
 listing.SessionSummary = extended(listing.SessionSummary)
-sessions.SessionItem = extended(sessions.SessionItem)
+session_item.SessionItem = extended(session_item.SessionItem)
 from khive_persist.sessions.rollup.rollup import Rollup
 for read in (
     lambda: anyio.run(sessions_of, Project(sys.argv[2]), listing.SessionFilter()),
