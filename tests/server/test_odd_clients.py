@@ -1,7 +1,7 @@
 """A slow, a leaving, a lying and a huge client of every route beside ordinary ones.
 
 Nobody's ordinary request fails, and of a hundred of them the slowest takes at most three times as
-long beside each kind as alone. All kinds at once keep every core busy: no time is asked for then.
+long as when they are alone: `make test-long` asks it of each kind, and of all at once.
 """
 
 import asyncio
@@ -107,6 +107,11 @@ def measure(
 
 def test_nothing_fails_beside_all_kinds_at_once(project: Project) -> None:
     measure(project, KINDS, rounds=2, seconds=2, bound=math.inf)
+
+
+@pytest.mark.long
+def test_all_kinds_at_once_do_not_hold_up_the_others(project: Project) -> None:
+    measure(project, KINDS, rounds=5, seconds=2, bound=BOUND)
 
 
 @pytest.mark.long

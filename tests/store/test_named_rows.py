@@ -1,7 +1,8 @@
 """Records are made of rows by the names of the columns, and by nothing else."""
 
 import asyncio
-from contextlib import aclosing
+import sqlite3
+from contextlib import aclosing, closing
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,6 +12,7 @@ import pytest
 from khive_persist.models.purposes import PLANNER_SESSIONS
 from khive_persist.store import pages
 from khive_persist.store.reader import Reader
+from khive_persist.store.sqlite.named_rows import rows_by_key
 from khive_persist.store.sqlite.statements import NO_ROWS, Source, Statement
 
 
@@ -87,3 +89,12 @@ async def test_a_file_that_is_missing_has_no_records(reader: Reader) -> None:
     assert await reader.fetch_as(Count, lambda _: NO_ROWS) == []
     assert await reader.fetch_by_key("id", Count, lambda _: NO_ROWS) == []
     assert [count async for count in reader.stream_as(Count, lambda _: NO_ROWS)] == []
+
+
+def test_a_record_of_one_field_is_made_by_its_key() -> None:
+    class Verdict(NamedTuple):
+        verdict: str
+
+    with closing(sqlite3.connect(":memory:")) as connection:
+        cursor = connection.execute("SELECT 'success' AS verdict, 's1' AS session_id")
+        assert rows_by_key("session_id", Verdict, cursor) == [("s1", Verdict("success"))]

@@ -28,8 +28,8 @@ def rows_by_key(key: str, record: type[Record], cursor: sqlite3.Cursor) -> list[
         TypeError: The columns are not the key and the record's fields.
     """
     place, *others = _places(record, (key, *record._fields), _names(cursor))
-    pick = itemgetter(*others)
-    return [(row[place], record._make(pick(row))) for row in cursor]
+    make = _maker(record, others)
+    return [(row[place], make(row)) for row in cursor]
 
 
 def row_maker(record: type[Record], cursor: sqlite3.Cursor) -> Callable[[Row], Record]:
@@ -41,7 +41,15 @@ def row_maker(record: type[Record], cursor: sqlite3.Cursor) -> Callable[[Row], R
     names = _names(cursor)
     if names == record._fields:
         return record._make
-    pick = itemgetter(*_places(record, record._fields, names))
+    return _maker(record, _places(record, record._fields, names))
+
+
+def _maker(record: type[Record], places: Sequence[int]) -> Callable[[Row], Record]:
+    if len(places) == 1:
+        # An itemgetter of one gives the item, not a tuple of it.
+        (place,) = places
+        return lambda row: record._make((row[place],))
+    pick = itemgetter(*places)
     return lambda row: record._make(pick(row))
 
 
