@@ -112,7 +112,9 @@ def _check(old: Project, target: Project) -> None:
         raise ProjectError(f"{old.khive} is the home's: it is merged into none")
     for project in (old, target):
         if not project.exists():
-            raise ProjectError(f"{project.khive} is not there")
+            raise ProjectError(
+                f"{project.khive} is not there", hint="khive-persist projects lists what there is"
+            )
     if os.path.samefile(old.khive, target.khive):
         raise ProjectError(f"{old.root} and {target.root} are one project")
     if not marks.is_trusted(target.khive):
