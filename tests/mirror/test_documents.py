@@ -36,8 +36,11 @@ from tests.mirror.records import (
 NAME = re.compile(r"planner_session_\d{4}_\d\d_\d\d_[0-9a-f]{8}\.json")
 
 
+VALIDATOR = jsonschema.Draft202012Validator(schema())
+
+
 def valid(found: Any) -> None:
-    jsonschema.Draft202012Validator(schema()).validate(found)
+    VALIDATOR.validate(found)
 
 
 async def test_the_file_is_there_when_the_save_returns(project: Project) -> None:

@@ -48,8 +48,11 @@ from tests.payloads import sample_payloads
 S1 = "hook_events_2026_11_01_s1.jsonl"
 
 
+VALIDATOR = jsonschema.Draft202012Validator(schema())
+
+
 def valid(found: Any) -> None:
-    jsonschema.Draft202012Validator(schema()).validate(found)
+    VALIDATOR.validate(found)
 
 
 def test_real_events_are_lines_of_the_schema(project: Project) -> None:

@@ -69,7 +69,7 @@ def record(root: Path, words: Sequence[str], stdin: bytes = b"") -> list[Step]:
         stdin: What it reads.
     """
     log = root.with_name(root.name + ".strace")
-    command = ["strace", "-f", "-y", "-xx", "-s", str(64 << 20), "-o", str(log)]
+    command = ["strace", "-f", "--seccomp-bpf", "-y", "-xx", "-s", str(64 << 20), "-o", str(log)]
     done = subprocess.run(
         [*command, "-e", "trace=" + ",".join(CALLS), *words],
         input=stdin, capture_output=True, check=False, timeout=100,
