@@ -22,18 +22,6 @@ from khive_persist.store.sqlite.comparison_index import Difference
 from khive_persist.threads import run_stoppable
 from khive_persist.tombstones import Tombstones
 
-__all__ = [
-    "Difference",
-    "Rebuilt",
-    "Tally",
-    "Verified",
-    "make_anew",
-    "mirrored",
-    "rebuild",
-    "second_copies",
-    "verify",
-]
-
 Source = Literal["mirror", "database"]
 
 LISTED: Final = 1_000

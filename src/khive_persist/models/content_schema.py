@@ -6,24 +6,10 @@ from typing import Any, Final
 # Types that are the same before and after JSON.
 _PLAIN: Final = frozenset(
     {
-        "any",
-        "bool",
-        "default",
-        "definition-ref",
-        "definitions",
-        "dict",
-        "float",
-        "int",
-        "list",
-        "literal",
-        "none",
-        "nullable",
-        "str",
-        "typed-dict",
-        "typed-dict-field",
-        "union",
+        "any", "bool", "default", "definition-ref", "definitions", "dict", "float", "int", "list",
+        "literal", "none", "nullable", "str", "typed-dict", "typed-dict-field", "union",
     }
-)
+)  # fmt: skip
 _FUNCTIONS: Final = frozenset({"default", "function-before", "function-after", "function-wrap"})
 _OF_RECORDS: Final = frozenset({"definitions", "model"})
 _OURS: Final = "khive_persist."

@@ -12,9 +12,9 @@ from typing import Final
 
 from khive_persist.errors import InvalidRecordError, ProjectError
 from khive_persist.models import purpose_file
+from khive_persist.models.purpose import check, check_apart
 from khive_persist.models.purposes import BUILT_IN, Purpose
 from khive_persist.project import Project, make_directory, write_private
-from khive_persist.purpose_names import check, check_apart
 from khive_persist.trust import signed
 
 FOLDER: Final = "purposes"
