@@ -8,6 +8,7 @@ from typing import Any, TypeVar, Unpack, overload
 
 import anyio
 import anyio.to_thread
+from pydantic import ValidationError
 
 from khive_persist import settings as configuration
 from khive_persist.capture.record_spool import PASSING, spool_instead
@@ -31,6 +32,7 @@ from khive_persist.models.outcome import Outcome as Outcome
 from khive_persist.models.planner_session import PlannerSession
 from khive_persist.models.purpose_registry import remember
 from khive_persist.models.purposes import FOCUS_CHAINS, Purpose
+from khive_persist.models.refusal import refusal
 from khive_persist.models.score import Score as Score
 from khive_persist.project import Project
 from khive_persist.store.application_sessions import ApplicationSessionStore
@@ -269,8 +271,8 @@ async def save_planning_session(
     """
     try:
         plan = PlannerSession(content={**(content or {}), **fields})
-    except ValueError as error:
-        raise InvalidRecordError(" ".join(str(error).split())) from error
+    except ValidationError as error:
+        raise refusal(error) from error
     await save_alone([plan], dir=dir, are_new=True)
     return plan
 

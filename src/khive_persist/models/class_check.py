@@ -1,19 +1,17 @@
 """Classes of records that cannot be kept whole, refused when they are made."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from typing_extensions import is_typeddict
 
 from khive_persist.errors import InvalidRecordError
-
-if TYPE_CHECKING:
-    from khive_persist.models.node import Node
+from khive_persist.models.columns import Columns
 
 
-def check_class(record: "type[Node]", fields: Mapping[str, FieldInfo]) -> None:
+def check_class(record: type[Columns], fields: Mapping[str, FieldInfo]) -> None:
     """Refuse a class whose records could not be kept whole.
 
     Raises:

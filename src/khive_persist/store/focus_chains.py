@@ -85,9 +85,7 @@ class FocusChainStore(Store[FocusChain]):
             (writer,) = self._writers.values()
             await writer.revise(sessions_of(new), weave)
         if self._reporter is not None:
-            tally = Tally()
-            list(tally.counting([new]))
-            await self._reporter.saved(writer.path, tally)
+            await self._reporter.saved(writer.path, Tally(new))
         for record in snapshots:
             content = codec.column(rows_by_id[record.id][1])
             for name in ("position", *_CHANGES):

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any, Final
 
 from khive_persist.models.query import Filter
-from khive_persist.store.sqlite.statements import COLUMNS, NO_ROWS, Source, Statement, select
+from khive_persist.store.sqlite.statements import Source, Statement, select
 
 _REMEMBERED_ROWS: Final = 100
 _CHUNK_ROWS: Final = 500
@@ -61,19 +61,11 @@ def _since(purpose: str, first: int, source: Source) -> Statement:
 
 
 def _rowids(purpose: str, source: Source, clauses: str, values: list[Any]) -> Statement:
-    table = source.tables.get(purpose)
-    if table is None:
-        return NO_ROWS
-    return Statement(f"SELECT rowid, id FROM {table} {clauses}", values)
+    return Statement(f"SELECT rowid, id FROM {source.only(purpose).sql} {clauses}", values)
 
 
 def _between(
     purpose: str, first: int, last: int, filters: Iterable[Filter], source: Source
 ) -> Statement:
-    table = source.tables.get(purpose)
-    if table is None:
-        return NO_ROWS
-    selected = select(source._replace(sql=table), filters, columns=COLUMNS)
-    return Statement(
-        f"{selected.sql} AND rowid BETWEEN ? AND ? ORDER BY rowid", [*selected.values, first, last]
-    )
+    sql, values = select(source.only(purpose), filters)
+    return Statement(f"{sql} AND rowid BETWEEN ? AND ? ORDER BY rowid", [*values, first, last])

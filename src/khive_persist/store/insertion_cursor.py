@@ -9,8 +9,14 @@ from typing import Any, Final, NamedTuple
 from khive_persist.models.purposes import Purpose
 from khive_persist.models.query import Filter
 from khive_persist.store.codec import StoredRow, as_text
-from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import COLUMNS, NO_ROWS, Source, Statement, passing
+from khive_persist.store.reader import Build, Reader
+from khive_persist.store.sqlite.statements import (
+    COLUMNS,
+    Source,
+    Statement,
+    content_without,
+    passing,
+)
 
 _WINDOW_ROWS: Final = 500
 _COLUMNS: Final = len(COLUMNS.split(", "))
@@ -26,6 +32,11 @@ class Cursor(NamedTuple):
 
     rowid: int = 0
     digest: int = 0
+
+
+class _Row(NamedTuple):
+    rowid: int
+    id: object
 
 
 class Wish(NamedTuple):
@@ -60,7 +71,7 @@ async def ends(reader: Reader, purposes: Sequence[Purpose]) -> tuple[Cursor, ...
     Raises:
         StoreError: As its subclasses say.
     """
-    return tuple([_cursor(await reader.fetch(partial(_last, purpose))) for purpose in purposes])
+    return tuple([await _cursor(reader, partial(_last, purpose)) for purpose in purposes])
 
 
 async def are_there(reader: Reader, purposes: Sequence[Purpose], cursors: Sequence[Cursor]) -> bool:
@@ -70,8 +81,8 @@ async def are_there(reader: Reader, purposes: Sequence[Purpose], cursors: Sequen
         StoreError: As its subclasses say.
     """
     for purpose, cursor in zip(purposes, cursors, strict=True):
-        rows = await reader.fetch(partial(_row, purpose, cursor.rowid))
-        if cursor.rowid and _cursor(rows) != cursor:
+        row = partial(_row, purpose, cursor.rowid)
+        if cursor.rowid and await _cursor(reader, row) != cursor:
             return False
     return True
 
@@ -109,7 +120,7 @@ async def following(
         last = _LAST_ROWID if upto is None else upto[number].rowid
         if last <= start:
             continue
-        end = _cursor(await reader.fetch(partial(_window, purpose, start, last)))
+        end = await _cursor(reader, partial(_window, purpose, start, last))
         if end.rowid <= start:
             continue
         next_cursors[number] = end
@@ -133,8 +144,10 @@ async def following(
     return results, tuple(next_cursors)
 
 
-def _cursor(rows: Sequence[Any]) -> Cursor:
-    return Cursor(rows[0][0], _digest(str(rows[0][1]))) if rows else Cursor()
+async def _cursor(reader: Reader, build: Build) -> Cursor:
+    """Return the cursor after the row of a statement; that before all rows where it has none."""
+    rows = await reader.fetch_as(_Row, build)
+    return Cursor(rows[0].rowid, _digest(str(rows[0].id))) if rows else Cursor()
 
 
 def _digest(id: str) -> int:
@@ -150,19 +163,14 @@ def _row(purpose: Purpose, rowid: int, source: Source) -> Statement:
 
 
 def _window(purpose: Purpose, start: int, last: int, source: Source) -> Statement:
-    inner = (
-        "SELECT rowid, id FROM {} WHERE rowid > ? AND rowid <= ?"
-        f" ORDER BY rowid LIMIT {_WINDOW_ROWS}"
-    )
-    outer = f"SELECT rowid, id FROM ({inner}) ORDER BY rowid DESC LIMIT 1"
-    return _of(purpose, source, outer, [start, last])
+    inner = f"WHERE rowid > ? AND rowid <= ? ORDER BY rowid LIMIT {_WINDOW_ROWS}"
+    window = f"(SELECT rowid, id FROM {{}} {inner})"
+    sql = f"SELECT rowid, id FROM {window} ORDER BY rowid DESC LIMIT 1"
+    return _of(purpose, source, sql, [start, last])
 
 
 def _of(purpose: Purpose, source: Source, sql: str, values: list[Any]) -> Statement:
-    table = source.tables.get(purpose.name)
-    if table is None:
-        return NO_ROWS
-    return Statement(sql.replace("{}", table), values)
+    return Statement(sql.replace("{}", source.only(purpose.name).sql), values)
 
 
 def _between(
@@ -173,18 +181,11 @@ def _between(
     without: str,
     source: Source,
 ) -> Statement:
-    table = source.tables.get(purpose.name)
-    if table is None:
-        return NO_ROWS
-    columns = COLUMNS.replace(
-        "content",
-        "CASE WHEN json_valid(content) AND json_type(content) = 'object'"
-        f" THEN json_remove(content, '$.{without}') ELSE content END",
-    )
+    columns = COLUMNS.replace("content", content_without(without))
     values: list[Any] = []
     for filters in wishes:
         wished = passing(source, filters)
         columns += f", ({wished.sql})"
         values += wished.values
-    sql = f"SELECT rowid, {columns} FROM {table} WHERE rowid > ? AND rowid <= ? ORDER BY rowid"
-    return Statement(sql, [*values, start, upto])
+    sql = f"SELECT rowid, {columns} FROM {{}} WHERE rowid > ? AND rowid <= ? ORDER BY rowid"
+    return _of(purpose, source, sql, [*values, start, upto])

@@ -5,7 +5,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from khive_persist import clock
 from khive_persist.models.described import described
 from khive_persist.models.node import Node
 from khive_persist.models.purposes import Purpose
@@ -85,34 +84,27 @@ async def count_records(files: Files) -> list[KindCount]:
     Raises:
         StoreError: As its subclasses say.
     """
-    counts = []
+    counts: list[KindCount] = []
     for path, purpose in _present(files):
-        rows = await _fetch(path, purpose, _count)
-        records, sessions, first, last = rows[0]
-        counts.append(KindCount(purpose.name, records, sessions, _text(first), _text(last)))
+        async with Reader([(path, purpose)]) as reader:
+            counts += await reader.fetch_as(KindCount, partial(_count, purpose))
     return counts
 
 
 async def _fetch(path: Path, purpose: Purpose, build: Any) -> Sequence[Any]:
-    reader = Reader([(path, purpose)])
-    try:
+    async with Reader([(path, purpose)]) as reader:
         return await reader.fetch(build)
-    finally:
-        await reader.close()
 
 
 def _present(files: Files) -> list[tuple[Path, Purpose]]:
     return [(path, purpose) for path, purpose in files if path.exists()]
 
 
-def _count(source: Source) -> Statement:
+def _count(purpose: Purpose, source: Source) -> Statement:
+    at = source.created_at
     columns = (
-        f"count(*), count(DISTINCT {source.extract('$.session_id')}),"
-        f" min({source.created_at}), max({source.created_at})"
+        f"'{purpose.name}' AS purpose, count(*) AS records,"
+        f" count(DISTINCT {source.extract('$.session_id')}) AS sessions,"
+        f" utc_text(min({at})) AS first, utc_text(max({at})) AS last"
     )
     return select(source, columns=columns)
-
-
-def _text(created_at: Any) -> str | None:
-    instant = clock.from_column(created_at)
-    return None if instant is None else clock.to_text(instant)

@@ -18,7 +18,13 @@ from khive_persist.store.sqlite.connection import data_version
 from khive_persist.store.sqlite.connection_thread import ConnectionThread
 from khive_persist.store.sqlite.errors import translated
 from khive_persist.store.sqlite.named_rows import Record, rows_as, rows_by_key
-from khive_persist.store.sqlite.statements import ODD_CREATED_AT, Source, Statement, union
+from khive_persist.store.sqlite.statements import (
+    Source,
+    Statement,
+    has_odd_created_at,
+    is_indexed,
+    union,
+)
 from khive_persist.store.sqlite.words import quoted
 
 # How often files are read anew that nobody should change, and somebody did.
@@ -258,10 +264,8 @@ class Reader:
             if not schema:
                 continue
             tables[purpose.name] = f"{name}.{table}"
-            any_odd = f"SELECT EXISTS (SELECT 1 FROM {name}.{table} WHERE {ODD_CREATED_AT})"
-            odd = odd or bool(connection.execute(any_odd).fetchone()[0])
-            # An index on a field of content takes no row whose content is no JSON.
-            guarded = guarded or not any("json_extract(content," in sql for sql in schema)
+            odd = odd or has_odd_created_at(connection, f"{name}.{table}")
+            guarded = guarded or not is_indexed(schema)
         return union(tables, odd=odd, guarded=guarded)
 
     def _names(self) -> str:

@@ -21,6 +21,7 @@ from khive_persist.models.purposes import Purpose
 from khive_persist.project import PRIVATE_FILE
 from khive_persist.store.sqlite import atomic_switch, forks, guard, migrations
 from khive_persist.store.sqlite.errors import PRIMARY, translated
+from khive_persist.store.sqlite.statements import scalar
 
 # What is above the store names no driver.
 Connection = sqlite3.Connection
@@ -73,25 +74,20 @@ def open_writer(
                 page_bytes = STREAM_PAGE_BYTES if purpose.is_stream else DOCUMENT_PAGE_BYTES
                 connection.execute(f"PRAGMA page_size = {page_bytes}")
                 connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-            mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
-            if mode != "wal":
+            if scalar(connection, "PRAGMA journal_mode = WAL") != "wal":
                 raise StoreUnavailableError(
                     f"{path}: this file system has no WAL", hint="keep .khive on a local disk"
                 )
             connection.execute(f"PRAGMA cache_size = -{_CACHE_KIBIBYTES}")
             # With NORMAL a commit survives a kill, but not a power loss.
             connection.execute("PRAGMA synchronous = FULL")
-            _set_checkpoints(connection)
+            page_bytes = scalar(connection, "PRAGMA page_size")
+            connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_BYTES // page_bytes}")
             migrations.migrate(connection, purpose)
         except BaseException:
             connection.close()
             raise
     return connection
-
-
-def _set_checkpoints(connection: sqlite3.Connection) -> None:
-    (page_bytes,) = connection.execute("PRAGMA page_size").fetchone()
-    connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_BYTES // page_bytes}")
 
 
 def wait_for(connection: sqlite3.Connection, seconds: float) -> None:
@@ -195,8 +191,7 @@ def data_version(connection: Connection, schema: str = "main") -> int:
 
     See https://sqlite.org/pragma.html#pragma_data_version.
     """
-    version: int = connection.execute(f"PRAGMA {schema}.data_version").fetchone()[0]
-    return version
+    return int(scalar(connection, f"PRAGMA {schema}.data_version"))
 
 
 def prepare_reader(connection: sqlite3.Connection) -> None:
@@ -253,11 +248,17 @@ def check(path: Path) -> str:
     try:
         with opened_reader(path) as connection:
             with translated(path):
-                faults = [row[0] for row in connection.execute("PRAGMA quick_check(3)")]
+                fault = fault_of(connection, "quick_check(3)")
             migrations.refuse_newer(connection, path)
     except StoreError as error:
         return str(error)
-    return "" if faults == ["ok"] else f"{path}: " + "; ".join(" ".join(faults).splitlines()[:3])
+    return f"{path}: {fault}" if fault else ""
+
+
+def fault_of(connection: Connection, check: str) -> str:
+    """Return what a check of SQLite's finds, in one line; an empty string for nothing."""
+    faults = [row[0] for row in connection.execute(f"PRAGMA {check}")]
+    return "" if faults == ["ok"] else "; ".join(" ".join(faults).splitlines()[:3])
 
 
 def set_aside(path: Path, quarantine: Path) -> Path:
@@ -387,7 +388,7 @@ def _create(path: Path) -> None:
 
 
 def _is_empty(connection: sqlite3.Connection) -> bool:
-    return bool(connection.execute("SELECT count(*) = 0 FROM sqlite_schema").fetchone()[0])
+    return bool(scalar(connection, "SELECT count(*) = 0 FROM sqlite_schema"))
 
 
 def utc_text(value: object) -> str | None:

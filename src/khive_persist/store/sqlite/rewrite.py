@@ -194,8 +194,7 @@ def stored_bytes(path: Path, table: str) -> int:
         StoreError: As its subclasses say.
     """
     with opened_reader(path) as connection, translated(path):
-        (total,) = connection.execute(f"SELECT sum({_SIZE}) FROM {quoted(table)}").fetchone()
-    return total or 0
+        return statements.scalar(connection, f"SELECT sum({_SIZE}) FROM {quoted(table)}") or 0
 
 
 def size_of(row: StoredRow) -> int:
@@ -204,8 +203,8 @@ def size_of(row: StoredRow) -> int:
 
 
 def _created_at(connection: sqlite3.Connection, table: str) -> str:
-    sql = f"SELECT EXISTS (SELECT 1 FROM {quoted(table)} WHERE {statements.ODD_CREATED_AT})"
-    return "utc_text(created_at)" if connection.execute(sql).fetchone()[0] else "created_at"
+    is_odd = statements.has_odd_created_at(connection, quoted(table))
+    return "utc_text(created_at)" if is_odd else "created_at"
 
 
 def _select(connection: sqlite3.Connection, table: str, selection: Selection) -> str:

@@ -3,7 +3,7 @@
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import quote
@@ -12,10 +12,12 @@ from khive_persist.errors import StoreDamagedError
 from khive_persist.project import PRIVATE_FILE
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
-from khive_persist.store.sqlite import change_log, migrations, statements
-from khive_persist.store.sqlite.connection import opened_reader, prepare_reader
+from khive_persist.store.sqlite import change_log, migrations, rows, statements
+from khive_persist.store.sqlite.catalogue import as_identifier
+from khive_persist.store.sqlite.connection import fault_of, prepare_reader
 from khive_persist.store.sqlite.errors import translated
 from khive_persist.store.sqlite.rewrite import Change
+from khive_persist.store.sqlite.statements import scalar
 from khive_persist.store.sqlite.words import quoted
 
 _PAGES_A_STEP: Final = 1024
@@ -47,26 +49,13 @@ def take(source: Path, target: Path) -> None:
     Raises:
         StoreError: As its subclasses say; what there is of the copy is to be thrown away.
     """
-    with begun(source) as reading:
+    # Or the copy would begin anew at every commit of another process.
+    with rows.snapshot(source) as reading:
         copy(reading, source, target)
 
 
-@contextmanager
-def begun(source: Path) -> Iterator[sqlite3.Connection]:
-    """Keep a database, for as long as the `with`, as it is now; writers go on.
-
-    Raises:
-        StoreError: As its subclasses say.
-    """
-    with opened_reader(source) as reading, translated(source):
-        # Or a copy would begin anew at every commit of another process.
-        reading.execute("BEGIN")
-        reading.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-        yield reading
-
-
 def copy(reading: sqlite3.Connection, source: Path, target: Path) -> None:
-    """Copy what `begun` keeps, and let go of it; see `take`."""
+    """Copy what a `rows.snapshot` sees, and let go of it; see `take`."""
     os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE))
     with closing(sqlite3.connect(target, isolation_level=None)) as writing, translated(source):
         writing.execute("PRAGMA journal_mode = OFF")
@@ -86,28 +75,26 @@ def examine(path: Path, *, fully: bool) -> Contents:
         StoreDamagedError: It is no sound database.
     """
     uri = f"file:{quote(os.fsencode(path))}?mode=ro&immutable=1"
-    connection = sqlite3.connect(uri, uri=True, isolation_level=None)
-    try:
+    with (
+        closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as connection,
+        translated(path),
+    ):
         prepare_reader(connection)
-        with translated(path):
-            check = "integrity_check" if fully else "quick_check"
-            faults = [row[0] for row in connection.execute(f"PRAGMA {check}(3)")]
-            if faults != ["ok"]:
-                raise StoreDamagedError(f"{path}: " + "; ".join(" ".join(faults).splitlines()[:3]))
-            # A virtual table would call a module that is not ours. The log is no record.
-            tables = connection.execute(
-                "SELECT name FROM sqlite_schema WHERE type = 'table'"
-                " AND name NOT LIKE 'change\\_log%' ESCAPE '\\'"
-                " AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
-                " AND sql NOT LIKE 'CREATE VIRTUAL%' ORDER BY name"
-            ).fetchall()
-            rows = {}
-            for (name,) in tables:
-                quoted = '"' + name.replace('"', '""') + '"'
-                rows[name] = connection.execute(f"SELECT count(*) FROM {quoted}").fetchone()[0]
-            return Contents(rows, migrations.version(connection))
-    finally:
-        connection.close()
+        check = "integrity_check" if fully else "quick_check"
+        if fault := fault_of(connection, f"{check}(3)"):
+            raise StoreDamagedError(f"{path}: {fault}")
+        # A virtual table would call a module that is not ours. The log is no record.
+        tables = connection.execute(
+            "SELECT name FROM sqlite_schema WHERE type = 'table'"
+            " AND name NOT LIKE 'change\\_log%' ESCAPE '\\'"
+            " AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+            " AND sql NOT LIKE 'CREATE VIRTUAL%' ORDER BY name"
+        ).fetchall()
+        counts = {
+            name: int(scalar(connection, f"SELECT count(*) FROM {as_identifier(name)}"))
+            for (name,) in tables
+        }
+        return Contents(counts, migrations.version(connection))
 
 
 def strip(path: Path, change: Change) -> int:
@@ -157,15 +144,13 @@ def rows_of(connection: sqlite3.Connection, table: str) -> Iterator[tuple[int, S
 
 def make_another(path: Path) -> None:
     """Give a restored copy an epoch of its own: who follows it begins with the whole table."""
-    connection = sqlite3.connect(
-        f"file:{quote(os.fsencode(path))}?mode=rw", uri=True, isolation_level=None
-    )
-    try:
-        with translated(path):
-            if migrations.version(connection) >= change_log.SCHEMA:
-                change_log.renew_epoch(connection)
-    finally:
-        connection.close()
+    uri = f"file:{quote(os.fsencode(path))}?mode=rw"
+    with (
+        closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as connection,
+        translated(path),
+    ):
+        if migrations.version(connection) >= change_log.SCHEMA:
+            change_log.renew_epoch(connection)
 
 
 def _let_signals_in(_status: int, _remaining: int, _total: int) -> None:

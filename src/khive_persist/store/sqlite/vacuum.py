@@ -13,6 +13,7 @@ from khive_persist.store.sqlite import write_lock
 from khive_persist.store.sqlite.connection import open_writer, wait_for
 from khive_persist.store.sqlite.errors import translated
 from khive_persist.store.sqlite.rewrite import Change, Revised, revise_through
+from khive_persist.store.sqlite.statements import scalar
 from khive_persist.store.sqlite.sync_writer import FileWriter
 
 _WAIT_SECONDS: Final = 0.05
@@ -67,8 +68,7 @@ def _shrink(
 
 
 def _write_anew(connection: sqlite3.Connection, folder: Path, *, thoroughly: bool) -> None:
-    (mode,) = connection.execute("PRAGMA auto_vacuum").fetchone()
-    if thoroughly or mode != _INCREMENTAL:
+    if thoroughly or scalar(connection, "PRAGMA auto_vacuum") != _INCREMENTAL:
         with _temporary_files_in(folder):
             connection.execute("VACUUM")
     else:

@@ -52,16 +52,9 @@ def try_acquire(path: Path, *, shared: bool = False) -> int | None:
     Raises:
         StoreUnavailableError: The lock's file cannot be made or opened.
     """
-    try:
-        descriptor = _open(path)
-        try:
-            if _take(descriptor, shared=shared):
-                return descriptor
-        except BaseException:
-            os.close(descriptor)
-            raise
-    except OSError as error:
-        raise StoreUnavailableError(f"{path}: {error.strerror}") from error
+    with _opened(path) as descriptor:
+        if _take(descriptor, shared=shared):
+            return descriptor
     os.close(descriptor)
     return None
 
@@ -88,17 +81,8 @@ def acquire(
         StoreBusyError: Others held it for longer than the timeout.
         StoreUnavailableError: The lock's file cannot be made or opened.
     """
-    try:
-        descriptor = _open(path)
-        try:
-            _wait(path, descriptor, timeout_seconds, shared, is_wanted)
-        except BaseException:
-            os.close(descriptor)
-            raise
-    except StoreBusyError:
-        raise
-    except OSError as error:
-        raise StoreUnavailableError(f"{path}: {error.strerror}") from error
+    with _opened(path) as descriptor:
+        _wait(path, descriptor, timeout_seconds, shared, is_wanted)
     return descriptor
 
 
@@ -230,6 +214,22 @@ def _take(descriptor: int, *, shared: bool) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    """Open the file of a lock; it stays open, unless something is raised within the `with`."""
+    try:
+        descriptor = _open(path)
+        try:
+            yield descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+    except StoreBusyError:
+        raise
+    except OSError as error:
+        raise StoreUnavailableError(f"{path}: {error.strerror}") from error
 
 
 def _open(path: Path) -> int:
