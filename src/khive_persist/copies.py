@@ -136,7 +136,6 @@ def make_anew(
     described in the mirror.
 
     Args:
-        project: The project.
         source: The copy that is right.
         purposes: The purposes with a mirror, of `mirrored`.
         advance: A callback, given the number of records that were examined since its last call.

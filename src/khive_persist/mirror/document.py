@@ -37,8 +37,6 @@ def to_line(purpose: Purpose, row: StoredRow, *, is_exact: bool = False) -> byte
     """Convert a row to the line of its document.
 
     Args:
-        purpose: The purpose of the row.
-        row: The row.
         is_exact: Whether its JSON is as `codec.dump` writes it; then it is not read to find out.
     """
     if not is_exact:

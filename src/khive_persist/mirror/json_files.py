@@ -10,6 +10,7 @@ from typing import Any, Final
 from khive_persist.errors import MirrorError
 from khive_persist.mirror import file_locks, names
 from khive_persist.mirror.document import to_document
+from khive_persist.mirror.stream_file import write_all
 from khive_persist.mirror.syncing import TOGETHER, sync_together
 from khive_persist.models.purposes import Purpose
 from khive_persist.project import PRIVATE_FILE, make_directory, sync_directory
@@ -72,10 +73,10 @@ class Documents:
                     [(id, at) for (id, day), at in outdated.items() if days.get(id) != day]
                 )
 
-    def write(self, rows: Sequence[StoredRow]) -> None:
+    def write(self, rows: Sequence[StoredRow], *, may_be_there: bool = False) -> None:
         """Write records: all of them, synced, each file as a whole or not at all.
 
-        The caller keeps others from writing them.
+        The caller keeps others from writing them. One that is there is written over.
 
         Raises:
             OSError: They cannot be written; some may be.
@@ -136,12 +137,9 @@ class Documents:
         return free
 
     def _paths(self, id: str, created_at: object) -> Iterator[str]:
-        prefix = self._prefix(created_at)
+        prefix = f"{self._folder}/{self._purpose.document}_{names.day(created_at)}_"
         for ending in names.endings(id, self._purpose.name):
             yield f"{prefix}{ending}.json"
-
-    def _prefix(self, created_at: object) -> str:
-        return f"{self._folder}/{self._purpose.document}_{names.day(created_at)}_"
 
     def _lock_name(self, id: str) -> str:
         """Return the part of a name that is common to all records whose names may collide."""
@@ -155,9 +153,7 @@ class Documents:
         descriptor = _create(temporary)
         try:
             os.fchmod(descriptor, PRIVATE_FILE)
-            remaining = memoryview(text.encode() + b"\n")
-            while remaining:
-                remaining = remaining[os.write(descriptor, remaining) :]
+            write_all(descriptor, text.encode() + b"\n")
             if is_synced:
                 os.fsync(descriptor)
         except BaseException:

@@ -4,7 +4,7 @@ import os
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -73,14 +73,11 @@ class Streams:
                 self._folder, is_together=len(saved) + len(removed) >= TOGETHER
             )
             # Deletions come after: killed in between, one of two files must have the record.
-            for session, ids in saved.items():
-                find = partial(self._path_by_table, connection, session, ids)
-                with self._stream(find, session, records.created_at(ids[0])) as stream:
-                    appending.add(stream, records.entries(session, ids), may_be_there)
-            for session, ids in removed.items():
-                find = partial(self._path_by_table, connection, session, ids)
-                with self._stream(find, session, records.created_at(ids[0])) as stream:
-                    appending.add(stream, records.deletions(session, ids), may_be_there)
+            for sessions, lines_of in ((saved, records.entries), (removed, records.deletions)):
+                for session, ids in sessions.items():
+                    find = partial(self._path_by_table, connection, session, ids)
+                    with self._stream(find, session, records.created_at(ids[0])) as stream:
+                        appending.add(stream, lines_of(session, ids), may_be_there)
             appending.finish()
 
     def write(self, rows: Sequence[StoredRow], *, may_be_there: bool = False) -> None:
@@ -161,12 +158,8 @@ class Streams:
         began = session_start(connection, self._purpose.table, session, ids)
         if began is None:
             return None
-        prefix = f"{self._purpose.document}_{names.day(began)}_"
-        for ending in names.endings(session, self._purpose.name):
-            path = self._folder / f"{prefix}{ending}.jsonl"
-            if self._is_of(path, session):
-                return path
-        return self.path(session)
+        paths = self._possible_paths(session, began)
+        return next((p for p in paths if self._is_of(p, session)), None) or self.path(session)
 
     def _has_session_index(self) -> bool:
         return any(paths[:2] == ("session_id", "created_at") for paths in self._purpose.indexes)
@@ -183,12 +176,8 @@ class Streams:
 
         A purge may remove it, and another file take its name.
         """
-        try:
-            inode = os.lstat(path).st_ino
-        except FileNotFoundError:
-            pass
-        else:
-            return inode, _size(self._lock)
+        with suppress(FileNotFoundError):
+            return os.lstat(path).st_ino, _size(self._lock)
         try:
             return packed_streams.state(path).identity, _size(self._lock)
         except FileNotFoundError:
@@ -299,13 +288,14 @@ class Streams:
         finally:
             os.close(descriptor)
 
+    def _possible_paths(self, session: str, created_at: object) -> list[Path]:
+        prefix = f"{self._purpose.document}_{names.day(created_at)}_"
+        endings = names.endings(session, self._purpose.name)
+        return [self._folder / f"{prefix}{ending}.jsonl" for ending in endings]
+
     def _own_or_free_path(self, session: str, created_at: object) -> Path:
         """Return the path that another process has just made for a session, or a free one."""
-        prefix = f"{self._purpose.document}_{names.day(created_at)}_"
-        paths = [
-            self._folder / f"{prefix}{ending}.jsonl"
-            for ending in names.endings(session, self._purpose.name)
-        ]
+        paths = self._possible_paths(session, created_at)
         for path in paths:
             if self._is_of(path, session):
                 return path

@@ -37,9 +37,7 @@ def recover(
     Records that only the mirror has stay there.
 
     Args:
-        project: The project.
         purposes: The purposes of the files; missing files are not made.
-        settings: The settings of the project.
         most: The number of records above which a whole comparison is left to the drainer.
         wait_seconds: The longest wait for writers, where the settings allow a longer one.
 

@@ -79,11 +79,7 @@ class Comparison:
                 for kind in KINDS:
                     for entry in self.ledger.found(kind, name):
                         yield Difference(kind, **entry._asdict(), reason=_REASONS[kind])
-        yield from self.problems()
-
-    def problems(self) -> Iterator[Difference]:
-        """Yield what is no record, `not_ours` included."""
-        return self.ledger.problems()
+        yield from self.ledger.problems()
 
     def read(self, advance: Advance) -> None:
         """Compare everything; then what differed once more, while no other process writes."""
@@ -273,7 +269,6 @@ def compared(
     as long as the `with`.
 
     Args:
-        project: The project to compare.
         purposes: The purposes to compare; any other one in the mirror is an `unknown_purpose`.
         advance: A callback, given the number of records that were examined since its last call.
 

@@ -27,12 +27,7 @@ class ContentSchema:
     """
 
     def __init__(self, schema: Any, columns: frozenset[str]) -> None:
-        """Examine pydantic's schema of a record class.
-
-        Args:
-            schema: The class's core schema.
-            columns: The fields that each record has.
-        """
+        """Examine pydantic's schema of a record class."""
         fields, of_record = _without_functions(schema, of_record=True)
         content = fields["fields"]["content"]["schema"]
         own_fields = [field for name, field in fields["fields"].items() if name not in columns]

@@ -72,7 +72,6 @@ def check(purpose: Purpose, others: Iterable[Purpose]) -> None:
     Case makes no difference, as in SQLite and in the file systems of macOS.
 
     Args:
-        purpose: The purpose with the names.
         others: The built-in purposes.
 
     Raises:
@@ -93,7 +92,7 @@ def check(purpose: Purpose, others: Iterable[Purpose]) -> None:
             )
     _check_distinct(purpose)
     for other in others:
-        check_documents(purpose, other)
+        _check_documents(purpose, other)
 
 
 def check_apart(purpose: Purpose, other: Purpose) -> None:
@@ -107,15 +106,10 @@ def check_apart(purpose: Purpose, other: Purpose) -> None:
             f"{purpose.name!r} differs from {other.name!r} only in the case of its letters",
             hint="they would be one file on macOS: name one of them otherwise",
         )
-    check_documents(purpose, other)
+    _check_documents(purpose, other)
 
 
-def check_documents(purpose: Purpose, other: Purpose) -> None:
-    """Refuse a purpose whose names in the mirror are, but for case, those of another one.
-
-    Raises:
-        InvalidRecordError: They are.
-    """
+def _check_documents(purpose: Purpose, other: Purpose) -> None:
     mine, theirs = purpose.document, other.document
     if mine != theirs and mine.lower() == theirs.lower():
         raise InvalidRecordError(

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import threading
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -77,7 +78,6 @@ class GroupCommit:
             write: A function of the transaction, called in another thread; again where what shares
                 the transaction fails.
             timeout_seconds: The longest wait for other programs.
-            writer: The caller.
 
         Raises:
             StoreError: As its subclasses say; nothing was written.
@@ -100,7 +100,6 @@ class GroupCommit:
         Args:
             write: The function, as for `run`, or the rows.
             timeout_seconds: The longest wait, as for `run`.
-            writer: The caller.
             predecessor: A request submitted before. Where that is not written, this one is
                 cancelled.
         """
@@ -196,7 +195,7 @@ class GroupCommit:
             return [], []
 
     def _write(self, requests: list[WriteRequest]) -> _Written:
-        self._file.timeout_seconds = max(0.0, _first(requests).remaining_seconds())
+        self._file.timeout_seconds = max(0.0, _first(requests).until - time.monotonic())
         batches: list[Batch] = []
         with self._file.commit(
             batches, lambda: not all(request.reply.cancelled() for request in requests)

@@ -1,4 +1,7 @@
-"""The rows of several tables in the order in which they were stored, from any cursor on."""
+"""The rows of several tables in the order in which they were stored, from any cursor on.
+
+Each function raises a StoreError, as its subclasses say, where a file cannot be read.
+"""
 
 import heapq
 import zlib
@@ -66,20 +69,12 @@ class Stored(NamedTuple):
 
 
 async def ends(reader: Reader, purposes: Sequence[Purpose]) -> tuple[Cursor, ...]:
-    """Return the cursors after all rows.
-
-    Raises:
-        StoreError: As its subclasses say.
-    """
+    """Return the cursors after all rows."""
     return tuple([await _cursor(reader, partial(_last, purpose)) for purpose in purposes])
 
 
 async def are_there(reader: Reader, purposes: Sequence[Purpose], cursors: Sequence[Cursor]) -> bool:
-    """Return whether each cursor holds: whether its row is there, or no row was before it.
-
-    Raises:
-        StoreError: As its subclasses say.
-    """
+    """Return whether each cursor holds: whether its row is there, or no row was before it."""
     for purpose, cursor in zip(purposes, cursors, strict=True):
         row = partial(_row, purpose, cursor.rowid)
         if cursor.rowid and await _cursor(reader, row) != cursor:
@@ -100,7 +95,6 @@ async def following(
     Each table's come in the order in which they were stored, and among each other by time.
 
     Args:
-        reader: Reads the files of these purposes.
         purposes: All that have a cursor.
         cursors: The positions to read on from.
         wishes: The rows that are asked for; any other is passed over.
@@ -109,9 +103,6 @@ async def following(
 
     Returns:
         The rows that are in a wish, and the cursors after all that were looked at.
-
-    Raises:
-        StoreError: As its subclasses say.
     """
     rows_by_table: list[list[tuple[str, int, Cursor, StoredRow, tuple[int, ...]]]] = []
     next_cursors = list(cursors)

@@ -56,9 +56,6 @@ async def newest(
     the first one does. Rows that are stored meanwhile change no later page but by themselves.
 
     Args:
-        reader: Reads the files of these purposes.
-        purposes: The purposes that are read.
-        filters: Conditions on the rows.
         last_key: The key of the last row of the page before; None for the first page.
         limit: At most so many; fewer where they are large, or are deleted just now.
         without: A field of `content` that is left out.

@@ -1,4 +1,7 @@
-"""Queries over records of a user's own kinds, without their classes."""
+"""Queries over records of a user's own kinds, without their classes.
+
+Each raises a StoreError, as its subclasses say, where a file cannot be read.
+"""
 
 from collections.abc import Iterable, Sequence
 from functools import partial
@@ -43,14 +46,10 @@ async def find_records(
 
     Args:
         files: Each a database and what it holds.
-        filters: Conditions on the records.
         limit: At most so many of a purpose.
 
     Returns:
         Lists that are not empty, by the name of the purpose.
-
-    Raises:
-        StoreError: As its subclasses say.
     """
     records = {}
     for path, purpose in _present(files):
@@ -62,11 +61,7 @@ async def find_records(
 
 
 async def session_ids(files: Files, filter: Filter, *, limit: int) -> set[str]:
-    """Return the sessions of the records that pass a filter; at most so many of a purpose.
-
-    Raises:
-        StoreError: As its subclasses say.
-    """
+    """Return the sessions of the records that pass a filter; at most so many of a purpose."""
 
     def build(source: Source) -> Statement:
         columns = f"DISTINCT {source.extract('$.session_id')}"
@@ -79,11 +74,7 @@ async def session_ids(files: Files, filter: Filter, *, limit: int) -> set[str]:
 
 
 async def count_records(files: Files) -> list[KindCount]:
-    """Count the records of each purpose; a file that is missing is passed over, and is not made.
-
-    Raises:
-        StoreError: As its subclasses say.
-    """
+    """Count the records of each purpose; a file that is missing is passed over, and is not made."""
     counts: list[KindCount] = []
     for path, purpose in _present(files):
         async with Reader([(path, purpose)]) as reader:

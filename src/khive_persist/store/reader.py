@@ -52,7 +52,8 @@ class Reader:
     """Reads the same table of several files as one. A file that is missing is one without rows.
 
     It may be used from any event loop and thread, by many at once. Cancelled, a call ends at once,
-    and the statement that it began soon after.
+    and the statement that it began soon after. What reads raises a StoreError, as its subclasses
+    say, and an InvalidQueryError where the statement cannot be run.
     """
 
     def __init__(self, files: Files) -> None:
@@ -75,38 +76,21 @@ class Reader:
         self._versions: Versions = {}
 
     async def fetch(self, build: Build) -> list[sqlite3.Row]:
-        """Return all rows of a statement.
-
-        Raises:
-            StoreError: As its subclasses say.
-            InvalidQueryError: The statement cannot be run.
-        """
+        """Return all rows of a statement."""
         return await self._thread.run(self._fetch, build, sqlite3.Cursor.fetchall)
 
     async def fetch_as(self, record: type[Record], build: Build) -> list[Record]:
-        """Return all rows of a statement as records, made by the names of its columns.
-
-        Raises:
-            StoreError: As its subclasses say.
-        """
+        """Return all rows of a statement as records, made by the names of its columns."""
         return await self._thread.run(self._fetch, build, partial(rows_as, record))
 
     async def fetch_by_key(
         self, key: str, record: type[Record], build: Build
     ) -> list[tuple[Any, Record]]:
-        """Return all rows of a statement as pairs: one column, and a record of the others.
-
-        Raises:
-            StoreError: As its subclasses say.
-        """
+        """Return all rows of a statement as pairs: one column, and a record of the others."""
         return await self._thread.run(self._fetch, build, partial(rows_by_key, key, record))
 
     async def file_version(self, purpose: Purpose) -> FileVersion | None:
-        """Return how the file of one of the purposes is just now; None where it has no table yet.
-
-        Raises:
-            StoreError: As its subclasses say.
-        """
+        """Return the present version of a purpose's file; None where it has no table yet."""
         return await self._thread.run(self._file_version, purpose)
 
     async def stream(
@@ -138,7 +122,6 @@ class Reader:
         slowly does not keep the WAL from being emptied.
 
         Args:
-            build: Makes the statement.
             record: The class of which rows are made, by the names of columns; None for plain rows.
             holds_snapshot: Copy nothing: the WAL grows until the last row is read.
         """

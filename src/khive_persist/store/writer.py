@@ -52,14 +52,7 @@ class Writer:
     def __init__(
         self, path: Path, purpose: Purpose, busy_timeout_seconds: float, mirror: Mirroring
     ) -> None:
-        """Prepare it; the file is opened by the first call.
-
-        Args:
-            path: The file, made where it is missing.
-            purpose: The purpose of the file.
-            busy_timeout_seconds: The longest wait of a call for other programs.
-            mirror: The keeper of the second copy.
-        """
+        """Prepare it; the file is opened by the first call."""
         self.path = path
         self.purpose = purpose
         self._timeout_seconds = busy_timeout_seconds

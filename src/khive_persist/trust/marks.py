@@ -77,10 +77,9 @@ def is_trusted(khive: Path) -> bool:
 
 def digits(khive: Path) -> str:
     """Return this user's digits of its `id`, or an empty string where it has no mark."""
-    home = state_home()
-    if home is None:
+    if (folder := state_folder()) is None:
         return ""
-    mark = Path(spool_writer.khive_of(str(home))) / MARKS / str(physical(khive)).lstrip("/")
+    mark = _mark_path(folder, physical(khive))
     try:
         return spool_writer.own_digits(os.readlink(khive / ID), os.readlink(mark))
     except OSError:
@@ -178,14 +177,12 @@ def forget(khive: Path, current: Path, *, is_merged: bool = False) -> None:
         is_merged: Whether it was merged into that one.
     """
     if folder := state_folder():
-        old = folder / MARKS / str(khive).lstrip("/")
-        moved, merged = old.with_name(_MOVED), old.with_name(_MERGED)
+        old = _mark_path(folder, khive)
         with suppress(OSError):
-            merged.unlink(missing_ok=True)
-            moved.unlink(missing_ok=True)
-            if is_merged:
-                merged.symlink_to(physical(current).parent)
-            moved.symlink_to(physical(current).parent)
+            old.with_name(_MERGED).unlink(missing_ok=True)
+            old.with_name(_MOVED).unlink(missing_ok=True)
+            for name in (_MERGED, _MOVED) if is_merged else (_MOVED,):
+                old.with_name(name).symlink_to(physical(current).parent)
         old.unlink(missing_ok=True)
 
 
@@ -208,7 +205,7 @@ def _present_path(directory: Path) -> tuple[Path, bool]:
     for _ in range(_MOST_MOVES):
         if os.path.lexists(path / ".khive"):
             return path, is_merged
-        mark = folder / MARKS / str(path).lstrip("/")
+        mark = _mark_path(folder, path)
         try:
             path = Path(os.readlink(mark / _MOVED))
         except (OSError, ValueError):
@@ -223,16 +220,19 @@ def unmark(khive: Path) -> list[str]:
     Raises:
         OSError: It cannot be taken away.
     """
-    folder = state_folder()
-    if folder is None:
+    if (folder := state_folder()) is None:
         return []
-    path = folder / MARKS / str(khive).lstrip("/")
+    path = _mark_path(folder, khive)
     try:
         digits = os.readlink(path).split("-")
         path.unlink()
     except FileNotFoundError:
         return []
     return digits
+
+
+def _mark_path(folder: Path, path: Path) -> Path:
+    return folder / MARKS / str(path).lstrip("/")
 
 
 def _links(name: str) -> Iterator[tuple[Path, str]]:

@@ -104,7 +104,6 @@ def perform(
     of a database. On return it is done and synced.
 
     Args:
-        folder: The folder of the databases.
         incoming: The new files, synced, in a folder below.
         outgoing: The folder below that takes the old ones; made, and removed again if it stays
             empty.

@@ -1,4 +1,7 @@
-"""The hook events of tool calls, completed by what the tool's transcript knows of their ends."""
+"""The hook events of tool calls, completed by what the tool's transcript knows of their ends.
+
+Each raises a StoreError, as its subclasses say, where the file cannot be read.
+"""
 
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
@@ -38,11 +41,7 @@ class CallEnd(NamedTuple):
 
 
 def calls_with_events(path: Path, purpose: Purpose, ids: Iterable[str]) -> set[str]:
-    """Return those of some calls, by the tool's own id, of which a hook event is recorded.
-
-    Raises:
-        StoreError: As its subclasses say.
-    """
+    """Return those of some calls, by the tool's own id, of which a hook event is recorded."""
     sql = f"SELECT DISTINCT {_USE_ID} FROM {quoted(purpose.table)} WHERE {_of_ids()}"
     with opened_reader(path) as connection, translated(path):
         return {row[0] for row in connection.execute(sql, [codec.dump_lossy([*ids])])}
@@ -52,9 +51,6 @@ def inputs_with_events(path: Path, purpose: Purpose, session: str) -> list[tuple
     """Return name and input of the calls of a session that have an event after them.
 
     They are for a tool whose events have no id of their call.
-
-    Raises:
-        StoreError: As its subclasses say.
     """
     sql = (
         "SELECT json_extract(content, '$.tool_name'),"

@@ -208,7 +208,7 @@ class Ledger:
         )
 
     def problems(self) -> Iterator[Difference]:
-        """Yield what is no record."""
+        """Yield what is no record, `not_ours` included."""
         cursor = self._connection.execute(
             "SELECT * FROM problems ORDER BY kind, file, line, purpose, id"
         )

@@ -1,4 +1,7 @@
-"""The rows of one table, as text, for who copies or compares them."""
+"""The rows of one table, as text, for who copies or compares them.
+
+What reads a file raises a StoreError, as its subclasses say, where that cannot be read.
+"""
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
@@ -54,11 +57,7 @@ def read_all(path: Path, table: str) -> Iterator[list[StoredRow]]:
 
 @contextmanager
 def snapshot(path: Path) -> Iterator[sqlite3.Connection]:
-    """Open a connection that sees the database as it is now, whoever writes to it meanwhile.
-
-    Raises:
-        StoreError: As its subclasses say.
-    """
+    """Open a connection that sees the database as it is now, whoever writes to it meanwhile."""
     with opened_reader(path) as connection, translated(path):
         connection.execute("BEGIN")
         connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
@@ -66,11 +65,7 @@ def snapshot(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def read_ids(path: Path, table: str, ids: list[str]) -> list[StoredRow]:
-    """Return the rows of these ids, where they are.
-
-    Raises:
-        StoreError: As its subclasses say.
-    """
+    """Return the rows of these ids, where they are."""
     with opened_reader(path) as connection, translated(path):
         return fetch_ids(connection, table, ids)
 
@@ -84,11 +79,7 @@ def fetch_ids(connection: sqlite3.Connection, table: str, ids: list[str]) -> lis
 
 
 def read_sessions(path: Path, table: str, sessions: list[str]) -> list[StoredRow]:
-    """Return the rows of these sessions, as they were inserted.
-
-    Raises:
-        StoreError: As its subclasses say.
-    """
+    """Return the rows of these sessions, as they were inserted."""
     with opened_reader(path) as connection, translated(path):
         return fetch_sessions(connection, table, sessions)
 

@@ -43,7 +43,6 @@ def take(source: Path, target: Path) -> None:
     lay in an earlier copy.
 
     Args:
-        source: The database.
         target: A new file, 0600.
 
     Raises:

@@ -272,8 +272,6 @@ def _looked_up(field: Field, source: Source, last: str = _INNER) -> str:
     """Return what a field's path leads into: content, or what its lookups find in there.
 
     Args:
-        field: The field.
-        source: The source that is read.
         last: The column that is taken of the key looked up last.
     """
     value = source.content

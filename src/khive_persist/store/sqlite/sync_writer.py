@@ -50,10 +50,6 @@ class FileWriter:
         """Prepare it; nothing is opened.
 
         Args:
-            path: The file.
-            purpose: The purpose of the file.
-            busy_timeout_seconds: The longest wait for other writers.
-            mirror: The keeper of the second copy.
             is_secure: Overwrite with zeros what is deleted.
         """
         self.path = path

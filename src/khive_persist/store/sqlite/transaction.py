@@ -37,8 +37,6 @@ class Transaction:
         """Take the connection whose transaction is open.
 
         Args:
-            connection: The connection that it is open in.
-            purpose: The purpose of the file.
             is_logged: Whether somebody follows the change log.
         """
         self.connection = connection

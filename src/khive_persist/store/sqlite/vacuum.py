@@ -26,8 +26,6 @@ def shrink(
     """Make a database as small as what it holds, and empty its WAL.
 
     Args:
-        path: The database.
-        purpose: The purpose of the file.
         folder: A private folder for what SQLite needs meanwhile: as much as the database.
         timeout_seconds: The longest wait for writers, and for readers.
         thoroughly: Write every page anew, so that no byte of what was removed is left in it.
@@ -87,8 +85,6 @@ def erase(
     """Change or remove rows, and write every page anew: synced once the WAL is empty.
 
     Args:
-        path: The database.
-        purpose: The purpose of the file.
         change: The change of a row, as for `revise`.
         folder: The folder of temporary files, as for `shrink`.
         timeout_seconds: The longest wait for writers, and for readers.
