@@ -153,16 +153,14 @@ class Streams:
         A session is named for the day of its first record; a new one has no file yet.
         """
         path = self._known_path(session)
-        if path is not None or session == NO_SESSION or not self._has_session_index():
+        has_index = any(p[:2] == ("session_id", "created_at") for p in self._purpose.indexes)
+        if path is not None or session == NO_SESSION or not has_index:
             return path or self.path(session)
         began = session_start(connection, self._purpose.table, session, ids)
         if began is None:
             return None
         paths = self._possible_paths(session, began)
         return next((p for p in paths if self._is_of(p, session)), None) or self.path(session)
-
-    def _has_session_index(self) -> bool:
-        return any(paths[:2] == ("session_id", "created_at") for paths in self._purpose.indexes)
 
     def _is_of(self, path: Path, session: str) -> bool:
         version = self._version(path)

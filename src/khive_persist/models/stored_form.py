@@ -86,7 +86,9 @@ class StoredForm:
                 )
                 return record.content if schema.has_own_validator else checked.content
             # What is read back is what counts: a part of a model may have been changed unseen.
-            return self._merged(self._dumped(self._validated(record, self._dumped(record))))
+            columns = {name: getattr(record, name) for name in COLUMNS - {"content"}}
+            columns["id"] = columns["id"] or "unset"
+            return self._merged(self._dumped(self._parsed(columns, self._dumped(record))))
         except ValidationError as error:
             raise self._refusal(record, describe(error)) from error
         except (PydanticSerializationError, UnicodeError) as error:
@@ -104,7 +106,7 @@ class StoredForm:
             columns: The values of `created_at` and `embedding`, as the record has them.
         """
         columns = columns | {"id": id, "node_metadata": metadata}
-        upgrade = self._is_older(metadata)
+        upgrade = _version(metadata) < self._record.content_version
         if self._is_plain() and not upgrade:
             return self._record.model_construct(content=content, **columns)
         try:
@@ -138,10 +140,8 @@ class StoredForm:
 
     def _is_plain(self) -> bool:
         """Return whether JSON gives the content back as it was, without the class."""
-        return self._schema().is_plain and not self._fields and not self._is_frozen()
-
-    def _is_frozen(self) -> bool:
-        return self._record.model_config.get("frozen", False)
+        is_frozen = self._record.model_config.get("frozen", False)
+        return self._schema().is_plain and not self._fields and not is_frozen
 
     def _dumped(self, record: Any) -> dict[str, Any]:
         """Return the content and the declared fields, by name."""
@@ -163,11 +163,6 @@ class StoredForm:
             return dumped
         python = adapter.dump_python(value, by_alias=True, round_trip=True, warnings=False)
         return with_numbers(dumped, python)
-
-    def _validated(self, record: Columns, values: dict[str, Any]) -> Any:
-        columns = {name: getattr(record, name) for name in COLUMNS - {"content"}}
-        columns["id"] = columns["id"] or "unset"
-        return self._parsed(columns, values)
 
     def _parsed(self, columns: dict[str, Any], values: dict[str, Any]) -> Any:
         inputs = {
@@ -204,9 +199,6 @@ class StoredForm:
         values = self._split(content)
         missing = {n: None for n, info in self._fields.items() if info.is_required()}
         return self._record.model_construct(**(missing | values | columns))
-
-    def _is_older(self, metadata: dict[str, Any]) -> bool:
-        return _version(metadata) < self._record.content_version
 
     def _upgraded(self, content: Any, metadata: dict[str, Any]) -> Any:
         upgrade: Any = getattr(self._record, "upgrade")  # noqa: B009 - a class of version 1 has none

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from khive_persist.models.purposes import Purpose
 from khive_persist.models.query import Filter
 from khive_persist.store.codec import StoredRow, as_text
-from khive_persist.store.reader import Build, Reader
+from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import (
     COLUMNS,
     Source,
@@ -24,6 +24,12 @@ from khive_persist.store.sqlite.statements import (
 _WINDOW_ROWS: Final = 500
 _COLUMNS: Final = len(COLUMNS.split(", "))
 _LAST_ROWID: Final = 2**63 - 1
+_LAST: Final = "SELECT rowid, id FROM {} ORDER BY rowid DESC LIMIT 1"
+_AT: Final = "SELECT rowid, id FROM {} WHERE rowid = ?"
+_WINDOW: Final = _LAST.format(
+    "(SELECT rowid, id FROM {} WHERE rowid > ? AND rowid <= ?"
+    f" ORDER BY rowid LIMIT {_WINDOW_ROWS})"
+)
 
 
 class Cursor(NamedTuple):
@@ -70,14 +76,13 @@ class Stored(NamedTuple):
 
 async def ends(reader: Reader, purposes: Sequence[Purpose]) -> tuple[Cursor, ...]:
     """Return the cursors after all rows."""
-    return tuple([await _cursor(reader, partial(_last, purpose)) for purpose in purposes])
+    return tuple([await _cursor(reader, purpose, _LAST) for purpose in purposes])
 
 
 async def are_there(reader: Reader, purposes: Sequence[Purpose], cursors: Sequence[Cursor]) -> bool:
     """Return whether each cursor holds: whether its row is there, or no row was before it."""
     for purpose, cursor in zip(purposes, cursors, strict=True):
-        row = partial(_row, purpose, cursor.rowid)
-        if cursor.rowid and await _cursor(reader, row) != cursor:
+        if cursor.rowid and await _cursor(reader, purpose, _AT, cursor.rowid) != cursor:
             return False
     return True
 
@@ -111,7 +116,7 @@ async def following(
         last = _LAST_ROWID if upto is None else upto[number].rowid
         if last <= start:
             continue
-        end = await _cursor(reader, partial(_window, purpose, start, last))
+        end = await _cursor(reader, purpose, _WINDOW, start, last)
         if end.rowid <= start:
             continue
         next_cursors[number] = end
@@ -135,9 +140,9 @@ async def following(
     return results, tuple(next_cursors)
 
 
-async def _cursor(reader: Reader, build: Build) -> Cursor:
+async def _cursor(reader: Reader, purpose: Purpose, sql: str, *values: int) -> Cursor:
     """Return the cursor after the row of a statement; that before all rows where it has none."""
-    rows = await reader.fetch_as(_Row, build)
+    rows = await reader.fetch_as(_Row, partial(_of, purpose, sql, values))
     return Cursor(rows[0].rowid, _digest(str(rows[0].id))) if rows else Cursor()
 
 
@@ -145,23 +150,8 @@ def _digest(id: str) -> int:
     return zlib.crc32(id.encode("utf-8", "surrogatepass"))
 
 
-def _last(purpose: Purpose, source: Source) -> Statement:
-    return _of(purpose, source, "SELECT rowid, id FROM {} ORDER BY rowid DESC LIMIT 1", [])
-
-
-def _row(purpose: Purpose, rowid: int, source: Source) -> Statement:
-    return _of(purpose, source, "SELECT rowid, id FROM {} WHERE rowid = ?", [rowid])
-
-
-def _window(purpose: Purpose, start: int, last: int, source: Source) -> Statement:
-    inner = f"WHERE rowid > ? AND rowid <= ? ORDER BY rowid LIMIT {_WINDOW_ROWS}"
-    window = f"(SELECT rowid, id FROM {{}} {inner})"
-    sql = f"SELECT rowid, id FROM {window} ORDER BY rowid DESC LIMIT 1"
-    return _of(purpose, source, sql, [start, last])
-
-
-def _of(purpose: Purpose, source: Source, sql: str, values: list[Any]) -> Statement:
-    return Statement(sql.replace("{}", source.only(purpose.name).sql), values)
+def _of(purpose: Purpose, sql: str, values: Sequence[Any], source: Source) -> Statement:
+    return Statement(sql.replace("{}", source.only(purpose.name).sql), [*values])
 
 
 def _between(
@@ -179,4 +169,4 @@ def _between(
         columns += f", ({wished.sql})"
         values += wished.values
     sql = f"SELECT rowid, {columns} FROM {{}} WHERE rowid > ? AND rowid <= ? ORDER BY rowid"
-    return _of(purpose, source, sql, [*values, start, upto])
+    return _of(purpose, sql, [*values, start, upto], source)

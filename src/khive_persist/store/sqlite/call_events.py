@@ -174,18 +174,22 @@ def _assigned(
 ) -> StoredRow:
     # SQLite sets them in the text: the payload keeps the spelling that it came with.
     places = ", ".join("?, json(?)" for _ in assignments)
-    columns = COLUMNS.replace("content", f"json_set(content, {places})", 1)
-    sql = f"SELECT {columns} FROM {quoted(purpose.table)} WHERE id = ?"
     values = [value for assignment in assignments for value in assignment]
-    return codec.as_text(connection.execute(sql, [*values, id]).fetchone())
+    return _row_with(connection, purpose, f"json_set(content, {places})", [*values, id])
 
 
 def _without_end(connection: sqlite3.Connection, purpose: Purpose, id: str) -> StoredRow:
     names = ("success", "error", "duration_ms", f"metadata.{_NO_END}", "metadata.completed_by")
     paths = ", ".join(f"'$.{name}'" for name in (*names, "metadata.exit_code"))
-    columns = COLUMNS.replace("content", f"json_remove(content, {paths})", 1)
+    return _row_with(connection, purpose, f"json_remove(content, {paths})", [id])
+
+
+def _row_with(
+    connection: sqlite3.Connection, purpose: Purpose, content: str, values: list[str]
+) -> StoredRow:
+    columns = COLUMNS.replace("content", content, 1)
     sql = f"SELECT {columns} FROM {quoted(purpose.table)} WHERE id = ?"
-    return codec.as_text(connection.execute(sql, [id]).fetchone())
+    return codec.as_text(connection.execute(sql, values).fetchone())
 
 
 def _of_ids() -> str:

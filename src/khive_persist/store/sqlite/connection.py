@@ -1,4 +1,8 @@
-"""Opening of database files: private, durable, and never through a link."""
+"""Opening of database files: private, durable, and never through a link.
+
+What cannot be opened or made raises a StoreError, as its subclasses say, and is as it was; what was
+read as a file that nobody changes, and somebody did, a StoreBusyError.
+"""
 
 import os
 import sqlite3
@@ -51,9 +55,6 @@ def open_writer(
     """Open a database for writing, made where it is missing, brought to the present schema.
 
     Whoever writes with it holds the lock of `lock.lock_path(path)` while a transaction is open.
-
-    Raises:
-        StoreError: As its subclasses say; the file is as it was.
     """
     refuse_link(path)
     with atomic_switch.in_turn(path, busy_timeout_seconds, is_wanted), translated(path):
@@ -97,23 +98,14 @@ def wait_for(connection: sqlite3.Connection, seconds: float) -> None:
 
 
 def make(path: Path) -> None:
-    """Make an empty database where there is none, so that it has an `identity` before it is opened.
-
-    Raises:
-        StoreUnavailableError: It cannot be made, or a link lies there.
-    """
+    """Make an empty database where there is none: it has an `identity` before it is opened."""
     refuse_link(path)
     if not path.exists():
         _create(path)
 
 
 def open_reader(path: Path) -> sqlite3.Connection:
-    """Open one database for reading only.
-
-    Raises:
-        StoreUnavailableError: It is missing, or a link.
-        StoreDamagedError: It is no SQLite file.
-    """
+    """Open one database for reading only."""
     refuse_link(path)
     atomic_switch.settle(path.parent)
     _check_readable(path)
@@ -130,12 +122,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
 
 @contextmanager
 def opened_reader(path: Path) -> Iterator[sqlite3.Connection]:
-    """Keep a file open as `open_reader` opens it, for the time of a `with`.
-
-    Raises:
-        StoreBusyError: It was read as a file that nobody changes, and somebody did.
-        StoreError: As for `open_reader`.
-    """
+    """Keep a file open as `open_reader` opens it, for the time of a `with`."""
     version = frozen_version(path)
     try:
         with closing(open_reader(path)) as connection:
@@ -163,11 +150,7 @@ def is_changed(versions: Mapping[Path, tuple[int, int] | None]) -> bool:
 
 
 def check_frozen(versions: Mapping[Path, tuple[int, int] | None]) -> None:
-    """Refuse what was read of files that nobody should have changed, where somebody did.
-
-    Raises:
-        StoreBusyError: One was changed.
-    """
+    """Refuse what was read of files that nobody should have changed, where somebody did."""
     if is_changed(versions):
         names = ", ".join(map(str, versions))
         raise StoreBusyError(f"{names}: changed while it was read", hint="try again")
@@ -203,12 +186,7 @@ def prepare_reader(connection: sqlite3.Connection) -> None:
 
 
 def attach(connection: sqlite3.Connection, path: Path, name: str) -> None:
-    """Attach a database for reading only.
-
-    Raises:
-        StoreUnavailableError: It is missing, or a link.
-        StoreDamagedError: It is no SQLite file.
-    """
+    """Attach a database for reading only."""
     refuse_link(path)
     atomic_switch.settle(path.parent)
     _check_readable(path)
@@ -331,11 +309,7 @@ def _has_log(path: Path) -> bool:
 
 
 def _check_readable(path: Path) -> None:
-    """Refuse a file whose WAL cannot be read, with the way out.
-
-    Raises:
-        StoreUnavailableError: Its index is not there, and cannot be made.
-    """
+    """Refuse a file whose WAL cannot be read, with the way out."""
     is_fixed = not os.access(path.parent, os.W_OK)
     if is_fixed and _has_log(path) and not path.with_name(f"{path.name}-shm").exists():
         raise StoreUnavailableError(

@@ -1,4 +1,7 @@
-"""A copy of a database as it is at one moment, whoever writes to it meanwhile."""
+"""A copy of a database as it is at one moment, whoever writes to it meanwhile.
+
+One that is no sound database is refused by a StoreDamagedError.
+"""
 
 import os
 import sqlite3
@@ -69,9 +72,6 @@ def examine(path: Path, *, fully: bool) -> Contents:
     Args:
         path: The copy; nothing is made beside it.
         fully: Whether each index is compared with its table too, which takes much longer.
-
-    Raises:
-        StoreDamagedError: It is no sound database.
     """
     uri = f"file:{quote(os.fsencode(path))}?mode=ro&immutable=1"
     with (
@@ -102,9 +102,6 @@ def strip(path: Path, change: Change) -> int:
     Args:
         path: The copy.
         change: Gives None for a row that goes.
-
-    Raises:
-        StoreDamagedError: It is no sound database.
     """
     uri = f"file:{quote(os.fsencode(path))}?mode=rw"
     count = 0

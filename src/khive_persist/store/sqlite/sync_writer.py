@@ -35,7 +35,10 @@ _logger = logging.getLogger("khive_persist")
 class FileWriter:
     """Writes to one file: opened at the first transaction, and anew where it was replaced since.
 
-    Transactions come one at a time, from whichever thread; what follows them, from any.
+    Transactions come one at a time, from whichever thread; what follows them, from any. Where the
+    file does not do as it is asked, a StoreError is raised, as its subclasses say, and nothing was
+    written. Where what is committed cannot be copied, a MirrorError is: what else there is to copy
+    is copied, and the next opening tries again.
     """
 
     def __init__(
@@ -82,12 +85,7 @@ class FileWriter:
             return change_log.positions(self.connection).get(MIRROR) == change_log.BEHIND
 
     def open(self) -> None:
-        """Open the file, made where it is missing, and copy what somebody who was killed has not.
-
-        Raises:
-            StoreError: As its subclasses say.
-            MirrorError: The second copy cannot be written.
-        """
+        """Open the file, made where it is missing, and copy what a killed process has not."""
         if self._connection is None:
             self._open()
 
@@ -97,10 +95,6 @@ class FileWriter:
 
         Args:
             lines: Filled before the end, with the JSON of rows that are written; see `Consumer`.
-
-        Raises:
-            StoreError: As its subclasses say; nothing was written.
-            MirrorError: It is committed, and not copied; the next opening does that.
         """
         batches: list[Batch] = []
         with self.commit(batches) as writing:
@@ -116,9 +110,6 @@ class FileWriter:
         Args:
             batches: Gets what is to be copied, by `follow`; it is committed already.
             is_wanted: Whether it is still worth waiting for other writers.
-
-        Raises:
-            StoreError: As its subclasses say; nothing was written.
         """
         while True:
             connection = self._connection or self._open(is_wanted)
@@ -135,11 +126,7 @@ class FileWriter:
         return write_lock.is_awaited(write_lock.lock_path(self.path))
 
     def follow(self, batches: list[Batch], lines: Lines | None = None) -> None:
-        """Copy what was committed: synced on return; see `MirrorProgress.copy`.
-
-        Raises:
-            MirrorError: Some of it cannot be copied; the rest is.
-        """
+        """Copy what was committed: synced on return; see `MirrorProgress.copy`."""
         with ExitStack() as stack:
             for batch in batches:
                 stack.callback(os.close, batch.gate)
@@ -153,12 +140,7 @@ class FileWriter:
         return self._progress.has_failed
 
     def copy_again(self) -> None:
-        """Copy what could not be copied before.
-
-        Raises:
-            StoreError: As its subclasses say.
-            MirrorError: It cannot be copied yet.
-        """
+        """Copy what could not be copied before."""
         failure = self._progress.failure
         self._progress.try_soon()
         with self.transaction():
@@ -167,11 +149,7 @@ class FileWriter:
             raise failure
 
     def changes_of_others(self) -> tuple[int, int]:
-        """Return another value after another connection has committed, or the file was replaced.
-
-        Raises:
-            StoreError: The file cannot be opened.
-        """
+        """Return another value after another connection has committed, or the file was replaced."""
         # Opened anew where it was replaced: only then it can be told.
         if identity(self.path) != self._identity:
             self.close()
@@ -185,9 +163,6 @@ class FileWriter:
 
         Returns:
             Whether something is left to do.
-
-        Raises:
-            StoreError: As its subclasses say.
         """
         is_large = self._wal_bytes() >= _LARGE_WAL_BYTES
         if self._connection is None or not (is_large or self._progress.has_news):

@@ -9,6 +9,9 @@ lock back cannot take it again first.
 What was committed is then copied while others write. Who copies holds the second lock, shared, from
 before the commit until the copy is done; the kernel gives it back for a process that is killed. Who
 gets it alone knows that nobody alive is between the two.
+
+Where others held a lock for longer than the timeout, a StoreBusyError is raised; where its file
+cannot be made or opened, a StoreUnavailableError.
 """
 
 import fcntl
@@ -48,9 +51,6 @@ def try_acquire(path: Path, *, shared: bool = False) -> int | None:
 
     Returns:
         A descriptor that holds it until closed; None where others hold it.
-
-    Raises:
-        StoreUnavailableError: The lock's file cannot be made or opened.
     """
     with _opened(path) as descriptor:
         if _take(descriptor, shared=shared):
@@ -76,10 +76,6 @@ def acquire(
 
     Returns:
         A descriptor that holds it until closed.
-
-    Raises:
-        StoreBusyError: Others held it for longer than the timeout.
-        StoreUnavailableError: The lock's file cannot be made or opened.
     """
     with _opened(path) as descriptor:
         _wait(path, descriptor, timeout_seconds, shared, is_wanted)
@@ -150,12 +146,7 @@ def held(
 
 @contextmanager
 def held_alone(database: Path, timeout_seconds: float) -> Iterator[None]:
-    """Keep everybody from writing to a database, and to the copies of what it has.
-
-    Raises:
-        StoreBusyError: Others held a lock for longer than the timeout.
-        StoreUnavailableError: A lock's file cannot be made or opened.
-    """
+    """Keep everybody from writing to a database, and to the copies of what it has."""
     # In this order, as who commits has it: with the first lock held nobody new comes to the gate.
     with held(lock_path(database), timeout_seconds), held(gate_path(database), timeout_seconds):
         yield
