@@ -11,7 +11,7 @@ from khive_persist.mirror.mirror import Mirror
 from khive_persist.mirror.rebuild import Rebuilt, rebuild_databases, rebuild_mirror
 from khive_persist.mirror.recovery import FEW_RECORDS, recover
 from khive_persist.mirror.rewrite import revise_both
-from khive_persist.mirror.verify import Advance, Tally, compared
+from khive_persist.mirror.verify import Tally, compared
 from khive_persist.models.node import Node
 from khive_persist.models.purpose_registry import mirrored_purposes, remember
 from khive_persist.models.purposes import Purpose
@@ -19,7 +19,7 @@ from khive_persist.opening import existing_project
 from khive_persist.project import Project
 from khive_persist.store.sqlite import rows
 from khive_persist.store.sqlite.comparison_index import Difference
-from khive_persist.threads import run_stoppable
+from khive_persist.threads import Advance, run_stoppable
 from khive_persist.tombstones import Tombstones
 
 Source = Literal["mirror", "database"]

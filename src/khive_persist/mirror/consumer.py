@@ -25,8 +25,7 @@ _MOST_BYTES: Final = 1 << 20
 class MirrorFollower:
     """The mirror as the consumer of one file's change log.
 
-    A folder that was emptied, or that belongs to another file, does not have that
-    file's epoch, and is made anew.
+    A folder that was emptied, or is another file's, has not its epoch, and is made anew.
     """
 
     name = MIRROR

@@ -38,10 +38,6 @@ class Documents:
         """
         return Path(self._path(id, created_at))
 
-    def location(self, row: StoredRow) -> str:
-        """Return what distinguishes the files that a record may be in: its day."""
-        return names.day(row[3])
-
     def follow(
         self,
         connection: Connection,
@@ -73,7 +69,7 @@ class Documents:
                     [(id, at) for (id, day), at in outdated.items() if days.get(id) != day]
                 )
 
-    def write(self, rows: Sequence[StoredRow], *, may_be_there: bool = False) -> None:
+    def write(self, rows: Sequence[StoredRow]) -> None:
         """Write records: all of them, synced, each file as a whole or not at all.
 
         The caller keeps others from writing them. One that is there is written over.
@@ -103,10 +99,6 @@ class Documents:
             for temporary in unfinished.values():
                 with suppress(FileNotFoundError):
                     os.unlink(temporary)
-
-    def remove(self, rows: Sequence[StoredRow]) -> None:
-        """Remove the files of records, where they exist: synced on return."""
-        self._remove([(row[0], row[3]) for row in rows])
 
     def _remove(self, records: Sequence[tuple[str, object]]) -> None:
         if not records or not os.path.lexists(self._folder):

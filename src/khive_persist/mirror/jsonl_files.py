@@ -3,7 +3,7 @@
 import os
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -51,10 +51,6 @@ class Streams:
         # Several threads copy at once.
         self._mutex = threading.RLock()
 
-    def location(self, row: StoredRow) -> str:
-        """Return what distinguishes the files that lines of a record may be in: its session."""
-        return session_of(row)
-
     def follow(
         self,
         connection: Connection,
@@ -80,36 +76,27 @@ class Streams:
                         appending.add(stream, lines_of(session, ids), may_be_there)
             appending.finish()
 
-    def write(self, rows: Sequence[StoredRow], *, may_be_there: bool = False) -> None:
-        """Append records: in order, synced on return.
+    def write(self, rows: Sequence[StoredRow]) -> None:
+        """Append records, as they are in the database: in order, synced on return.
 
         A torn line that a killed writer left is cut off before. It was not acknowledged: its record
         is in the database, and if it came through the spool, still there, too.
-
-        Args:
-            rows: The records, as they are in the database.
-            may_be_there: Whether a file may have the very lines already; those are not written
-                again.
 
         Raises:
             OSError: They cannot be written; some may be.
             MirrorError: The names that a file could have are taken by others.
         """
-        self._append(
-            (
-                (session_of(row), StreamLine(row[0], to_line(self._purpose, row), row[3]))
-                for row in rows
-            ),
-            may_be_there=may_be_there,
-        )
-
-    def remove(self, rows: Sequence[StoredRow]) -> None:
-        """Append deletions of records; their earlier lines no longer count."""
-        sessions = ((session_of(row), row) for row in rows)
-        self._append(
-            (session, StreamLine(row[0], deletion(self._purpose, row[0], session), row[3]))
-            for session, row in sessions
-        )
+        make_directory(self._folder)
+        sessions: dict[str, list[StreamLine]] = defaultdict(list)
+        for row in rows:
+            line = StreamLine(row[0], to_line(self._purpose, row), row[3])
+            sessions[session_of(row)].append(line)
+        appending = StreamAppender(self._folder, is_together=len(sessions) >= TOGETHER)
+        for session, entries in sessions.items():
+            find = partial(self.path, session)
+            with self._stream(find, session, entries[0].created_at) as stream:
+                appending.add(stream, entries, may_be_there=False)
+        appending.finish()
 
     def path(self, session: str) -> Path | None:
         """Return the file of a session, or None where there is none."""
@@ -123,20 +110,6 @@ class Streams:
                         return path
             self._paths.pop(session, None)
             return None
-
-    def _append(
-        self, records: Iterable[tuple[str, StreamLine]], *, may_be_there: bool = False
-    ) -> None:
-        make_directory(self._folder)
-        sessions: dict[str, list[StreamLine]] = defaultdict(list)
-        for session, entry in records:
-            sessions[session].append(entry)
-        appending = StreamAppender(self._folder, is_together=len(sessions) >= TOGETHER)
-        for session, entries in sessions.items():
-            find = partial(self.path, session)
-            with self._stream(find, session, entries[0].created_at) as stream:
-                appending.add(stream, entries, may_be_there)
-        appending.finish()
 
     def _known_path(self, session: str) -> Path | None:
         if session in self._paths:

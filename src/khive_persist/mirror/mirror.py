@@ -43,40 +43,15 @@ class Mirror:
             return kind.path(session_of(row))
         return kind.path(row[0], row[3])
 
-    def write(
-        self, purpose: Purpose, rows: Sequence[StoredRow], *, may_be_there: bool = False
-    ) -> None:
-        """Write what was committed: synced on return.
-
-        Args:
-            rows: The rows as they are in the database now.
-            may_be_there: Whether the mirror may have these very records, as after a crash.
+    def write(self, purpose: Purpose, rows: Sequence[StoredRow]) -> None:
+        """Write rows, as they are in the database now: synced on return.
 
         Raises:
             MirrorError: It cannot be written. The database has it; `rebuild --from-database`
                 brings the mirror to the same.
         """
         with _with_mirror_errors(purpose):
-            self._kind(purpose).write(rows, may_be_there=may_be_there)
-
-    def remove(
-        self, purpose: Purpose, rows: Sequence[StoredRow], current_rows: Sequence[StoredRow] = ()
-    ) -> None:
-        """Remove the copies of deleted records, and of those whose copy is in another file now.
-
-        Args:
-            rows: The rows as they were.
-            current_rows: The present form of those that remain; their new copies are written.
-
-        Raises:
-            MirrorError: It cannot be taken out; the database no longer has it.
-        """
-        kind = self._kind(purpose)
-        locations = {row[0]: kind.location(row) for row in current_rows}
-        outdated = [row for row in rows if locations.get(row[0]) != kind.location(row)]
-        if outdated:
-            with _with_mirror_errors(purpose):
-                kind.remove(outdated)
+            self._kind(purpose).write(rows)
 
     def retract(self, purpose: Purpose, file: str, ids: Sequence[str]) -> None:
         """Append deletions to a stream of `sessions/`: the lines of these records no longer count.

@@ -13,7 +13,7 @@ from khive_persist.mirror import names, packed_streams, scan
 from khive_persist.mirror.database_builder import DatabaseBuilder
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.mirror.rewrite import remove_unfinished
-from khive_persist.mirror.verify import Advance, Comparison, Tally, compared
+from khive_persist.mirror.verify import Comparison, Tally, compared
 from khive_persist.mirror.write_locks import LOCK_SECONDS, sharing, turn
 from khive_persist.models.purposes import Purpose
 from khive_persist.project import Project, make_directory, sync_directory
@@ -23,6 +23,7 @@ from khive_persist.store.sqlite import atomic_switch, rows
 from khive_persist.store.sqlite.comparison_index import Entry
 from khive_persist.store.sqlite.errors import translated
 from khive_persist.store.staging import staging
+from khive_persist.threads import Advance
 
 # Each is synced by itself; others wait for the turn.
 _BATCH_DOCUMENTS: Final = 50
@@ -127,7 +128,7 @@ def rebuild_mirror(
     return _verified(project, purposes, rewritten, 0, outgoing, advance)
 
 
-def copy_missing(project: Project, purpose: Purpose, advance: Advance = lambda _: None) -> None:
+def copy_missing(project: Project, purpose: Purpose) -> None:
     """Write what the mirror lacks of a purpose, or has otherwise: synced on return.
 
     A file that is replaced has a second name in quarantine. What only the mirror has, or what is
@@ -138,12 +139,11 @@ def copy_missing(project: Project, purpose: Purpose, advance: Advance = lambda _
         MirrorError: A file cannot be written.
         OSError: As the file system says.
     """
-    with compared(project, [purpose], advance) as comparison:
+    with compared(project, [purpose]) as comparison:
         if purpose.name not in comparison.unreadable:
             quarantine = _Quarantine(comparison, project.quarantine / f"recovery.{clock.new_id()}")
-            _MirrorRepair(comparison, purpose, quarantine).run(
-                advance, kinds=("differs", "missing_in_mirror")
-            )
+            kinds = "differs", "missing_in_mirror"
+            _MirrorRepair(comparison, purpose, quarantine).run(lambda _: None, kinds)
             quarantine.sync()
 
 

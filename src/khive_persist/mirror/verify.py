@@ -1,7 +1,7 @@
 """Row by row comparison of the databases and the mirror."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from itertools import islice
 from typing import Final, NamedTuple
@@ -21,8 +21,7 @@ from khive_persist.store.sqlite.comparison_index import KINDS, Difference, Entry
 from khive_persist.store.sqlite.connection import Connection
 from khive_persist.store.sqlite.errors import translated
 from khive_persist.store.staging import staging
-
-Advance = Callable[[int], None]
+from khive_persist.threads import Advance
 
 _BATCH: Final = 500
 

@@ -159,9 +159,7 @@ def merged_paths() -> dict[Path, list[Path]]:
 
 
 def moved_to(directory: Path) -> Path:
-    """Return the directory that `.khive` was moved to, or that has what it was merged into.
-
-    It is the directory itself where it was neither.
+    """Return the directory that `.khive` was moved to, or merged into; itself where it was neither.
 
     Whoever makes another `.khive` at the old path has a project of its own there.
     """

@@ -92,9 +92,7 @@ class Difference(NamedTuple):
 
 
 class FileOffset(NamedTuple):
-    """How far a file of the mirror was read: `state` is its version then, `line` and `end` the last
-    line and where that ends.
-    """
+    """The version of a file of the mirror when it was read, its last line then, and that's end."""
 
     state: str
     line: int = 0

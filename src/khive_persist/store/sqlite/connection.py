@@ -268,8 +268,7 @@ def _trusted_schema() -> str:
 
 
 def identity(path: Path) -> tuple[int, int] | None:
-    """Return which file lies at a path: it changes when the file is replaced; None where there is
-    none.
+    """Return which file lies at a path, another where it was replaced; None where there is none.
 
     Nor is there one while a switch of the folder's databases is pending: who opens it finishes it.
     """

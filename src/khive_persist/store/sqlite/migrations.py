@@ -87,9 +87,7 @@ def migrate(connection: sqlite3.Connection, purpose: Purpose) -> None:
 
 
 def statements_in(sql: str) -> Iterator[str]:
-    """Yield the statements of a migration as SQLite reads it: a `;` in a text, a comment or the
-    body of a trigger ends none.
-    """
+    """Yield the statements of a migration: a `;` in a text, a comment or a trigger ends none."""
     statement = ""
     for part in re.split("(?<=;)", sql):
         statement += part
@@ -152,9 +150,7 @@ def _indexes(connection: sqlite3.Connection, purpose: Purpose) -> list[str]:
 
 
 def is_made_for(purpose: Purpose, name: str, sql: str) -> bool:
-    """Return whether an index is spelled, to the letter, as one that a class named for this
-    table.
-    """
+    """Return whether an index is spelled, to the letter, as one that a class of the table named."""
     text = sql.partition(" (")[2].removesuffix(")")
     paths = tuple(match["path"] or "created_at" for match in _TERM.finditer(text))
     return bool(paths) and statements.indexes(purpose._replace(indexes=(paths,))) == {name: sql}

@@ -42,18 +42,14 @@ SILENT_SECONDS: Final = 5.0
 _logger = logging.getLogger("khive_persist")
 
 
-def try_acquire(path: Path, *, shared: bool = False) -> int | None:
-    """Take the lock if it is free.
-
-    Args:
-        path: The lock's file, made where it is missing.
-        shared: Share it with others who do.
+def try_acquire(path: Path) -> int | None:
+    """Take the lock if it is free; its file is made where it is missing.
 
     Returns:
         A descriptor that holds it until closed; None where others hold it.
     """
     with _opened(path) as descriptor:
-        if _take(descriptor, shared=shared):
+        if _take(descriptor, shared=False):
             return descriptor
     os.close(descriptor)
     return None
@@ -115,9 +111,7 @@ def _wait(
 
 
 def is_awaited(path: Path) -> bool:
-    """Return whether somebody waits for the lock, which the caller holds; true where it cannot be
-    told.
-    """
+    """Return whether somebody waits for a lock that the caller holds; true where none can tell."""
     if _OFD_GETLK is None:
         return True
     try:
