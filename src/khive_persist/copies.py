@@ -1,6 +1,7 @@
 """Compare the two copies of every record, and rebuild one from the other."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
@@ -104,11 +105,7 @@ async def rebuild(
     project = existing_project(dir)
     purposes = mirrored(project, records)
 
-    def run(advance: Advance) -> Rebuilt:
-        return make_anew(
-            project, source, purposes, advance, may_discard=lambda _: discard_unmirrored
-        )
-
+    run = partial(make_anew, project, source, purposes, may_discard=lambda _: discard_unmirrored)
     return await run_stoppable(run)
 
 

@@ -1,6 +1,6 @@
 """The purposes of our own records, and those of a user's. Standard library only."""
 
-from typing import Final
+from typing import Any, Final
 
 from khive_persist.capture import spool_writer
 from khive_persist.models.purpose import Purpose as Purpose
@@ -9,17 +9,8 @@ from khive_persist.models.purpose import check
 _built_ins: list[Purpose] = []
 
 
-def _built_in(
-    name: str,
-    table: str | None = None,
-    *,
-    view: str,
-    fields: tuple[str, ...],
-    indexes: tuple[tuple[str, ...], ...],
-    document: str,
-    is_stream: bool = False,
-) -> Purpose:
-    described = Purpose(name, table or name, view, fields, indexes, document, is_stream)
+def _built_in(name: str, table: str | None = None, **options: Any) -> Purpose:
+    described = Purpose(name, table or name, **options)
     _built_ins.append(described)
     return described
 

@@ -181,7 +181,10 @@ class GroupCommit:
         # Whatever is wrong: it may be a mistake in a function that was given.
         commits = commit_together(requests, self._write_or_wait, _refuse, BaseException)
         for written, batches in commits:
-            self._copy(written, batches)
+            if batches:
+                self._copying.submit(self._copy, written, batches)
+            else:
+                self._copy(written, batches)
 
     def _write_or_wait(self, requests: list[WriteRequest]) -> _Written:
         try:
@@ -212,26 +215,17 @@ class GroupCommit:
         return begun, batches
 
     def _copy(self, requests: list[WriteRequest], batches: list[Batch]) -> None:
-        if not batches:
+        try:
+            self._file.follow(batches)
+        except BaseException as error:
+            # Whatever it is, it is committed.
+            failed = error if isinstance(error, KhiveError) else MirrorError(str(error))
+            for request in requests:
+                request.fail(failed)
+        else:
             for request in requests:
                 request.succeed()
-            self._tidy_soon()
-            return
-
-        def copy() -> None:
-            try:
-                self._file.follow(batches)
-            except BaseException as error:
-                # Whatever it is, it is committed.
-                failed = error if isinstance(error, KhiveError) else MirrorError(str(error))
-                for request in requests:
-                    request.fail(failed)
-            else:
-                for request in requests:
-                    request.succeed()
-            self._tidy_soon()
-
-        self._copying.submit(copy)
+        self._tidy_soon()
 
     def _tidy_soon(self) -> None:
         """Do what can wait until less is to be done; see `FileWriter.tidy`."""

@@ -148,14 +148,14 @@ def marked_paths() -> list[Path]:
     return sorted(path for path, _ in _links(".khive"))
 
 
-def former_paths() -> dict[Path, list[Path]]:
-    """Return the earlier paths of the projects that were moved, by the present path."""
-    return _paths_before(is_merged=False)
-
-
-def merged_paths() -> dict[Path, list[Path]]:
-    """Return the paths of the projects that were merged into another one, by that one's path."""
-    return _paths_before(is_merged=True)
+def earlier_paths(*, is_merged: bool = False) -> dict[Path, list[Path]]:
+    """Return the earlier paths of moved projects, or of those merged into one, by its path now."""
+    paths: dict[Path, list[Path]] = {}
+    for path, _ in _links(_MOVED):
+        current, was_merged = _present_path(path)
+        if current != path and was_merged == is_merged:
+            paths.setdefault(current, []).append(path)
+    return {current: sorted(earlier) for current, earlier in paths.items()}
 
 
 def moved_to(directory: Path) -> Path:
@@ -182,15 +182,6 @@ def forget(khive: Path, current: Path, *, is_merged: bool = False) -> None:
             for name in (_MERGED, _MOVED) if is_merged else (_MOVED,):
                 old.with_name(name).symlink_to(physical(current).parent)
         old.unlink(missing_ok=True)
-
-
-def _paths_before(*, is_merged: bool) -> dict[Path, list[Path]]:
-    earlier_paths: dict[Path, list[Path]] = {}
-    for path, _ in _links(_MOVED):
-        current, was_merged = _present_path(path)
-        if current != path and was_merged == is_merged:
-            earlier_paths.setdefault(current, []).append(path)
-    return {current: sorted(paths) for current, paths in earlier_paths.items()}
 
 
 def _present_path(directory: Path) -> tuple[Path, bool]:

@@ -169,6 +169,13 @@ def open_memory() -> sqlite3.Connection:
     return connection
 
 
+def open_apart(path: Path, mode: str) -> sqlite3.Connection:
+    """Open a file that no other process has open, in a mode of SQLite's URIs; nothing is made."""
+    connection = sqlite3.connect(_file_uri(path, mode), uri=True, isolation_level=None)
+    prepare_reader(connection)
+    return connection
+
+
 def data_version(connection: Connection, schema: str = "main") -> int:
     """Return a number that is another one after anybody else's commit.
 
@@ -319,6 +326,10 @@ def _check_readable(path: Path) -> None:
 
 def _uri(path: Path, mode: str) -> str:
     forks.refuse_inherited(path)
+    return _file_uri(path, mode)
+
+
+def _file_uri(path: Path, mode: str) -> str:
     return f"file:{quote(os.fsencode(path))}?mode={mode}"
 
 

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Final, NamedTuple
-from urllib.parse import quote
 
 from khive_persist.errors import StoreDamagedError
 from khive_persist.project import PRIVATE_FILE
@@ -17,7 +16,7 @@ from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.sqlite import change_log, migrations, rows, statements
 from khive_persist.store.sqlite.catalogue import as_identifier
-from khive_persist.store.sqlite.connection import fault_of, prepare_reader
+from khive_persist.store.sqlite.connection import fault_of, open_apart
 from khive_persist.store.sqlite.errors import translated
 from khive_persist.store.sqlite.rewrite import Change
 from khive_persist.store.sqlite.statements import scalar
@@ -73,12 +72,7 @@ def examine(path: Path, *, fully: bool) -> Contents:
         path: The copy; nothing is made beside it.
         fully: Whether each index is compared with its table too, which takes much longer.
     """
-    uri = f"file:{quote(os.fsencode(path))}?mode=ro&immutable=1"
-    with (
-        closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as connection,
-        translated(path),
-    ):
-        prepare_reader(connection)
+    with translated(path), closing(open_apart(path, "ro&immutable=1")) as connection:
         check = "integrity_check" if fully else "quick_check"
         if fault := fault_of(connection, f"{check}(3)"):
             raise StoreDamagedError(f"{path}: {fault}")
@@ -103,21 +97,15 @@ def strip(path: Path, change: Change) -> int:
         path: The copy.
         change: Gives None for a row that goes.
     """
-    uri = f"file:{quote(os.fsencode(path))}?mode=rw"
     count = 0
-    with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as connection:
-        prepare_reader(connection)
-        with translated(path):
-            connection.execute("PRAGMA journal_mode = MEMORY")
-            for table in record_tables(connection):
-                rowids = [
-                    (rowid,) for rowid, row in rows_of(connection, table) if change(row) is None
-                ]
-                sql = f"DELETE FROM {quoted(table)} WHERE rowid = ?"
-                connection.executemany(sql, rowids)
-                count += len(rowids)
-            if count:
-                connection.execute("VACUUM")
+    with translated(path), closing(open_apart(path, "rw")) as connection:
+        connection.execute("PRAGMA journal_mode = MEMORY")
+        for table in record_tables(connection):
+            rowids = [(rowid,) for rowid, row in rows_of(connection, table) if change(row) is None]
+            connection.executemany(f"DELETE FROM {quoted(table)} WHERE rowid = ?", rowids)
+            count += len(rowids)
+        if count:
+            connection.execute("VACUUM")
     return count
 
 
@@ -140,11 +128,7 @@ def rows_of(connection: sqlite3.Connection, table: str) -> Iterator[tuple[int, S
 
 def make_another(path: Path) -> None:
     """Give a restored copy an epoch of its own: who follows it begins with the whole table."""
-    uri = f"file:{quote(os.fsencode(path))}?mode=rw"
-    with (
-        closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as connection,
-        translated(path),
-    ):
+    with translated(path), closing(open_apart(path, "rw")) as connection:
         if migrations.version(connection) >= change_log.SCHEMA:
             change_log.renew_epoch(connection)
 
