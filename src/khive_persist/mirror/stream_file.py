@@ -111,11 +111,7 @@ class StreamAppender:
     """Appends to streams of one folder; all of it is synced when it is finished."""
 
     def __init__(self, folder: Path, *, is_together: bool) -> None:
-        """Prepare to append.
-
-        Args:
-            is_together: Whether to sync all of them at once, at the end.
-        """
+        """Prepare to append; `is_together`: all of them are synced at once, at the end."""
         self._folder = folder
         self._is_together = is_together
         self._unsynced: dict[Path, None] = {}

@@ -80,11 +80,7 @@ class SerialThread:
     """
 
     def __init__(self, name: str) -> None:
-        """Start nothing yet.
-
-        Args:
-            name: The name of its work, for errors.
-        """
+        """Start nothing yet; the name of its work is for errors."""
         self._name = name
         self._state = _State()
         # It must take no lock: the collector runs it wherever it likes.
@@ -133,8 +129,7 @@ class SerialThread:
     def finish(self, last: Callable[[], object] | None = None) -> None:
         """Close the resource after all that was given before, and end the thread; no waiting.
 
-        Args:
-            last: A function to run in the thread just before.
+        `last` is a function that is run in the thread just before.
         """
         state = self._state
         if self._is_forked():

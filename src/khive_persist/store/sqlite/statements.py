@@ -271,8 +271,7 @@ def operand(field: Field, source: Source) -> str:
 def _looked_up(field: Field, source: Source, last: str = _INNER) -> str:
     """Return what a field's path leads into: content, or what its lookups find in there.
 
-    Args:
-        last: The column that is taken of the key looked up last.
+    `last` is the column that is taken of the key looked up last.
     """
     value = source.content
     for number, lookup in enumerate(field.lookups, start=1):

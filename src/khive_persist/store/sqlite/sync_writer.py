@@ -50,11 +50,7 @@ class FileWriter:
         *,
         is_secure: bool = False,
     ) -> None:
-        """Prepare it; nothing is opened.
-
-        Args:
-            is_secure: Overwrite with zeros what is deleted.
-        """
+        """Prepare it; nothing is opened. `is_secure`: what is deleted is overwritten with zeros."""
         self.path = path
         self.purpose = purpose
         self.timeout_seconds = busy_timeout_seconds
@@ -93,8 +89,7 @@ class FileWriter:
     def transaction(self, lines: Lines | None = None) -> Iterator[Transaction]:
         """Write to the file: committed, synced and copied at the end, or not at all.
 
-        Args:
-            lines: Filled before the end, with the JSON of rows that are written; see `Consumer`.
+        `lines` is filled before the end, with the JSON of rows that are written; see `Consumer`.
         """
         batches: list[Batch] = []
         with self.commit(batches) as writing:
