@@ -65,8 +65,8 @@ if TYPE_CHECKING:
     from khive_persist.models.measurement import Measurement as Measurement
     from khive_persist.models.message import Message as Message
     from khive_persist.models.node import Node as Node
+    from khive_persist.models.node import RecordPaths as RecordPaths
     from khive_persist.models.outcome import Outcome as Outcome
-    from khive_persist.models.paths import RecordPaths as RecordPaths
     from khive_persist.models.planner_session import PlannerSession as PlannerSession
     from khive_persist.models.purposes import Purpose as Purpose
     from khive_persist.models.purposes import purpose as purpose
@@ -137,7 +137,7 @@ _NAMES = {
     "maintenance.retention.rescan": "Rescanned",
     "mirror.rebuild": "Rebuilt",
     "mirror.verify": "Tally",
-    "models.paths": "RecordPaths",
+    "models.node": "RecordPaths",
     "models.purposes": "Purpose purpose",
     "models.query": "Field Filter Order column field",
     "opening": """

@@ -24,10 +24,9 @@ from khive_persist.models.experiment import Experiment as Experiment
 from khive_persist.models.field_types import TimeSeries
 from khive_persist.models.focus_chain import FocusChain
 from khive_persist.models.hook_event import HookEvent
-from khive_persist.models.immutable import Immutable
 from khive_persist.models.measurement import Measurement as Measurement
 from khive_persist.models.message import Message as Message
-from khive_persist.models.node import Node
+from khive_persist.models.node import Immutable, Node
 from khive_persist.models.outcome import Outcome as Outcome
 from khive_persist.models.planner_session import PlannerSession
 from khive_persist.models.purpose_registry import remember

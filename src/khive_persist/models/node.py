@@ -1,16 +1,16 @@
-"""`Node`: the base of every record, with the node-style calls of a record's own class."""
+"""`Node`: the base of every record, with the node-style calls of its class; `Immutable`."""
 
 import json
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from datetime import datetime
-from typing import Any, ClassVar, Final, Self
+from pathlib import Path
+from typing import Any, ClassVar, Final, NamedTuple, Self
 
 from khive_persist import clock
 from khive_persist.errors import InvalidRecordError
 from khive_persist.models.active_store import bound, save
 from khive_persist.models.columns import Columns
-from khive_persist.models.paths import RecordPaths
 from khive_persist.models.purposes import Purpose
 from khive_persist.models.query import Field, Filter, Order
 from khive_persist.models.stored_form import UNREADABLE, VERSION, stored_form
@@ -20,6 +20,19 @@ ODD_NUMBERS = "odd_numbers"
 # Files keep the package in which the classes of the first version stood.
 _PACKAGE: Final = "khive_persist.models."
 _STORED_PACKAGE: Final = "khive_persist.records."
+
+
+class RecordPaths(NamedTuple):
+    """The files that have one record.
+
+    Attributes:
+        database: The SQLite file.
+        mirror: The JSON document in `sessions/`, or the stream that has its line; None where the
+            store keeps no mirror of it.
+    """
+
+    database: Path
+    mirror: Path | None
 
 
 class Node(Columns):
@@ -215,3 +228,10 @@ class Node(Columns):
         columns = {"created_at": instant, "embedding": vector}
         record: Self = stored_form(cls).read(id, content, metadata, columns)
         return record
+
+
+class Immutable(Node):
+    """A record that never changes: of all that are saved under one id, the first stays.
+
+    Its store ensures that: see `FixedStore`.
+    """

@@ -4,12 +4,12 @@ import inspect
 from collections.abc import Mapping
 from typing import Any, Final
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticSerializationError, SchemaValidator, to_json
+from typing_extensions import is_typeddict
 
 from khive_persist.errors import InvalidRecordError
-from khive_persist.models.class_check import check_class
 from khive_persist.models.columns import Columns
 from khive_persist.models.content_schema import ContentSchema
 from khive_persist.models.model_json import with_numbers
@@ -37,7 +37,8 @@ class StoredForm:
         """Examine a class.
 
         Raises:
-            InvalidRecordError: A declared field cannot be kept, or there is no way to upgrade.
+            InvalidRecordError: It takes undeclared fields, declares one that its content has too,
+                or has a version and no `upgrade`.
         """
         self._record = record
         self._fields = {
@@ -49,7 +50,7 @@ class StoredForm:
         self._content: ContentSchema | None = None
         self._validator: Any = None
         self._strict: SchemaValidator | None = None
-        check_class(record, self._fields)
+        _check_class(record, self._fields)
 
     def write_sound(self, record: Columns) -> Any:
         """Write in half the time of `write`, where no number is odd; else return None."""
@@ -233,6 +234,38 @@ def stored_form(record: type[Columns]) -> StoredForm:
         form = StoredForm(record)
         type.__setattr__(record, _FORM, form)
     return form
+
+
+def _check_class(record: type[Columns], fields: Mapping[str, FieldInfo]) -> None:
+    """Refuse a class whose records could not be kept whole."""
+    name = record.__name__
+    if record.model_config.get("extra") == "allow":
+        raise InvalidRecordError(
+            f"{name} takes any field, which its row has no place for",
+            hint='leave out extra="allow", and put what is not declared into content',
+        )
+    twice = sorted(fields.keys() & _content_names(record.model_fields["content"].annotation))
+    if twice:
+        raise InvalidRecordError(
+            f"{name} declares {twice[0]}, and its content has it too", hint="rename one of them"
+        )
+    version = record.content_version
+    if type(version) is not int or version < 1:
+        raise InvalidRecordError(f"{name}: content_version {version!r} is no number from 1")
+    if version > 1 and not callable(getattr(record, "upgrade", None)):
+        raise InvalidRecordError(
+            f"{name} has content_version {version} and no way to read version {version - 1}",
+            hint="give it a class method upgrade(content)",
+        )
+
+
+def _content_names(annotation: Any) -> set[str]:
+    if is_typeddict(annotation):
+        return {*annotation.__annotations__}
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        aliases = {info.alias for info in annotation.model_fields.values()}
+        return {*annotation.model_fields, *(alias for alias in aliases if alias)}
+    return set()
 
 
 def describe(error: ValidationError, *within: str) -> str:

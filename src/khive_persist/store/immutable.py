@@ -7,7 +7,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from pydantic import ValidationError
 
 from khive_persist.errors import ConflictError, InvalidRecordError
-from khive_persist.models.immutable import Immutable
+from khive_persist.models.node import Immutable
 from khive_persist.models.query import column
 from khive_persist.models.refusal import refusal
 from khive_persist.store import codec

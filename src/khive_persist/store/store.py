@@ -25,8 +25,7 @@ from khive_persist.errors import (
     NotFoundError,
     StoreClosedError,
 )
-from khive_persist.models.node import Node
-from khive_persist.models.paths import RecordPaths
+from khive_persist.models.node import Node, RecordPaths
 from khive_persist.models.purposes import Purpose
 from khive_persist.models.query import Filter, column
 from khive_persist.store import codec

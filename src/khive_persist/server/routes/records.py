@@ -13,8 +13,7 @@ from khive_persist.errors import InvalidRecordError, NotFoundError
 from khive_persist.models.application_session import ApplicationSession
 from khive_persist.models.focus_chain import FocusChain
 from khive_persist.models.hook_event import HookEvent
-from khive_persist.models.immutable import Immutable
-from khive_persist.models.node import Node
+from khive_persist.models.node import Immutable, Node
 from khive_persist.models.purpose_registry import known_purposes
 from khive_persist.models.purposes import ASSIGNMENTS, BUILT_IN, HOOK_EVENTS, Purpose
 from khive_persist.models.query import column
