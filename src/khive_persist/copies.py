@@ -1,6 +1,7 @@
 """Compare the two copies of every record, and rebuild one from the other."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
@@ -11,7 +12,7 @@ from khive_persist.mirror.mirror import Mirror
 from khive_persist.mirror.rebuild import Rebuilt, rebuild_databases, rebuild_mirror
 from khive_persist.mirror.recovery import FEW_RECORDS, recover
 from khive_persist.mirror.rewrite import revise_both
-from khive_persist.mirror.verify import Advance, Tally, compared
+from khive_persist.mirror.verify import Tally, compared
 from khive_persist.models.node import Node
 from khive_persist.models.purpose_registry import mirrored_purposes, remember
 from khive_persist.models.purposes import Purpose
@@ -19,20 +20,8 @@ from khive_persist.opening import existing_project
 from khive_persist.project import Project
 from khive_persist.store.sqlite import rows
 from khive_persist.store.sqlite.comparison_index import Difference
-from khive_persist.threads import run_stoppable
+from khive_persist.threads import Advance, run_stoppable
 from khive_persist.tombstones import Tombstones
-
-__all__ = [
-    "Difference",
-    "Rebuilt",
-    "Tally",
-    "Verified",
-    "make_anew",
-    "mirrored",
-    "rebuild",
-    "second_copies",
-    "verify",
-]
 
 Source = Literal["mirror", "database"]
 
@@ -116,11 +105,7 @@ async def rebuild(
     project = existing_project(dir)
     purposes = mirrored(project, records)
 
-    def run(advance: Advance) -> Rebuilt:
-        return make_anew(
-            project, source, purposes, advance, may_discard=lambda _: discard_unmirrored
-        )
-
+    run = partial(make_anew, project, source, purposes, may_discard=lambda _: discard_unmirrored)
     return await run_stoppable(run)
 
 
@@ -148,7 +133,6 @@ def make_anew(
     described in the mirror.
 
     Args:
-        project: The project.
         source: The copy that is right.
         purposes: The purposes with a mirror, of `mirrored`.
         advance: A callback, given the number of records that were examined since its last call.

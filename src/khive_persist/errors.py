@@ -41,6 +41,10 @@ class KhiveError(Exception):
 
     code = "error"
 
+    def __init_subclass__(cls, *, code: str = "") -> None:
+        super().__init_subclass__()
+        cls.code = code or cls.code
+
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
         self.hint = hint
@@ -50,34 +54,24 @@ class KhiveError(Exception):
         return f"{message}: {self.hint}" if self.hint else message
 
 
-class InvalidRecordError(KhiveError, ValueError):
+class InvalidRecordError(KhiveError, ValueError, code="invalid_record"):
     """A record cannot be stored as it is: a field is missing, of the wrong type, or not JSON."""
 
-    code = "invalid_record"
 
-
-class InvalidQueryError(KhiveError, ValueError):
+class InvalidQueryError(KhiveError, ValueError, code="invalid_query"):
     """A filter, path, order, limit or SQL text is wrong; nothing was run."""
 
-    code = "invalid_query"
 
-
-class InvalidSettingsError(KhiveError, ValueError):
+class InvalidSettingsError(KhiveError, ValueError, code="invalid_settings"):
     """A settings file is not valid; it was left as it is."""
 
-    code = "invalid_settings"
 
-
-class InvalidFileError(KhiveError, ValueError):
+class InvalidFileError(KhiveError, ValueError, code="invalid_file"):
     """A file that was named is not of the form that is asked for, or must not be written over."""
 
-    code = "invalid_file"
 
-
-class MissingExtraError(KhiveError, ImportError):
+class MissingExtraError(KhiveError, ImportError, code="missing_extra"):
     """A package that only some commands need is not installed; the hint says how to get it."""
-
-    code = "missing_extra"
 
 
 @contextmanager
@@ -99,123 +93,85 @@ def extra(name: str, purpose: str) -> Iterator[None]:
         ) from error
 
 
-class NotFoundError(KhiveError, LookupError):
+class NotFoundError(KhiveError, LookupError, code="not_found"):
     """Nothing has the id that was asked for, or more than one thing begins with it."""
 
-    code = "not_found"
 
-
-class ConflictError(KhiveError, RuntimeError):
+class ConflictError(KhiveError, RuntimeError, code="conflict"):
     """A record is there under this id, and is not what a change was made for; it stays as it is.
 
     Attributes:
         version: The version of the record, or None where it has none.
     """
 
-    code = "conflict"
-
     def __init__(self, message: str, *, hint: str = "", version: int | None = None) -> None:
         super().__init__(message, hint=hint)
         self.version = version
 
 
-class CompletedError(ConflictError):
+class CompletedError(ConflictError, code="completed"):
     """The session is completed; it takes no more unless it is made active again."""
 
-    code = "completed"
 
-
-class VersionError(ConflictError):
+class VersionError(ConflictError, code="version"):
     """The record has another version than the one that the change was made for."""
 
-    code = "version"
 
-
-class ProjectError(KhiveError, OSError):
+class ProjectError(KhiveError, OSError, code="place"):
     """There is no `.khive` here, or it is a link, a file, or not accessible."""
 
-    code = "place"
 
-
-class UntrustedError(ProjectError):
+class UntrustedError(ProjectError, code="untrusted"):
     """A `.khive` is not marked as this user's, or is another's; nothing of it is obeyed."""
 
-    code = "untrusted"
 
-
-class CaptureError(KhiveError, OSError):
+class CaptureError(KhiveError, OSError, code="capture"):
     """An event could be put into no spool: it is not kept."""
 
-    code = "capture"
 
-
-class EmissionError(KhiveError, OSError):
+class EmissionError(KhiveError, OSError, code="emission"):
     """A replayed payload cannot be sent: the command does not start, or the server is not there."""
 
-    code = "emission"
 
-
-class BackupError(KhiveError, RuntimeError):
+class BackupError(KhiveError, RuntimeError, code="backup"):
     """A backup could not be made, read or restored; what was there before is as it was."""
 
-    code = "backup"
 
-
-class BackupDamagedError(BackupError):
+class BackupDamagedError(BackupError, code="backup_damaged"):
     """A backup's bytes are not those that were written, or say what no backup says."""
 
-    code = "backup_damaged"
 
-
-class MirrorError(KhiveError, OSError):
+class MirrorError(KhiveError, OSError, code="mirror"):
     """A second copy could not be written or read; the database has what was saved."""
 
-    code = "mirror"
 
-
-class StoreError(KhiveError, RuntimeError):
+class StoreError(KhiveError, RuntimeError, code="store"):
     """A database did not do as it was asked; what was not acknowledged is not saved."""
 
-    code = "store"
 
-
-class AmbiguousStoreError(StoreError):
+class AmbiguousStoreError(StoreError, code="ambiguous_store"):
     """Several open stores could be meant by a record's own call; nothing was done."""
 
-    code = "ambiguous_store"
 
-
-class StoreBusyError(StoreError, TimeoutError):
+class StoreBusyError(StoreError, TimeoutError, code="store_busy"):
     """Another program held the database's lock for longer than `store.busy_timeout_seconds`."""
 
-    code = "store_busy"
 
-
-class StoreClosedError(StoreError):
+class StoreClosedError(StoreError, code="store_closed"):
     """A store was used before it was opened or after it was closed."""
 
-    code = "store_closed"
 
-
-class StoreDamagedError(StoreError):
+class StoreDamagedError(StoreError, code="store_damaged"):
     """The file is not a sound SQLite database; its bytes were left as they are."""
 
-    code = "store_damaged"
 
-
-class StoreFullError(StoreError, OSError):
+class StoreFullError(StoreError, OSError, code="store_full"):
     """No room is left on the disk; the transaction was rolled back."""
 
-    code = "store_full"
 
-
-class StoreNewerError(StoreError):
+class StoreNewerError(StoreError, code="store_newer"):
     """The file was written by a newer khive-persist; it is not written to."""
 
-    code = "store_newer"
 
-
-class StoreUnavailableError(StoreError, OSError):
+class StoreUnavailableError(StoreError, OSError, code="store_unavailable"):
     """The file is missing, read-only, a symbolic link, or the disk gave an I/O error."""
-
-    code = "store_unavailable"

@@ -66,7 +66,6 @@ def write_private(
     """Write a file of `.khive` as a whole or not at all: 0600, synced, then renamed into place.
 
     Args:
-        path: The file.
         content: The whole content.
         synced: Whether it survives a power loss; without, such a loss may leave anything there.
         mode: The mode, where it is a program.
@@ -97,7 +96,6 @@ def read_regular(path: Path, most_bytes: int, *, follows: bool = False) -> bytes
     """Read a file as a whole: a pipe in its place does not hold up the reader.
 
     Args:
-        path: The file.
         most_bytes: The limit: a larger file is refused.
         follows: Whether a symbolic link in its place is followed.
 

@@ -8,6 +8,7 @@ from typing import Any, TypeVar, Unpack, overload
 
 import anyio
 import anyio.to_thread
+from pydantic import ValidationError
 
 from khive_persist import settings as configuration
 from khive_persist.capture.record_spool import PASSING, spool_instead
@@ -18,20 +19,20 @@ from khive_persist.mirror.mirror import Mirror
 from khive_persist.mirror.recovery import FEW_RECORDS, recover_file
 from khive_persist.models.active_store import bind, set_opener, unbind
 from khive_persist.models.application_session import ApplicationSession
-from khive_persist.models.assignment import Assignment
-from khive_persist.models.experiment import Experiment
+from khive_persist.models.assignment import Assignment as Assignment
+from khive_persist.models.experiment import Experiment as Experiment
 from khive_persist.models.field_types import TimeSeries
 from khive_persist.models.focus_chain import FocusChain
 from khive_persist.models.hook_event import HookEvent
-from khive_persist.models.immutable import Immutable
-from khive_persist.models.measurement import Measurement
-from khive_persist.models.message import Message
-from khive_persist.models.node import Node
-from khive_persist.models.outcome import Outcome
+from khive_persist.models.measurement import Measurement as Measurement
+from khive_persist.models.message import Message as Message
+from khive_persist.models.node import Immutable, Node
+from khive_persist.models.outcome import Outcome as Outcome
 from khive_persist.models.planner_session import PlannerSession
 from khive_persist.models.purpose_registry import remember
 from khive_persist.models.purposes import FOCUS_CHAINS, Purpose
-from khive_persist.models.score import Score
+from khive_persist.models.refusal import refusal
+from khive_persist.models.score import Score as Score
 from khive_persist.project import Project
 from khive_persist.store.application_sessions import ApplicationSessionStore
 from khive_persist.store.callbacks import CallbackOptions, Callbacks
@@ -61,26 +62,6 @@ class OpenOptions(CallbackOptions, total=False):
     dir: Path | str | None
     busy_timeout_seconds: float | None
     read_only: bool
-
-
-__all__ = [
-    "ApplicationSession",
-    "Assignment",
-    "Experiment",
-    "FocusChain",
-    "HookEvent",
-    "Measurement",
-    "Message",
-    "Node",
-    "Outcome",
-    "PlannerSession",
-    "Score",
-    "existing_project",
-    "find_project",
-    "open_store",
-    "reading",
-    "save_planning_session",
-]
 
 
 def find_project(directory: Path | str | None = None) -> Project:
@@ -179,14 +160,10 @@ async def open_store(
         ProjectError: There is no project, or it cannot be used.
         StoreError: As its subclasses say.
     """
-    async with _opened(
-        record,
-        url,
-        dir=dir,
-        busy_timeout_seconds=busy_timeout_seconds,
-        read_only=read_only,
-        **callbacks,
-    ) as store:
+    options = OpenOptions(
+        dir=dir, busy_timeout_seconds=busy_timeout_seconds, read_only=read_only, **callbacks
+    )
+    async with _opened(record, url, **options) as store:
         binding = bind(record, store)
         try:
             yield store
@@ -224,9 +201,9 @@ async def _opened(
     names = frozenset(purpose.name for purpose in record.purposes())
     records_in = None if file else partial(records_drained, project, names)
     redact = partial(redact_row, redactor) if redactor is not None else None
+    mirror = Mirror(project, settings)
     options: dict[str, Any] = {}
     if record is FocusChain and file is None:
-        mirror = Mirror(project, settings)
         options["gather"] = partial(_gather, project, timeout, redact, mirror)
     store = _store_of(record)(
         record,
@@ -234,7 +211,7 @@ async def _opened(
         busy_timeout_seconds=timeout,
         before_read=partial(drained, project) if issubclass(record, HookEvent) else records_in,
         redact=redact,
-        mirror_of=Mirror(project, settings).follower if file is None else None,
+        mirror_of=mirror.follower if file is None else None,
         callbacks=Callbacks(**callbacks) if callbacks else None,
         mirror_path=_paths_in_mirror(project, file),
         **options,
@@ -242,17 +219,9 @@ async def _opened(
     try:
         await store.open()
         if file is None and await store.is_behind():
+            recover = partial(recover_file, most=FEW_RECORDS)
             for purpose in record.purposes():
-                await anyio.to_thread.run_sync(
-                    partial(
-                        recover_file,
-                        project,
-                        purpose,
-                        Mirror(project, settings),
-                        timeout,
-                        most=FEW_RECORDS,
-                    )
-                )
+                await anyio.to_thread.run_sync(recover, project, purpose, mirror, timeout)
         if records_in is not None:
             await records_in()
         yield store
@@ -301,8 +270,8 @@ async def save_planning_session(
     """
     try:
         plan = PlannerSession(content={**(content or {}), **fields})
-    except ValueError as error:
-        raise InvalidRecordError(" ".join(str(error).split())) from error
+    except ValidationError as error:
+        raise refusal(error) from error
     await save_alone([plan], dir=dir, are_new=True)
     return plan
 
@@ -337,10 +306,6 @@ async def save_alone(
         await anyio.to_thread.run_sync(spooling)
         return True
     return False
-
-
-async def _save_node(record: Node) -> None:
-    await save_alone([record])
 
 
 class reading(AbstractAsyncContextManager[Reader]):  # noqa: N801 - called as a function
@@ -411,4 +376,4 @@ def _store_of(record: type[Node]) -> type[Store[Any]]:
 
 
 # A record's own calls open a store for themselves where none is open.
-set_opener(_opened, _save_node)
+set_opener(_opened, lambda record: save_alone([record]))

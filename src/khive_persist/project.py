@@ -27,11 +27,25 @@ class Project:
     Attributes:
         root: The directory that holds `.khive`, absolute.
         khive: The path of `.khive` itself.
+        spool: The folder of events that are accepted and not yet in a database.
+        sessions: The folder of the mirror: every record a second time, as JSON.
+        backups: The folder of backups, unless the settings name another one.
+        quarantine: The folder of damaged files, which are never deleted.
+        config: The file of the settings that a person edits.
+        local_config: The file of the settings of one person, which git ignores.
+        server_url: The file that has the URL of its server, while one runs.
     """
 
     def __init__(self, root: Path | str) -> None:
         self.root = Path(os.path.abspath(root))
         self.khive = self.root / KHIVE
+        self.spool = self.khive / "spool"
+        self.sessions = self.khive / "sessions"
+        self.backups = self.khive / "backups"
+        self.quarantine = self.khive / "quarantine"
+        self.config = self.khive / "config.toml"
+        self.local_config = self.khive / "config.local.toml"
+        self.server_url = self.khive / "server.url"
 
     def __repr__(self) -> str:
         return f"Project({str(self.root)!r})"
@@ -41,41 +55,6 @@ class Project:
 
     def __hash__(self) -> int:
         return hash(self.root)
-
-    @property
-    def spool(self) -> Path:
-        """Return the folder of events that are accepted and not yet in a database."""
-        return self.khive / "spool"
-
-    @property
-    def sessions(self) -> Path:
-        """Return the folder of the mirror: every record a second time, as JSON."""
-        return self.khive / "sessions"
-
-    @property
-    def backups(self) -> Path:
-        """Return the folder of backups, unless the settings name another one."""
-        return self.khive / "backups"
-
-    @property
-    def quarantine(self) -> Path:
-        """Return the folder of damaged files, which are never deleted."""
-        return self.khive / "quarantine"
-
-    @property
-    def config(self) -> Path:
-        """Return the file of the settings that a person edits."""
-        return self.khive / "config.toml"
-
-    @property
-    def local_config(self) -> Path:
-        """Return the file of the settings of one person, which git ignores."""
-        return self.khive / "config.local.toml"
-
-    @property
-    def server_url(self) -> Path:
-        """Return the file that has the URL of its server, while one runs."""
-        return self.khive / "server.url"
 
     def database(self, file: str) -> Path:
         """Return the path of the database of that file name."""

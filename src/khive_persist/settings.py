@@ -64,44 +64,19 @@ LOCAL: Final = "config.local.toml"
 # What sends, runs, listens, or records or redacts less.
 GUARDED: Final = frozenset(
     {
-        "capture_max_payload_bytes",
-        "redaction_enabled",
-        "redaction_allow",
-        "redaction_deny",
-        "gemini_model_events",
-        "mirror_off",
-        "retention_rules",
-        "sync_at_stop",
-        "backup_destination",
-        "backup_recipients",
-        "backup_every_hours",
-        "backup_full_every_days",
-        "backup_keep_count",
-        "backup_keep_days",
-        "server_address",
-        "server_port",
-        "server_allowed_hosts",
-        "server_allowed_origins",
-        "server_require_token",
+        "capture_max_payload_bytes", "redaction_enabled", "redaction_allow", "redaction_deny",
+        "gemini_model_events", "mirror_off", "retention_rules", "sync_at_stop",
+        "backup_destination", "backup_recipients", "backup_every_hours", "backup_full_every_days",
+        "backup_keep_count", "backup_keep_days", "server_address", "server_port",
+        "server_allowed_hosts", "server_allowed_origins", "server_require_token",
         "server_max_body_bytes",
     }
-)
+)  # fmt: skip
 _MOST_BYTES: Final = 1 << 20
+# Of any other number it is 0.
 _MINIMUM: Final[dict[str, float]] = {
     "capture_max_payload_bytes": 4_096,
-    "capture_linger_seconds": 0,
     "store_busy_timeout_seconds": 0.1,
-    "mirror_pack_after_days": 0,
-    "home_max_bytes": 0,
-    "home_keep_days": 0,
-    "home_store_max_bytes": 0,
-    "home_store_keep_days": 0,
-    "outcomes_failure_rate": 0,
-    "backup_every_hours": 0,
-    "backup_full_every_days": 0,
-    "backup_keep_count": 0,
-    "backup_keep_days": 0,
-    "server_port": 0,
     "server_max_body_bytes": 65_536,
 }
 _WORDS: Final[dict[str, tuple[str, ...]]] = {
@@ -121,10 +96,7 @@ def load(path: Path) -> Settings:
         InvalidSettingsError: A file is no TOML, names an unknown setting, or gives one a wrong
             value.
     """
-    values = _of_home(path)
-    values |= _believed(path)
-    values |= _local(path.with_name(LOCAL))
-    return Settings(**values)
+    return Settings(**_of_home(path) | _believed(path) | _local(path.with_name(LOCAL)))
 
 
 def withheld(path: Path) -> tuple[str, ...]:
@@ -204,16 +176,16 @@ def _believed(path: Path) -> dict[str, Any]:
         except InvalidSettingsError:
             # Trusted under another version, which knew other settings.
             guarded = {}
-    return {name: value for name, value in values.items() if name not in GUARDED} | {
-        name: value for name, value in guarded.items() if name in GUARDED
-    }
+    return _unguarded(values) | {n: value for n, value in guarded.items() if n in GUARDED}
 
 
 def _local(path: Path) -> dict[str, Any]:
     values = read(path)
-    if values and _came_with_git(path):
-        return {name: value for name, value in values.items() if name not in GUARDED}
-    return values
+    return _unguarded(values) if values and _came_with_git(path) else values
+
+
+def _unguarded(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name not in GUARDED}
 
 
 def _came_with_git(path: Path) -> bool:
@@ -258,13 +230,10 @@ def _checked(path: Path, table: str, key: str, value: Any) -> Any:
     else:
         is_whole = isinstance(default, int)
         is_number = isinstance(value, int) or (isinstance(value, float) and not is_whole)
-        if (
-            not is_number
-            or isinstance(value, bool)
-            or not _MINIMUM[name] <= value <= sys.float_info.max
-        ):
+        least = _MINIMUM.get(name, 0)
+        if not is_number or isinstance(value, bool) or not least <= value <= sys.float_info.max:
             kind = "a whole number" if is_whole else "a number"
-            raise InvalidSettingsError(f"{label} is {kind} from {_MINIMUM[name]:g}")
+            raise InvalidSettingsError(f"{label} is {kind} from {least:g}")
         return value if is_whole else float(value)
     return value
 

@@ -1,6 +1,7 @@
 """Run a person's own SQL over all files of a project, for reading only, from a program."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -56,18 +57,17 @@ async def query_sql(sql: str, values: Values = (), *, dir: Path | str | None = N
 
     def run(advance: Advance) -> QueryResult:
         drain(project)
-        databases = AdHoc(databases_in(project.khive), sql, lambda: advance(0))
-        try:
+        files = databases_in(project.khive)
+        with closing(AdHoc(files, sql, lambda: advance(0))) as databases:
             if databases.unread:
                 raise databases.unread[0]
-            columns, rows = databases.run(sql, values)
-            return QueryResult(columns, list(rows))
-        except KeyboardInterrupt:
-            # Not Ctrl-C, which no thread but the first gets: the statement was stopped.
-            advance(0)
-            raise
-        finally:
-            databases.close()
+            try:
+                columns, rows = databases.run(sql, values)
+                return QueryResult(columns, list(rows))
+            except KeyboardInterrupt:
+                # Not Ctrl-C, which no thread but the first gets: the statement was stopped.
+                advance(0)
+                raise
 
     return await run_stoppable(run)
 

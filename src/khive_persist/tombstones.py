@@ -14,6 +14,7 @@ import hashlib
 import hmac
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple, Self
 
 from khive_persist import clock
@@ -42,22 +43,16 @@ class Pruning(NamedTuple):
     is_done: bool
 
 
+@dataclass(frozen=True, eq=False)
 class Tombstones:
     """The removals of a project, as of the time when the file was read."""
 
-    def __init__(
-        self,
-        key: bytes = b"",
-        sessions: Mapping[str, str] | None = None,
-        prunings: Mapping[str, Pruning] | None = None,
-        merged: Mapping[bytes, Mapping[str, str]] | None = None,
-    ) -> None:
-        self._key = key
-        self._sessions = dict(sessions or {})
-        self._prunings = dict(prunings or {})
-        # The sessions that were purged in projects that were merged into this one, by their keys.
-        self._merged = dict(merged or {})
-        self._purged_at: dict[str, str] = {}
+    _key: bytes = b""
+    _sessions: Mapping[str, str] = field(default_factory=dict)
+    _prunings: Mapping[str, Pruning] = field(default_factory=dict)
+    # The sessions that were purged in projects that were merged into this one, by their keys.
+    _merged: Mapping[bytes, Mapping[str, str]] = field(default_factory=dict)
+    _purged_at: dict[str, str] = field(default_factory=dict, init=False)
 
     @classmethod
     def load(cls, project: Project) -> Self:
@@ -126,22 +121,20 @@ class Tombstones:
         """Return these tombstones with that of a session that is purged now."""
         key = self._key or os.urandom(_KEY_BYTES)
         purged = {_hash(key, session_id): clock.to_text(clock.now())}
-        return type(self)(key, self._sessions | purged, self._prunings, self._merged)
+        return replace(self, _key=key, _sessions={**self._sessions, **purged})
 
     def with_pruning(self, purpose: str, pruning: Pruning) -> Self:
         """Return these tombstones with that of a prune; what an earlier one took stays out, too."""
         key = self._key or os.urandom(_KEY_BYTES)
         previous = self._prunings.get(purpose, pruning)
         latest = pruning._replace(until=max(pruning.until, previous.until))
-        prunings = self._prunings | {purpose: latest}
-        return type(self)(key, self._sessions, prunings, self._merged)
+        return replace(self, _key=key, _prunings={**self._prunings, purpose: latest})
 
     def with_merged(self, other: Self) -> Self:
         """Return these tombstones with those of the sessions of a project that is merged here."""
         key = self._key or os.urandom(_KEY_BYTES)
         purged = {other._key: other._sessions} if other._sessions else {}
-        merged = {**self._merged, **other._merged, **purged}
-        return type(self)(key, self._sessions, self._prunings, merged)
+        return replace(self, _key=key, _merged={**self._merged, **other._merged, **purged})
 
     def as_document(self) -> dict[str, Any]:
         """Return the document of the file."""

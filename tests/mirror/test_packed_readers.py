@@ -63,7 +63,7 @@ DAMAGES = [
 def problems(project: Project) -> list[tuple[str, str]]:
     with compared(project, mirrored(project)) as comparison:
         assert not comparison.is_equal
-        return [(one.kind, one.file) for one in comparison.problems()]
+        return [(one.kind, one.file) for one in comparison.ledger.problems()]
 
 
 @pytest.mark.parametrize("damage", DAMAGES)

@@ -444,7 +444,7 @@ def test_an_event_that_moves_while_both_its_files_are_read(
         found = lookahead(folder, file, mark)
         seen.append(file)
         if seen == [f"hook_events_2026_11_01_{session}.jsonl" for session in ("aaa", "zzz")]:
-            mirror.remove(CLAUDE, [old])
+            mirror.retract(CLAUDE, "hook_events_2026_11_01_zzz.jsonl", [old[0]])
         return found
 
     (old,) = read_ids(project.database(EVENTS), CLAUDE.table, ["moved"])

@@ -85,6 +85,13 @@ async def test_aggregates_are_those_that_python_computes(plans: PlannerSessionSt
         assert row["most"] == "0.99"
 
 
+async def test_an_aggregate_finds_a_key_that_no_path_can_name(plans: PlannerSessionStore) -> None:
+    key = 'a "quoted" one'
+    await plans.save_many(plan(metadata={key: number}) for number in (1, 2, 4))
+    total = Aggregate.sum(field("metadata", key))
+    assert await plans.aggregate(total=total) == [{"total": 7}]
+
+
 async def test_without_a_group_there_is_one_row(plans: PlannerSessionStore) -> None:
     cost = field("planning_cost")
     answers: dict[str, Any] = {

@@ -9,10 +9,10 @@ from typing import Any
 import anyio
 import pytest
 
+from khive_persist import FocusChain, HookEvent, open_store
 from khive_persist.copies import verify
 from khive_persist.errors import InvalidRecordError
 from khive_persist.models.query import column
-from khive_persist.opening import FocusChain, HookEvent, open_store
 from khive_persist.project import Project
 from khive_persist.store.focus_chains import FocusChainStore
 

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from khive_persist import FocusChain, open_store
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool
 from khive_persist.capture.todo_lists.snapshot_rows import snapshot_row
 from khive_persist.capture.todo_lists.tool_calls import ListUpdate, completed, created, list_update
 from khive_persist.copies import verify
 from khive_persist.models.todo_list import Work, changes, status_of, updated, work
-from khive_persist.opening import FocusChain, open_store
 from khive_persist.project import Project
 from khive_persist.redaction import Redactor
 from khive_persist.settings import Settings

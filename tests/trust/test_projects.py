@@ -169,7 +169,7 @@ def test_another_project_at_the_old_path_gets_its_own_events(tmp_path: Path, hom
     assert run(["--dir", str(tmp_path / "b"), "trust", "--yes"]) == 0
     new_project(tmp_path / "a")
     assert marks.moved_to(tmp_path / "a") == tmp_path / "a"
-    assert marks.former_paths() == {}
+    assert marks.earlier_paths() == {}
 
 
 def test_a_project_that_is_gone_is_forgotten(

@@ -8,8 +8,9 @@ import pytest
 from pydantic import ValidationError
 
 from khive_persist.errors import InvalidRecordError
+from khive_persist.models.columns import MAX_ID_CHARACTERS
 from khive_persist.models.hook_event import HookEvent
-from khive_persist.models.node import MAX_ID_CHARACTERS, Node
+from khive_persist.models.node import Node
 from khive_persist.models.planner_session import PlannerSession
 from khive_persist.models.purposes import HOOK_EVENTS, PLANNER_SESSIONS, purpose
 

@@ -25,8 +25,7 @@ _MOST_BYTES: Final = 1 << 20
 class MirrorFollower:
     """The mirror as the consumer of one file's change log.
 
-    A folder that was emptied, or that belongs to another file, does not have that
-    file's epoch, and is made anew.
+    A folder that was emptied, or is another file's, has not its epoch, and is made anew.
     """
 
     name = MIRROR
@@ -34,8 +33,7 @@ class MirrorFollower:
     def __init__(self, folder: Path, purpose: Purpose) -> None:
         self._folder = folder
         self._purpose = purpose
-        kind = Streams if purpose.is_stream else Documents
-        self._files: Documents | Streams = kind(folder, purpose)
+        self._files = files_of(folder, purpose)
 
     def epoch(self) -> str | None:
         """Return the epoch of the file that the mirror follows; None where there is none."""
@@ -55,7 +53,7 @@ class MirrorFollower:
                 # Without it the mirror is compared with the whole table: it needs no sync.
                 write_private(self._folder / EPOCHS, text.encode() + b"\n", synced=False)
         except (OSError, KhiveError) as error:
-            raise _not_copied(self._purpose, error) from error
+            raise not_copied(self._purpose, error) from error
 
     def apply(
         self,
@@ -70,7 +68,7 @@ class MirrorFollower:
             make_directory(self._folder)
             self._files.follow(connection, changes, lines, may_be_there=may_be_there)
         except (OSError, KhiveError) as error:
-            raise _not_copied(self._purpose, error) from error
+            raise not_copied(self._purpose, error) from error
 
     def _epochs(self) -> dict[str, Any]:
         try:
@@ -80,8 +78,15 @@ class MirrorFollower:
         return epochs if isinstance(epochs, dict) else {}
 
 
-def _not_copied(purpose: Purpose, error: Exception) -> MirrorError:
-    return MirrorError(
-        f"{purpose.file} has it, but not its second copy ({error})",
-        hint="the next opening writes it, once the cause is gone",
-    )
+def files_of(folder: Path, purpose: Purpose) -> Documents | Streams:
+    """Return the files of a purpose in `sessions/`."""
+    return (Streams if purpose.is_stream else Documents)(folder, purpose)
+
+
+def not_copied(
+    purpose: Purpose,
+    error: Exception,
+    hint: str = "the next opening writes it, once the cause is gone",
+) -> MirrorError:
+    """Return the error of a second copy that cannot be written."""
+    return MirrorError(f"{purpose.file} has it, but not its second copy ({error})", hint=hint)

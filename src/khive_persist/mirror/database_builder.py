@@ -8,11 +8,11 @@ from typing import Final
 from khive_persist.mirror import names, packed_streams, scan
 from khive_persist.mirror.consumer import MirrorFollower
 from khive_persist.mirror.syncing import sync_tree
-from khive_persist.mirror.verify import Advance
 from khive_persist.models.purposes import Purpose
 from khive_persist.project import Project, make_directory
 from khive_persist.store.sqlite.comparison_index import Entry, FileOffset, Ledger
 from khive_persist.store.sqlite.new_database import NewDatabase
+from khive_persist.threads import Advance
 
 _BATCH_ROWS: Final = 2_000
 _BATCH_CHARACTERS: Final = 16 << 20

@@ -34,13 +34,7 @@ def to_document(purpose: Purpose, row: StoredRow) -> dict[str, Any]:
 
 
 def to_line(purpose: Purpose, row: StoredRow, *, is_exact: bool = False) -> bytes:
-    """Convert a row to the line of its document.
-
-    Args:
-        purpose: The purpose of the row.
-        row: The row.
-        is_exact: Whether its JSON is as `codec.dump` writes it; then it is not read to find out.
-    """
+    """Convert a row to its line; `is_exact`: its JSON is as `codec.dump` writes it, unread."""
     if not is_exact:
         # It was read from JSON: nothing in it has no spelling there, and to look again takes long.
         return codec.dump_line(to_document(purpose, row))

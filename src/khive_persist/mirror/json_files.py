@@ -10,6 +10,7 @@ from typing import Any, Final
 from khive_persist.errors import MirrorError
 from khive_persist.mirror import file_locks, names
 from khive_persist.mirror.document import to_document
+from khive_persist.mirror.stream_file import write_all
 from khive_persist.mirror.syncing import TOGETHER, sync_together
 from khive_persist.models.purposes import Purpose
 from khive_persist.project import PRIVATE_FILE, make_directory, sync_directory
@@ -36,10 +37,6 @@ class Documents:
             MirrorError: All its names are taken.
         """
         return Path(self._path(id, created_at))
-
-    def location(self, row: StoredRow) -> str:
-        """Return what distinguishes the files that a record may be in: its day."""
-        return names.day(row[3])
 
     def follow(
         self,
@@ -75,7 +72,7 @@ class Documents:
     def write(self, rows: Sequence[StoredRow]) -> None:
         """Write records: all of them, synced, each file as a whole or not at all.
 
-        The caller keeps others from writing them.
+        The caller keeps others from writing them. One that is there is written over.
 
         Raises:
             OSError: They cannot be written; some may be.
@@ -102,10 +99,6 @@ class Documents:
             for temporary in unfinished.values():
                 with suppress(FileNotFoundError):
                     os.unlink(temporary)
-
-    def remove(self, rows: Sequence[StoredRow]) -> None:
-        """Remove the files of records, where they exist: synced on return."""
-        self._remove([(row[0], row[3]) for row in rows])
 
     def _remove(self, records: Sequence[tuple[str, object]]) -> None:
         if not records or not os.path.lexists(self._folder):
@@ -136,12 +129,9 @@ class Documents:
         return free
 
     def _paths(self, id: str, created_at: object) -> Iterator[str]:
-        prefix = self._prefix(created_at)
+        prefix = f"{self._folder}/{self._purpose.document}_{names.day(created_at)}_"
         for ending in names.endings(id, self._purpose.name):
             yield f"{prefix}{ending}.json"
-
-    def _prefix(self, created_at: object) -> str:
-        return f"{self._folder}/{self._purpose.document}_{names.day(created_at)}_"
 
     def _lock_name(self, id: str) -> str:
         """Return the part of a name that is common to all records whose names may collide."""
@@ -155,9 +145,7 @@ class Documents:
         descriptor = _create(temporary)
         try:
             os.fchmod(descriptor, PRIVATE_FILE)
-            remaining = memoryview(text.encode() + b"\n")
-            while remaining:
-                remaining = remaining[os.write(descriptor, remaining) :]
+            write_all(descriptor, text.encode() + b"\n")
             if is_synced:
                 os.fsync(descriptor)
         except BaseException:

@@ -3,8 +3,8 @@
 import os
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -51,10 +51,6 @@ class Streams:
         # Several threads copy at once.
         self._mutex = threading.RLock()
 
-    def location(self, row: StoredRow) -> str:
-        """Return what distinguishes the files that lines of a record may be in: its session."""
-        return session_of(row)
-
     def follow(
         self,
         connection: Connection,
@@ -73,46 +69,34 @@ class Streams:
                 self._folder, is_together=len(saved) + len(removed) >= TOGETHER
             )
             # Deletions come after: killed in between, one of two files must have the record.
-            for session, ids in saved.items():
-                find = partial(self._path_by_table, connection, session, ids)
-                with self._stream(find, session, records.created_at(ids[0])) as stream:
-                    appending.add(stream, records.entries(session, ids), may_be_there)
-            for session, ids in removed.items():
-                find = partial(self._path_by_table, connection, session, ids)
-                with self._stream(find, session, records.created_at(ids[0])) as stream:
-                    appending.add(stream, records.deletions(session, ids), may_be_there)
+            for sessions, lines_of in ((saved, records.entries), (removed, records.deletions)):
+                for session, ids in sessions.items():
+                    find = partial(self._path_by_table, connection, session, ids)
+                    with self._stream(find, session, records.created_at(ids[0])) as stream:
+                        appending.add(stream, lines_of(session, ids), may_be_there)
             appending.finish()
 
-    def write(self, rows: Sequence[StoredRow], *, may_be_there: bool = False) -> None:
-        """Append records: in order, synced on return.
+    def write(self, rows: Sequence[StoredRow]) -> None:
+        """Append records, as they are in the database: in order, synced on return.
 
         A torn line that a killed writer left is cut off before. It was not acknowledged: its record
         is in the database, and if it came through the spool, still there, too.
-
-        Args:
-            rows: The records, as they are in the database.
-            may_be_there: Whether a file may have the very lines already; those are not written
-                again.
 
         Raises:
             OSError: They cannot be written; some may be.
             MirrorError: The names that a file could have are taken by others.
         """
-        self._append(
-            (
-                (session_of(row), StreamLine(row[0], to_line(self._purpose, row), row[3]))
-                for row in rows
-            ),
-            may_be_there=may_be_there,
-        )
-
-    def remove(self, rows: Sequence[StoredRow]) -> None:
-        """Append deletions of records; their earlier lines no longer count."""
-        sessions = ((session_of(row), row) for row in rows)
-        self._append(
-            (session, StreamLine(row[0], deletion(self._purpose, row[0], session), row[3]))
-            for session, row in sessions
-        )
+        make_directory(self._folder)
+        sessions: dict[str, list[StreamLine]] = defaultdict(list)
+        for row in rows:
+            line = StreamLine(row[0], to_line(self._purpose, row), row[3])
+            sessions[session_of(row)].append(line)
+        appending = StreamAppender(self._folder, is_together=len(sessions) >= TOGETHER)
+        for session, entries in sessions.items():
+            find = partial(self.path, session)
+            with self._stream(find, session, entries[0].created_at) as stream:
+                appending.add(stream, entries, may_be_there=False)
+        appending.finish()
 
     def path(self, session: str) -> Path | None:
         """Return the file of a session, or None where there is none."""
@@ -126,20 +110,6 @@ class Streams:
                         return path
             self._paths.pop(session, None)
             return None
-
-    def _append(
-        self, records: Iterable[tuple[str, StreamLine]], *, may_be_there: bool = False
-    ) -> None:
-        make_directory(self._folder)
-        sessions: dict[str, list[StreamLine]] = defaultdict(list)
-        for session, entry in records:
-            sessions[session].append(entry)
-        appending = StreamAppender(self._folder, is_together=len(sessions) >= TOGETHER)
-        for session, entries in sessions.items():
-            find = partial(self.path, session)
-            with self._stream(find, session, entries[0].created_at) as stream:
-                appending.add(stream, entries, may_be_there)
-        appending.finish()
 
     def _known_path(self, session: str) -> Path | None:
         if session in self._paths:
@@ -156,20 +126,14 @@ class Streams:
         A session is named for the day of its first record; a new one has no file yet.
         """
         path = self._known_path(session)
-        if path is not None or session == NO_SESSION or not self._has_session_index():
+        has_index = any(p[:2] == ("session_id", "created_at") for p in self._purpose.indexes)
+        if path is not None or session == NO_SESSION or not has_index:
             return path or self.path(session)
         began = session_start(connection, self._purpose.table, session, ids)
         if began is None:
             return None
-        prefix = f"{self._purpose.document}_{names.day(began)}_"
-        for ending in names.endings(session, self._purpose.name):
-            path = self._folder / f"{prefix}{ending}.jsonl"
-            if self._is_of(path, session):
-                return path
-        return self.path(session)
-
-    def _has_session_index(self) -> bool:
-        return any(paths[:2] == ("session_id", "created_at") for paths in self._purpose.indexes)
+        paths = self._possible_paths(session, began)
+        return next((p for p in paths if self._is_of(p, session)), None) or self.path(session)
 
     def _is_of(self, path: Path, session: str) -> bool:
         version = self._version(path)
@@ -183,12 +147,8 @@ class Streams:
 
         A purge may remove it, and another file take its name.
         """
-        try:
-            inode = os.lstat(path).st_ino
-        except FileNotFoundError:
-            pass
-        else:
-            return inode, _size(self._lock)
+        with suppress(FileNotFoundError):
+            return os.lstat(path).st_ino, _size(self._lock)
         try:
             return packed_streams.state(path).identity, _size(self._lock)
         except FileNotFoundError:
@@ -299,13 +259,14 @@ class Streams:
         finally:
             os.close(descriptor)
 
+    def _possible_paths(self, session: str, created_at: object) -> list[Path]:
+        prefix = f"{self._purpose.document}_{names.day(created_at)}_"
+        endings = names.endings(session, self._purpose.name)
+        return [self._folder / f"{prefix}{ending}.jsonl" for ending in endings]
+
     def _own_or_free_path(self, session: str, created_at: object) -> Path:
         """Return the path that another process has just made for a session, or a free one."""
-        prefix = f"{self._purpose.document}_{names.day(created_at)}_"
-        paths = [
-            self._folder / f"{prefix}{ending}.jsonl"
-            for ending in names.endings(session, self._purpose.name)
-        ]
+        paths = self._possible_paths(session, created_at)
         for path in paths:
             if self._is_of(path, session):
                 return path

@@ -1,11 +1,12 @@
 """`Mirror`: keeps the second copy of what the stores of a project have committed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-from khive_persist.errors import KhiveError, MirrorError
-from khive_persist.mirror.consumer import MirrorFollower
+from khive_persist.errors import KhiveError
+from khive_persist.mirror.consumer import MirrorFollower, files_of, not_copied
 from khive_persist.mirror.json_files import Documents
 from khive_persist.mirror.jsonl_files import Streams
 from khive_persist.mirror.stream_file import ReplacedError, retract, session_of
@@ -42,44 +43,15 @@ class Mirror:
             return kind.path(session_of(row))
         return kind.path(row[0], row[3])
 
-    def write(
-        self, purpose: Purpose, rows: Sequence[StoredRow], *, may_be_there: bool = False
-    ) -> None:
-        """Write what was committed: synced on return.
-
-        Args:
-            purpose: The purpose of the records.
-            rows: The rows as they are in the database now.
-            may_be_there: Whether the mirror may have these very records, as after a crash.
+    def write(self, purpose: Purpose, rows: Sequence[StoredRow]) -> None:
+        """Write rows, as they are in the database now: synced on return.
 
         Raises:
             MirrorError: It cannot be written. The database has it; `rebuild --from-database`
                 brings the mirror to the same.
         """
-        kind = self._kind(purpose)
-        if isinstance(kind, Streams):
-            _with_mirror_errors(purpose, lambda: kind.write(rows, may_be_there=may_be_there))
-        else:
-            _with_mirror_errors(purpose, lambda: kind.write(rows))
-
-    def remove(
-        self, purpose: Purpose, rows: Sequence[StoredRow], current_rows: Sequence[StoredRow] = ()
-    ) -> None:
-        """Remove the copies of deleted records, and of those whose copy is in another file now.
-
-        Args:
-            purpose: The purpose of the records.
-            rows: The rows as they were.
-            current_rows: The present form of those that remain; their new copies are written.
-
-        Raises:
-            MirrorError: It cannot be taken out; the database no longer has it.
-        """
-        kind = self._kind(purpose)
-        locations = {row[0]: kind.location(row) for row in current_rows}
-        outdated = [row for row in rows if locations.get(row[0]) != kind.location(row)]
-        if outdated:
-            _with_mirror_errors(purpose, lambda: kind.remove(outdated))
+        with _with_mirror_errors(purpose):
+            self._kind(purpose).write(rows)
 
     def retract(self, purpose: Purpose, file: str, ids: Sequence[str]) -> None:
         """Append deletions to a stream of `sessions/`: the lines of these records no longer count.
@@ -87,20 +59,19 @@ class Mirror:
         Raises:
             MirrorError: It cannot be written.
         """
-        _with_mirror_errors(purpose, lambda: retract(self._folder / file, purpose, ids))
+        with _with_mirror_errors(purpose):
+            retract(self._folder / file, purpose, ids)
 
     def _kind(self, purpose: Purpose) -> Documents | Streams:
         if purpose not in self._kinds:
-            kind = Streams if purpose.is_stream else Documents
-            self._kinds[purpose] = kind(self._folder, purpose)
+            self._kinds[purpose] = files_of(self._folder, purpose)
         return self._kinds[purpose]
 
 
-def _with_mirror_errors(purpose: Purpose, write: Callable[[], None]) -> None:
+@contextmanager
+def _with_mirror_errors(purpose: Purpose) -> Iterator[None]:
     try:
-        write()
+        yield
     except (OSError, KhiveError, ReplacedError) as error:
-        raise MirrorError(
-            f"{purpose.file} has it, but not its second copy ({error})",
-            hint="run khive-persist rebuild --from-database",
-        ) from error
+        hint = "run khive-persist rebuild --from-database"
+        raise not_copied(purpose, error, hint) from error

@@ -51,11 +51,6 @@ def is_stream(name: str) -> bool | None:
     return match["kind"] == "jsonl" if match else None
 
 
-def packed(name: str) -> str:
-    """Return the name of the packed file of a stream."""
-    return f"{name}.gz"
-
-
 def stream_of(name: str) -> str:
     """Return the stream whose packed lines a file has; for another file its own name."""
     stream = name.removesuffix(".gz")

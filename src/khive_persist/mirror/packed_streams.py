@@ -46,7 +46,7 @@ class StreamState(NamedTuple):
 
 def packed_path(path: Path) -> Path:
     """Return the path of the packed file of a stream."""
-    return path.with_name(names.packed(path.name))
+    return path.with_name(f"{path.name}.gz")
 
 
 def exists(path: Path) -> bool:

@@ -13,7 +13,7 @@ from khive_persist.mirror import names, packed_streams, scan
 from khive_persist.mirror.database_builder import DatabaseBuilder
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.mirror.rewrite import remove_unfinished
-from khive_persist.mirror.verify import Advance, Comparison, Tally, compared
+from khive_persist.mirror.verify import Comparison, Tally, compared
 from khive_persist.mirror.write_locks import LOCK_SECONDS, sharing, turn
 from khive_persist.models.purposes import Purpose
 from khive_persist.project import Project, make_directory, sync_directory
@@ -23,6 +23,7 @@ from khive_persist.store.sqlite import atomic_switch, rows
 from khive_persist.store.sqlite.comparison_index import Entry
 from khive_persist.store.sqlite.errors import translated
 from khive_persist.store.staging import staging
+from khive_persist.threads import Advance
 
 # Each is synced by itself; others wait for the turn.
 _BATCH_DOCUMENTS: Final = 50
@@ -58,26 +59,12 @@ def rebuild_databases(
     *,
     may_discard: Callable[[int], bool] = lambda _: False,
 ) -> Rebuilt:
-    """Make the databases what the mirror is: synced and proven on return.
+    """Make the databases what the mirror is, as `copies.make_anew` does.
 
     Only those that are not equal to the mirror are replaced, each as a whole, once its successor is
     complete; writers wait for that moment only, and go on with the new file. A
     purpose that the mirror has nothing of is left as it is. Killed at any point, the old databases
     are there, or the new ones; running it again changes nothing more.
-
-    Args:
-        project: The project.
-        purposes: The purposes of the records.
-        advance: A callback, given the number of records that were examined since its last call.
-        may_discard: A callback, given the number of records that the mirror has not; it returns
-            whether they may go to quarantine with their database.
-
-    Raises:
-        NotFoundError: The mirror has nothing of these purposes.
-        MirrorError: The mirror lacks records that a database has, and they may not go; nothing was
-            changed.
-        StoreError: As its subclasses say; the old databases are there.
-        OSError: The mirror cannot be read; the old databases are there.
     """
     with compared(project, purposes, advance) as comparison:
         unequal = [p for p in purposes if comparison.ledger.counts(p.name)[1]]
@@ -116,18 +103,12 @@ def rebuild_databases(
 def rebuild_mirror(
     project: Project, purposes: Sequence[Purpose], advance: Advance = lambda _: None
 ) -> Rebuilt:
-    """Make the mirror what the databases are: synced and proven on return.
+    """Make the mirror what the databases are, as `copies.make_anew` does.
 
     Only what differs is written. A file that is replaced, or has no record in the database any
     more, goes to quarantine; a stream that is damaged keeps its sound lines. A purpose that has no
     database is left as it is. Writers go on meanwhile. Killed at any point, each file is the
     old or the new one; running it again goes on.
-
-    Raises:
-        NotFoundError: There is no database of these purposes, but a mirror.
-        StoreError: A database cannot be read, or its writers did not give it up.
-        MirrorError: A file cannot be written.
-        OSError: As the file system says.
     """
     outgoing = project.quarantine / f"rebuild.{clock.new_id()}"
     with compared(project, purposes, advance) as comparison:
@@ -147,7 +128,7 @@ def rebuild_mirror(
     return _verified(project, purposes, rewritten, 0, outgoing, advance)
 
 
-def copy_missing(project: Project, purpose: Purpose, advance: Advance = lambda _: None) -> None:
+def copy_missing(project: Project, purpose: Purpose) -> None:
     """Write what the mirror lacks of a purpose, or has otherwise: synced on return.
 
     A file that is replaced has a second name in quarantine. What only the mirror has, or what is
@@ -158,12 +139,11 @@ def copy_missing(project: Project, purpose: Purpose, advance: Advance = lambda _
         MirrorError: A file cannot be written.
         OSError: As the file system says.
     """
-    with compared(project, [purpose], advance) as comparison:
+    with compared(project, [purpose]) as comparison:
         if purpose.name not in comparison.unreadable:
             quarantine = _Quarantine(comparison, project.quarantine / f"recovery.{clock.new_id()}")
-            _MirrorRepair(comparison, purpose, quarantine).run(
-                advance, kinds=("differs", "missing_in_mirror")
-            )
+            kinds = "differs", "missing_in_mirror"
+            _MirrorRepair(comparison, purpose, quarantine).run(lambda _: None, kinds)
             quarantine.sync()
 
 
@@ -221,7 +201,7 @@ class _Quarantine:
         """
         damaged = {
             problem.file: None
-            for problem in self._comparison.problems()
+            for problem in self._comparison.ledger.problems()
             if problem.kind in ("damaged", "torn") and names.split(problem.file, purpose)
         }
         for file in damaged:

@@ -8,7 +8,6 @@ from typing import Final
 from khive_persist.errors import KhiveError, StoreError
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.mirror.rebuild import copy_missing
-from khive_persist.mirror.verify import Advance
 from khive_persist.models.purposes import Purpose
 from khive_persist.project import Project
 from khive_persist.settings import Settings
@@ -37,9 +36,7 @@ def recover(
     Records that only the mirror has stay there.
 
     Args:
-        project: The project.
         purposes: The purposes of the files; missing files are not made.
-        settings: The settings of the project.
         most: The number of records above which a whole comparison is left to the drainer.
         wait_seconds: The longest wait for writers, where the settings allow a longer one.
 
@@ -81,7 +78,6 @@ def recover_file(
     busy_timeout_seconds: float,
     *,
     most: int | None = None,
-    advance: Advance = lambda _: None,
 ) -> None:
     """Recover one file as `recover` does, made where it is missing.
 
@@ -100,7 +96,7 @@ def recover_file(
         # What is committed from here on is copied by its committer.
         with writer.transaction() as writing:
             position = change_log.last(writing.connection)
-        copy_missing(project, purpose, advance)
+        copy_missing(project, purpose)
         with writer.transaction() as writing:
             if change_log.positions(writing.connection).get(MIRROR) == change_log.BEHIND:
                 change_log.set_position(writing.connection, MIRROR, position)

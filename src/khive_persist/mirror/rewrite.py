@@ -53,8 +53,6 @@ def revise(
     file without records goes.
 
     Args:
-        project: The project.
-        purpose: The purpose of the records.
         change: The change made to the database. It also holds for records that are missing there.
         timeout_seconds: The longest wait for writers.
         is_meant: A test for the files to inspect; a stream is named by its plain file.
@@ -158,15 +156,15 @@ class _FileReviser:
         mend: Mend,
         table: Connection | None,
     ) -> None:
+        self.purpose = purpose
         self._folder = folder
-        self._purpose = purpose
         self._change = change
         self._mend = mend
         self._table = table
 
     def look(self, path: Path) -> tuple[bool, int]:
         """Return whether a file may be rewritten, and how many records it has."""
-        if self._purpose.is_stream:
+        if self.purpose.is_stream:
             lines = _StreamRevision(path, self, self._change)
             return lines.is_other, lines.count
         return self._document(path, is_written=False)
@@ -176,7 +174,7 @@ class _FileReviser:
 
         The name is not synced.
         """
-        if self._purpose.is_stream:
+        if self.purpose.is_stream:
             lines = _StreamRevision(path, self, self.revise)
             if lines.is_other:
                 lines.write()
@@ -191,34 +189,22 @@ class _FileReviser:
         present = [] if self._table is None else self._present(self._table, row[0])
         if not present:
             return revised
-        if self._purpose.is_stream and session_of(present[0]) != session_of(row):
+        if self.purpose.is_stream and session_of(present[0]) != session_of(row):
             # It is another session's now, and has its copy there.
             return None
         return row if present[0] == row else present[0]
 
     def replacement(self, path: Path, content: bytes) -> bytes | None:
         """Return the new content of what is no record; the same object where it stays."""
-        content_without_end = content.removesuffix(b"\n")
-        replacement = self._mend(path, content_without_end)
-        if replacement is None or replacement == content_without_end:
-            return content if replacement is not None else None
-        return replacement + content[len(content_without_end) :]
-
-    def document(self, row: StoredRow) -> bytes:
-        """Return the line of a record."""
-        return codec.dump(to_document(self._purpose, row)).encode() + b"\n"
-
-    def write_beside(self, path: Path, lines: Iterator[bytes], *, is_packed: bool = False) -> Path:
-        """Write lines as `scan.write_beside` does."""
-        return scan.write_beside(path, lines, self._purpose, is_packed=is_packed)
-
-    def is_of_purpose(self, copy: scan.Copy) -> bool:
-        """Return whether a record is of this purpose."""
-        return copy.purpose == self._purpose.name
+        line = content.removesuffix(b"\n")
+        replacement = self._mend(path, line)
+        if replacement == line:
+            return content
+        return None if replacement is None else replacement + content[len(line) :]
 
     def _present(self, table: Connection, id: str) -> list[StoredRow]:
         with translated(self._folder):
-            return fetch_ids(table, self._purpose.table, [id])
+            return fetch_ids(table, self.purpose.table, [id])
 
     def _document(self, path: Path, *, is_written: bool) -> tuple[bool, int]:
         if not packed_streams.is_file(path):
@@ -226,7 +212,7 @@ class _FileReviser:
         for copy in scan.read(path.parent, path.name):
             if copy.problem:
                 return copy.problem != scan.NOT_OURS and self._damaged(path, is_written), 0
-            if copy.row is None or not self.is_of_purpose(copy):
+            if copy.row is None or copy.purpose != self.purpose.name:
                 return False, 0
             revised = self.revise(copy.row)
             if revised == copy.row:
@@ -234,7 +220,7 @@ class _FileReviser:
             if is_written and revised is None:
                 path.unlink()
             elif is_written and revised is not None:
-                Documents(self._folder, self._purpose).write([revised])
+                Documents(self._folder, self.purpose).write([revised])
             return True, 1
         return False, 0
 
@@ -246,7 +232,7 @@ class _FileReviser:
         if is_written and replacement is None:
             path.unlink()
         elif is_written and replacement is not None:
-            os.replace(self.write_beside(path, iter([replacement])), path)
+            os.replace(scan.write_beside(path, [replacement], self.purpose), path)
         return True
 
 
@@ -260,6 +246,7 @@ class _StreamRevision:
 
     def __init__(self, path: Path, reviser: _FileReviser, change: Change) -> None:
         self._path = path
+        self._purpose = reviser.purpose
         self._reviser = reviser
         self._change = change
         # Of several lines with one id the last counts; of a deleted record none.
@@ -287,8 +274,8 @@ class _StreamRevision:
                 file.unlink()
             return
         # A packer may be at work on the packed file, under another name.
-        temporary = self._reviser.write_beside(
-            self._path, chain([first], lines), is_packed=target != self._path
+        temporary = scan.write_beside(
+            self._path, chain([first], lines), self._purpose, is_packed=target != self._path
         )
         os.replace(temporary, target)
         for other in others:
@@ -306,7 +293,7 @@ class _StreamRevision:
                 is_broken |= not line
                 self.is_other |= self._reviser.replacement(self._path, line) is not line
                 continue
-            if not self._reviser.is_of_purpose(copy):
+            if copy.purpose != self._purpose.name:
                 self._last.clear()
                 self.is_other = False
                 return
@@ -320,12 +307,11 @@ class _StreamRevision:
     def _revised_lines(self) -> Iterator[bytes]:
         for copy, line in scan.stream(self._path):
             if copy.problem:
-                mended = self._reviser.replacement(self._path, line)
-                if mended is not None:
+                if (mended := self._reviser.replacement(self._path, line)) is not None:
                     yield mended
             elif copy.row is None or self._last[copy.id] != copy.line:
                 continue
             elif copy.id not in self._revised:
                 yield line
             elif (revised := self._revised[copy.id]) is not None:
-                yield self._reviser.document(revised)
+                yield codec.dump(to_document(self._purpose, revised)).encode() + b"\n"

@@ -151,14 +151,13 @@ def stream(path: Path, mark: ReadOffset = START) -> Iterator[tuple[Copy, bytes]]
 def _copy(file: str, line: int, content: bytes, *, is_stream: bool) -> Copy:
     try:
         document = codec.load(content)
-        if is_stream and isinstance(document, dict) and document.get("deleted") is True:
-            purpose, row = to_row(document)
-            return Copy(file, line, purpose, row[0])
         purpose, row = to_row(document)
     except InvalidRecordError as error:
         return Copy(file, line, problem=f"damaged: {error}")
     except ValueError as error:
         return Copy(file, line, problem=f"damaged: no JSON ({error})")
+    if is_stream and document.get("deleted") is True:
+        return Copy(file, line, purpose, row[0])
     if not _is_its_file(file, document, purpose, row, is_stream=is_stream):
         # A person copied or renamed it: it is no second copy of ours.
         return Copy(file, line, purpose, row[0], problem=NOT_OURS)

@@ -5,6 +5,7 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 
 from khive_persist.mirror.document import DATA_MODEL_VERSION
+from khive_persist.models.node import Node
 from khive_persist.models.records import RECORDS
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -19,13 +20,7 @@ def schema() -> dict[str, Any]:
         [(name, "validation", TypeAdapter(content)) for name, content in contents.items()],
         ref_template="#/$defs/{model}",
     )
-    rules = [
-        _content_rule(
-            [purpose.name for purpose in record.purposes()],
-            schemas[record.__name__, "validation"],
-        )
-        for record in RECORDS
-    ]
+    rules = [_rule(record, schemas[record.__name__, "validation"]) for record in RECORDS]
     return {
         "$schema": _DIALECT,
         "$id": f"urn:khive-persist:document:{DATA_MODEL_VERSION}",
@@ -68,8 +63,9 @@ def _record(rules: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _content_rule(purposes: list[str], content: dict[str, Any]) -> dict[str, Any]:
-    """Return the rule for content of these purposes, where it does not stand as text only."""
+def _rule(record: type[Node], content: dict[str, Any]) -> dict[str, Any]:
+    """Return the rule for content of a class, where it does not stand as text only."""
+    purposes = [purpose.name for purpose in record.purposes()]
     return {
         "if": {"properties": {"purpose": {"enum": purposes}}, "required": ["purpose"]},
         "then": {"properties": {"content": {"anyOf": [content, {"type": "null"}]}}},

@@ -1,4 +1,7 @@
-"""One session of an application in both copies, and the differences between them."""
+"""One session of an application in both copies, and the differences between them.
+
+Where a copy cannot be read, a StoreError is raised, as its subclasses say, or an OSError.
+"""
 
 from collections.abc import Iterator
 from typing import Final, NamedTuple
@@ -51,10 +54,6 @@ def compare_session(project: Project, session_id: str, settings: Settings) -> Se
     """Compare all that is recorded of one session, while others write.
 
     What differs is looked at again in the turn of the writers, so that every difference is one.
-
-    Raises:
-        StoreError: As its subclasses say.
-        OSError: The mirror cannot be read.
     """
     mirror = Mirror(project, settings)
     copies = _compare(project, session_id, mirror)
@@ -68,10 +67,6 @@ def is_copied(project: Project, session_id: str, settings: Settings) -> bool:
     """Return whether the mirror has a session, its own record alone, as the database has it.
 
     Who was killed between a commit and its copy has left the copy as it was before.
-
-    Raises:
-        StoreError: As its subclasses say.
-        OSError: The mirror cannot be read.
     """
     mirror = Mirror(project, settings)
     if not mirror.has(APPLICATION_SESSIONS):

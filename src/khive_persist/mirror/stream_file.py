@@ -71,7 +71,6 @@ def opened(path: Path, *, is_new: bool = False) -> Iterator[Stream]:
     """Open a stream, and keep others from writing to it.
 
     Args:
-        path: The path of its plain file.
         is_new: Whether to make it where it is missing.
 
     Raises:
@@ -112,12 +111,7 @@ class StreamAppender:
     """Appends to streams of one folder; all of it is synced when it is finished."""
 
     def __init__(self, folder: Path, *, is_together: bool) -> None:
-        """Prepare to append.
-
-        Args:
-            folder: The folder of the streams.
-            is_together: Whether to sync all of them at once, at the end.
-        """
+        """Prepare to append; `is_together`: all of them are synced at once, at the end."""
         self._folder = folder
         self._is_together = is_together
         self._unsynced: dict[Path, None] = {}
@@ -129,7 +123,6 @@ class StreamAppender:
         A torn line that a killed writer left is cut off before.
 
         Args:
-            stream: The stream to append to.
             entries: The lines, in order.
             may_be_there: Whether the stream may have the very lines already; those are not written
                 again.
@@ -144,7 +137,7 @@ class StreamAppender:
             entries = [entry for entry in entries if present.get(entry.id) != entry.line]
         try:
             for part in _chunks(entries):
-                _write_all(stream.descriptor, part)
+                write_all(stream.descriptor, part)
             if not self._is_together:
                 os.fsync(stream.descriptor)
         except OSError:
@@ -193,8 +186,7 @@ def owner_of(path: Path) -> tuple[str, str] | None:
     """Return the purpose and the session of a stream, by its first sound line, or None."""
     with suppress(FileNotFoundError):
         for line in packed_streams.lines(path):
-            owner = owner_in(codec.column(line.content))
-            if owner is not None:
+            if (owner := owner_in(codec.column(line.content))) is not None:
                 return owner
     return None
 
@@ -281,7 +273,7 @@ def _without_torn_line(stream: Stream) -> int:
         end = start
     if owner_in(codec.column(os.pread(descriptor, size - end, end))) is not None:
         # All of a line, whose end an editor took away.
-        _write_all(descriptor, b"\n")
+        write_all(descriptor, b"\n")
         return size + 1
     os.ftruncate(descriptor, end)
     return end
@@ -310,7 +302,8 @@ def _chunks(entries: Sequence[StreamLine]) -> Iterator[bytes]:
         yield b"".join(chunk)
 
 
-def _write_all(descriptor: int, content: bytes) -> None:
+def write_all(descriptor: int, content: bytes) -> None:
+    """Write all of it, however the system divides it."""
     remaining = memoryview(content)
     while remaining:
         remaining = remaining[os.write(descriptor, remaining) :]

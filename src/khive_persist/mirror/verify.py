@@ -1,7 +1,7 @@
 """Row by row comparison of the databases and the mirror."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from itertools import islice
 from typing import Final, NamedTuple
@@ -21,8 +21,7 @@ from khive_persist.store.sqlite.comparison_index import KINDS, Difference, Entry
 from khive_persist.store.sqlite.connection import Connection
 from khive_persist.store.sqlite.errors import translated
 from khive_persist.store.staging import staging
-
-Advance = Callable[[int], None]
+from khive_persist.threads import Advance
 
 _BATCH: Final = 500
 
@@ -79,11 +78,7 @@ class Comparison:
                 for kind in KINDS:
                     for entry in self.ledger.found(kind, name):
                         yield Difference(kind, **entry._asdict(), reason=_REASONS[kind])
-        yield from self.problems()
-
-    def problems(self) -> Iterator[Difference]:
-        """Yield what is no record, `not_ours` included."""
-        return self.ledger.problems()
+        yield from self.ledger.problems()
 
     def read(self, advance: Advance) -> None:
         """Compare everything; then what differed once more, while no other process writes."""
@@ -273,7 +268,6 @@ def compared(
     as long as the `with`.
 
     Args:
-        project: The project to compare.
         purposes: The purposes to compare; any other one in the mirror is an `unknown_purpose`.
         advance: A callback, given the number of records that were examined since its last call.
 

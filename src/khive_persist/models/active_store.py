@@ -24,14 +24,12 @@ class Binding(NamedTuple):
 _of_task: ContextVar[tuple[Binding, ...]] = ContextVar("stores", default=())
 _of_process: list[Binding] = []
 _mutex = threading.Lock()
-_openers: list[Opener] = []
-_savers: list[Saver] = []
+_openers: list[tuple[Opener, Saver]] = []
 
 
 def set_opener(opener: Opener, saver: Saver) -> None:
     """Set the functions that open a store for a call, and save a record, where none is open."""
-    _openers[:] = [opener]
-    _savers[:] = [saver]
+    _openers[:] = [(opener, saver)]
 
 
 def bind(record: type, store: Any) -> Binding:
@@ -70,7 +68,8 @@ async def bound(record: type) -> AsyncIterator[Any]:
         raise StoreClosedError(
             f"no store is open for {record.__name__}", hint="use `async with open_store(...)`"
         )
-    async with _openers[0](record) as store:
+    open_store, _ = _openers[0]
+    async with open_store(record) as store:
         yield store
 
 
@@ -82,8 +81,9 @@ async def save(record: Any) -> None:
         StoreClosedError: None is open, and nothing can open one.
     """
     store = _store_of(type(record))
-    if store is None and _savers:
-        await _savers[0](record)
+    if store is None and _openers:
+        _, save_alone = _openers[0]
+        await save_alone(record)
         return
     async with bound(type(record)) as store:
         await store.save(record)
@@ -94,11 +94,7 @@ def _store_of(record: type) -> Any:
         if binding.record is record and binding.store.is_open:
             return binding.store
     with _mutex:
-        stores = [
-            binding.store
-            for binding in _of_process
-            if binding.record is record and binding.store.is_open
-        ]
+        stores = [b.store for b in _of_process if b.record is record and b.store.is_open]
     files = {store.paths: store for store in stores}
     if len(files) > 1:
         names = ", ".join(sorted(str(paths[0].parent) for paths in files))

@@ -7,9 +7,9 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Required
 from pydantic import AfterValidator, ConfigDict, StrictBool, model_validator, with_config
 from typing_extensions import TypedDict
 
+from khive_persist.models.columns import MAX_ID_CHARACTERS
 from khive_persist.models.experiment import Name, Variants
-from khive_persist.models.immutable import Immutable
-from khive_persist.models.node import MAX_ID_CHARACTERS
+from khive_persist.models.node import Immutable
 from khive_persist.models.purposes import ASSIGNMENTS, Purpose
 
 Method = Literal["random", "named"]

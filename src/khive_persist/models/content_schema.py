@@ -6,24 +6,10 @@ from typing import Any, Final
 # Types that are the same before and after JSON.
 _PLAIN: Final = frozenset(
     {
-        "any",
-        "bool",
-        "default",
-        "definition-ref",
-        "definitions",
-        "dict",
-        "float",
-        "int",
-        "list",
-        "literal",
-        "none",
-        "nullable",
-        "str",
-        "typed-dict",
-        "typed-dict-field",
-        "union",
+        "any", "bool", "default", "definition-ref", "definitions", "dict", "float", "int", "list",
+        "literal", "none", "nullable", "str", "typed-dict", "typed-dict-field", "union",
     }
-)
+)  # fmt: skip
 _FUNCTIONS: Final = frozenset({"default", "function-before", "function-after", "function-wrap"})
 _OF_RECORDS: Final = frozenset({"definitions", "model"})
 _OURS: Final = "khive_persist."
@@ -41,12 +27,7 @@ class ContentSchema:
     """
 
     def __init__(self, schema: Any, columns: frozenset[str]) -> None:
-        """Examine pydantic's schema of a record class.
-
-        Args:
-            schema: The class's core schema.
-            columns: The fields that each record has.
-        """
+        """Examine pydantic's schema of a record class."""
         fields, of_record = _without_functions(schema, of_record=True)
         content = fields["fields"]["content"]["schema"]
         own_fields = [field for name, field in fields["fields"].items() if name not in columns]

@@ -14,7 +14,7 @@ from pydantic import (
 )
 from typing_extensions import TypedDict
 
-from khive_persist.models.immutable import Immutable
+from khive_persist.models.node import Immutable
 from khive_persist.models.purposes import EXPERIMENTS, Purpose
 
 MOST_VARIANTS: Final = 100

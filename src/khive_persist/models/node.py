@@ -1,24 +1,20 @@
-"""`Node`: the base of every record, with the node-style calls of a record's own class."""
+"""`Node`: the base of every record, with the node-style calls of its class; `Immutable`."""
 
 import json
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, Final, Self
-from uuid import uuid4
-
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pathlib import Path
+from typing import Any, ClassVar, Final, NamedTuple, Self
 
 from khive_persist import clock
 from khive_persist.errors import InvalidRecordError
 from khive_persist.models.active_store import bound, save
-from khive_persist.models.paths import RecordPaths
+from khive_persist.models.columns import Columns
 from khive_persist.models.purposes import Purpose
-from khive_persist.models.query import Field as QueryField
-from khive_persist.models.query import Filter, Order
+from khive_persist.models.query import Field, Filter, Order
 from khive_persist.models.stored_form import UNREADABLE, VERSION, stored_form
 
-MAX_ID_CHARACTERS = 200
 ODD_NUMBERS = "odd_numbers"
 
 # Files keep the package in which the classes of the first version stood.
@@ -26,26 +22,20 @@ _PACKAGE: Final = "khive_persist.models."
 _STORED_PACKAGE: Final = "khive_persist.records."
 
 
-def _checked_id(value: str) -> str:
-    if not value or len(value) > MAX_ID_CHARACTERS or "\0" in value:
-        raise ValueError(f"an id has 1 to {MAX_ID_CHARACTERS} characters and no NUL")
-    value.encode()
-    return value
+class RecordPaths(NamedTuple):
+    """The files that have one record.
+
+    Attributes:
+        database: The SQLite file.
+        mirror: The JSON document in `sessions/`, or the stream that has its line; None where the
+            store keeps no mirror of it.
+    """
+
+    database: Path
+    mirror: Path | None
 
 
-def _in_utc(value: datetime) -> datetime:
-    try:
-        return clock.as_utc(value)
-    except OverflowError as error:
-        raise ValueError("the time is out of range in UTC") from error
-
-
-def _new_id() -> str:
-    # Not one that begins with the time: the names of the mirror's files begin with these 8 digits.
-    return str(uuid4())
-
-
-class Node(BaseModel):
+class Node(Columns):
     """One record: a row of its purpose's table.
 
     A kind of record of your own is a subclass that names its file and table:
@@ -82,16 +72,7 @@ class Node(BaseModel):
         embedding: A list of numbers, or None.
     """
 
-    model_config = ConfigDict(validate_assignment=True, extra="forbid")
-
     purpose: ClassVar[Purpose]
-    content_version: ClassVar[int] = 1
-
-    id: Annotated[str, AfterValidator(_checked_id)] = Field(default_factory=_new_id)
-    content: Any = None
-    node_metadata: dict[str, Any] = Field(default_factory=dict)
-    created_at: Annotated[datetime, AfterValidator(_in_utc)] = Field(default_factory=clock.now)
-    embedding: list[float] | None = None
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
@@ -154,7 +135,7 @@ class Node(BaseModel):
     async def find(
         cls,
         *filters: Filter,
-        order_by: QueryField | Order | Sequence[QueryField | Order] = (),
+        order_by: Field | Order | Sequence[Field | Order] = (),
         limit: int | None = None,
         offset: int = 0,
     ) -> list[Self]:
@@ -166,7 +147,7 @@ class Node(BaseModel):
     async def stream(
         cls,
         *filters: Filter,
-        order_by: QueryField | Order | Sequence[QueryField | Order] = (),
+        order_by: Field | Order | Sequence[Field | Order] = (),
         limit: int | None = None,
     ) -> AsyncGenerator[Self, None]:
         """Yield the records that pass every filter, one after the other. See `Store.stream`."""
@@ -247,3 +228,10 @@ class Node(BaseModel):
         columns = {"created_at": instant, "embedding": vector}
         record: Self = stored_form(cls).read(id, content, metadata, columns)
         return record
+
+
+class Immutable(Node):
+    """A record that never changes: of all that are saved under one id, the first stays.
+
+    Its store ensures that: see `FixedStore`.
+    """

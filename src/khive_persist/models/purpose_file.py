@@ -13,9 +13,9 @@ from typing import Final
 from khive_persist import settings as configuration
 from khive_persist.errors import InvalidRecordError
 from khive_persist.files import read_regular
+from khive_persist.models.purpose import check_apart
 from khive_persist.models.purposes import Purpose, purpose
 from khive_persist.project import Project, make_directory, write_private
-from khive_persist.purpose_names import check_apart
 
 SUFFIX: Final = ".purpose.json"
 _MAX_BYTES: Final = 1 << 18

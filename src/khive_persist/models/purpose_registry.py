@@ -1,7 +1,8 @@
 """Register the purposes of a project: built-in ones, and those of classes opened there.
 
 A class of a user's own is known to its program only. The definition that a command needs lies in
-`.khive/purposes/`, a file a purpose, and once more beside its records in `sessions/`.
+`.khive/purposes/`, a file a purpose, and once more beside its records in `sessions/`. A file of
+ours there that is none of this version's raises an InvalidRecordError.
 """
 
 import os
@@ -12,9 +13,9 @@ from typing import Final
 
 from khive_persist.errors import InvalidRecordError, ProjectError
 from khive_persist.models import purpose_file
+from khive_persist.models.purpose import check, check_apart
 from khive_persist.models.purposes import BUILT_IN, Purpose
 from khive_persist.project import Project, make_directory, write_private
-from khive_persist.purpose_names import check, check_apart
 from khive_persist.trust import signed
 
 FOLDER: Final = "purposes"
@@ -52,20 +53,12 @@ def remember(project: Project, added: Purpose) -> None:
 
 
 def known_purposes(project: Project) -> tuple[Purpose, ...]:
-    """Return the purposes of a project, the built-in ones first; files of others are passed over.
-
-    Raises:
-        InvalidRecordError: A file of ours in `.khive/purposes/` is none of this version's.
-    """
+    """Return a project's purposes, the built-in ones first; files of others are passed over."""
     return (*BUILT_IN, *map(purpose_file.read, _believed(project)))
 
 
 def mirrored_purposes(project: Project) -> tuple[Purpose, ...]:
-    """Return the purposes of a project, and after them those that only its mirror describes.
-
-    Raises:
-        InvalidRecordError: A file of ours in `.khive/purposes/` is none of this version's.
-    """
+    """Return the purposes of a project, and after them those that only its mirror describes."""
     purposes = known_purposes(project)
     return (*purposes, *purpose_file.in_folder(project.sessions, purposes))
 

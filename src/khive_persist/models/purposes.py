@@ -1,72 +1,16 @@
-"""The file and table of each kind of record. Standard library only."""
+"""The purposes of our own records, and those of a user's. Standard library only."""
 
-from collections.abc import Iterable
-from typing import Final, NamedTuple
+from typing import Any, Final
 
-from khive_persist import purpose_names
 from khive_persist.capture import spool_writer
-
-
-class Purpose(NamedTuple):
-    """One file of one kind of record.
-
-    Attributes:
-        name: The file's stem and the purpose's name: `planner_sessions` is `planner_sessions.db`.
-        table: The name of its table.
-        view: A view with the indexed fields as plain columns, or an empty string for none.
-        fields: The fields of `content` that the view shows, by dotted path.
-        indexes: The indexes, each a tuple of dotted paths into `content`, in order; `created_at` is
-            the column.
-        document: The beginning of the names of its files in the mirror: `planner_session`.
-        is_stream: Whether its mirror is a file a session, of a line a record, and not a file a
-            record.
-    """
-
-    name: str
-    table: str
-    view: str = ""
-    fields: tuple[str, ...] = ()
-    indexes: tuple[tuple[str, ...], ...] = ()
-    document: str = ""
-    is_stream: bool = False
-
-    @property
-    def file(self) -> str:
-        """Return the file's name inside `.khive`."""
-        return f"{self.name}.db"
-
-    def column_names(self) -> dict[str, str]:
-        """Return the name of each field as a column: dots are underscores.
-
-        A path keeps its dots where another field has that name: `a.b` beside `a_b`.
-        """
-        plain = {path.lower() for path in self.fields if "." not in path}
-        names: dict[str, str] = {}
-        for path in self.fields:
-            name = path.replace(".", "_")
-            reserved = plain | {column.lower() for column in names.values()} if "." in path else ()
-            names[path] = path if name.lower() in reserved else name
-        return names
-
-    def index_name(self, paths: Iterable[str]) -> str:
-        """Return the name of the index over these paths."""
-        return "_".join([self.table, *(path.replace(".", "_") for path in paths)])
-
+from khive_persist.models.purpose import Purpose as Purpose
+from khive_persist.models.purpose import check
 
 _built_ins: list[Purpose] = []
 
 
-def _built_in(
-    name: str,
-    table: str | None = None,
-    *,
-    view: str,
-    fields: tuple[str, ...],
-    indexes: tuple[tuple[str, ...], ...],
-    document: str,
-    is_stream: bool = False,
-) -> Purpose:
-    described = Purpose(name, table or name, view, fields, indexes, document, is_stream)
+def _built_in(name: str, table: str | None = None, **options: Any) -> Purpose:
+    described = Purpose(name, table or name, **options)
     _built_ins.append(described)
     return described
 
@@ -76,13 +20,8 @@ PLANNER_SESSIONS: Final = _built_in(
     view="plans",
     document="planner_session",
     fields=(
-        "session_id",
-        "task_description",
-        "complexity",
-        "agent_count",
-        "workflow_pattern",
-        "confidence",
-        "planning_cost",
+        "session_id", "task_description", "complexity", "agent_count", "workflow_pattern",
+        "confidence", "planning_cost",
     ),
     indexes=(
         ("complexity", "planning_cost", "confidence", "agent_count"),
@@ -91,30 +30,13 @@ PLANNER_SESSIONS: Final = _built_in(
         ("session_id",),
         ("created_at",),
     ),
-)
+)  # fmt: skip
 
 _EVENT_FIELDS: Final = (
-    "event_type",
-    "tool",
-    "hook_event_name",
-    "session_id",
-    "tool_name",
-    "tool_use_id",
-    "command",
-    "output",
-    "cwd",
-    "transcript_path",
-    "agent_id",
-    "agent_type",
-    "turn_id",
-    "prompt_id",
-    "model",
-    "duration_ms",
-    "success",
-    "error",
-    "file_paths",
-    "metadata",
-)
+    "event_type", "tool", "hook_event_name", "session_id", "tool_name", "tool_use_id", "command",
+    "output", "cwd", "transcript_path", "agent_id", "agent_type", "turn_id", "prompt_id", "model",
+    "duration_ms", "success", "error", "file_paths", "metadata",
+)  # fmt: skip
 _EVENT_INDEXES: Final = (
     ("session_id", "created_at", "success"),
     ("event_type", "created_at"),
@@ -152,32 +74,15 @@ CONVERSATIONS: Final = _built_in(
     "messages",
     view="conversation",
     fields=(
-        "session_id",
-        "tool",
-        "role",
-        "kind",
-        "line",
-        "turn_id",
-        "text",
-        "thinking",
-        "model",
-        "tokens.input",
-        "tokens.cache_read",
-        "tokens.cache_write",
-        "tokens.cache_write_1h",
-        "tokens.output",
-        "tokens.reasoning",
-        "agent_id",
-        "parent_agent_id",
-        "message_id",
-        "request_id",
-        "cwd",
-        "transcript_path",
+        "session_id", "tool", "role", "kind", "line", "turn_id", "text", "thinking", "model",
+        "tokens.input", "tokens.cache_read", "tokens.cache_write", "tokens.cache_write_1h",
+        "tokens.output", "tokens.reasoning", "agent_id", "parent_agent_id", "message_id",
+        "request_id", "cwd", "transcript_path",
     ),
     indexes=(("session_id", "created_at"), ("agent_id", "created_at"), ("created_at",)),
     document="messages",
     is_stream=True,
-)
+)  # fmt: skip
 
 FOCUS_CHAINS: Final = _built_in(
     "focus_chains",
@@ -201,16 +106,8 @@ APPLICATION_SESSIONS: Final = _built_in(
     view="trials",
     document="application_session",
     fields=(
-        "session_id",
-        "application",
-        "participant",
-        "scenario",
-        "group",
-        "status",
-        "version",
-        "started_at",
-        "updated_at",
-        "completed_at",
+        "session_id", "application", "participant", "scenario", "group", "status", "version",
+        "started_at", "updated_at", "completed_at",
     ),
     indexes=(
         ("participant", "created_at"),
@@ -220,7 +117,7 @@ APPLICATION_SESSIONS: Final = _built_in(
         ("session_id",),
         ("created_at",),
     ),
-)
+)  # fmt: skip
 
 MEASUREMENTS: Final = _built_in(
     "measurements",
@@ -299,5 +196,5 @@ def purpose(
             same, in whatever case.
     """
     described = Purpose(name, table or name, view, fields, indexes, document or name, is_stream)
-    purpose_names.check(described, BUILT_IN)
+    check(described, BUILT_IN)
     return described

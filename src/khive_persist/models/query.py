@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from itertools import chain
 from typing import Final, Literal, NamedTuple
 
 from khive_persist.errors import InvalidQueryError
@@ -207,14 +208,20 @@ def field(path: str, *keys: str) -> Field:
     """
     if not isinstance(path, str):
         raise InvalidQueryError(f"a path is text, not {type(path).__name__}")
-    spelled = _Spelled()
-    if path != "$":
-        for key, brackets in _steps(path):
-            spelled.add(key)
-            spelled.path += brackets
-    for key in keys:
-        spelled.add(key)
-    return Field(path=spelled.path, lookups=tuple(spelled.lookups))
+    lookups: list[Lookup] = []
+    spelled = "$"
+    steps = () if path == "$" else _steps(path)
+    for key, brackets in chain(steps, ((key, "") for key in keys)):
+        if not isinstance(key, str) or "\0" in key:
+            raise InvalidQueryError(f"{key!r} cannot stand in a path")
+        if _PLAIN_KEY.match(key):
+            spelled += f".{key}{brackets}"
+        elif _QUOTED_KEY.match(key):
+            spelled += f'."{key}"{brackets}'
+        else:
+            lookups.append(Lookup(spelled, _text(key)))
+            spelled = f"${brackets}"
+    return Field(path=spelled, lookups=tuple(lookups))
 
 
 def column(name: Literal["id", "created_at"]) -> Field:
@@ -242,25 +249,6 @@ def checked_count(name: str, value: int | None) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
         raise InvalidQueryError(f"{name} is a whole number from 0, not {value!r}")
     return value
-
-
-class _Spelled:
-    """A path that is built from one key at a time."""
-
-    def __init__(self) -> None:
-        self.lookups: list[Lookup] = []
-        self.path = "$"
-
-    def add(self, key: str) -> None:
-        if not isinstance(key, str) or "\0" in key:
-            raise InvalidQueryError(f"{key!r} cannot stand in a path")
-        if _PLAIN_KEY.match(key):
-            self.path += f".{key}"
-        elif _QUOTED_KEY.match(key):
-            self.path += f'."{key}"'
-        else:
-            self.lookups.append(Lookup(self.path, _text(key)))
-            self.path = "$"
 
 
 def _steps(path: str) -> Iterator[tuple[str, str]]:

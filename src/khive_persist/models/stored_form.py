@@ -2,22 +2,20 @@
 
 import inspect
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticSerializationError, SchemaValidator, to_json
+from typing_extensions import is_typeddict
 
 from khive_persist.errors import InvalidRecordError
-from khive_persist.models.class_check import check_class
+from khive_persist.models.columns import Columns
 from khive_persist.models.content_schema import ContentSchema
 from khive_persist.models.model_json import with_numbers
 from khive_persist.models.odd_number import within_bounds
 
-if TYPE_CHECKING:
-    from khive_persist.models.node import Node
-
-COLUMNS: Final = frozenset({"id", "content", "node_metadata", "created_at", "embedding"})
+COLUMNS: Final = frozenset(Columns.model_fields)
 UNREADABLE: Final = "unreadable_content"
 VERSION: Final = "content_version"
 
@@ -35,11 +33,12 @@ class StoredForm:
     and a Decimal as a number.
     """
 
-    def __init__(self, record: "type[Node]") -> None:
+    def __init__(self, record: type[Columns]) -> None:
         """Examine a class.
 
         Raises:
-            InvalidRecordError: A declared field cannot be kept, or there is no way to upgrade.
+            InvalidRecordError: It takes undeclared fields, declares one that its content has too,
+                or has a version and no `upgrade`.
         """
         self._record = record
         self._fields = {
@@ -51,9 +50,9 @@ class StoredForm:
         self._content: ContentSchema | None = None
         self._validator: Any = None
         self._strict: SchemaValidator | None = None
-        check_class(record, self._fields)
+        _check_class(record, self._fields)
 
-    def write_sound(self, record: "Node") -> Any:
+    def write_sound(self, record: Columns) -> Any:
         """Write in half the time of `write`, where no number is odd; else return None."""
         if self._strict is None or (record.node_metadata and VERSION in record.node_metadata):
             return None
@@ -62,7 +61,7 @@ class StoredForm:
         except ValidationError:
             return None
 
-    def write(self, record: "Node") -> Any:
+    def write(self, record: Columns) -> Any:
         """Return the value of the content column, validated; made of JSON's types and Decimal.
 
         Raises:
@@ -88,7 +87,9 @@ class StoredForm:
                 )
                 return record.content if schema.has_own_validator else checked.content
             # What is read back is what counts: a part of a model may have been changed unseen.
-            return self._merged(self._dumped(self._validated(record, self._dumped(record))))
+            columns = {name: getattr(record, name) for name in COLUMNS - {"content"}}
+            columns["id"] = columns["id"] or "unset"
+            return self._merged(self._dumped(self._parsed(columns, self._dumped(record))))
         except ValidationError as error:
             raise self._refusal(record, describe(error)) from error
         except (PydanticSerializationError, UnicodeError) as error:
@@ -106,7 +107,7 @@ class StoredForm:
             columns: The values of `created_at` and `embedding`, as the record has them.
         """
         columns = columns | {"id": id, "node_metadata": metadata}
-        upgrade = self._is_older(metadata)
+        upgrade = _version(metadata) < self._record.content_version
         if self._is_plain() and not upgrade:
             return self._record.model_construct(content=content, **columns)
         try:
@@ -121,7 +122,7 @@ class StoredForm:
         vars(record).update(columns)
         return record
 
-    def shown(self, record: "Node") -> Any:
+    def shown(self, record: Columns) -> Any:
         """Return the value of the content column for a record that need not be valid."""
         return record.content if self._is_plain() else self._merged(self._dumped(record))
 
@@ -140,10 +141,8 @@ class StoredForm:
 
     def _is_plain(self) -> bool:
         """Return whether JSON gives the content back as it was, without the class."""
-        return self._schema().is_plain and not self._fields and not self._is_frozen()
-
-    def _is_frozen(self) -> bool:
-        return self._record.model_config.get("frozen", False)
+        is_frozen = self._record.model_config.get("frozen", False)
+        return self._schema().is_plain and not self._fields and not is_frozen
 
     def _dumped(self, record: Any) -> dict[str, Any]:
         """Return the content and the declared fields, by name."""
@@ -165,11 +164,6 @@ class StoredForm:
             return dumped
         python = adapter.dump_python(value, by_alias=True, round_trip=True, warnings=False)
         return with_numbers(dumped, python)
-
-    def _validated(self, record: "Node", values: dict[str, Any]) -> Any:
-        columns = {name: getattr(record, name) for name in COLUMNS - {"content"}}
-        columns["id"] = columns["id"] or "unset"
-        return self._parsed(columns, values)
 
     def _parsed(self, columns: dict[str, Any], values: dict[str, Any]) -> Any:
         inputs = {
@@ -207,15 +201,12 @@ class StoredForm:
         missing = {n: None for n, info in self._fields.items() if info.is_required()}
         return self._record.model_construct(**(missing | values | columns))
 
-    def _is_older(self, metadata: dict[str, Any]) -> bool:
-        return _version(metadata) < self._record.content_version
-
     def _upgraded(self, content: Any, metadata: dict[str, Any]) -> Any:
         upgrade: Any = getattr(self._record, "upgrade")  # noqa: B009 - a class of version 1 has none
         takes_version = len(inspect.signature(upgrade).parameters) > 1
         return upgrade(content, _version(metadata)) if takes_version else upgrade(content)
 
-    def _check_version(self, record: "Node") -> None:
+    def _check_version(self, record: Columns) -> None:
         version = _version(record.node_metadata)
         if version > self._record.content_version:
             raise self._refusal(
@@ -225,14 +216,14 @@ class StoredForm:
                 hint="save it with the newer program",
             )
 
-    def _refusal(self, record: "Node", reason: str, hint: str = "") -> InvalidRecordError:
+    def _refusal(self, record: Columns, reason: str, hint: str = "") -> InvalidRecordError:
         return InvalidRecordError(
             f"{self._record.__name__} {str(record.id)[:_INPUT_CHARACTERS]}: {reason}",
             hint=hint or "set it right and save again; what the row has stays until then",
         )
 
 
-def stored_form(record: "type[Node]") -> StoredForm:
+def stored_form(record: type[Columns]) -> StoredForm:
     """Return the form of a class, examined once.
 
     Raises:
@@ -243,6 +234,38 @@ def stored_form(record: "type[Node]") -> StoredForm:
         form = StoredForm(record)
         type.__setattr__(record, _FORM, form)
     return form
+
+
+def _check_class(record: type[Columns], fields: Mapping[str, FieldInfo]) -> None:
+    """Refuse a class whose records could not be kept whole."""
+    name = record.__name__
+    if record.model_config.get("extra") == "allow":
+        raise InvalidRecordError(
+            f"{name} takes any field, which its row has no place for",
+            hint='leave out extra="allow", and put what is not declared into content',
+        )
+    twice = sorted(fields.keys() & _content_names(record.model_fields["content"].annotation))
+    if twice:
+        raise InvalidRecordError(
+            f"{name} declares {twice[0]}, and its content has it too", hint="rename one of them"
+        )
+    version = record.content_version
+    if type(version) is not int or version < 1:
+        raise InvalidRecordError(f"{name}: content_version {version!r} is no number from 1")
+    if version > 1 and not callable(getattr(record, "upgrade", None)):
+        raise InvalidRecordError(
+            f"{name} has content_version {version} and no way to read version {version - 1}",
+            hint="give it a class method upgrade(content)",
+        )
+
+
+def _content_names(annotation: Any) -> set[str]:
+    if is_typeddict(annotation):
+        return {*annotation.__annotations__}
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        aliases = {info.alias for info in annotation.model_fields.values()}
+        return {*annotation.model_fields, *(alias for alias in aliases if alias)}
+    return set()
 
 
 def describe(error: ValidationError, *within: str) -> str:
@@ -262,7 +285,7 @@ def _input_name(info: FieldInfo | None, name: str) -> str:
     return alias if isinstance(alias, str) else name
 
 
-def _copy(record: "Node") -> "Node":
+def _copy(record: Columns) -> Columns:
     """Copy a record in a quarter of the time of `model_copy`: each that is saved is copied."""
     copy = type(record).__new__(type(record))
     for name, value in (

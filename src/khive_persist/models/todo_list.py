@@ -18,16 +18,9 @@ Item = Mapping[str, Any]
 Items = Sequence[Item]
 
 _SAME: Final = {
-    "active": IN_PROGRESS,
-    "complete": COMPLETED,
-    "doing": IN_PROGRESS,
-    "done": COMPLETED,
-    "inprogress": IN_PROGRESS,
-    "not_started": PENDING,
-    "open": PENDING,
-    "resolved": COMPLETED,
-    "started": IN_PROGRESS,
-    "todo": PENDING,
+    **dict.fromkeys(("not_started", "open", "todo"), PENDING),
+    **dict.fromkeys(("active", "doing", "inprogress", "started"), IN_PROGRESS),
+    **dict.fromkeys(("complete", "done", "resolved"), COMPLETED),
 }
 
 

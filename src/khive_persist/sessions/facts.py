@@ -37,6 +37,14 @@ class Assigned(NamedTuple):
     is_late: bool
 
 
+class _AssignmentRow(NamedTuple):
+    session_id: str
+    experiment: object
+    variant: object
+    method: object
+    is_late: object
+
+
 class SessionFacts(NamedTuple):
     """The facts of one session; an unknown one is None.
 
@@ -247,19 +255,18 @@ async def _assignments(reader: Reader, sessions: list[str]) -> dict[str, dict[st
         table = source.tables.get(ASSIGNMENTS.name)
         if table is None:
             return NO_ROWS
-        fields = ("session_id", "experiment", "variant", "method", "is_late")
-        id, *others = [source.extract(f"$.{name}") for name in fields]
+        columns = [f"{source.extract(f'$.{n}')} AS {n}" for n in _AssignmentRow._fields]
         return Statement(
-            f"SELECT {id}, {', '.join(others)} FROM {table}"
-            f" WHERE {id} IN (SELECT value FROM json_each(?))"
+            f"SELECT {', '.join(columns)} FROM {table}"
+            f" WHERE {source.extract('$.session_id')} IN (SELECT value FROM json_each(?))"
             f" ORDER BY {source.created_at} DESC, rowid DESC",
             [codec.dump(sessions)],
         )
 
     assignments: dict[str, dict[str, Assigned]] = {}
-    for session, experiment, variant, method, is_late in await reader.fetch(build):
-        if isinstance(experiment, str) and isinstance(variant, str):
+    for row in await reader.fetch_as(_AssignmentRow, build):
+        if isinstance(row.experiment, str) and isinstance(row.variant, str):
             # Of several, as from an import, the earliest counts: it comes last.
-            assignment = Assigned(variant, str(method), bool(is_late))
-            assignments.setdefault(session, {})[experiment] = assignment
+            assignment = Assigned(row.variant, str(row.method), bool(row.is_late))
+            assignments.setdefault(row.session_id, {})[row.experiment] = assignment
     return assignments

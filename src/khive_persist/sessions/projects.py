@@ -74,7 +74,7 @@ async def list_projects() -> list[ProjectSummary]:
         OSError: The home's spool cannot be read.
     """
     waiting_events = _count_waiting_events()
-    former, merged = marks.former_paths(), marks.merged_paths()
+    former, merged = marks.earlier_paths(), marks.earlier_paths(is_merged=True)
     counts = await read_everywhere(_count)
     projects = []
     for project in _projects():

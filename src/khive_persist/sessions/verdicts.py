@@ -3,8 +3,11 @@
 from pathlib import Path
 from typing import Any, Final
 
+from pydantic import ValidationError
+
 from khive_persist.errors import InvalidRecordError, NotFoundError
 from khive_persist.models.outcome import Outcome, Verdict, VerdictSource
+from khive_persist.models.refusal import refusal
 from khive_persist.opening import open_store, reading
 from khive_persist.project import Project
 from khive_persist.sessions import event_facts as facts
@@ -47,8 +50,8 @@ async def record_outcome(
         raise InvalidRecordError("a verdict is on a session", hint="name its id")
     try:
         outcome = Outcome.model_validate({"content": content})
-    except ValueError as error:
-        raise InvalidRecordError(" ".join(str(error).split())) from error
+    except ValidationError as error:
+        raise refusal(error) from error
     async with open_store(Outcome, dir=dir) as store:
         return await store.save(outcome)
 

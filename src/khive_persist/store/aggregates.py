@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 from khive_persist import clock
 from khive_persist.errors import InvalidQueryError
 from khive_persist.models.query import Field, Filter
-from khive_persist.store.sqlite.statements import Source, Statement, select
+from khive_persist.store.sqlite.statements import Source, Statement, operand, select
 
 Function = Literal["count", "avg", "sum", "min", "max"]
 Grouping = Field | Sequence[Field]
@@ -79,15 +79,12 @@ class Aggregation:
 
     def statement(self, source: Source) -> Statement:
         """Return the SELECT; its columns are the groups, then two for each aggregate."""
-        groups = [_operand(source, group) for group in self._groups]
-        columns = [
-            *groups,
-            *(self._sql(source, aggregate) for aggregate in self._aggregates.values()),
-        ]
-        sql, values = select(source, self._filters, columns=", ".join(columns))
+        groups = [operand(group, source) for group in self._groups]
+        numbers = [self._sql(source, aggregate) for aggregate in self._aggregates.values()]
+        sql, values = select(source, self._filters, columns=", ".join([*groups, *numbers]))
         if groups:
-            numbers = ", ".join(str(number) for number in range(1, len(groups) + 1))
-            sql += f" GROUP BY {numbers} ORDER BY {numbers}"
+            places = ", ".join(str(number) for number in range(1, len(groups) + 1))
+            sql += f" GROUP BY {places} ORDER BY {places}"
         return Statement(sql, values)
 
     def results(self, rows: Iterable[Sequence[Any]]) -> list[dict[str, Any]]:
@@ -106,16 +103,15 @@ class Aggregation:
         """Its value, and whether a sum may have a fraction."""
         if aggregate.field is None:
             return "count(*), 0"
-        operand = _operand(source, aggregate.field)
+        value = operand(aggregate.field, source)
         match aggregate.function:
             case "avg":
-                return f"avg({_number(operand)}), 0"
+                return f"avg({_number(value)}), 0"
             case "sum":
                 # Not sum(): whole numbers beyond 64 bits make an error of it.
-                is_real = f"max(typeof({operand}) = 'real')"
-                return f"total({_number(operand)}), {is_real}"
+                return f"total({_number(value)}), max(typeof({value}) = 'real')"
             case _:
-                return f"{aggregate.function}({operand}), 0"
+                return f"{aggregate.function}({value}), 0"
 
     def _check(self) -> None:
         if not self._aggregates:
@@ -139,15 +135,9 @@ class Aggregation:
             raise InvalidQueryError(f"two columns of the result are named {twice!r}")
 
 
-def _operand(source: Source, field: Field) -> str:
-    if field.column == "created_at":
-        return source.created_at
-    return field.column or source.extract(field.path)
-
-
-def _number(operand: str) -> str:
+def _number(value: str) -> str:
     # In SQLite a number is less than any text, and null is not.
-    return f"CASE WHEN {operand} < '' THEN {operand} END"
+    return f"CASE WHEN {value} < '' THEN {value} END"
 
 
 def _name(group: Field) -> str:

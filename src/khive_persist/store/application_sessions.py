@@ -17,6 +17,7 @@ from khive_persist.errors import (
 )
 from khive_persist.models.application_session import ACTIVE, COMPLETED, ApplicationSession
 from khive_persist.models.query import column, field
+from khive_persist.models.refusal import refusal
 from khive_persist.store import codec
 from khive_persist.store.store import Store
 
@@ -105,9 +106,7 @@ class ApplicationSessionStore(Store[ApplicationSession]):
             InvalidRecordError: A field is wrong, or is the store's own.
             StoreError: As its subclasses say; it is not saved.
         """
-        _refuse_own(fields)
-        if fields.get("session_id", session_id) != session_id:
-            raise InvalidRecordError("a session keeps its session_id")
+        _refuse_own(fields, session_id)
         if fields.get("status", ACTIVE) != ACTIVE:
             raise InvalidRecordError(
                 "update does not complete a session", hint="complete it, with its outcome"
@@ -146,9 +145,7 @@ class ApplicationSessionStore(Store[ApplicationSession]):
             InvalidRecordError: A field is wrong, or is the store's own.
             StoreError: As its subclasses say; it is not saved.
         """
-        _refuse_own(fields)
-        if fields.get("session_id", session_id) != session_id:
-            raise InvalidRecordError("a session keeps its session_id")
+        _refuse_own(fields, session_id)
         fields = {**fields, "status": COMPLETED}
 
         def change(existing: ApplicationSession | None) -> ApplicationSession:
@@ -191,9 +188,7 @@ def _new_session(**fields: Any) -> ApplicationSession:
     try:
         return ApplicationSession(**fields)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        path = ".".join(map(str, first["loc"]))
-        raise InvalidRecordError(f"{path}: {first['msg']}" if path else first["msg"]) from error
+        raise refusal(error) from error
 
 
 def _next_version(
@@ -260,9 +255,11 @@ def _check_version(session: ApplicationSession, expected: int) -> None:
         )
 
 
-def _refuse_own(fields: Mapping[str, Any]) -> None:
+def _refuse_own(fields: Mapping[str, Any], session_id: str | None = None) -> None:
     if reserved := sorted(_OWN & fields.keys()):
         raise InvalidRecordError(f"{reserved[0]} is not given: the store says it")
+    if session_id is not None and fields.get("session_id", session_id) != session_id:
+        raise InvalidRecordError("a session keeps its session_id")
 
 
 def _refuse_completed(session: ApplicationSession) -> NoReturn:

@@ -212,9 +212,7 @@ class _Tracked:
 
 
 def _digest(record: Node) -> bytes | None:
-    """Return what tells a row from another; None where the record gives none, which its save will
-    say.
-    """
+    """Return what tells a row from another; None where its save will say that there is none."""
     try:
         # No column has a NUL: an id must not, and JSON escapes it.
         text = "\0".join(value or "" for value in codec.to_row(record))

@@ -65,20 +65,13 @@ class Callbacks(NamedTuple):
     on_load: Callback | None = None
     on_error: ErrorCallback | None = None
 
-    async def saved(self, metadata: CallbackMetadata) -> None:
-        """Tell of what was saved."""
-        await self._tell(self.on_save, metadata)
-
-    async def loaded(self, metadata: CallbackMetadata) -> None:
-        """Tell of what was loaded."""
-        await self._tell(self.on_load, metadata)
-
     async def failed(self, error: Exception, metadata: CallbackMetadata) -> None:
         """Tell of an exception."""
         if self.on_error is not None:
             await tell_last(self.on_error, error, metadata)
 
-    async def _tell(self, callback: Callback | None, metadata: CallbackMetadata) -> None:
+    async def tell(self, callback: Callback | None, metadata: CallbackMetadata) -> None:
+        """Tell one of them, if there is one, of what was saved or loaded."""
         if callback is None:
             return
         try:
@@ -101,12 +94,13 @@ class Reporter:
     async def saved(self, path: Path, tally: "Tally") -> None:
         """Tell of rows that were saved to one of the files."""
         if tally.items:
-            await self._callbacks.saved(self._metadata(path, tally))
+            await self._callbacks.tell(self._callbacks.on_save, self._metadata(path, tally))
 
     async def loaded(self, rows: Sequence[Sequence[Any]]) -> None:
         """Tell of rows that were loaded."""
         if rows and self._callbacks.on_load is not None:
-            await self._callbacks.loaded(self._metadata(self._path, Tally(rows)))
+            metadata = self._metadata(self._path, Tally(rows))
+            await self._callbacks.tell(self._callbacks.on_load, metadata)
 
     async def __aenter__(self) -> None:
         return

@@ -5,6 +5,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 from typing import Any, Final
 
 import orjson
@@ -13,39 +14,14 @@ from khive_persist import clock
 from khive_persist.errors import InvalidRecordError
 from khive_persist.store import json_values
 from khive_persist.store.json_fault import find_fault
-from khive_persist.store.json_values import (
-    Overflow,
-    Raw,
-    is_plain,
-    parse_float,
-    parse_integer,
-)
+from khive_persist.store.json_values import Overflow as Overflow
+from khive_persist.store.json_values import Raw as Raw
+from khive_persist.store.json_values import is_plain as is_plain
+from khive_persist.store.json_values import parse_float, parse_integer
 
 Row = tuple[str, str | None, str | None, str, str | None]
 # As a file has it: an old one spells created_at otherwise, or as a number.
 StoredRow = tuple[str, str | None, str | None, str | float | None, str | None]
-
-__all__ = [
-    "MAX_DEPTH",
-    "Overflow",
-    "Raw",
-    "Row",
-    "StoredRow",
-    "as_text",
-    "column",
-    "depth",
-    "dump",
-    "dump_exact",
-    "dump_line",
-    "dump_lossy",
-    "dump_spelled",
-    "from_row",
-    "infinite",
-    "is_plain",
-    "load",
-    "spells",
-    "to_row",
-]
 
 # SQLite reads at most 1,000 levels of JSON, and orjson 1,024. A payload lies one level deep.
 MAX_DEPTH: Final = 990
@@ -57,6 +33,8 @@ _DIGITS_TO_ZEROS: Final = bytes.maketrans(b"123456789", b"0" * 9)
 _RUN: Final = re.compile(rb"0+")
 _LONG_INTEGER: Final = re.compile(rb"(?<![^\[:,\s])(?:-\d{19}|\d{20})\d*(?=[\],}\s]|$)")
 _NO_NUMBER: Final = re.compile(r'"(?:[^"\\]|\\.)*"|-?Infinity|NaN')
+# One without an end goes to the end of the text.
+_STRING: Final = re.compile(r'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 
 
 def dump(value: Any, *, indent: bool = False) -> str:
@@ -145,25 +123,8 @@ def depth(text: str) -> int:
     """Return an upper bound of a JSON document's levels; exact where it is over `MAX_DEPTH`."""
     if text.count("[") + text.count("{") <= MAX_DEPTH:
         return MAX_DEPTH
-    deepest = level = 0
-    quoted = False
-    at = 0
-    while at < len(text):
-        character = text[at]
-        if quoted:
-            if character == "\\":
-                at += 1
-            elif character == '"':
-                quoted = False
-        elif character == '"':
-            quoted = True
-        elif character in "[{":
-            level += 1
-            deepest = max(deepest, level)
-        elif character in "]}":
-            level -= 1
-        at += 1
-    return deepest
+    brackets = re.findall(r"[\[\]{}]", _STRING.sub("", text))
+    return max(accumulate(1 if bracket in "[{" else -1 for bracket in brackets), default=0)
 
 
 def to_row(record: Any) -> Row:

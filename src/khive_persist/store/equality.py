@@ -9,8 +9,7 @@ from khive_persist.store.codec import StoredRow
 
 
 def is_same(row: StoredRow, other: StoredRow) -> bool:
-    """Return whether two rows say the same: JSON by its value, `created_at` by its instant or its
-    text.
+    """Return whether two rows say the same: JSON by its value, `created_at` by its instant or text.
 
     NULL and JSON's null are the same: old files have either for an embedding that is not there.
     """

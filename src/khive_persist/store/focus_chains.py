@@ -46,8 +46,6 @@ class FocusChainStore(Store[FocusChain]):
         """Prepare a store; see `Store`.
 
         Args:
-            record: The class of its records.
-            path_of: The path of a purpose's file.
             gather: A function awaited with a session's id before its history is read, to bring in
                 what only its hook events tell.
             options: Those of `Store`.
@@ -85,9 +83,7 @@ class FocusChainStore(Store[FocusChain]):
             (writer,) = self._writers.values()
             await writer.revise(sessions_of(new), weave)
         if self._reporter is not None:
-            tally = Tally()
-            list(tally.counting([new]))
-            await self._reporter.saved(writer.path, tally)
+            await self._reporter.saved(writer.path, Tally(new))
         for record in snapshots:
             content = codec.column(rows_by_id[record.id][1])
             for name in ("position", *_CHANGES):
@@ -230,10 +226,7 @@ def weave_in(
     Without a change nothing is opened for writing, and no file is made.
 
     Args:
-        path: The file.
         new: The snapshots, as for `woven`.
-        busy_timeout_seconds: The longest wait for other writers.
-        mirror: The keeper of the second copy.
 
     Raises:
         StoreError: As its subclasses say; nothing was written.

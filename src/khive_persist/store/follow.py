@@ -1,11 +1,10 @@
 """The end of a table, and the rows that are added to it."""
 
 from collections.abc import Awaitable, Callable, Iterable
-from functools import partial
 from typing import Any, Final
 
 from khive_persist.models.query import Filter
-from khive_persist.store.sqlite.statements import COLUMNS, NO_ROWS, Source, Statement, select
+from khive_persist.store.sqlite.statements import Source, Statement, select
 
 _REMEMBERED_ROWS: Final = 100
 _CHUNK_ROWS: Final = 500
@@ -28,13 +27,14 @@ class Tail:
 
     async def skip(self) -> None:
         """Go to the end."""
-        rows = await self._fetch(partial(_last, self._purpose))
-        self._seen = [(rowid, id) for rowid, id in reversed(rows)]
+        rows = await self._rowids("ORDER BY rowid DESC LIMIT ?", _REMEMBERED_ROWS)
+        self._seen = rows[::-1]
 
     async def read(self, filters: Iterable[Filter]) -> list[Any]:
         """Return at most some hundred next rows that pass every filter, in the order of storing."""
         first = self._seen[0][0] if self._seen else 0
-        rows = [tuple(row) for row in await self._fetch(partial(_since, self._purpose, first))]
+        following = "WHERE rowid >= ? ORDER BY rowid LIMIT ?"
+        rows = await self._rowids(following, first, _REMEMBERED_ROWS + _CHUNK_ROWS)
         present = set(rows)
         while self._seen and self._seen[-1] not in present:
             self._seen.pop()
@@ -46,34 +46,17 @@ class Tail:
         if not added:
             return []
         self._seen = [*self._seen, *added][-_REMEMBERED_ROWS:]
-        return await self._fetch(
-            partial(_between, self._purpose, added[0][0], added[-1][0], filters)
-        )
 
+        def build(source: Source) -> Statement:
+            sql, values = select(source.only(self._purpose), filters)
+            between = f"{sql} AND rowid BETWEEN ? AND ? ORDER BY rowid"
+            return Statement(between, [*values, added[0][0], added[-1][0]])
 
-def _last(purpose: str, source: Source) -> Statement:
-    return _rowids(purpose, source, "ORDER BY rowid DESC LIMIT ?", [_REMEMBERED_ROWS])
+        return await self._fetch(build)
 
+    async def _rowids(self, clauses: str, *values: int) -> list[tuple[int, str]]:
+        def build(source: Source) -> Statement:
+            table = source.only(self._purpose).sql
+            return Statement(f"SELECT rowid, id FROM {table} {clauses}", [*values])
 
-def _since(purpose: str, first: int, source: Source) -> Statement:
-    values = [first, _REMEMBERED_ROWS + _CHUNK_ROWS]
-    return _rowids(purpose, source, "WHERE rowid >= ? ORDER BY rowid LIMIT ?", values)
-
-
-def _rowids(purpose: str, source: Source, clauses: str, values: list[Any]) -> Statement:
-    table = source.tables.get(purpose)
-    if table is None:
-        return NO_ROWS
-    return Statement(f"SELECT rowid, id FROM {table} {clauses}", values)
-
-
-def _between(
-    purpose: str, first: int, last: int, filters: Iterable[Filter], source: Source
-) -> Statement:
-    table = source.tables.get(purpose)
-    if table is None:
-        return NO_ROWS
-    selected = select(source._replace(sql=table), filters, columns=COLUMNS)
-    return Statement(
-        f"{selected.sql} AND rowid BETWEEN ? AND ? ORDER BY rowid", [*selected.values, first, last]
-    )
+        return [(rowid, id) for rowid, id in await self._fetch(build)]

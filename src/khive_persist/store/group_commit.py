@@ -3,6 +3,7 @@
 import asyncio
 import os
 import threading
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -77,7 +78,6 @@ class GroupCommit:
             write: A function of the transaction, called in another thread; again where what shares
                 the transaction fails.
             timeout_seconds: The longest wait for other programs.
-            writer: The caller.
 
         Raises:
             StoreError: As its subclasses say; nothing was written.
@@ -100,7 +100,6 @@ class GroupCommit:
         Args:
             write: The function, as for `run`, or the rows.
             timeout_seconds: The longest wait, as for `run`.
-            writer: The caller.
             predecessor: A request submitted before. Where that is not written, this one is
                 cancelled.
         """
@@ -182,7 +181,10 @@ class GroupCommit:
         # Whatever is wrong: it may be a mistake in a function that was given.
         commits = commit_together(requests, self._write_or_wait, _refuse, BaseException)
         for written, batches in commits:
-            self._copy(written, batches)
+            if batches:
+                self._copying.submit(self._copy, written, batches)
+            else:
+                self._copy(written, batches)
 
     def _write_or_wait(self, requests: list[WriteRequest]) -> _Written:
         try:
@@ -196,7 +198,7 @@ class GroupCommit:
             return [], []
 
     def _write(self, requests: list[WriteRequest]) -> _Written:
-        self._file.timeout_seconds = max(0.0, _first(requests).remaining_seconds())
+        self._file.timeout_seconds = max(0.0, _first(requests).until - time.monotonic())
         batches: list[Batch] = []
         with self._file.commit(
             batches, lambda: not all(request.reply.cancelled() for request in requests)
@@ -213,26 +215,17 @@ class GroupCommit:
         return begun, batches
 
     def _copy(self, requests: list[WriteRequest], batches: list[Batch]) -> None:
-        if not batches:
+        try:
+            self._file.follow(batches)
+        except BaseException as error:
+            # Whatever it is, it is committed.
+            failed = error if isinstance(error, KhiveError) else MirrorError(str(error))
+            for request in requests:
+                request.fail(failed)
+        else:
             for request in requests:
                 request.succeed()
-            self._tidy_soon()
-            return
-
-        def copy() -> None:
-            try:
-                self._file.follow(batches)
-            except BaseException as error:
-                # Whatever it is, it is committed.
-                failed = error if isinstance(error, KhiveError) else MirrorError(str(error))
-                for request in requests:
-                    request.fail(failed)
-            else:
-                for request in requests:
-                    request.succeed()
-            self._tidy_soon()
-
-        self._copying.submit(copy)
+        self._tidy_soon()
 
     def _tidy_soon(self) -> None:
         """Do what can wait until less is to be done; see `FileWriter.tidy`."""

@@ -7,8 +7,9 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from pydantic import ValidationError
 
 from khive_persist.errors import ConflictError, InvalidRecordError
-from khive_persist.models.immutable import Immutable
+from khive_persist.models.node import Immutable
 from khive_persist.models.query import column
+from khive_persist.models.refusal import refusal
 from khive_persist.store import codec
 from khive_persist.store.callbacks import Tally
 from khive_persist.store.sqlite.statements import select
@@ -136,9 +137,8 @@ class FixedStore(Store[Record]):
             # As it will be stored: a placeholder in a name is no name.
             self.record.model_validate({"id": row[0], "content": codec.column(row[1])})
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
             raise InvalidRecordError(
-                f"it cannot be kept without what looks like a secret ({first['msg']})"
+                f"it cannot be kept without what looks like a secret ({refusal(error)})"
             ) from error
         return row
 

@@ -1,4 +1,7 @@
-"""The rows of several tables in the order in which they were stored, from any cursor on."""
+"""The rows of several tables in the order in which they were stored, from any cursor on.
+
+Each function raises a StoreError, as its subclasses say, where a file cannot be read.
+"""
 
 import heapq
 import zlib
@@ -10,11 +13,23 @@ from khive_persist.models.purposes import Purpose
 from khive_persist.models.query import Filter
 from khive_persist.store.codec import StoredRow, as_text
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import COLUMNS, NO_ROWS, Source, Statement, passing
+from khive_persist.store.sqlite.statements import (
+    COLUMNS,
+    Source,
+    Statement,
+    content_without,
+    passing,
+)
 
 _WINDOW_ROWS: Final = 500
 _COLUMNS: Final = len(COLUMNS.split(", "))
 _LAST_ROWID: Final = 2**63 - 1
+_LAST: Final = "SELECT rowid, id FROM {} ORDER BY rowid DESC LIMIT 1"
+_AT: Final = "SELECT rowid, id FROM {} WHERE rowid = ?"
+_WINDOW: Final = _LAST.format(
+    "(SELECT rowid, id FROM {} WHERE rowid > ? AND rowid <= ?"
+    f" ORDER BY rowid LIMIT {_WINDOW_ROWS})"
+)
 
 
 class Cursor(NamedTuple):
@@ -26,6 +41,11 @@ class Cursor(NamedTuple):
 
     rowid: int = 0
     digest: int = 0
+
+
+class _Row(NamedTuple):
+    rowid: int
+    id: object
 
 
 class Wish(NamedTuple):
@@ -55,23 +75,14 @@ class Stored(NamedTuple):
 
 
 async def ends(reader: Reader, purposes: Sequence[Purpose]) -> tuple[Cursor, ...]:
-    """Return the cursors after all rows.
-
-    Raises:
-        StoreError: As its subclasses say.
-    """
-    return tuple([_cursor(await reader.fetch(partial(_last, purpose))) for purpose in purposes])
+    """Return the cursors after all rows."""
+    return tuple([await _cursor(reader, purpose, _LAST) for purpose in purposes])
 
 
 async def are_there(reader: Reader, purposes: Sequence[Purpose], cursors: Sequence[Cursor]) -> bool:
-    """Return whether each cursor holds: whether its row is there, or no row was before it.
-
-    Raises:
-        StoreError: As its subclasses say.
-    """
+    """Return whether each cursor holds: whether its row is there, or no row was before it."""
     for purpose, cursor in zip(purposes, cursors, strict=True):
-        rows = await reader.fetch(partial(_row, purpose, cursor.rowid))
-        if cursor.rowid and _cursor(rows) != cursor:
+        if cursor.rowid and await _cursor(reader, purpose, _AT, cursor.rowid) != cursor:
             return False
     return True
 
@@ -89,7 +100,6 @@ async def following(
     Each table's come in the order in which they were stored, and among each other by time.
 
     Args:
-        reader: Reads the files of these purposes.
         purposes: All that have a cursor.
         cursors: The positions to read on from.
         wishes: The rows that are asked for; any other is passed over.
@@ -98,9 +108,6 @@ async def following(
 
     Returns:
         The rows that are in a wish, and the cursors after all that were looked at.
-
-    Raises:
-        StoreError: As its subclasses say.
     """
     rows_by_table: list[list[tuple[str, int, Cursor, StoredRow, tuple[int, ...]]]] = []
     next_cursors = list(cursors)
@@ -109,7 +116,7 @@ async def following(
         last = _LAST_ROWID if upto is None else upto[number].rowid
         if last <= start:
             continue
-        end = _cursor(await reader.fetch(partial(_window, purpose, start, last)))
+        end = await _cursor(reader, purpose, _WINDOW, start, last)
         if end.rowid <= start:
             continue
         next_cursors[number] = end
@@ -133,36 +140,18 @@ async def following(
     return results, tuple(next_cursors)
 
 
-def _cursor(rows: Sequence[Any]) -> Cursor:
-    return Cursor(rows[0][0], _digest(str(rows[0][1]))) if rows else Cursor()
+async def _cursor(reader: Reader, purpose: Purpose, sql: str, *values: int) -> Cursor:
+    """Return the cursor after the row of a statement; that before all rows where it has none."""
+    rows = await reader.fetch_as(_Row, partial(_of, purpose, sql, values))
+    return Cursor(rows[0].rowid, _digest(str(rows[0].id))) if rows else Cursor()
 
 
 def _digest(id: str) -> int:
     return zlib.crc32(id.encode("utf-8", "surrogatepass"))
 
 
-def _last(purpose: Purpose, source: Source) -> Statement:
-    return _of(purpose, source, "SELECT rowid, id FROM {} ORDER BY rowid DESC LIMIT 1", [])
-
-
-def _row(purpose: Purpose, rowid: int, source: Source) -> Statement:
-    return _of(purpose, source, "SELECT rowid, id FROM {} WHERE rowid = ?", [rowid])
-
-
-def _window(purpose: Purpose, start: int, last: int, source: Source) -> Statement:
-    inner = (
-        "SELECT rowid, id FROM {} WHERE rowid > ? AND rowid <= ?"
-        f" ORDER BY rowid LIMIT {_WINDOW_ROWS}"
-    )
-    outer = f"SELECT rowid, id FROM ({inner}) ORDER BY rowid DESC LIMIT 1"
-    return _of(purpose, source, outer, [start, last])
-
-
-def _of(purpose: Purpose, source: Source, sql: str, values: list[Any]) -> Statement:
-    table = source.tables.get(purpose.name)
-    if table is None:
-        return NO_ROWS
-    return Statement(sql.replace("{}", table), values)
+def _of(purpose: Purpose, sql: str, values: Sequence[Any], source: Source) -> Statement:
+    return Statement(sql.replace("{}", source.only(purpose.name).sql), [*values])
 
 
 def _between(
@@ -173,18 +162,11 @@ def _between(
     without: str,
     source: Source,
 ) -> Statement:
-    table = source.tables.get(purpose.name)
-    if table is None:
-        return NO_ROWS
-    columns = COLUMNS.replace(
-        "content",
-        "CASE WHEN json_valid(content) AND json_type(content) = 'object'"
-        f" THEN json_remove(content, '$.{without}') ELSE content END",
-    )
+    columns = COLUMNS.replace("content", content_without(without))
     values: list[Any] = []
     for filters in wishes:
         wished = passing(source, filters)
         columns += f", ({wished.sql})"
         values += wished.values
-    sql = f"SELECT rowid, {columns} FROM {table} WHERE rowid > ? AND rowid <= ? ORDER BY rowid"
-    return Statement(sql, [*values, start, upto])
+    sql = f"SELECT rowid, {columns} FROM {{}} WHERE rowid > ? AND rowid <= ? ORDER BY rowid"
+    return _of(purpose, sql, [*values, start, upto], source)

@@ -4,10 +4,16 @@ from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from khive_persist.models.purposes import Purpose
-from khive_persist.models.query import Filter
+from khive_persist.models.query import Filter, column
 from khive_persist.store.codec import StoredRow, as_text
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import NO_ROWS, Source, Statement, select
+from khive_persist.store.sqlite.statements import (
+    COLUMNS,
+    Source,
+    Statement,
+    content_without,
+    select,
+)
 
 # What cannot be read as a time counts as the epoch, as it does in a record.
 _UNREADABLE: Final = "1970-01-01 00:00:00.000000"
@@ -50,9 +56,6 @@ async def newest(
     the first one does. Rows that are stored meanwhile change no later page but by themselves.
 
     Args:
-        reader: Reads the files of these purposes.
-        purposes: The purposes that are read.
-        filters: Conditions on the rows.
         last_key: The key of the last row of the page before; None for the first page.
         limit: At most so many; fewer where they are large, or are deleted just now.
         without: A field of `content` that is left out.
@@ -95,15 +98,11 @@ async def newest(
 
 def _keys(purpose: Purpose, filters: Sequence[Filter], last_key: PageKey | None, limit: int) -> Any:
     def build(source: Source) -> Statement:
-        if purpose.name not in source.tables:
-            return NO_ROWS
         at = source.created_at
         if at != "created_at":
             at = f"coalesce({at}, '{_UNREADABLE}')"
-        table_source = source._replace(sql=source.tables[purpose.name], created_at=at)
-        selected = select(table_source, filters, columns=f"{at} AS created_at, id")
-        values = list(selected.values)
-        sql = selected.sql
+        table = source.only(purpose.name)._replace(created_at=at)
+        sql, values = select(table, filters, columns=f"{at} AS created_at, id")
         if last_key is not None:
             # Both: the first lets the index begin there, the second leaves out what was shown.
             sql += f" AND {at} <= ? AND ({at}, id) < (?, ?)"
@@ -115,20 +114,8 @@ def _keys(purpose: Purpose, filters: Sequence[Filter], last_key: PageKey | None,
 
 def _rows(purpose: Purpose, ids: list[str], without: str | None) -> Any:
     def build(source: Source) -> Statement:
-        if purpose.name not in source.tables:
-            return NO_ROWS
-        content = "content"
-        if without is not None:
-            content = (
-                "CASE WHEN json_valid(content) AND json_type(content) = 'object'"
-                f" THEN json_remove(content, '$.{without}') ELSE content END"
-            )
-        marks = ", ".join("?" * len(ids))
-        table = source.tables[purpose.name]
-        return Statement(
-            f"SELECT id, {content}, node_metadata, created_at, embedding FROM {table}"
-            f" WHERE id IN ({marks})",
-            list(ids),
-        )
+        content = "content" if without is None else content_without(without)
+        columns = COLUMNS.replace("content", content)
+        return select(source.only(purpose.name), [column("id").in_(ids)], columns=columns)
 
     return build

@@ -1,11 +1,13 @@
-"""Queries over records of a user's own kinds, without their classes."""
+"""Queries over records of a user's own kinds, without their classes.
+
+Each raises a StoreError, as its subclasses say, where a file cannot be read.
+"""
 
 from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from khive_persist import clock
 from khive_persist.models.described import described
 from khive_persist.models.node import Node
 from khive_persist.models.purposes import Purpose
@@ -44,14 +46,10 @@ async def find_records(
 
     Args:
         files: Each a database and what it holds.
-        filters: Conditions on the records.
         limit: At most so many of a purpose.
 
     Returns:
         Lists that are not empty, by the name of the purpose.
-
-    Raises:
-        StoreError: As its subclasses say.
     """
     records = {}
     for path, purpose in _present(files):
@@ -63,11 +61,7 @@ async def find_records(
 
 
 async def session_ids(files: Files, filter: Filter, *, limit: int) -> set[str]:
-    """Return the sessions of the records that pass a filter; at most so many of a purpose.
-
-    Raises:
-        StoreError: As its subclasses say.
-    """
+    """Return the sessions of the records that pass a filter; at most so many of a purpose."""
 
     def build(source: Source) -> Statement:
         columns = f"DISTINCT {source.extract('$.session_id')}"
@@ -80,39 +74,28 @@ async def session_ids(files: Files, filter: Filter, *, limit: int) -> set[str]:
 
 
 async def count_records(files: Files) -> list[KindCount]:
-    """Count the records of each purpose; a file that is missing is passed over, and is not made.
-
-    Raises:
-        StoreError: As its subclasses say.
-    """
-    counts = []
+    """Count the records of each purpose; a file that is missing is passed over, and is not made."""
+    counts: list[KindCount] = []
     for path, purpose in _present(files):
-        rows = await _fetch(path, purpose, _count)
-        records, sessions, first, last = rows[0]
-        counts.append(KindCount(purpose.name, records, sessions, _text(first), _text(last)))
+        async with Reader([(path, purpose)]) as reader:
+            counts += await reader.fetch_as(KindCount, partial(_count, purpose))
     return counts
 
 
 async def _fetch(path: Path, purpose: Purpose, build: Any) -> Sequence[Any]:
-    reader = Reader([(path, purpose)])
-    try:
+    async with Reader([(path, purpose)]) as reader:
         return await reader.fetch(build)
-    finally:
-        await reader.close()
 
 
 def _present(files: Files) -> list[tuple[Path, Purpose]]:
     return [(path, purpose) for path, purpose in files if path.exists()]
 
 
-def _count(source: Source) -> Statement:
+def _count(purpose: Purpose, source: Source) -> Statement:
+    at = source.created_at
     columns = (
-        f"count(*), count(DISTINCT {source.extract('$.session_id')}),"
-        f" min({source.created_at}), max({source.created_at})"
+        f"'{purpose.name}' AS purpose, count(*) AS records,"
+        f" count(DISTINCT {source.extract('$.session_id')}) AS sessions,"
+        f" utc_text(min({at})) AS first, utc_text(max({at})) AS last"
     )
     return select(source, columns=columns)
-
-
-def _text(created_at: Any) -> str | None:
-    instant = clock.from_column(created_at)
-    return None if instant is None else clock.to_text(instant)

@@ -5,17 +5,13 @@ import os
 import threading
 from concurrent.futures import Future
 from pathlib import Path
-from typing import NamedTuple
 
 from khive_persist.models.purposes import Purpose
 from khive_persist.store.group_commit import GroupCommit
 from khive_persist.store.sqlite.mirror_progress import Mirroring
 
-
-class _Key(NamedTuple):
-    path: str
-    purpose: Purpose
-    mirroring: str
+# The path, what lies there, and the name of who copies it.
+_Key = tuple[str, Purpose, str]
 
 
 class _Shared:
@@ -71,7 +67,7 @@ def _key(path: Path, purpose: Purpose, mirror: Mirroring) -> _Key:
     # Two names of one folder are one file.
     real = os.path.join(os.path.realpath(path.parent), path.name)
     mirroring = mirror if isinstance(mirror, str) else "" if mirror is None else mirror.name
-    return _Key(real, purpose, mirroring)
+    return real, purpose, mirroring
 
 
 def _begin_anew() -> None:

@@ -43,7 +43,6 @@ class Pages:
         Args:
             thread: The thread in which all of it is called.
             names: The files that are read, for errors.
-            opening: Opens the connection, and gives the statement.
             record: The class of which rows are made, by the names of columns; None for plain rows.
             holds_snapshot: Whether nothing is copied, however long it takes.
         """

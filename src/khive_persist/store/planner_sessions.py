@@ -21,9 +21,8 @@ class PlannerSessionStore(Store[PlannerSession]):
         self, complexity: str, limit: int | None = None
     ) -> list[PlannerSession]:
         """Return the plans of one complexity, newest first."""
-        return await self.find(
-            field("complexity") == complexity, order_by=-column("created_at"), limit=limit
-        )
+        newest = -column("created_at")
+        return await self.find(field("complexity") == complexity, order_by=newest, limit=limit)
 
     async def get_stats(self) -> dict[str, Any]:
         """Compute counts, averages and a sum over all plans in SQL, from an index alone.

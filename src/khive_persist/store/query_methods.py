@@ -1,6 +1,6 @@
 """Queries that do not read all of the records."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 from khive_persist.models.query import Field, Filter, Order
@@ -14,18 +14,8 @@ Ordering = Field | Order | Sequence[Field | Order]
 class Answers(Generic[Record]):
     """The first record, whether there is one, and aggregates; a `Store` fetches the rows."""
 
-    async def find(
-        self,
-        *filters: Filter,
-        order_by: Ordering = (),
-        limit: int | None = None,
-        offset: int = 0,
-    ) -> list[Record]:
-        """Return the records that pass every filter. See `Store.find`."""
-        raise NotImplementedError
-
-    async def _fetch(self, build: Callable[[Source], Statement]) -> list[Any]:
-        raise NotImplementedError
+    find: Callable[..., Awaitable[list[Record]]]
+    _fetch: Callable[[Callable[[Source], Statement]], Awaitable[list[Any]]]
 
     async def first(self, *filters: Filter, order_by: Ordering = ()) -> Record | None:
         """Return the first record that passes every filter, in this order, or None."""

@@ -18,7 +18,13 @@ from khive_persist.store.sqlite.connection import data_version
 from khive_persist.store.sqlite.connection_thread import ConnectionThread
 from khive_persist.store.sqlite.errors import translated
 from khive_persist.store.sqlite.named_rows import Record, rows_as, rows_by_key
-from khive_persist.store.sqlite.statements import ODD_CREATED_AT, Source, Statement, union
+from khive_persist.store.sqlite.statements import (
+    Source,
+    Statement,
+    has_odd_created_at,
+    is_indexed,
+    union,
+)
 from khive_persist.store.sqlite.words import quoted
 
 # How often files are read anew that nobody should change, and somebody did.
@@ -46,7 +52,8 @@ class Reader:
     """Reads the same table of several files as one. A file that is missing is one without rows.
 
     It may be used from any event loop and thread, by many at once. Cancelled, a call ends at once,
-    and the statement that it began soon after.
+    and the statement that it began soon after. What reads raises a StoreError, as its subclasses
+    say, and an InvalidQueryError where the statement cannot be run.
     """
 
     def __init__(self, files: Files) -> None:
@@ -69,38 +76,21 @@ class Reader:
         self._versions: Versions = {}
 
     async def fetch(self, build: Build) -> list[sqlite3.Row]:
-        """Return all rows of a statement.
-
-        Raises:
-            StoreError: As its subclasses say.
-            InvalidQueryError: The statement cannot be run.
-        """
+        """Return all rows of a statement."""
         return await self._thread.run(self._fetch, build, sqlite3.Cursor.fetchall)
 
     async def fetch_as(self, record: type[Record], build: Build) -> list[Record]:
-        """Return all rows of a statement as records, made by the names of its columns.
-
-        Raises:
-            StoreError: As its subclasses say.
-        """
+        """Return all rows of a statement as records, made by the names of its columns."""
         return await self._thread.run(self._fetch, build, partial(rows_as, record))
 
     async def fetch_by_key(
         self, key: str, record: type[Record], build: Build
     ) -> list[tuple[Any, Record]]:
-        """Return all rows of a statement as pairs: one column, and a record of the others.
-
-        Raises:
-            StoreError: As its subclasses say.
-        """
+        """Return all rows of a statement as pairs: one column, and a record of the others."""
         return await self._thread.run(self._fetch, build, partial(rows_by_key, key, record))
 
     async def file_version(self, purpose: Purpose) -> FileVersion | None:
-        """Return how the file of one of the purposes is just now; None where it has no table yet.
-
-        Raises:
-            StoreError: As its subclasses say.
-        """
+        """Return the present version of a purpose's file; None where it has no table yet."""
         return await self._thread.run(self._file_version, purpose)
 
     async def stream(
@@ -132,7 +122,6 @@ class Reader:
         slowly does not keep the WAL from being emptied.
 
         Args:
-            build: Makes the statement.
             record: The class of which rows are made, by the names of columns; None for plain rows.
             holds_snapshot: Copy nothing: the WAL grows until the last row is read.
         """
@@ -258,10 +247,8 @@ class Reader:
             if not schema:
                 continue
             tables[purpose.name] = f"{name}.{table}"
-            any_odd = f"SELECT EXISTS (SELECT 1 FROM {name}.{table} WHERE {ODD_CREATED_AT})"
-            odd = odd or bool(connection.execute(any_odd).fetchone()[0])
-            # An index on a field of content takes no row whose content is no JSON.
-            guarded = guarded or not any("json_extract(content," in sql for sql in schema)
+            odd = odd or has_odd_created_at(connection, f"{name}.{table}")
+            guarded = guarded or not is_indexed(schema)
         return union(tables, odd=odd, guarded=guarded)
 
     def _names(self) -> str:

@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+from collections import Counter
 from contextlib import suppress
 from typing import Final
 
@@ -61,7 +62,6 @@ def read_key(project: Project, *, believed: bool = True) -> bytes | None:
     """Return the key of a project; None where there is none, or it is not ours.
 
     Args:
-        project: The project.
         believed: Whether it has to be ours.
 
     Raises:
@@ -97,7 +97,7 @@ def redact_row(redactor: Redactor, row: codec.StoredRow) -> codec.StoredRow:
     Metadata that is no JSON object cannot say so; it is redacted all the same.
     """
     id, content, metadata, created_at, embedding = row
-    counts: dict[str, int] = {}
+    counts = Counter[str]()
     content = _redacted(redactor, content, counts)
     metadata = _redacted(redactor, metadata, counts)
     # Numbers hold no secret, and there can be thousands.
@@ -113,7 +113,9 @@ def with_counts(metadata: str | None, counts: dict[str, int]) -> str | None:
     fields = codec.column(metadata)
     if fields is not None and not isinstance(fields, dict):
         return metadata
-    return codec.dump_lossy((fields or {}) | {"redacted": _sum(redacted_counts(metadata), counts)})
+    total = Counter(redacted_counts(metadata))
+    total.update(counts)
+    return codec.dump_lossy((fields or {}) | {"redacted": dict(sorted(total.items()))})
 
 
 def redacted_counts(metadata: str | None) -> dict[str, int]:
@@ -125,15 +127,8 @@ def redacted_counts(metadata: str | None) -> dict[str, int]:
     return {kind: count for kind, count in counts.items() if isinstance(count, int)}
 
 
-def _sum(counts: dict[str, int], other: dict[str, int]) -> dict[str, int]:
-    kinds = sorted(counts.keys() | other.keys())
-    return {kind: counts.get(kind, 0) + other.get(kind, 0) for kind in kinds}
-
-
-def _redacted(redactor: Redactor, text: str | None, counts: dict[str, int]) -> str | None:
-    if text is None:
-        return None
-    text, text_counts = redactor.redact_json(text)
-    for kind, count in text_counts.items():
-        counts[kind] = counts.get(kind, 0) + count
+def _redacted(redactor: Redactor, text: str | None, counts: Counter[str]) -> str | None:
+    if text is not None:
+        text, text_counts = redactor.redact_json(text)
+        counts.update(text_counts)
     return text

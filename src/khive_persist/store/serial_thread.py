@@ -9,6 +9,7 @@ import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
+from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import Any, Final, Generic, Protocol, TypeVar
 
@@ -31,21 +32,17 @@ class Resource(Protocol):
         """Give it back; called in the thread."""
 
 
+@dataclass(slots=True, eq=False)
 class _Job(Generic[Result]):
     """One call in the thread, and what comes of it."""
 
-    __slots__ = ("due", "function", "future", "is_abandoned", "is_stoppable", "values")
-
-    def __init__(
-        self, function: Callable[..., Result], values: tuple[Any, ...], *, is_stoppable: bool
-    ) -> None:
-        self.function = function
-        self.values = values
-        self.is_stoppable = is_stoppable
-        self.future: Future[Result] = Future()
-        self.is_abandoned = False
-        # When it runs by itself; None for what somebody asked for.
-        self.due: float | None = None
+    function: Callable[..., Result]
+    values: tuple[Any, ...]
+    is_stoppable: bool
+    # When it runs by itself; None for what somebody asked for.
+    due: float | None = None
+    future: Future[Result] = field(default_factory=Future)
+    is_abandoned: bool = False
 
 
 class _State:
@@ -78,16 +75,12 @@ class SerialThread:
     """Runs functions in the order in which they are given, in a thread of its own.
 
     So nothing is closed while it is used. It may be asked from any event loop and any thread, and
-    belongs to none. One that is forgotten ends by itself, and keeps no process alive. In a forked
-    child, which has no such thread, it raises an error.
+    belongs to none. One that is forgotten ends by itself, and keeps no process alive. Closed, or
+    in a forked child, which has no such thread, it raises a StoreClosedError.
     """
 
     def __init__(self, name: str) -> None:
-        """Start nothing yet.
-
-        Args:
-            name: The name of its work, for errors.
-        """
+        """Start nothing yet; the name of its work is for errors."""
         self._name = name
         self._state = _State()
         # It must take no lock: the collector runs it wherever it likes.
@@ -95,11 +88,7 @@ class SerialThread:
         self._forget.atexit = False
 
     def check_open(self) -> None:
-        """Raise where it takes no more functions.
-
-        Raises:
-            StoreClosedError: It is closed, or the process was forked since.
-        """
+        """Raise where it takes no more functions."""
         if self._is_forked():
             raise StoreClosedError(
                 f"{self._name} was opened before this process was forked",
@@ -109,11 +98,7 @@ class SerialThread:
             raise StoreClosedError(f"{self._name}: closed", hint="open the store again")
 
     def submit(self, function: Callable[..., Result], *values: Any) -> Future[Result]:
-        """Run a function after those that were given before; nothing stops it.
-
-        Raises:
-            StoreClosedError: It is closed, or the process was forked since.
-        """
+        """Run a function after those that were given before; nothing stops it."""
         return self._submit(_Job(function, values, is_stoppable=False)).future
 
     async def run(self, function: Callable[..., Result], *values: Any) -> Result:
@@ -121,9 +106,6 @@ class SerialThread:
 
         Cancelled before it has begun, it does not run; after, the resource is interrupted, and what
         comes next waits for its end. The await ends at once in both cases.
-
-        Raises:
-            StoreClosedError: It is closed, or the process was forked since.
         """
         job = self._submit(_Job(function, values, is_stoppable=True))
         try:
@@ -141,15 +123,13 @@ class SerialThread:
 
         When it is closed before, it does not run, or is stopped.
         """
-        job = _Job(function, (), is_stoppable=True)
-        job.due = time.monotonic() + seconds
-        self._state.later = job
+        due = time.monotonic() + seconds
+        self._state.later = _Job(function, (), is_stoppable=True, due=due)
 
     def finish(self, last: Callable[[], object] | None = None) -> None:
         """Close the resource after all that was given before, and end the thread; no waiting.
 
-        Args:
-            last: A function to run in the thread just before.
+        `last` is a function that is run in the thread just before.
         """
         state = self._state
         if self._is_forked():

@@ -93,9 +93,7 @@ class SessionMatch:
         return len(self.id) >= SHORTEST_WORD and self._is_word_in(raw)
 
     def is_in(self, raw: bytes) -> bool:
-        """Return whether the id stands in a text, in whichever spelling, also as a part of
-        another one.
-        """
+        """Return whether the id stands in a text, in any spelling, also as a part of another."""
         if self._bytes in raw:
             return True
         return b"\\" in raw and self._spelled.search(raw) is not None

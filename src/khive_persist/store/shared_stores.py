@@ -10,7 +10,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from khive_persist.store.store import Store
 
@@ -20,10 +20,8 @@ _SHARED_SECONDS: Final = 1.0
 Opening = Callable[[], AbstractAsyncContextManager[Store[Any]]]
 
 
-class _Key(NamedTuple):
-    process: int
-    root: str
-    record: type
+# A process, the root of a project, and a class.
+_Key = tuple[int, str, type]
 
 
 class _Shared:
@@ -46,13 +44,11 @@ async def shared_store(root: str, record: type, opening: Opening) -> AsyncIterat
 
     Args:
         root: The directory that holds `.khive`.
-        record: The class.
-        opening: Opens it.
 
     Raises:
         StoreError: As `opening` does.
     """
-    key = _Key(os.getpid(), root, record)
+    key = os.getpid(), root, record
     while True:
         shared, is_first = _joined(key, opening)
         try:

@@ -25,8 +25,7 @@ from khive_persist.errors import (
     NotFoundError,
     StoreClosedError,
 )
-from khive_persist.models.node import Node
-from khive_persist.models.paths import RecordPaths
+from khive_persist.models.node import Node, RecordPaths
 from khive_persist.models.purposes import Purpose
 from khive_persist.models.query import Filter, column
 from khive_persist.store import codec
@@ -69,8 +68,6 @@ class Store(Answers[Record]):
         """Prepare a store; `open` opens it.
 
         Args:
-            record: The class of its records.
-            path_of: The path of a purpose's file.
             busy_timeout_seconds: The longest wait of a write for other programs.
             before_read: A function awaited before each read, for what waits outside the database.
             redact: A function of each row before it is written; the row that it returns is written.
@@ -117,9 +114,7 @@ class Store(Answers[Record]):
         self.is_open = True
 
     async def is_behind(self) -> bool:
-        """Return whether the mirror of a file has to begin with the whole table; see
-        `recover_file`.
-        """
+        """Return whether a file's mirror has to begin with the whole table; see `recover_file`."""
         return any([await writer.is_behind() for writer in self._writers.values()])
 
     async def close(self) -> None:
@@ -175,7 +170,7 @@ class Store(Answers[Record]):
         async with self._reporting:
             if len(self._writers) == 1:
                 (writer,) = self._writers.values()
-                chunks = self._chunks(records)
+                chunks = _chunks(map(self._row, records))
                 if atomic:
                     chunks = iter([list(chain.from_iterable(chunks))])
                 return await self._upsert_all(writer, chunks)
@@ -185,7 +180,7 @@ class Store(Answers[Record]):
                 by_writer.setdefault(self._writer(record), []).append(self._row(record))
             return sum(
                 [
-                    await self._upsert_all(writer, [rows] if atomic else _parts(rows))
+                    await self._upsert_all(writer, [rows] if atomic else _chunks(rows))
                     for writer, rows in by_writer.items()
                 ]
             )
@@ -440,12 +435,8 @@ class Store(Answers[Record]):
     def _existing_writers(self) -> list[Writer]:
         return [writer for writer in self._writers.values() if writer.path.exists()]
 
-    def _chunks(self, records: Iterable[Record]) -> Iterator[list[codec.StoredRow]]:
-        remaining = iter(records)
-        while chunk := [self._row(record) for record in islice(remaining, _CHUNK_ROWS)]:
-            yield chunk
 
-
-def _parts(rows: list[codec.StoredRow]) -> Iterator[list[codec.StoredRow]]:
-    for start in range(0, len(rows), _CHUNK_ROWS):
-        yield rows[start : start + _CHUNK_ROWS]
+def _chunks(rows: Iterable[codec.StoredRow]) -> Iterator[list[codec.StoredRow]]:
+    remaining = iter(rows)
+    while chunk := list(islice(remaining, _CHUNK_ROWS)):
+        yield chunk

@@ -53,10 +53,6 @@ class WriteRequest:
             self.is_begun = self.reply.set_running_or_notify_cancel()
         return self.is_begun
 
-    def remaining_seconds(self) -> float:
-        """Return how long its caller still waits."""
-        return self.until - time.monotonic()
-
     def succeed(self) -> None:
         """Tell the caller that it is done."""
         # Or the last one of many would keep all that came before it.

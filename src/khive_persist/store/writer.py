@@ -12,10 +12,18 @@ from khive_persist.models.query import Filter
 from khive_persist.store import open_files
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.group_commit import GroupCommit
-from khive_persist.store.selection import matching_ids
+from khive_persist.store.sqlite.connection import Connection, utc_text
 from khive_persist.store.sqlite.mirror_progress import Mirroring
 from khive_persist.store.sqlite.rows import fetch_ids, fetch_sessions
+from khive_persist.store.sqlite.statements import (
+    Source,
+    has_odd_created_at,
+    is_indexed,
+    select,
+    union,
+)
 from khive_persist.store.sqlite.transaction import Transaction
+from khive_persist.store.sqlite.words import quoted
 from khive_persist.store.write_request import WriteRequest
 
 Result = TypeVar("Result")
@@ -44,14 +52,7 @@ class Writer:
     def __init__(
         self, path: Path, purpose: Purpose, busy_timeout_seconds: float, mirror: Mirroring
     ) -> None:
-        """Prepare it; the file is opened by the first call.
-
-        Args:
-            path: The file, made where it is missing.
-            purpose: The purpose of the file.
-            busy_timeout_seconds: The longest wait of a call for other programs.
-            mirror: The keeper of the second copy.
-        """
+        """Prepare it; the file is opened by the first call."""
         self.path = path
         self.purpose = purpose
         self._timeout_seconds = busy_timeout_seconds
@@ -92,7 +93,9 @@ class Writer:
         """Delete the rows that pass filters, at most so many; how many there were."""
 
         def write(writing: Transaction) -> int:
-            return writing.delete(matching_ids(writing.connection, self.purpose, filters, limit))
+            source = _source(writing.connection, self.purpose)
+            sql, values = select(source, filters, limit=limit, columns="id")
+            return writing.delete([id for (id,) in writing.connection.execute(sql, values)])
 
         return await self._run(write)
 
@@ -215,3 +218,12 @@ class Writer:
         if self._commits is None:
             self._commits = open_files.acquire(self.path, self.purpose, self._mirror)
         return self._commits
+
+
+def _source(connection: Connection, purpose: Purpose) -> Source:
+    connection.create_function("utc_text", 1, utc_text, deterministic=True)
+    table = quoted(purpose.table)
+    listed = "SELECT sql FROM sqlite_schema WHERE tbl_name = ? COLLATE NOCASE AND type = 'index'"
+    indexes = [sql or "" for (sql,) in connection.execute(listed, [purpose.table])]
+    is_odd = has_odd_created_at(connection, table)
+    return union({purpose.name: table}, odd=is_odd, guarded=not is_indexed(indexes))

@@ -51,7 +51,7 @@ async def save_document(
         await reporter.failed(error, CallbackMetadata(path, format, 0, 0, clock.now()))
         raise
     metadata = CallbackMetadata(path, format, size, 1, clock.now())
-    await reporter.saved(metadata)
+    await reporter.tell(reporter.on_save, metadata)
     return metadata
 
 
@@ -79,5 +79,6 @@ async def load_document(
     except Exception as error:
         await reporter.failed(error, CallbackMetadata(path, "", 0, 0, clock.now()))
         raise
-    await reporter.loaded(CallbackMetadata(path, read.format, read.bytes, 1, clock.now()))
+    metadata = CallbackMetadata(path, read.format, read.bytes, 1, clock.now())
+    await reporter.tell(reporter.on_load, metadata)
     return read.document

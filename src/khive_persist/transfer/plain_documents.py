@@ -11,6 +11,7 @@ from khive_persist.errors import InvalidFileError, InvalidRecordError
 from khive_persist.models.application_session import ApplicationSession
 from khive_persist.models.node import Node
 from khive_persist.models.purposes import Purpose
+from khive_persist.models.refusal import refusal
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
 
@@ -81,9 +82,7 @@ class PlainRecords(NamedTuple):
         try:
             record = self.record.model_validate(values)
         except ValidationError as error:
-            first = error.errors()[0]
-            path = ".".join(map(str, first["loc"])) or "it"
-            raise InvalidRecordError(f"{path}: {first['msg']}") from error
+            raise refusal(error) from error
         purpose = self.purpose
         if isinstance(fields.get("tool"), str):
             purpose = record.purpose_of(record.content)

@@ -5,8 +5,8 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from khive_persist.errors import InvalidRecordError
+from khive_persist.models.columns import MAX_ID_CHARACTERS
 from khive_persist.models.hook_event import HookEvent
-from khive_persist.models.node import MAX_ID_CHARACTERS
 from khive_persist.models.purposes import PLANNER_SESSIONS, Purpose
 from khive_persist.models.records import RECORDS
 from khive_persist.store import codec

@@ -71,7 +71,7 @@ def _entries(content: bytes, digest_bytes: int, prefix: bytes) -> list[bytes]:
         end = content.index(b"\0", at)
         path = previous[:shared_length] + content[at:end]
         # The length is in the flags too: it tells whether the digest has this many bytes.
-        if flags & 0xFFF not in (min(len(path), 0xFFF),):
+        if flags & 0xFFF != min(len(path), 0xFFF):
             raise ValueError("not of this form")
         at = end + 1 if version >= 4 else entry_start + (end - entry_start) // 8 * 8 + 8
         previous = path

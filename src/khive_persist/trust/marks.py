@@ -77,10 +77,9 @@ def is_trusted(khive: Path) -> bool:
 
 def digits(khive: Path) -> str:
     """Return this user's digits of its `id`, or an empty string where it has no mark."""
-    home = state_home()
-    if home is None:
+    if (folder := state_folder()) is None:
         return ""
-    mark = Path(spool_writer.khive_of(str(home))) / MARKS / str(physical(khive)).lstrip("/")
+    mark = _mark_path(folder, physical(khive))
     try:
         return spool_writer.own_digits(os.readlink(khive / ID), os.readlink(mark))
     except OSError:
@@ -149,20 +148,18 @@ def marked_paths() -> list[Path]:
     return sorted(path for path, _ in _links(".khive"))
 
 
-def former_paths() -> dict[Path, list[Path]]:
-    """Return the earlier paths of the projects that were moved, by the present path."""
-    return _paths_before(is_merged=False)
-
-
-def merged_paths() -> dict[Path, list[Path]]:
-    """Return the paths of the projects that were merged into another one, by that one's path."""
-    return _paths_before(is_merged=True)
+def earlier_paths(*, is_merged: bool = False) -> dict[Path, list[Path]]:
+    """Return the earlier paths of moved projects, or of those merged into one, by its path now."""
+    paths: dict[Path, list[Path]] = {}
+    for path, _ in _links(_MOVED):
+        current, was_merged = _present_path(path)
+        if current != path and was_merged == is_merged:
+            paths.setdefault(current, []).append(path)
+    return {current: sorted(earlier) for current, earlier in paths.items()}
 
 
 def moved_to(directory: Path) -> Path:
-    """Return the directory that `.khive` was moved to, or that has what it was merged into.
-
-    It is the directory itself where it was neither.
+    """Return the directory that `.khive` was moved to, or merged into; itself where it was neither.
 
     Whoever makes another `.khive` at the old path has a project of its own there.
     """
@@ -178,24 +175,13 @@ def forget(khive: Path, current: Path, *, is_merged: bool = False) -> None:
         is_merged: Whether it was merged into that one.
     """
     if folder := state_folder():
-        old = folder / MARKS / str(khive).lstrip("/")
-        moved, merged = old.with_name(_MOVED), old.with_name(_MERGED)
+        old = _mark_path(folder, khive)
         with suppress(OSError):
-            merged.unlink(missing_ok=True)
-            moved.unlink(missing_ok=True)
-            if is_merged:
-                merged.symlink_to(physical(current).parent)
-            moved.symlink_to(physical(current).parent)
+            old.with_name(_MERGED).unlink(missing_ok=True)
+            old.with_name(_MOVED).unlink(missing_ok=True)
+            for name in (_MERGED, _MOVED) if is_merged else (_MOVED,):
+                old.with_name(name).symlink_to(physical(current).parent)
         old.unlink(missing_ok=True)
-
-
-def _paths_before(*, is_merged: bool) -> dict[Path, list[Path]]:
-    earlier_paths: dict[Path, list[Path]] = {}
-    for path, _ in _links(_MOVED):
-        current, was_merged = _present_path(path)
-        if current != path and was_merged == is_merged:
-            earlier_paths.setdefault(current, []).append(path)
-    return {current: sorted(paths) for current, paths in earlier_paths.items()}
 
 
 def _present_path(directory: Path) -> tuple[Path, bool]:
@@ -208,7 +194,7 @@ def _present_path(directory: Path) -> tuple[Path, bool]:
     for _ in range(_MOST_MOVES):
         if os.path.lexists(path / ".khive"):
             return path, is_merged
-        mark = folder / MARKS / str(path).lstrip("/")
+        mark = _mark_path(folder, path)
         try:
             path = Path(os.readlink(mark / _MOVED))
         except (OSError, ValueError):
@@ -223,16 +209,19 @@ def unmark(khive: Path) -> list[str]:
     Raises:
         OSError: It cannot be taken away.
     """
-    folder = state_folder()
-    if folder is None:
+    if (folder := state_folder()) is None:
         return []
-    path = folder / MARKS / str(khive).lstrip("/")
+    path = _mark_path(folder, khive)
     try:
         digits = os.readlink(path).split("-")
         path.unlink()
     except FileNotFoundError:
         return []
     return digits
+
+
+def _mark_path(folder: Path, path: Path) -> Path:
+    return folder / MARKS / str(path).lstrip("/")
 
 
 def _links(name: str) -> Iterator[tuple[Path, str]]:

@@ -7,11 +7,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from khive_persist.analytics.experiments.create import find_experiment, invalid
+from khive_persist.analytics.experiments.create import find_experiment
 from khive_persist.analytics.experiments.random_assignment import draw
 from khive_persist.errors import ConflictError, InvalidRecordError
 from khive_persist.models.assignment import NAMED, RANDOM, Assignment
 from khive_persist.models.experiment import Experiment
+from khive_persist.models.refusal import refusal
 from khive_persist.opening import find_project, open_store, reading
 from khive_persist.project import Project
 from khive_persist.sessions.has_started import PURPOSES, has_begun
@@ -139,4 +140,4 @@ def _made(content: dict[str, Any]) -> Assignment:
     try:
         return Assignment.model_validate({"content": content})
     except ValidationError as error:
-        raise invalid(error) from error
+        raise refusal(error) from error

@@ -19,6 +19,7 @@ from khive_persist.models.node import Node
 from khive_persist.models.planner_session import PlannerSession
 from khive_persist.models.purpose_registry import known_purposes
 from khive_persist.models.purposes import BUILT_IN_NAMES, HOOK_EVENTS
+from khive_persist.models.refusal import refusal
 from khive_persist.opening import save_alone
 from khive_persist.project import Project
 from khive_persist.store import codec
@@ -117,8 +118,6 @@ def _parsed(record: type[Node], number: int, document: bytes) -> Node:
     try:
         return record(content=codec.load(document))
     except ValidationError as error:
-        first = error.errors()[0]
-        location = ".".join(map(str, first["loc"]))
-        raise InvalidRecordError(f"document {number}: {location}: {first['msg']}") from error
+        raise InvalidRecordError(f"document {number}: {refusal(error)}") from error
     except ValueError as error:
         raise InvalidRecordError(f"document {number} is no JSON ({error})") from error

@@ -15,7 +15,7 @@ from khive_persist.mirror import names, scan
 from khive_persist.mirror.write_locks import turn
 from khive_persist.models.purposes import Purpose
 from khive_persist.project import Project, make_directory
-from khive_persist.store.sqlite import snapshot
+from khive_persist.store.sqlite import rows, snapshot
 
 # File systems without second names, and folders that lie on another one.
 _NO_LINKS: Final = frozenset({errno.EPERM, errno.ENOTSUP, errno.EXDEV, errno.EMLINK, errno.ENOSYS})
@@ -91,7 +91,7 @@ def group_snapshot(
             with turn(project, purposes):
                 for name in sorted({purpose.file for purpose in purposes}):
                     if (path := project.database(name)).exists():
-                        connections[name] = stack.enter_context(snapshot.begun(path))
+                        connections[name] = stack.enter_context(rows.snapshot(path))
                 mirror = links.follow()
             databases = {name: folder / name for name in connections}
             for name, connection in connections.items():

@@ -7,6 +7,7 @@ from typing import Any, Final, Generic, Literal, NamedTuple, TypeVar
 
 from starlette.responses import Response
 
+from khive_persist.errors import InvalidRecordError
 from khive_persist.recorder.messages import Payload, Record
 from khive_persist.server.http.errors import HTTPError
 from khive_persist.server.preparer import INLINE_BYTES
@@ -37,6 +38,12 @@ class BatchResult(NamedTuple):
     id: str | None
     result: Status
     reason: str = ""
+
+
+def refused(document: Any, error: InvalidRecordError) -> BatchResult:
+    """Return the result of a document that no record can be made of."""
+    id = document.get("id") if isinstance(document, dict) else None
+    return BatchResult(id if isinstance(id, str) else None, "refused", str(error))
 
 
 class Piece(NamedTuple, Generic[Row]):

@@ -29,6 +29,7 @@ from khive_persist.server.routes.batches import (
     Piece,
     in_pieces,
     read_batch,
+    refused,
 )
 from khive_persist.store import codec
 from khive_persist.transfer.row_validation import checked
@@ -96,11 +97,10 @@ def _prepare(body: bytes, kind: str) -> list[Piece[Payload]]:
 
 def _events(documents: list[Any]) -> Iterator[tuple[BatchResult, Payload | None]]:
     for document in documents:
-        id = document.get("id") if isinstance(document, dict) else None
         try:
             payload = _payload(document)
         except InvalidRecordError as error:
-            yield BatchResult(id if isinstance(id, str) else None, "refused", str(error)), None
+            yield refused(document, error), None
         else:
             yield BatchResult(payload.id, "refused"), payload
 

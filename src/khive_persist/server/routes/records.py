@@ -13,12 +13,12 @@ from khive_persist.errors import InvalidRecordError, NotFoundError
 from khive_persist.models.application_session import ApplicationSession
 from khive_persist.models.focus_chain import FocusChain
 from khive_persist.models.hook_event import HookEvent
-from khive_persist.models.immutable import Immutable
-from khive_persist.models.node import Node
+from khive_persist.models.node import Immutable, Node
 from khive_persist.models.purpose_registry import known_purposes
 from khive_persist.models.purposes import ASSIGNMENTS, BUILT_IN, HOOK_EVENTS, Purpose
 from khive_persist.models.query import column
 from khive_persist.models.records import RECORDS
+from khive_persist.models.refusal import refusal
 from khive_persist.models.todo_list import Changes
 from khive_persist.project import Project
 from khive_persist.recorder.live_settings import LiveSettings
@@ -36,6 +36,7 @@ from khive_persist.server.routes.batches import (
     Status,
     in_pieces,
     read_batch,
+    refused,
 )
 from khive_persist.server.store_pool import Stores
 from khive_persist.store import codec
@@ -126,8 +127,7 @@ def _rows(
         try:
             columns = _columns(record, document)
         except InvalidRecordError as error:
-            id = document.get("id") if isinstance(document, dict) else None
-            yield BatchResult(id if isinstance(id, str) else None, "refused", str(error)), None
+            yield refused(document, error), None
         else:
             row = Record(columns, "created_at" in document, replaces)
             yield BatchResult(row.id, "refused"), row
@@ -143,9 +143,7 @@ def _columns(record: type[Node], document: Any) -> StoredRow:
     try:
         node = record(**document)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        path = ".".join(map(str, first["loc"]))
-        raise InvalidRecordError(f"{path}: {first['msg']}") from error
+        raise refusal(error) from error
     return checked(codec.to_row(node))
 
 

@@ -7,6 +7,10 @@ database, and looks for the journal under it.
 
 A journal says what is renamed to what, and git can bring one with any pull. So it is obeyed only
 where this user's key signed it; another one stops the writing until a person has looked at it.
+
+Where others held a lock for longer than the timeout, a StoreBusyError is raised. Where a switch
+cannot be finished, a StoreUnavailableError is; the next who opens a database tries again. Where it
+could not begin, either says so, and nothing was changed.
 """
 
 import os
@@ -53,12 +57,7 @@ def is_pending(folder: Path) -> bool:
 
 
 def settle(folder: Path, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> None:
-    """Finish the switch that somebody began in this folder and did not live to end.
-
-    Raises:
-        StoreBusyError: Others held a database's lock for longer than the timeout.
-        StoreUnavailableError: It cannot be finished; the next who opens a database tries again.
-    """
+    """Finish the switch that somebody began in this folder and did not live to end."""
     while is_pending(folder):
         with _translated(folder):
             pending = _read(folder)
@@ -74,12 +73,7 @@ def settle(folder: Path, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> No
 def in_turn(
     database: Path, timeout_seconds: float, is_wanted: Callable[[], bool] = lambda: True
 ) -> Iterator[None]:
-    """Hold the lock of a database, with no switch pending; see `lock.acquire`.
-
-    Raises:
-        StoreBusyError: Others held a lock for longer than the timeout.
-        StoreUnavailableError: A lock's file cannot be made, or a switch cannot be finished.
-    """
+    """Hold the lock of a database, with no switch pending; see `lock.acquire`."""
     while True:
         settle(database.parent, timeout_seconds)
         with write_lock.held(write_lock.lock_path(database), timeout_seconds, is_wanted):
@@ -104,7 +98,6 @@ def perform(
     of a database. On return it is done and synced.
 
     Args:
-        folder: The folder of the databases.
         incoming: The new files, synced, in a folder below.
         outgoing: The folder below that takes the old ones; made, and removed again if it stays
             empty.
@@ -113,10 +106,6 @@ def perform(
         removes_others: Whether databases without a successor go too; otherwise they stay.
         prepare: A function that brings the new files up to date once nobody writes; what it
             raises leaves the old ones.
-
-    Raises:
-        StoreBusyError: Others held a lock for longer than that; nothing was changed.
-        StoreUnavailableError: As `settle`, or nothing was changed and why.
     """
     arriving = tuple(sorted(name for name in os.listdir(incoming)))
     while True:

@@ -1,4 +1,7 @@
-"""The hook events of tool calls, completed by what the tool's transcript knows of their ends."""
+"""The hook events of tool calls, completed by what the tool's transcript knows of their ends.
+
+Each raises a StoreError, as its subclasses say, where the file cannot be read.
+"""
 
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
@@ -38,11 +41,7 @@ class CallEnd(NamedTuple):
 
 
 def calls_with_events(path: Path, purpose: Purpose, ids: Iterable[str]) -> set[str]:
-    """Return those of some calls, by the tool's own id, of which a hook event is recorded.
-
-    Raises:
-        StoreError: As its subclasses say.
-    """
+    """Return those of some calls, by the tool's own id, of which a hook event is recorded."""
     sql = f"SELECT DISTINCT {_USE_ID} FROM {quoted(purpose.table)} WHERE {_of_ids()}"
     with opened_reader(path) as connection, translated(path):
         return {row[0] for row in connection.execute(sql, [codec.dump_lossy([*ids])])}
@@ -52,9 +51,6 @@ def inputs_with_events(path: Path, purpose: Purpose, session: str) -> list[tuple
     """Return name and input of the calls of a session that have an event after them.
 
     They are for a tool whose events have no id of their call.
-
-    Raises:
-        StoreError: As its subclasses say.
     """
     sql = (
         "SELECT json_extract(content, '$.tool_name'),"
@@ -178,18 +174,22 @@ def _assigned(
 ) -> StoredRow:
     # SQLite sets them in the text: the payload keeps the spelling that it came with.
     places = ", ".join("?, json(?)" for _ in assignments)
-    columns = COLUMNS.replace("content", f"json_set(content, {places})", 1)
-    sql = f"SELECT {columns} FROM {quoted(purpose.table)} WHERE id = ?"
     values = [value for assignment in assignments for value in assignment]
-    return codec.as_text(connection.execute(sql, [*values, id]).fetchone())
+    return _row_with(connection, purpose, f"json_set(content, {places})", [*values, id])
 
 
 def _without_end(connection: sqlite3.Connection, purpose: Purpose, id: str) -> StoredRow:
     names = ("success", "error", "duration_ms", f"metadata.{_NO_END}", "metadata.completed_by")
     paths = ", ".join(f"'$.{name}'" for name in (*names, "metadata.exit_code"))
-    columns = COLUMNS.replace("content", f"json_remove(content, {paths})", 1)
+    return _row_with(connection, purpose, f"json_remove(content, {paths})", [id])
+
+
+def _row_with(
+    connection: sqlite3.Connection, purpose: Purpose, content: str, values: list[str]
+) -> StoredRow:
+    columns = COLUMNS.replace("content", content, 1)
     sql = f"SELECT {columns} FROM {quoted(purpose.table)} WHERE id = ?"
-    return codec.as_text(connection.execute(sql, [id]).fetchone())
+    return codec.as_text(connection.execute(sql, values).fetchone())
 
 
 def _of_ids() -> str:

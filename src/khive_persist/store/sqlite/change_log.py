@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 from khive_persist.store import codec
 from khive_persist.store.change import Change
 from khive_persist.store.sqlite.named_rows import rows_as
+from khive_persist.store.sqlite.statements import scalar
 from khive_persist.store.sqlite.words import quoted
 
 BEHIND: Final = -1
@@ -42,7 +43,7 @@ class State(NamedTuple):
 def is_there(connection: sqlite3.Connection) -> bool:
     """Return whether a file has a log: one of the original's has none until it is written to."""
     has_log = "SELECT count(*) FROM sqlite_schema WHERE name = 'change_log_state'"
-    return bool(connection.execute(has_log).fetchone()[0])
+    return bool(scalar(connection, has_log))
 
 
 def state(connection: sqlite3.Connection) -> State:
@@ -58,9 +59,7 @@ def last_rowid(connection: sqlite3.Connection, table: str) -> int:
     Where it is not that of the state, others have inserted. To count the records would tell of
     what they deleted, too, but reads an index as a whole: `verify` does that.
     """
-    cursor = connection.execute(f"SELECT coalesce(max(rowid), 0) FROM {quoted(table)}")
-    rowid: int = cursor.fetchone()[0]
-    return rowid
+    return int(scalar(connection, f"SELECT coalesce(max(rowid), 0) FROM {quoted(table)}"))
 
 
 def note_state(connection: sqlite3.Connection, table: str, added: int) -> None:
@@ -89,8 +88,9 @@ def renew_epoch(connection: sqlite3.Connection) -> None:
 
 def positions(connection: sqlite3.Connection) -> dict[str, int]:
     """Return up to which entry each consumer has everything; `BEHIND` for one that has not."""
-    row = connection.execute("SELECT consumers FROM change_log_state").fetchone()
-    consumers: dict[str, int] = codec.load(row[0])
+    consumers: dict[str, int] = codec.load(
+        scalar(connection, "SELECT consumers FROM change_log_state")
+    )
     return consumers
 
 
@@ -117,8 +117,7 @@ def uncopied(connection: sqlite3.Connection, consumer: str) -> int | None:
     if position == BEHIND:
         return None
     sql = "SELECT count(*) FROM change_log WHERE seq > ?"
-    count: int = connection.execute(sql, (position,)).fetchone()[0]
-    return count if position is not None else 0
+    return int(scalar(connection, sql, (position,)))
 
 
 def last(connection: sqlite3.Connection) -> int:
@@ -130,8 +129,8 @@ def last(connection: sqlite3.Connection) -> int:
 
 def first_after(connection: sqlite3.Connection, seq: int) -> int | None:
     """Return the number of the next entry; None where there is none."""
-    cursor = connection.execute("SELECT min(seq) FROM change_log WHERE seq > ?", (seq,))
-    number: int | None = cursor.fetchone()[0]
+    sql = "SELECT min(seq) FROM change_log WHERE seq > ?"
+    number: int | None = scalar(connection, sql, (seq,))
     return number
 
 

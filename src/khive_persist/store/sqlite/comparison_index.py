@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from khive_persist.store.sqlite.named_rows import row_maker, rows_as, rows_by_key
+from khive_persist.store.sqlite.statements import scalar
 
 _SCHEMA: Final = """
 CREATE TABLE rows (
@@ -91,9 +92,7 @@ class Difference(NamedTuple):
 
 
 class FileOffset(NamedTuple):
-    """How far a file of the mirror was read: `state` is its version then, `line` and `end` the last
-    line and where that ends.
-    """
+    """The version of a file of the mirror when it was read, its last line then, and that's end."""
 
     state: str
     line: int = 0
@@ -154,13 +153,12 @@ class Ledger:
 
     def counts(self, purpose: str) -> tuple[int, int]:
         """Return how many rows the database has, and how many records the mirror."""
-        (rows,) = self._connection.execute(
-            "SELECT count(*) FROM rows WHERE purpose = ?", (purpose,)
-        ).fetchone()
-        (copies,) = self._connection.execute(
-            "SELECT count(DISTINCT id) FROM copies WHERE purpose = ?", (purpose,)
-        ).fetchone()
-        return rows, copies
+        rows = "SELECT count(*) FROM rows WHERE purpose = ?"
+        copies = "SELECT count(DISTINCT id) FROM copies WHERE purpose = ?"
+        return (
+            int(scalar(self._connection, rows, (purpose,))),
+            int(scalar(self._connection, copies, (purpose,))),
+        )
 
     def files_of(self, purpose: str, id: str) -> list[str]:
         """Return the files of the mirror that have a record."""
@@ -208,7 +206,7 @@ class Ledger:
         )
 
     def problems(self) -> Iterator[Difference]:
-        """Yield what is no record."""
+        """Yield what is no record, `not_ours` included."""
         cursor = self._connection.execute(
             "SELECT * FROM problems ORDER BY kind, file, line, purpose, id"
         )
@@ -217,7 +215,7 @@ class Ledger:
     def has_problem_but(self, kind: str) -> bool:
         """Return whether something of another kind was noted."""
         sql = "SELECT EXISTS (SELECT 1 FROM problems WHERE kind <> ?)"
-        return bool(self._connection.execute(sql, (kind,)).fetchone()[0])
+        return bool(scalar(self._connection, sql, (kind,)))
 
     def found(self, kind: str, purpose: str) -> Iterator[Entry]:
         """Yield the records that differ in this way, one of `KINDS`, as they are when it is called.
@@ -240,5 +238,4 @@ class Ledger:
     def count(self, kind: str, purpose: str) -> int:
         """Return how many records differ in this way."""
         sql = f"SELECT count(*) FROM ({_FOUND[kind]}) WHERE purpose = ?"
-        count: int = self._connection.execute(sql, (purpose,)).fetchone()[0]
-        return count
+        return int(scalar(self._connection, sql, (purpose,)))

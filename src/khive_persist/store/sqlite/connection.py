@@ -1,4 +1,8 @@
-"""Opening of database files: private, durable, and never through a link."""
+"""Opening of database files: private, durable, and never through a link.
+
+What cannot be opened or made raises a StoreError, as its subclasses say, and is as it was; what was
+read as a file that nobody changes, and somebody did, a StoreBusyError.
+"""
 
 import os
 import sqlite3
@@ -21,6 +25,7 @@ from khive_persist.models.purposes import Purpose
 from khive_persist.project import PRIVATE_FILE
 from khive_persist.store.sqlite import atomic_switch, forks, guard, migrations
 from khive_persist.store.sqlite.errors import PRIMARY, translated
+from khive_persist.store.sqlite.statements import scalar
 
 # What is above the store names no driver.
 Connection = sqlite3.Connection
@@ -50,9 +55,6 @@ def open_writer(
     """Open a database for writing, made where it is missing, brought to the present schema.
 
     Whoever writes with it holds the lock of `lock.lock_path(path)` while a transaction is open.
-
-    Raises:
-        StoreError: As its subclasses say; the file is as it was.
     """
     refuse_link(path)
     with atomic_switch.in_turn(path, busy_timeout_seconds, is_wanted), translated(path):
@@ -73,25 +75,20 @@ def open_writer(
                 page_bytes = STREAM_PAGE_BYTES if purpose.is_stream else DOCUMENT_PAGE_BYTES
                 connection.execute(f"PRAGMA page_size = {page_bytes}")
                 connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-            mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
-            if mode != "wal":
+            if scalar(connection, "PRAGMA journal_mode = WAL") != "wal":
                 raise StoreUnavailableError(
                     f"{path}: this file system has no WAL", hint="keep .khive on a local disk"
                 )
             connection.execute(f"PRAGMA cache_size = -{_CACHE_KIBIBYTES}")
             # With NORMAL a commit survives a kill, but not a power loss.
             connection.execute("PRAGMA synchronous = FULL")
-            _set_checkpoints(connection)
+            page_bytes = scalar(connection, "PRAGMA page_size")
+            connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_BYTES // page_bytes}")
             migrations.migrate(connection, purpose)
         except BaseException:
             connection.close()
             raise
     return connection
-
-
-def _set_checkpoints(connection: sqlite3.Connection) -> None:
-    (page_bytes,) = connection.execute("PRAGMA page_size").fetchone()
-    connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_BYTES // page_bytes}")
 
 
 def wait_for(connection: sqlite3.Connection, seconds: float) -> None:
@@ -101,23 +98,14 @@ def wait_for(connection: sqlite3.Connection, seconds: float) -> None:
 
 
 def make(path: Path) -> None:
-    """Make an empty database where there is none, so that it has an `identity` before it is opened.
-
-    Raises:
-        StoreUnavailableError: It cannot be made, or a link lies there.
-    """
+    """Make an empty database where there is none: it has an `identity` before it is opened."""
     refuse_link(path)
     if not path.exists():
         _create(path)
 
 
 def open_reader(path: Path) -> sqlite3.Connection:
-    """Open one database for reading only.
-
-    Raises:
-        StoreUnavailableError: It is missing, or a link.
-        StoreDamagedError: It is no SQLite file.
-    """
+    """Open one database for reading only."""
     refuse_link(path)
     atomic_switch.settle(path.parent)
     _check_readable(path)
@@ -134,12 +122,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
 
 @contextmanager
 def opened_reader(path: Path) -> Iterator[sqlite3.Connection]:
-    """Keep a file open as `open_reader` opens it, for the time of a `with`.
-
-    Raises:
-        StoreBusyError: It was read as a file that nobody changes, and somebody did.
-        StoreError: As for `open_reader`.
-    """
+    """Keep a file open as `open_reader` opens it, for the time of a `with`."""
     version = frozen_version(path)
     try:
         with closing(open_reader(path)) as connection:
@@ -167,11 +150,7 @@ def is_changed(versions: Mapping[Path, tuple[int, int] | None]) -> bool:
 
 
 def check_frozen(versions: Mapping[Path, tuple[int, int] | None]) -> None:
-    """Refuse what was read of files that nobody should have changed, where somebody did.
-
-    Raises:
-        StoreBusyError: One was changed.
-    """
+    """Refuse what was read of files that nobody should have changed, where somebody did."""
     if is_changed(versions):
         names = ", ".join(map(str, versions))
         raise StoreBusyError(f"{names}: changed while it was read", hint="try again")
@@ -190,13 +169,19 @@ def open_memory() -> sqlite3.Connection:
     return connection
 
 
+def open_apart(path: Path, mode: str) -> sqlite3.Connection:
+    """Open a file that no other process has open, in a mode of SQLite's URIs; nothing is made."""
+    connection = sqlite3.connect(_file_uri(path, mode), uri=True, isolation_level=None)
+    prepare_reader(connection)
+    return connection
+
+
 def data_version(connection: Connection, schema: str = "main") -> int:
     """Return a number that is another one after anybody else's commit.
 
     See https://sqlite.org/pragma.html#pragma_data_version.
     """
-    version: int = connection.execute(f"PRAGMA {schema}.data_version").fetchone()[0]
-    return version
+    return int(scalar(connection, f"PRAGMA {schema}.data_version"))
 
 
 def prepare_reader(connection: sqlite3.Connection) -> None:
@@ -208,12 +193,7 @@ def prepare_reader(connection: sqlite3.Connection) -> None:
 
 
 def attach(connection: sqlite3.Connection, path: Path, name: str) -> None:
-    """Attach a database for reading only.
-
-    Raises:
-        StoreUnavailableError: It is missing, or a link.
-        StoreDamagedError: It is no SQLite file.
-    """
+    """Attach a database for reading only."""
     refuse_link(path)
     atomic_switch.settle(path.parent)
     _check_readable(path)
@@ -253,11 +233,17 @@ def check(path: Path) -> str:
     try:
         with opened_reader(path) as connection:
             with translated(path):
-                faults = [row[0] for row in connection.execute("PRAGMA quick_check(3)")]
+                fault = fault_of(connection, "quick_check(3)")
             migrations.refuse_newer(connection, path)
     except StoreError as error:
         return str(error)
-    return "" if faults == ["ok"] else f"{path}: " + "; ".join(" ".join(faults).splitlines()[:3])
+    return f"{path}: {fault}" if fault else ""
+
+
+def fault_of(connection: Connection, check: str) -> str:
+    """Return what a check of SQLite's finds, in one line; an empty string for nothing."""
+    faults = [row[0] for row in connection.execute(f"PRAGMA {check}")]
+    return "" if faults == ["ok"] else "; ".join(" ".join(faults).splitlines()[:3])
 
 
 def set_aside(path: Path, quarantine: Path) -> Path:
@@ -289,8 +275,7 @@ def _trusted_schema() -> str:
 
 
 def identity(path: Path) -> tuple[int, int] | None:
-    """Return which file lies at a path: it changes when the file is replaced; None where there is
-    none.
+    """Return which file lies at a path, another where it was replaced; None where there is none.
 
     Nor is there one while a switch of the folder's databases is pending: who opens it finishes it.
     """
@@ -330,11 +315,7 @@ def _has_log(path: Path) -> bool:
 
 
 def _check_readable(path: Path) -> None:
-    """Refuse a file whose WAL cannot be read, with the way out.
-
-    Raises:
-        StoreUnavailableError: Its index is not there, and cannot be made.
-    """
+    """Refuse a file whose WAL cannot be read, with the way out."""
     is_fixed = not os.access(path.parent, os.W_OK)
     if is_fixed and _has_log(path) and not path.with_name(f"{path.name}-shm").exists():
         raise StoreUnavailableError(
@@ -345,6 +326,10 @@ def _check_readable(path: Path) -> None:
 
 def _uri(path: Path, mode: str) -> str:
     forks.refuse_inherited(path)
+    return _file_uri(path, mode)
+
+
+def _file_uri(path: Path, mode: str) -> str:
     return f"file:{quote(os.fsencode(path))}?mode={mode}"
 
 
@@ -387,7 +372,7 @@ def _create(path: Path) -> None:
 
 
 def _is_empty(connection: sqlite3.Connection) -> bool:
-    return bool(connection.execute("SELECT count(*) = 0 FROM sqlite_schema").fetchone()[0])
+    return bool(scalar(connection, "SELECT count(*) = 0 FROM sqlite_schema"))
 
 
 def utc_text(value: object) -> str | None:

@@ -1,17 +1,15 @@
 """SQLite files as they lie, whoever made them: read without a trace, and never written."""
 
-import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.sqlite import guard
 from khive_persist.store.sqlite.catalogue import as_identifier
-from khive_persist.store.sqlite.connection import Connection, opened_reader, prepare_reader
+from khive_persist.store.sqlite.connection import Connection, open_apart, opened_reader
 from khive_persist.store.sqlite.errors import PRIMARY, translate, translated
 from khive_persist.store.sqlite.snapshot import record_tables, rows_of
 from khive_persist.store.sqlite.statements import COLUMNS
@@ -47,7 +45,7 @@ def records(path: Path) -> Iterator[StoredRow]:
     Raises:
         StoreError: It cannot be read to its end.
     """
-    with translated(path), closing(_connect(path, "?mode=ro&immutable=1")) as connection:
+    with translated(path), closing(open_apart(path, "ro&immutable=1")) as connection:
         for table in record_tables(connection):
             for _, row in rows_of(connection, table):
                 yield row
@@ -58,15 +56,7 @@ def acting(path: Path) -> list[guard.Acting]:
     # Without a log there is nothing to miss, and no file is made beside it.
     has_log = path.with_name(path.name + "-wal").is_file()
     try:
-        with closing(_connect(path, "?mode=ro" + ("" if has_log else "&immutable=1"))) as reader:
+        with closing(open_apart(path, "ro" if has_log else "ro&immutable=1")) as reader:
             return guard.acting(reader)
     except sqlite3.Error:
         return []
-
-
-def _connect(path: Path, mode: str) -> Connection:
-    connection = sqlite3.connect(
-        f"file:{quote(os.fsencode(path))}{mode}", uri=True, isolation_level=None
-    )
-    prepare_reader(connection)
-    return connection

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from khive_persist.errors import StoreUnavailableError
 from khive_persist.models.purposes import BUILT_IN
+from khive_persist.store.sqlite.named_rows import rows_as
 from khive_persist.trust import records
 
 _KHIVE: Final = ".khive"
@@ -20,11 +21,20 @@ _LOG: Final = frozenset({"change_log", "change_log_state"})
 _TABLES: Final = frozenset(purpose.table.lower() for purpose in BUILT_IN) | _LOG
 # A table that is a view, or virtual (it has no root page), is not what we made.
 _ACTING: Final = """
-SELECT type, name, tbl_name, coalesce(sql, ''),
-    type = 'view' OR type = 'table' AND coalesce(rootpage, 0) = 0,
-    EXISTS (SELECT 1 FROM pragma_table_xinfo(s.name, ?) WHERE hidden IN (2, 3))
+SELECT type, name, tbl_name, coalesce(sql, '') AS sql,
+    type = 'view' OR type = 'table' AND coalesce(rootpage, 0) = 0 AS is_foreign,
+    EXISTS (SELECT 1 FROM pragma_table_xinfo(s.name, ?) WHERE hidden IN (2, 3)) AS is_generated
 FROM {schema}.sqlite_schema AS s WHERE type IN ('trigger', 'table', 'view')
 """
+
+
+class _Part(NamedTuple):
+    type: str
+    name: str
+    tbl_name: str
+    sql: str
+    is_foreign: int
+    is_generated: int
 
 
 class Acting(NamedTuple):
@@ -46,19 +56,18 @@ class Acting(NamedTuple):
 def acting(connection: sqlite3.Connection, schema: str = "main") -> list[Acting]:
     """Return what acts on our tables in an open file."""
     parts = []
-    for type, name, table, sql, is_foreign, is_generated in connection.execute(
-        _ACTING.format(schema=schema), (_bare(schema),)
-    ):
-        if type == "trigger":
-            kind = "trigger" if _is_ours(connection, schema, table) else ""
-        elif is_foreign and name.lower() in _TABLES:
-            kind = "view" if type == "view" else "virtual table"
+    cursor = connection.execute(_ACTING.format(schema=schema), (_bare(schema),))
+    for part in rows_as(_Part, cursor):
+        if part.type == "trigger":
+            kind = "trigger" if _is_ours(connection, schema, part.tbl_name) else ""
+        elif part.is_foreign and part.name.lower() in _TABLES:
+            kind = "view" if part.type == "view" else "virtual table"
         else:
-            is_ours = is_generated and _is_ours(connection, schema, name)
+            is_ours = part.is_generated and _is_ours(connection, schema, part.name)
             kind = "generated column" if is_ours else ""
         if kind:
-            digest = hashlib.sha256(sql.encode("utf-8", "surrogatepass")).hexdigest()
-            parts.append(Acting(kind, name, table, digest))
+            digest = hashlib.sha256(part.sql.encode("utf-8", "surrogatepass")).hexdigest()
+            parts.append(Acting(kind, part.name, part.tbl_name, digest))
     return parts
 
 

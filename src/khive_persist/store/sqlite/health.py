@@ -1,4 +1,7 @@
-"""The state of one database file, as its rows tell it."""
+"""The state of one database file, as its rows tell it.
+
+Each raises a StoreError, as its subclasses say, where the file cannot be read.
+"""
 
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -26,11 +29,7 @@ class RowCounts(NamedTuple):
 
 
 def count_rows(path: Path, table: str) -> RowCounts:
-    """Count the rows of a table.
-
-    Raises:
-        StoreError: As its subclasses say.
-    """
+    """Count the rows of a table."""
     with opened_reader(path) as connection, translated(path):
         cursor = connection.execute(
             "SELECT count(*) AS rows, max(utc_text(created_at)) AS last,"
@@ -42,11 +41,7 @@ def count_rows(path: Path, table: str) -> RowCounts:
 
 
 def count_redactions(path: Path, table: str, prefix: str) -> dict[str, int]:
-    """Count the rows whose redaction is of a kind that begins with a prefix, by kind.
-
-    Raises:
-        StoreError: As its subclasses say.
-    """
+    """Count the rows whose redaction is of a kind that begins with a prefix, by kind."""
     with opened_reader(path) as connection, translated(path):
         return dict(
             connection.execute(

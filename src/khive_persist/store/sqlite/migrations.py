@@ -31,7 +31,7 @@ def numbered() -> list[tuple[int, str]]:
 
 def version(connection: sqlite3.Connection) -> int:
     """Return the schema's number in a file."""
-    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+    return int(statements.scalar(connection, "PRAGMA user_version"))
 
 
 def refuse_newer(connection: sqlite3.Connection, path: Path) -> None:
@@ -57,13 +57,13 @@ def migrate(connection: sqlite3.Connection, purpose: Purpose) -> None:
     Raises:
         StoreUnavailableError: The file has its records in a table of another name.
     """
-    has_table = _has_table(connection, purpose.table)
-    if has_table and version(connection) == LATEST and not _missing(connection, purpose):
+    is_there = has_table(connection, purpose.table)
+    if is_there and version(connection) == LATEST and not _missing(connection, purpose):
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
         at = version(connection)
-        if at and not _has_table(connection, purpose.table):
+        if at and not has_table(connection, purpose.table):
             _refuse_other_tables(connection, purpose)
             at = 0
         for number, sql in numbered():
@@ -75,12 +75,9 @@ def migrate(connection: sqlite3.Connection, purpose: Purpose) -> None:
                 for statement in statements_in(text):
                     connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {LATEST}")
-        if statements.has_malformed(connection, purpose.table):
-            missing: list[str] = []
-        else:
-            missing = _missing(connection, purpose)
-        for statement in missing:
-            connection.execute(statement)
+        if not statements.has_malformed(connection, purpose.table):
+            for statement in _missing(connection, purpose):
+                connection.execute(statement)
         connection.execute("COMMIT")
     except BaseException:
         # A full disk has rolled it back already.
@@ -90,9 +87,7 @@ def migrate(connection: sqlite3.Connection, purpose: Purpose) -> None:
 
 
 def statements_in(sql: str) -> Iterator[str]:
-    """Yield the statements of a migration as SQLite reads it: a `;` in a text, a comment or the
-    body of a trigger ends none.
-    """
+    """Yield the statements of a migration: a `;` in a text, a comment or a trigger ends none."""
     statement = ""
     for part in re.split("(?<=;)", sql):
         statement += part
@@ -103,7 +98,8 @@ def statements_in(sql: str) -> Iterator[str]:
         yield statement
 
 
-def _has_table(connection: sqlite3.Connection, table: str) -> bool:
+def has_table(connection: sqlite3.Connection, table: str) -> bool:
+    """Return whether a file has a table of this name."""
     sql = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ? COLLATE NOCASE"
     return connection.execute(sql, (table,)).fetchone() is not None
 
@@ -154,9 +150,7 @@ def _indexes(connection: sqlite3.Connection, purpose: Purpose) -> list[str]:
 
 
 def is_made_for(purpose: Purpose, name: str, sql: str) -> bool:
-    """Return whether an index is spelled, to the letter, as one that a class named for this
-    table.
-    """
+    """Return whether an index is spelled, to the letter, as one that a class of the table named."""
     text = sql.partition(" (")[2].removesuffix(")")
     paths = tuple(match["path"] or "created_at" for match in _TERM.finditer(text))
     return bool(paths) and statements.indexes(purpose._replace(indexes=(paths,))) == {name: sql}

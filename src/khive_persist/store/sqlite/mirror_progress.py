@@ -75,9 +75,7 @@ class MirrorProgress:
         return bool(self._copied)
 
     def is_settled(self, connection: sqlite3.Connection) -> bool:
-        """Return whether nobody else wrote to the file, and the mirror has, or had once, all of
-        it.
-        """
+        """Return whether nobody else wrote to the file, and the mirror has, or had, all of it."""
         connection.execute("BEGIN")
         try:
             state = change_log.state(connection)

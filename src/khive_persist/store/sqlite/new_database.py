@@ -57,11 +57,7 @@ class NewDatabase:
         self._execute("BEGIN")
 
     def finish(self, follow: Callable[[str], None]) -> None:
-        """Make it a database as others open it, which the mirror follows.
-
-        Args:
-            follow: Is given its epoch, to note it in the mirror.
-        """
+        """Make it a database as others open it; `follow` notes its epoch in the mirror."""
         with translated(self._path):
             follow(change_log.state(self._connection).epoch)
             change_log.set_state(self._connection, self._purpose.table)

@@ -31,13 +31,11 @@ from khive_persist.store.sqlite.statements import COLUMNS, view_columns
 
 _TOOL_EVENTS: Final = next(iter(HOOK_EVENTS.values()))
 _STEPS_BETWEEN_SIGNALS: Final = 100_000
-_READING: Final = frozenset(
-    {
-        sqlite3.SQLITE_SELECT,
-        sqlite3.SQLITE_READ,
-        sqlite3.SQLITE_FUNCTION,
-        sqlite3.SQLITE_RECURSIVE,
-    }
+_READING: Final = (
+    sqlite3.SQLITE_SELECT,
+    sqlite3.SQLITE_READ,
+    sqlite3.SQLITE_FUNCTION,
+    sqlite3.SQLITE_RECURSIVE,
 )
 
 
@@ -151,11 +149,8 @@ def tables_in(files: Iterable[Path]) -> tuple[list[Table], list[StoreError]]:
             tables += tables_of(path, name)
         except StoreError as error:
             unread.append(error)
-    nothing = AdHoc(())
-    try:
+    with closing(AdHoc(())) as nothing:
         return [*nothing.views(), *tables], unread
-    finally:
-        nothing.close()
 
 
 def _going_on(look: Callable[[], object]) -> Callable[[], int]:
@@ -171,15 +166,13 @@ def to_document(names: Iterable[str], row: Iterable[Any]) -> dict[str, Any]:
 
     Bytes stand as `{"base64": "…"}`, and an infinite number as text, as SQLite spells it: `9e999`.
     """
-    return dict(zip(names, map(_in_json, row), strict=True))
+    values = ({"base64": _base64(v)} if isinstance(v, bytes) else _finite(v) for v in row)
+    return dict(zip(names, values, strict=True))
 
 
 def to_texts(row: Iterable[Any]) -> list[Any]:
     """Return a row as CSV holds it: bytes as base64, an infinite number as SQLite spells it."""
-    return [
-        base64.b64encode(value).decode() if isinstance(value, bytes) else _finite(value)
-        for value in row
-    ]
+    return [_base64(value) if isinstance(value, bytes) else _finite(value) for value in row]
 
 
 def to_cells(row: Iterable[Any]) -> list[Any]:
@@ -187,10 +180,8 @@ def to_cells(row: Iterable[Any]) -> list[Any]:
     return [f"x'{value.hex()}'" if isinstance(value, bytes) else _finite(value) for value in row]
 
 
-def _in_json(value: Any) -> Any:
-    if isinstance(value, bytes):
-        return {"base64": base64.b64encode(value).decode()}
-    return _finite(value)
+def _base64(value: bytes) -> str:
+    return base64.b64encode(value).decode()
 
 
 def _finite(value: Any) -> Any:

@@ -1,4 +1,7 @@
-"""Changing or removing many rows of one table, a batch at a time, while others write."""
+"""Changing or removing many rows of one table, a batch at a time, while others write.
+
+Each function raises a StoreError, as its subclasses say, where the file does not do as it is asked.
+"""
 
 import sqlite3
 from collections.abc import Callable, Generator, Iterator
@@ -125,11 +128,7 @@ def _write(writer: FileWriter, change: Change, revisions: list[_Revision]) -> No
 def rehearse(
     path: Path, purpose: Purpose, change: Change, selection: Selection = ALL
 ) -> Iterator[Revised]:
-    """Yield what `revise` would do; nothing is written.
-
-    Raises:
-        StoreError: As its subclasses say.
-    """
+    """Yield what `revise` would do; nothing is written."""
     with opened_reader(path) as connection, translated(path):
         select = _select(connection, purpose.table, selection)
         last = -1
@@ -150,13 +149,8 @@ def boundary(
     Rows whose time cannot be read are not counted.
 
     Args:
-        path: The database.
-        table: Its table.
         keep_count: The newest so many stay.
         keep_bytes: The newest stay whose columns hold so many bytes together.
-
-    Raises:
-        StoreError: As its subclasses say.
     """
     count = total = 0
     oldest: tuple[str, str] | None = None
@@ -174,11 +168,7 @@ def boundary(
 def newest_first(
     path: Path, table: str, *, with_sizes: bool = True
 ) -> Generator[tuple[str, str, int], None, None]:
-    """Yield the time in UTC, the id and the bytes of each row whose time can be read.
-
-    Raises:
-        StoreError: As its subclasses say.
-    """
+    """Yield the time in UTC, the id and the bytes of each row whose time can be read."""
     with opened_reader(path) as connection, translated(path):
         created_at = _created_at(connection, table)
         yield from connection.execute(
@@ -188,14 +178,9 @@ def newest_first(
 
 
 def stored_bytes(path: Path, table: str) -> int:
-    """Return how many bytes the JSON columns of all rows hold.
-
-    Raises:
-        StoreError: As its subclasses say.
-    """
+    """Return how many bytes the JSON columns of all rows hold."""
     with opened_reader(path) as connection, translated(path):
-        (total,) = connection.execute(f"SELECT sum({_SIZE}) FROM {quoted(table)}").fetchone()
-    return total or 0
+        return statements.scalar(connection, f"SELECT sum({_SIZE}) FROM {quoted(table)}") or 0
 
 
 def size_of(row: StoredRow) -> int:
@@ -204,8 +189,8 @@ def size_of(row: StoredRow) -> int:
 
 
 def _created_at(connection: sqlite3.Connection, table: str) -> str:
-    sql = f"SELECT EXISTS (SELECT 1 FROM {quoted(table)} WHERE {statements.ODD_CREATED_AT})"
-    return "utc_text(created_at)" if connection.execute(sql).fetchone()[0] else "created_at"
+    is_odd = statements.has_odd_created_at(connection, quoted(table))
+    return "utc_text(created_at)" if is_odd else "created_at"
 
 
 def _select(connection: sqlite3.Connection, table: str, selection: Selection) -> str:

@@ -1,4 +1,7 @@
-"""The rows of one table, as text, for who copies or compares them."""
+"""The rows of one table, as text, for who copies or compares them.
+
+What reads a file raises a StoreError, as its subclasses say, where that cannot be read.
+"""
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,7 +13,7 @@ from khive_persist.errors import StoreDamagedError
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.sqlite import migrations, statements
-from khive_persist.store.sqlite.connection import opened_reader
+from khive_persist.store.sqlite.connection import fault_of, opened_reader
 from khive_persist.store.sqlite.errors import translated
 from khive_persist.store.sqlite.words import quoted
 
@@ -32,10 +35,9 @@ def read_all(path: Path, table: str) -> Iterator[list[StoredRow]]:
     with opened_reader(path) as connection, translated(path):
         connection.execute("BEGIN")
         migrations.refuse_newer(connection, path)
-        faults = [row[0] for row in connection.execute("PRAGMA integrity_check(1)")]
-        if faults != ["ok"]:
-            raise StoreDamagedError(f"{path}: {' '.join(faults[0].split())}", hint=_DAMAGED)
-        if not _has_table(connection, table):
+        if fault := fault_of(connection, "integrity_check(1)"):
+            raise StoreDamagedError(f"{path}: {fault}", hint=_DAMAGED)
+        if not migrations.has_table(connection, table):
             return
         try:
             cursor = connection.execute(f"SELECT {statements.COLUMNS} FROM {quoted(table)}")
@@ -55,11 +57,7 @@ def read_all(path: Path, table: str) -> Iterator[list[StoredRow]]:
 
 @contextmanager
 def snapshot(path: Path) -> Iterator[sqlite3.Connection]:
-    """Open a connection that sees the database as it is now, whoever writes to it meanwhile.
-
-    Raises:
-        StoreError: As its subclasses say.
-    """
+    """Open a connection that sees the database as it is now, whoever writes to it meanwhile."""
     with opened_reader(path) as connection, translated(path):
         connection.execute("BEGIN")
         connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
@@ -67,29 +65,21 @@ def snapshot(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def read_ids(path: Path, table: str, ids: list[str]) -> list[StoredRow]:
-    """Return the rows of these ids, where they are.
-
-    Raises:
-        StoreError: As its subclasses say.
-    """
+    """Return the rows of these ids, where they are."""
     with opened_reader(path) as connection, translated(path):
         return fetch_ids(connection, table, ids)
 
 
 def fetch_ids(connection: sqlite3.Connection, table: str, ids: list[str]) -> list[StoredRow]:
     """Read the rows of these ids through an open connection, in the order of the ids."""
-    if not _has_table(connection, table):
+    if not migrations.has_table(connection, table):
         return []
     rows = connection.execute(statements.rows_of_ids(table), [codec.dump(ids)])
     return in_order(ids, rows)
 
 
 def read_sessions(path: Path, table: str, sessions: list[str]) -> list[StoredRow]:
-    """Return the rows of these sessions, as they were inserted.
-
-    Raises:
-        StoreError: As its subclasses say.
-    """
+    """Return the rows of these sessions, as they were inserted."""
     with opened_reader(path) as connection, translated(path):
         return fetch_sessions(connection, table, sessions)
 
@@ -98,7 +88,7 @@ def fetch_sessions(
     connection: sqlite3.Connection, table: str, sessions: list[str]
 ) -> list[StoredRow]:
     """Read the rows of these sessions through an open connection, as they were inserted."""
-    if not _has_table(connection, table):
+    if not migrations.has_table(connection, table):
         return []
     sql = statements.rows_of_sessions(table)
     return [codec.as_text(row) for row in connection.execute(sql, [codec.dump_lossy(sessions)])]
@@ -117,9 +107,3 @@ def in_order(ids: Iterable[str], rows: Iterable[Any]) -> list[StoredRow]:
     """Return rows as SQLite gave them, as text, in the order of their ids."""
     by_id = {row[0]: codec.as_text(row) for row in rows}
     return [by_id[id] for id in dict.fromkeys(ids) if id in by_id]
-
-
-def _has_table(connection: sqlite3.Connection, table: str) -> bool:
-    sql = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table'"
-    sql += " AND name = ? COLLATE NOCASE)"
-    return bool(connection.execute(sql, (table,)).fetchone()[0])

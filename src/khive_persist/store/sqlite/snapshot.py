@@ -1,21 +1,25 @@
-"""A copy of a database as it is at one moment, whoever writes to it meanwhile."""
+"""A copy of a database as it is at one moment, whoever writes to it meanwhile.
+
+One that is no sound database is refused by a StoreDamagedError.
+"""
 
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Final, NamedTuple
-from urllib.parse import quote
 
 from khive_persist.errors import StoreDamagedError
 from khive_persist.project import PRIVATE_FILE
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
-from khive_persist.store.sqlite import change_log, migrations, statements
-from khive_persist.store.sqlite.connection import opened_reader, prepare_reader
+from khive_persist.store.sqlite import change_log, migrations, rows, statements
+from khive_persist.store.sqlite.catalogue import as_identifier
+from khive_persist.store.sqlite.connection import fault_of, open_apart
 from khive_persist.store.sqlite.errors import translated
 from khive_persist.store.sqlite.rewrite import Change
+from khive_persist.store.sqlite.statements import scalar
 from khive_persist.store.sqlite.words import quoted
 
 _PAGES_A_STEP: Final = 1024
@@ -41,32 +45,18 @@ def take(source: Path, target: Path) -> None:
     lay in an earlier copy.
 
     Args:
-        source: The database.
         target: A new file, 0600.
 
     Raises:
         StoreError: As its subclasses say; what there is of the copy is to be thrown away.
     """
-    with begun(source) as reading:
+    # Or the copy would begin anew at every commit of another process.
+    with rows.snapshot(source) as reading:
         copy(reading, source, target)
 
 
-@contextmanager
-def begun(source: Path) -> Iterator[sqlite3.Connection]:
-    """Keep a database, for as long as the `with`, as it is now; writers go on.
-
-    Raises:
-        StoreError: As its subclasses say.
-    """
-    with opened_reader(source) as reading, translated(source):
-        # Or a copy would begin anew at every commit of another process.
-        reading.execute("BEGIN")
-        reading.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-        yield reading
-
-
 def copy(reading: sqlite3.Connection, source: Path, target: Path) -> None:
-    """Copy what `begun` keeps, and let go of it; see `take`."""
+    """Copy what a `rows.snapshot` sees, and let go of it; see `take`."""
     os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE))
     with closing(sqlite3.connect(target, isolation_level=None)) as writing, translated(source):
         writing.execute("PRAGMA journal_mode = OFF")
@@ -81,33 +71,23 @@ def examine(path: Path, *, fully: bool) -> Contents:
     Args:
         path: The copy; nothing is made beside it.
         fully: Whether each index is compared with its table too, which takes much longer.
-
-    Raises:
-        StoreDamagedError: It is no sound database.
     """
-    uri = f"file:{quote(os.fsencode(path))}?mode=ro&immutable=1"
-    connection = sqlite3.connect(uri, uri=True, isolation_level=None)
-    try:
-        prepare_reader(connection)
-        with translated(path):
-            check = "integrity_check" if fully else "quick_check"
-            faults = [row[0] for row in connection.execute(f"PRAGMA {check}(3)")]
-            if faults != ["ok"]:
-                raise StoreDamagedError(f"{path}: " + "; ".join(" ".join(faults).splitlines()[:3]))
-            # A virtual table would call a module that is not ours. The log is no record.
-            tables = connection.execute(
-                "SELECT name FROM sqlite_schema WHERE type = 'table'"
-                " AND name NOT LIKE 'change\\_log%' ESCAPE '\\'"
-                " AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
-                " AND sql NOT LIKE 'CREATE VIRTUAL%' ORDER BY name"
-            ).fetchall()
-            rows = {}
-            for (name,) in tables:
-                quoted = '"' + name.replace('"', '""') + '"'
-                rows[name] = connection.execute(f"SELECT count(*) FROM {quoted}").fetchone()[0]
-            return Contents(rows, migrations.version(connection))
-    finally:
-        connection.close()
+    with translated(path), closing(open_apart(path, "ro&immutable=1")) as connection:
+        check = "integrity_check" if fully else "quick_check"
+        if fault := fault_of(connection, f"{check}(3)"):
+            raise StoreDamagedError(f"{path}: {fault}")
+        # A virtual table would call a module that is not ours. The log is no record.
+        tables = connection.execute(
+            "SELECT name FROM sqlite_schema WHERE type = 'table'"
+            " AND name NOT LIKE 'change\\_log%' ESCAPE '\\'"
+            " AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+            " AND sql NOT LIKE 'CREATE VIRTUAL%' ORDER BY name"
+        ).fetchall()
+        counts = {
+            name: int(scalar(connection, f"SELECT count(*) FROM {as_identifier(name)}"))
+            for (name,) in tables
+        }
+        return Contents(counts, migrations.version(connection))
 
 
 def strip(path: Path, change: Change) -> int:
@@ -116,25 +96,16 @@ def strip(path: Path, change: Change) -> int:
     Args:
         path: The copy.
         change: Gives None for a row that goes.
-
-    Raises:
-        StoreDamagedError: It is no sound database.
     """
-    uri = f"file:{quote(os.fsencode(path))}?mode=rw"
     count = 0
-    with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as connection:
-        prepare_reader(connection)
-        with translated(path):
-            connection.execute("PRAGMA journal_mode = MEMORY")
-            for table in record_tables(connection):
-                rowids = [
-                    (rowid,) for rowid, row in rows_of(connection, table) if change(row) is None
-                ]
-                sql = f"DELETE FROM {quoted(table)} WHERE rowid = ?"
-                connection.executemany(sql, rowids)
-                count += len(rowids)
-            if count:
-                connection.execute("VACUUM")
+    with translated(path), closing(open_apart(path, "rw")) as connection:
+        connection.execute("PRAGMA journal_mode = MEMORY")
+        for table in record_tables(connection):
+            rowids = [(rowid,) for rowid, row in rows_of(connection, table) if change(row) is None]
+            connection.executemany(f"DELETE FROM {quoted(table)} WHERE rowid = ?", rowids)
+            count += len(rowids)
+        if count:
+            connection.execute("VACUUM")
     return count
 
 
@@ -157,15 +128,9 @@ def rows_of(connection: sqlite3.Connection, table: str) -> Iterator[tuple[int, S
 
 def make_another(path: Path) -> None:
     """Give a restored copy an epoch of its own: who follows it begins with the whole table."""
-    connection = sqlite3.connect(
-        f"file:{quote(os.fsencode(path))}?mode=rw", uri=True, isolation_level=None
-    )
-    try:
-        with translated(path):
-            if migrations.version(connection) >= change_log.SCHEMA:
-                change_log.renew_epoch(connection)
-    finally:
-        connection.close()
+    with translated(path), closing(open_apart(path, "rw")) as connection:
+        if migrations.version(connection) >= change_log.SCHEMA:
+            change_log.renew_epoch(connection)
 
 
 def _let_signals_in(_status: int, _remaining: int, _total: int) -> None:

@@ -32,16 +32,9 @@ _DATE: Final = "-".join(["[0-9]" * 4, "[0-9]" * 2, "[0-9]" * 2])
 _TIME: Final = ":".join(["[0-9]" * 2] * 3) + "." + "[0-9]" * 6
 ODD_CREATED_AT: Final = f"created_at IS NULL OR created_at NOT GLOB '{_DATE} {_TIME}'"
 
-_EMPTY_TABLE: Final = f"(SELECT {', '.join(f'NULL AS {n}' for n in COLUMNS.split(', '))} LIMIT 0)"
+_NULLS: Final = ", ".join(f"NULL AS {name}" for name in ("rowid", *COLUMNS.split(", ")))
+_EMPTY_TABLE: Final = f"(SELECT {_NULLS} LIMIT 0)"
 
-_OPERATORS: Final = {
-    "==": "IS",
-    "!=": "IS NOT",
-    "<": "<",
-    "<=": "<=",
-    ">": ">",
-    ">=": ">=",
-}
 # To SQLite any text is larger than any number: this leaves out what is of the other kind. The empty
 # text is the smallest, so both ends can be of one range of an index.
 _KINDS: Final = {"<": ">= ''", "<=": ">= ''", ">": "< ''", ">=": "< ''"}
@@ -124,12 +117,36 @@ def view_columns(purpose: Purpose) -> str:
     return ", ".join(["id", "created_at", *fields])
 
 
+def scalar(connection: sqlite3.Connection, sql: str, values: Sequence[Any] = ()) -> Any:
+    """Return the first column of the first row of a statement."""
+    return connection.execute(sql, values).fetchone()[0]
+
+
+def has_odd_created_at(connection: sqlite3.Connection, table: str) -> bool:
+    """Return whether some row's `created_at` is not spelled as ours, by its table's SQL name."""
+    sql = f"SELECT EXISTS (SELECT 1 FROM {table} WHERE {ODD_CREATED_AT})"
+    return bool(scalar(connection, sql))
+
+
+def is_indexed(definitions: Iterable[str]) -> bool:
+    """Return whether one of the indexes is on a field of content: it takes no row of no JSON."""
+    return any("json_extract(content," in sql for sql in definitions)
+
+
 def has_malformed(connection: sqlite3.Connection, table: str) -> bool:
     """Return whether a row's content is no JSON, so that json_extract fails on it."""
     # Versions before 3.41 say that NULL is not valid, though json_extract takes it.
     condition = "content IS NOT NULL AND NOT json_valid(content)"
     sql = f"SELECT EXISTS (SELECT 1 FROM {quoted(table)} WHERE {condition})"
-    return bool(connection.execute(sql).fetchone()[0])
+    return bool(scalar(connection, sql))
+
+
+def content_without(name: str) -> str:
+    """Spell `content` without one of its fields; what is no object stays as it is."""
+    return (
+        "CASE WHEN json_valid(content) AND json_type(content) = 'object'"
+        f" THEN json_remove(content, '$.{name}') ELSE content END"
+    )
 
 
 def upsert(table: str, rows: int = 1) -> str:
@@ -237,10 +254,11 @@ def _order(term: Field | Order, source: Source) -> str:
         raise InvalidQueryError(
             f"{term!r} is no order", hint="write field('name') or -field('name')"
         )
-    return _operand(term.field, source) + (" DESC" if term.descending else "")
+    return operand(term.field, source) + (" DESC" if term.descending else "")
 
 
-def _operand(field: Field, source: Source) -> str:
+def operand(field: Field, source: Source) -> str:
+    """Spell the value of a field of a row."""
     if field.column == "created_at":
         return source.created_at
     if field.column:
@@ -253,10 +271,7 @@ def _operand(field: Field, source: Source) -> str:
 def _looked_up(field: Field, source: Source, last: str = _INNER) -> str:
     """Return what a field's path leads into: content, or what its lookups find in there.
 
-    Args:
-        field: The field.
-        source: The source that is read.
-        last: The column that is taken of the key looked up last.
+    `last` is the column that is taken of the key looked up last.
     """
     value = source.content
     for number, lookup in enumerate(field.lookups, start=1):
@@ -275,11 +290,11 @@ def _condition(filter: Filter, source: Source, values: list[Any]) -> str:
         case Not(filter=part):
             return f"({_condition(part, source, values)}) IS NOT TRUE"
         case OneOf(field=field, values=choices):
-            operand = _operand(field, source)
+            value_sql = operand(field, source)
             present = [_bound(field, value) for value in choices if value is not None]
             values += present
-            membership = f"{operand} IN ({', '.join('?' * len(present))})"
-            return f"{membership} OR {operand} IS NULL" if None in choices else membership
+            membership = f"{value_sql} IN ({', '.join('?' * len(present))})"
+            return f"{membership} OR {value_sql} IS NULL" if None in choices else membership
         case Contains(field=field, value=value):
             values.append(_bound(field, value))
             at = f"{_looked_up(field, source)}, '{_quoted(field.path)}'"
@@ -287,19 +302,19 @@ def _condition(filter: Filter, source: Source, values: list[Any]) -> str:
             return f"{is_array} AND EXISTS (SELECT 1 FROM {array} WHERE value IS ?)"
         case Like(field=field, pattern=pattern, escape=escape):
             values += [_bound(field, pattern)] if escape is None else [pattern, escape]
-            return f"{_operand(field, source)} LIKE ?" + ("" if escape is None else " ESCAPE ?")
+            return f"{operand(field, source)} LIKE ?" + ("" if escape is None else " ESCAPE ?")
         case Compare(field=field, comparison=comparison, value=value):
-            operand = _operand(field, source)
+            value_sql = operand(field, source)
             if value is None:
-                return f"{operand} {_OPERATORS[comparison]} NULL"
+                return f"{value_sql} {'IS' if comparison == '==' else 'IS NOT'} NULL"
             bound = _bound(field, value)
             values.append(bound)
             # `IS ?` cannot use an index where `= ?` can, and both mean the same for a value.
-            operator = "=" if comparison == "==" else _OPERATORS[comparison]
+            operator = {"==": "=", "!=": "IS NOT"}.get(comparison, comparison)
             is_other_kind = comparison in (("<", "<=") if isinstance(bound, str) else (">", ">="))
             if not field.column and is_other_kind:
-                return f"{operand} {operator} ? AND {operand} {_KINDS[comparison]}"
-            return f"{operand} {operator} ?"
+                return f"{value_sql} {operator} ? AND {value_sql} {_KINDS[comparison]}"
+            return f"{value_sql} {operator} ?"
     raise InvalidQueryError(f"{filter!r} is no filter")
 
 

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Final, Self
 
 from khive_persist.errors import StoreError
@@ -36,7 +35,10 @@ _logger = logging.getLogger("khive_persist")
 class FileWriter:
     """Writes to one file: opened at the first transaction, and anew where it was replaced since.
 
-    Transactions come one at a time, from whichever thread; what follows them, from any.
+    Transactions come one at a time, from whichever thread; what follows them, from any. Where the
+    file does not do as it is asked, a StoreError is raised, as its subclasses say, and nothing was
+    written. Where what is committed cannot be copied, a MirrorError is: what else there is to copy
+    is copied, and the next opening tries again.
     """
 
     def __init__(
@@ -48,15 +50,7 @@ class FileWriter:
         *,
         is_secure: bool = False,
     ) -> None:
-        """Prepare it; nothing is opened.
-
-        Args:
-            path: The file.
-            purpose: The purpose of the file.
-            busy_timeout_seconds: The longest wait for other writers.
-            mirror: The keeper of the second copy.
-            is_secure: Overwrite with zeros what is deleted.
-        """
+        """Prepare it; nothing is opened. `is_secure`: what is deleted is overwritten with zeros."""
         self.path = path
         self.purpose = purpose
         self.timeout_seconds = busy_timeout_seconds
@@ -72,12 +66,7 @@ class FileWriter:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @property
@@ -92,12 +81,7 @@ class FileWriter:
             return change_log.positions(self.connection).get(MIRROR) == change_log.BEHIND
 
     def open(self) -> None:
-        """Open the file, made where it is missing, and copy what somebody who was killed has not.
-
-        Raises:
-            StoreError: As its subclasses say.
-            MirrorError: The second copy cannot be written.
-        """
+        """Open the file, made where it is missing, and copy what a killed process has not."""
         if self._connection is None:
             self._open()
 
@@ -105,12 +89,7 @@ class FileWriter:
     def transaction(self, lines: Lines | None = None) -> Iterator[Transaction]:
         """Write to the file: committed, synced and copied at the end, or not at all.
 
-        Args:
-            lines: Filled before the end, with the JSON of rows that are written; see `Consumer`.
-
-        Raises:
-            StoreError: As its subclasses say; nothing was written.
-            MirrorError: It is committed, and not copied; the next opening does that.
+        `lines` is filled before the end, with the JSON of rows that are written; see `Consumer`.
         """
         batches: list[Batch] = []
         with self.commit(batches) as writing:
@@ -126,9 +105,6 @@ class FileWriter:
         Args:
             batches: Gets what is to be copied, by `follow`; it is committed already.
             is_wanted: Whether it is still worth waiting for other writers.
-
-        Raises:
-            StoreError: As its subclasses say; nothing was written.
         """
         while True:
             connection = self._connection or self._open(is_wanted)
@@ -145,11 +121,7 @@ class FileWriter:
         return write_lock.is_awaited(write_lock.lock_path(self.path))
 
     def follow(self, batches: list[Batch], lines: Lines | None = None) -> None:
-        """Copy what was committed: synced on return; see `MirrorProgress.copy`.
-
-        Raises:
-            MirrorError: Some of it cannot be copied; the rest is.
-        """
+        """Copy what was committed: synced on return; see `MirrorProgress.copy`."""
         with ExitStack() as stack:
             for batch in batches:
                 stack.callback(os.close, batch.gate)
@@ -163,12 +135,7 @@ class FileWriter:
         return self._progress.has_failed
 
     def copy_again(self) -> None:
-        """Copy what could not be copied before.
-
-        Raises:
-            StoreError: As its subclasses say.
-            MirrorError: It cannot be copied yet.
-        """
+        """Copy what could not be copied before."""
         failure = self._progress.failure
         self._progress.try_soon()
         with self.transaction():
@@ -177,11 +144,7 @@ class FileWriter:
             raise failure
 
     def changes_of_others(self) -> tuple[int, int]:
-        """Return another value after another connection has committed, or the file was replaced.
-
-        Raises:
-            StoreError: The file cannot be opened.
-        """
+        """Return another value after another connection has committed, or the file was replaced."""
         # Opened anew where it was replaced: only then it can be told.
         if identity(self.path) != self._identity:
             self.close()
@@ -195,9 +158,6 @@ class FileWriter:
 
         Returns:
             Whether something is left to do.
-
-        Raises:
-            StoreError: As its subclasses say.
         """
         is_large = self._wal_bytes() >= _LARGE_WAL_BYTES
         if self._connection is None or not (is_large or self._progress.has_news):

@@ -34,13 +34,7 @@ class Transaction:
     def __init__(
         self, connection: sqlite3.Connection, purpose: Purpose, *, is_logged: bool
     ) -> None:
-        """Take the connection whose transaction is open.
-
-        Args:
-            connection: The connection that it is open in.
-            purpose: The purpose of the file.
-            is_logged: Whether somebody follows the change log.
-        """
+        """Take the connection whose transaction is open."""
         self.connection = connection
         self.added = 0
         self.has_changed = False

@@ -13,6 +13,7 @@ from khive_persist.store.sqlite import write_lock
 from khive_persist.store.sqlite.connection import open_writer, wait_for
 from khive_persist.store.sqlite.errors import translated
 from khive_persist.store.sqlite.rewrite import Change, Revised, revise_through
+from khive_persist.store.sqlite.statements import scalar
 from khive_persist.store.sqlite.sync_writer import FileWriter
 
 _WAIT_SECONDS: Final = 0.05
@@ -25,8 +26,6 @@ def shrink(
     """Make a database as small as what it holds, and empty its WAL.
 
     Args:
-        path: The database.
-        purpose: The purpose of the file.
         folder: A private folder for what SQLite needs meanwhile: as much as the database.
         timeout_seconds: The longest wait for writers, and for readers.
         thoroughly: Write every page anew, so that no byte of what was removed is left in it.
@@ -67,8 +66,7 @@ def _shrink(
 
 
 def _write_anew(connection: sqlite3.Connection, folder: Path, *, thoroughly: bool) -> None:
-    (mode,) = connection.execute("PRAGMA auto_vacuum").fetchone()
-    if thoroughly or mode != _INCREMENTAL:
+    if thoroughly or scalar(connection, "PRAGMA auto_vacuum") != _INCREMENTAL:
         with _temporary_files_in(folder):
             connection.execute("VACUUM")
     else:
@@ -87,8 +85,6 @@ def erase(
     """Change or remove rows, and write every page anew: synced once the WAL is empty.
 
     Args:
-        path: The database.
-        purpose: The purpose of the file.
         change: The change of a row, as for `revise`.
         folder: The folder of temporary files, as for `shrink`.
         timeout_seconds: The longest wait for writers, and for readers.

@@ -127,9 +127,7 @@ _COMMANDS: Final[dict[str, Sequence[str]]] = {
 
 
 def _by_event(paths: dict[str, str]) -> str:
-    """Return what these events bring as their text, by the tool's own name of them; NULL for
-    others.
-    """
+    """Spell the text that these events bring, by the tool's own names of them; NULL for others."""
     name = _string(f"{_PAYLOAD}.hook_event_name")
     whens = (f"WHEN '{event}' THEN {_string(f'{_PAYLOAD}.{p}')}" for event, p in paths.items())
     return f"CASE {name} {' '.join(whens)} END"

@@ -9,6 +9,9 @@ lock back cannot take it again first.
 What was committed is then copied while others write. Who copies holds the second lock, shared, from
 before the commit until the copy is done; the kernel gives it back for a process that is killed. Who
 gets it alone knows that nobody alive is between the two.
+
+Where others held a lock for longer than the timeout, a StoreBusyError is raised; where its file
+cannot be made or opened, a StoreUnavailableError.
 """
 
 import fcntl
@@ -39,29 +42,15 @@ SILENT_SECONDS: Final = 5.0
 _logger = logging.getLogger("khive_persist")
 
 
-def try_acquire(path: Path, *, shared: bool = False) -> int | None:
-    """Take the lock if it is free.
-
-    Args:
-        path: The lock's file, made where it is missing.
-        shared: Share it with others who do.
+def try_acquire(path: Path) -> int | None:
+    """Take the lock if it is free; its file is made where it is missing.
 
     Returns:
         A descriptor that holds it until closed; None where others hold it.
-
-    Raises:
-        StoreUnavailableError: The lock's file cannot be made or opened.
     """
-    try:
-        descriptor = _open(path)
-        try:
-            if _take(descriptor, shared=shared):
-                return descriptor
-        except BaseException:
-            os.close(descriptor)
-            raise
-    except OSError as error:
-        raise StoreUnavailableError(f"{path}: {error.strerror}") from error
+    with _opened(path) as descriptor:
+        if _take(descriptor, shared=False):
+            return descriptor
     os.close(descriptor)
     return None
 
@@ -83,22 +72,9 @@ def acquire(
 
     Returns:
         A descriptor that holds it until closed.
-
-    Raises:
-        StoreBusyError: Others held it for longer than the timeout.
-        StoreUnavailableError: The lock's file cannot be made or opened.
     """
-    try:
-        descriptor = _open(path)
-        try:
-            _wait(path, descriptor, timeout_seconds, shared, is_wanted)
-        except BaseException:
-            os.close(descriptor)
-            raise
-    except StoreBusyError:
-        raise
-    except OSError as error:
-        raise StoreUnavailableError(f"{path}: {error.strerror}") from error
+    with _opened(path) as descriptor:
+        _wait(path, descriptor, timeout_seconds, shared, is_wanted)
     return descriptor
 
 
@@ -135,9 +111,7 @@ def _wait(
 
 
 def is_awaited(path: Path) -> bool:
-    """Return whether somebody waits for the lock, which the caller holds; true where it cannot be
-    told.
-    """
+    """Return whether somebody waits for a lock that the caller holds; true where none can tell."""
     if _OFD_GETLK is None:
         return True
     try:
@@ -166,12 +140,7 @@ def held(
 
 @contextmanager
 def held_alone(database: Path, timeout_seconds: float) -> Iterator[None]:
-    """Keep everybody from writing to a database, and to the copies of what it has.
-
-    Raises:
-        StoreBusyError: Others held a lock for longer than the timeout.
-        StoreUnavailableError: A lock's file cannot be made or opened.
-    """
+    """Keep everybody from writing to a database, and to the copies of what it has."""
     # In this order, as who commits has it: with the first lock held nobody new comes to the gate.
     with held(lock_path(database), timeout_seconds), held(gate_path(database), timeout_seconds):
         yield
@@ -230,6 +199,22 @@ def _take(descriptor: int, *, shared: bool) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    """Open the file of a lock; it stays open, unless something is raised within the `with`."""
+    try:
+        descriptor = _open(path)
+        try:
+            yield descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+    except StoreBusyError:
+        raise
+    except OSError as error:
+        raise StoreUnavailableError(f"{path}: {error.strerror}") from error
 
 
 def _open(path: Path) -> int:

@@ -20,6 +20,7 @@ from khive_persist.models.application_session import COMPLETED
 from khive_persist.models.measurement import Measurement
 from khive_persist.models.message import Message
 from khive_persist.models.node import Node
+from khive_persist.models.refusal import refusal
 from khive_persist.models.score import Score
 from khive_persist.recorder.messages import Record
 from khive_persist.server.intake import Intake
@@ -37,6 +38,7 @@ from khive_persist.server.routes.batches import (
     Piece,
     in_pieces,
     read_batch,
+    refused,
 )
 from khive_persist.store import codec
 from khive_persist.transfer.row_validation import checked
@@ -147,8 +149,7 @@ def _records(
         try:
             record = _record(kind, session_id, document)
         except InvalidRecordError as error:
-            id = document.get("id") if isinstance(document, dict) else None
-            yield BatchResult(id if isinstance(id, str) else None, "refused", str(error)), None
+            yield refused(document, error), None
         else:
             yield BatchResult(record.id, "refused"), record
 
@@ -175,7 +176,5 @@ def _record(kind: Kind, session_id: str, document: Any) -> Record:
     try:
         record = kind.record(**values)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        path = ".".join(map(str, first["loc"]))
-        raise InvalidRecordError(f"{path}: {first['msg']}") from error
+        raise refusal(error) from error
     return Record(checked(codec.to_row(record)), is_timed=time is not None)

@@ -1,8 +1,8 @@
-"""Check the names that a purpose may have. Standard library only."""
+"""`Purpose`: the file and table of one kind of record, and the names that it may have."""
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Final, Protocol
+from typing import Final, NamedTuple
 
 from khive_persist.errors import InvalidRecordError
 
@@ -20,31 +20,58 @@ _SHADOWING: Final = re.compile(
 _PRESENT: Final = "odd_created_at"
 
 
-class Named(Protocol):
-    """The names of a purpose. See `purposes.Purpose`."""
+class Purpose(NamedTuple):
+    """One file of one kind of record.
+
+    Attributes:
+        name: The file's stem and the purpose's name: `planner_sessions` is `planner_sessions.db`.
+        table: The name of its table.
+        view: A view with the indexed fields as plain columns, or an empty string for none.
+        fields: The fields of `content` that the view shows, by dotted path.
+        indexes: The indexes, each a tuple of dotted paths into `content`, in order; `created_at` is
+            the column.
+        document: The beginning of the names of its files in the mirror: `planner_session`.
+        is_stream: Whether its mirror is a file a session, of a line a record, and not a file a
+            record.
+    """
+
+    name: str
+    table: str
+    view: str = ""
+    fields: tuple[str, ...] = ()
+    indexes: tuple[tuple[str, ...], ...] = ()
+    document: str = ""
+    is_stream: bool = False
 
     @property
-    def name(self) -> str: ...
-    @property
-    def table(self) -> str: ...
-    @property
-    def view(self) -> str: ...
-    @property
-    def fields(self) -> tuple[str, ...]: ...
-    @property
-    def indexes(self) -> tuple[tuple[str, ...], ...]: ...
-    @property
-    def document(self) -> str: ...
-    def index_name(self, paths: Iterable[str]) -> str: ...
+    def file(self) -> str:
+        """Return the file's name inside `.khive`."""
+        return f"{self.name}.db"
+
+    def column_names(self) -> dict[str, str]:
+        """Return the name of each field as a column: dots are underscores.
+
+        A path keeps its dots where another field has that name: `a.b` beside `a_b`.
+        """
+        plain = {path.lower() for path in self.fields if "." not in path}
+        names: dict[str, str] = {}
+        for path in self.fields:
+            name = path.replace(".", "_")
+            reserved = plain | {column.lower() for column in names.values()} if "." in path else ()
+            names[path] = path if name.lower() in reserved else name
+        return names
+
+    def index_name(self, paths: Iterable[str]) -> str:
+        """Return the name of the index over these paths."""
+        return "_".join([self.table, *(path.replace(".", "_") for path in paths)])
 
 
-def check(purpose: Named, others: Iterable[Named]) -> None:
+def check(purpose: Purpose, others: Iterable[Purpose]) -> None:
     """Refuse a purpose whose names cannot stand in SQL or in a path, or that are not its own.
 
     Case makes no difference, as in SQLite and in the file systems of macOS.
 
     Args:
-        purpose: The purpose with the names.
         others: The built-in purposes.
 
     Raises:
@@ -65,10 +92,10 @@ def check(purpose: Named, others: Iterable[Named]) -> None:
             )
     _check_distinct(purpose)
     for other in others:
-        check_documents(purpose, other)
+        _check_documents(purpose, other)
 
 
-def check_apart(purpose: Named, other: Named) -> None:
+def check_apart(purpose: Purpose, other: Purpose) -> None:
     """Refuse a purpose whose files are, but for the case of letters, those of another one.
 
     Raises:
@@ -79,15 +106,10 @@ def check_apart(purpose: Named, other: Named) -> None:
             f"{purpose.name!r} differs from {other.name!r} only in the case of its letters",
             hint="they would be one file on macOS: name one of them otherwise",
         )
-    check_documents(purpose, other)
+    _check_documents(purpose, other)
 
 
-def check_documents(purpose: Named, other: Named) -> None:
-    """Refuse a purpose whose names in the mirror are, but for case, those of another one.
-
-    Raises:
-        InvalidRecordError: They are.
-    """
+def _check_documents(purpose: Purpose, other: Purpose) -> None:
     mine, theirs = purpose.document, other.document
     if mine != theirs and mine.lower() == theirs.lower():
         raise InvalidRecordError(
@@ -96,7 +118,7 @@ def check_documents(purpose: Named, other: Named) -> None:
         )
 
 
-def _check_spelling(purpose: Named) -> None:
+def _check_spelling(purpose: Purpose) -> None:
     words = [purpose.name, purpose.table, purpose.document, *filter(None, [purpose.view])]
     paths = [*purpose.fields, *(path for index in purpose.indexes for path in index)]
     wrong = [word for word in words if not _is(word, _NAME)]
@@ -110,7 +132,7 @@ def _check_spelling(purpose: Named) -> None:
         raise InvalidRecordError("an index is over no field", hint="leave it out")
 
 
-def _check_distinct(purpose: Named) -> None:
+def _check_distinct(purpose: Purpose) -> None:
     names = [purpose.table.lower(), *(name.lower() for name in _index_names(purpose))]
     names += [purpose.view.lower()] if purpose.view else []
     for name in names:
@@ -121,12 +143,12 @@ def _check_distinct(purpose: Named) -> None:
             )
 
 
-def _index_names(purpose: Named) -> Iterator[str]:
+def _index_names(purpose: Purpose) -> Iterator[str]:
     for paths in (*purpose.indexes, (_PRESENT,)):
         yield purpose.index_name(paths)
 
 
-def _hint(purpose: Named, name: str) -> str:
+def _hint(purpose: Purpose, name: str) -> str:
     if name == purpose.name:
         return "name the kind otherwise; a subclass of a built-in record keeps its purpose"
     if name == purpose.table:
