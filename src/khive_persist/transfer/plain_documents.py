@@ -84,9 +84,8 @@ class PlainRecords(NamedTuple):
             first = error.errors()[0]
             path = ".".join(map(str, first["loc"])) or "it"
             raise InvalidRecordError(f"{path}: {first['msg']}") from error
-        purpose = self.purpose
-        if isinstance(fields.get("tool"), str):
-            purpose = record.purpose_of(record.content)
+        names_tool = isinstance(fields.get("tool"), str)
+        purpose = record.purpose_of(record.content) if names_tool else self.purpose
         return codec.to_row(record), purpose
 
     def _instant(self, fields: Mapping[str, Any]) -> datetime | None:
