@@ -9,7 +9,12 @@ import anyio
 import anyio.to_thread
 
 Result = TypeVar("Result")
+# Called every now and then with the number of bytes or records done since its last call.
 Advance = Callable[[int], None]
+
+
+def silent(_: int) -> None:
+    """Ignore the progress."""
 
 
 class _StoppedError(Exception):

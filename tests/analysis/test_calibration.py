@@ -1,5 +1,6 @@
 """Reliability, the Brier score and cost errors: each figure by hand, and by a few other lines."""
 
+from collections.abc import Iterable
 from fractions import Fraction
 from itertools import groupby
 
@@ -7,7 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from khive_persist.analytics.calibration import CostErrors, Reliability, reliability, wilson
+from khive_persist.analytics.calibration import (
+    DEFAULT_BINS,
+    CostErrors,
+    Number,
+    Reliability,
+    wilson,
+)
 
 # Confidence 0.2 twice, 0.8 twice and 0.9 once; in halves, the means are 0.2 and 5/6.
 PLANS = [(0.2, 0.0), (0.2, 1.0), (0.8, 1.0), (0.8, 1.0), (0.9, 0.5)]
@@ -15,6 +22,15 @@ PLANS = [(0.2, 0.0), (0.2, 1.0), (0.8, 1.0), (0.8, 1.0), (0.9, 0.5)]
 
 def exact(forecasts: list[tuple[float, float]]) -> list[tuple[Fraction, Fraction]]:
     return [(Fraction(str(f)), Fraction(str(o))) for f, o in forecasts]
+
+
+def reliability(
+    forecasts: Iterable[tuple[Number, Number]], bins: int = DEFAULT_BINS
+) -> Reliability:
+    table = Reliability(bins)
+    for confidence, outcome in forecasts:
+        table.add(confidence, outcome)
+    return table
 
 
 def test_the_brier_score_and_its_parts_by_hand() -> None:

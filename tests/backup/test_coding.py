@@ -49,7 +49,7 @@ def read(
     declared: StoredObject,
     take: Callable[[bytes], None],
 ) -> None:
-    decode("pack", object, declared, coding.compression, coding.encryption, (SECRET,), take)
+    decode("pack", object, declared, coding, (SECRET,), take)
 
 
 def taking(_content: bytes) -> None:

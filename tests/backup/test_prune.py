@@ -137,7 +137,7 @@ class Meanwhile(Folder):
             self._act = None
             act()
 
-    def write(self, id: str, name: str, produce: Callable[[IO[bytes]], None]) -> None:
+    def write(self, id: str, name: str, produce: Callable[[IO[bytes]], object]) -> None:
         self._happens("write", name)
         super().write(id, name, produce)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import openpyxl
 import pytest
 
-from khive_persist.analytics.compare.pseudonyms import Pseudonyms, read_key
+from khive_persist.analytics.compare.pseudonyms import pseudonym, read_key
 from khive_persist.cli.root import run
 from khive_persist.errors import InvalidFileError
 from khive_persist.models.application_session import ApplicationSession
@@ -90,9 +90,8 @@ def test_pseudonyms_stand_for_all_names_and_the_same_for_one_key(
     assert {row["session_id"] for row in read(one / "measurements.csv")} == names
     assert (one / "sessions.csv").read_bytes() == (tmp_path / "two/sessions.csv").read_bytes()
     assert key.stat().st_mode & 0o777 == 0o600
-    other = Pseudonyms(b"another key of 16 bytes")
-    assert other.of("s00") not in names
-    assert Pseudonyms(read_key(key)).of("s00") in names
+    assert pseudonym(b"another key of 16 bytes", "s00") not in names
+    assert pseudonym(read_key(key), "s00") in names
     key.write_bytes(b"short")
     with pytest.raises(InvalidFileError, match="too short"):
         read_key(key)

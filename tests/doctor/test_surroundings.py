@@ -18,7 +18,8 @@ from khive_persist.capture.hook_config import install, settings_path
 from khive_persist.capture.notices import diverted_lines
 from khive_persist.capture.spool import Spool, waiting_at_home
 from khive_persist.errors import NotFoundError
-from khive_persist.maintenance.doctor import disk, examine
+from khive_persist.maintenance.doctor import disk
+from khive_persist.maintenance.doctor.report import examine
 from khive_persist.maintenance.doctor.sessions import unrecorded
 from khive_persist.project import Project
 from khive_persist.sessions.read import whole_id

@@ -16,8 +16,8 @@ from khive_persist.errors import InvalidFileError
 from khive_persist.mirror.document import to_document
 from khive_persist.models.purposes import PLANNER_SESSIONS
 from khive_persist.project import Project
-from khive_persist.transfer.formats import write_document
 from khive_persist.transfer.reading import archive
+from tests.exchange.documents import write_document
 from tests.exchange.rows import PLANS, made, put, read, row, stored
 from tests.mirror.own import TrainingSession
 from tests.store.old_files import digest

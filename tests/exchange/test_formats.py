@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from khive_persist.errors import InvalidFileError, InvalidRecordError
-from khive_persist.transfer.formats import FORMATS, Format, read_document, write_document
+from khive_persist.transfer.formats import FORMATS, Format, read_document
+from tests.exchange.documents import write_document
 
 DOCUMENT = {"a": [1, 2.5, None, True, "é\n😀"], "b": {"c": {}}}
 JSON = st.recursive(

@@ -17,7 +17,7 @@ from khive_persist.errors import InvalidFileError, StoreBusyError
 from khive_persist.mirror.document import to_document
 from khive_persist.models.purposes import HOOK_EVENTS, PLANNER_SESSIONS, purpose
 from khive_persist.project import Project
-from khive_persist.transfer.formats import write_document
+from tests.exchange.documents import write_document
 from tests.exchange.rows import (
     CLAUDE,
     METADATA,

@@ -10,7 +10,7 @@ import pytest
 from khive_persist.copies import mirrored
 from khive_persist.maintenance.backup.create import create_backup
 from khive_persist.maintenance.backup.folder import Folder
-from khive_persist.maintenance.doctor import examine
+from khive_persist.maintenance.doctor.report import examine
 from khive_persist.mirror.rebuild import rebuild_databases, rebuild_mirror
 from khive_persist.mirror.verify import compared
 from khive_persist.project import Project

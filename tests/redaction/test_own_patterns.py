@@ -12,7 +12,7 @@ from khive_persist import settings
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool
 from khive_persist.errors import InvalidSettingsError
-from khive_persist.maintenance import doctor
+from khive_persist.maintenance.doctor.report import examine
 from khive_persist.project import Project
 from khive_persist.redaction import Redactor, own_patterns
 
@@ -122,5 +122,5 @@ async def test_the_drain_goes_on_and_doctor_names_the_expression(project: Projec
     assert (drained.waiting_count, drained.errors) == (0, ())
     contents = project.database("claude_hooks.db").read_bytes()
     assert LETTERS.encode() not in contents
-    problems = (await doctor.examine(project)).problems
+    problems = (await examine(project)).problems
     assert any("expression 2 of redaction.deny ran out of time on 1 rows" in p for p in problems)

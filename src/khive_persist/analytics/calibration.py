@@ -1,7 +1,7 @@
 """The calibration of confidence and cost against outcomes. Arithmetic alone, in flat memory."""
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from dataclasses import dataclass
 from fractions import Fraction
 from math import sqrt
 from typing import Any, Final, NamedTuple
@@ -68,16 +68,16 @@ class Brier(NamedTuple):
     skill: Number | None
 
 
+@dataclass(slots=True)
 class _Sums:
     """The sums of the forecasts f and the outcomes o of a bin."""
 
-    def __init__(self) -> None:
-        self.n = 0
-        self.f: Number = 0
-        self.o: Number = 0
-        self.ff: Number = 0
-        self.oo: Number = 0
-        self.fo: Number = 0
+    n: int = 0
+    f: Number = 0
+    o: Number = 0
+    ff: Number = 0
+    oo: Number = 0
+    fo: Number = 0
 
 
 class Reliability:
@@ -148,21 +148,24 @@ class Reliability:
         )
 
 
-def wilson(successes: Number, count: int) -> tuple[float, float]:
-    """Return the 95% score interval of a rate, after Wilson 1927 (J. Am. Stat. Assoc. 22).
+def wilson(successes: Number, count: int, z: float = _Z_95) -> tuple[float, float]:
+    """Return the score interval of a rate, after Wilson 1927 (J. Am. Stat. Assoc. 22).
 
     It holds for successes and failures; with outcomes between them it is wider than it need be.
 
     Args:
         successes: Their sum, 0 to `count`.
         count: At least 1.
+        z: The quantile of the normal distribution that the interval reaches to, 95% without it.
     """
-    rate, square = float(successes) / count, _Z_95**2
-    middle = (rate + square / (2 * count)) / (1 + square / count)
-    radius = (
-        sqrt(rate * (1 - rate) / count + square / (4 * count**2)) * _Z_95 / (1 + square / count)
+    n, p = count, float(successes) / count
+    centre = p + z * z / (2 * n)
+    spread = z * sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    scale = 1 + z * z / n
+    return (
+        max(0.0, (centre - spread) / scale) if successes else 0.0,
+        min(1.0, (centre + spread) / scale) if successes < n else 1.0,
     )
-    return max(0.0, middle - radius), min(1.0, middle + radius)
 
 
 class CostError(NamedTuple):
@@ -212,13 +215,3 @@ class CostErrors:
                 self._sums.items(), key=lambda item: (item[0] is None, item[0] or "")
             )
         ]  # fmt: skip
-
-
-def reliability(
-    forecasts: Iterable[tuple[Number, Number]], bins: int = DEFAULT_BINS
-) -> Reliability:
-    """Return the reliability of pairs of confidence and outcome; see `Reliability.add`."""
-    table = Reliability(bins)
-    for confidence, outcome in forecasts:
-        table.add(confidence, outcome)
-    return table

@@ -273,18 +273,13 @@ async def _with_outcomes(
     tokens = {total.group: total for total in totals}
     results = []
     for plan in plans:
-        session = plan.agent_session_id
+        outcome, session = PlanOutcome(**plan._asdict()), plan.agent_session_id
         if session is None:
-            results.append(PlanOutcome(**plan._asdict()))
+            results.append(outcome)
             continue
-        of_events = facts.with_unreported(events.get(session), message_facts.get(session))
-        outcome = _outcome(
-            PlanOutcome(**plan._asdict()),
-            of_events,
-            message_facts.get(session),
-            todos.get(session),
-            tokens.get(session),
-        )
+        of_messages = message_facts.get(session)
+        of_events = facts.with_unreported(events.get(session), of_messages)
+        outcome = _outcome(outcome, of_events, of_messages, todos.get(session), tokens.get(session))
         verdict = verdicts.get(session) or verdicts.get(plan.session_id or session)
         judged_by_rule = ruled(outcome.tool_calls or 0, outcome.failures or 0, rule)
         if verdict is None and judged_by_rule is not None:

@@ -87,12 +87,12 @@ async def similar_plans(
     best: list[tuple[float, int, str, list[str]]] = []
     number = 0
     async with aclosing(_tasks(project)) as rows:
-        async for id, description, *others in rows:
+        async for plan in rows:
             number += 1
-            score, common = task_query.score(description, *others, weights=weights)
+            score, common = task_query.score(plan, weights)
             if score > 0 and limit:
                 # Of equals the one that is read first, which is the latest, stays.
-                entry = (score, -number, id, common)
+                entry = (score, -number, plan.id, common)
                 if len(best) < limit:
                     heappush(best, entry)
                 else:
@@ -107,25 +107,19 @@ class TaskQuery(NamedTuple):
     complexity: str | None
     pattern: str | None
 
-    def score(
-        self,
-        task: str | None,
-        complexity: str | None,
-        pattern: str | None,
-        *,
-        weights: Mapping[str, float],
-    ) -> tuple[float, list[str]]:
+    def score(self, plan: facts.Task, weights: Mapping[str, float]) -> tuple[float, list[str]]:
         """Return how like a plan is, 0 to 1, and the words that both have."""
         parts: dict[str, float] = {}
-        common = sorted(self.words & words_of(task or ""), key=lambda word: (-weights[word], word))
+        words = self.words & words_of(plan.task_description or "")
+        common = sorted(words, key=lambda word: (-weights[word], word))
         if self.words:
             if not common:
                 return 0.0, []
             parts["words"] = sum(weights[w] for w in common) / sum(weights[w] for w in self.words)
         if self.complexity is not None:
-            parts["complexity"] = float(complexity == self.complexity)
+            parts["complexity"] = float(plan.complexity == self.complexity)
         if self.pattern is not None:
-            parts["pattern"] = float(pattern == self.pattern)
+            parts["pattern"] = float(plan.workflow_pattern == self.pattern)
         total = sum(_WEIGHTS[name] for name in parts)
         return sum(_WEIGHTS[name] * part for name, part in parts.items()) / total, common
 
@@ -139,16 +133,16 @@ async def _word_weights(project: Project, words: frozenset[str]) -> dict[str, fl
     plans, having = 0, Counter[str]()
     if words:
         async with aclosing(_tasks(project)) as rows:
-            async for _, description, *_ in rows:
+            async for plan in rows:
                 plans += 1
-                having.update(words & words_of(description or ""))
+                having.update(words & words_of(plan.task_description or ""))
     return {word: log(1 + (plans - having[word] + 0.5) / (having[word] + 0.5)) for word in words}
 
 
-async def _tasks(project: Project) -> AsyncGenerator[Any, None]:
+async def _tasks(project: Project) -> AsyncGenerator[facts.Task, None]:
     async with (
         reading(project, PLANNER_SESSIONS) as reader,
-        aclosing(reader.stream(facts.tasks)) as rows,
+        aclosing(reader.stream_as(facts.Task, facts.tasks)) as rows,
     ):
         async for row in rows:
             yield row

@@ -31,10 +31,7 @@ async def read_stats(
 
     Args:
         project: The project; what waits in its spool is brought in first.
-        event_filters: The filters of events.
-        message_filters: The filters of messages.
         by: The groups in which tokens and costs are counted.
-        prices: The prices of tokens.
         session_filters: The filters of the clients' totals; None where these would be of another
             time than the rest.
 
@@ -45,18 +42,14 @@ async def read_stats(
         events = await count_events(reader, *event_filters)
     async with reading(project, CONVERSATIONS) as reader:
         totals = await token_totals(reader, by, prices, *message_filters)
-        reported = (
-            []
-            if session_filters is None
-            else await reported_costs(reader, prices, *session_filters)
-        )
+        reported = []
+        if session_filters is not None:
+            reported = await reported_costs(reader, prices, *session_filters)
     tokens = [{by: total.group} | dict(list(total._asdict().items())[1:]) for total in totals]
     async with open_store(PlannerSession, dir=project.root, read_only=True) as plans:
         of_plans = await plans.get_stats()
-    own_kinds = (
-        purpose for purpose in known_purposes(project) if purpose.name not in BUILT_IN_NAMES
-    )
-    kinds = await count_records((project.database(purpose.file), purpose) for purpose in own_kinds)
+    own_kinds = [kind for kind in known_purposes(project) if kind.name not in BUILT_IN_NAMES]
+    kinds = await count_records((project.database(kind.file), kind) for kind in own_kinds)
     return {
         "events": events,
         "tokens": tokens,

@@ -149,13 +149,22 @@ def plans(
     return build
 
 
+class Task(NamedTuple):
+    """What a plan was made for."""
+
+    id: str
+    task_description: str | None
+    complexity: str | None
+    workflow_pattern: str | None
+
+
 def tasks(source: Source) -> Statement:
-    """Select id, task description, complexity and workflow pattern of all plans, latest first."""
+    """Select the `Task`s of all plans, the latest first."""
     table = source.tables.get(PLANNER_SESSIONS.name)
     if table is None:
         return NO_ROWS
-    names = ("task_description", "complexity", "workflow_pattern")
-    columns = ", ".join(["id", *(plan_field_sql(source, name) for name in names)])
+    names = Task._fields[1:]
+    columns = ", ".join(["id", *(f"{plan_field_sql(source, name)} AS {name}" for name in names)])
     plans_source = source._replace(sql=table)
     return select(plans_source, (), (-column("created_at"), -column("id")), columns=columns)
 

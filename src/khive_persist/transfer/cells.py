@@ -43,13 +43,9 @@ def reconciled(
     cells: Mapping[str, str],
     preference: Preference | None,
 ) -> StoredRow:
-    """Return a row whose content says what its columns say.
+    """Return a row whose content says what the cells of its columns say.
 
-    Args:
-        row: The columns that every record has.
-        columns: The fields of its purpose.
-        cells: The cells of the other columns.
-        preference: The one of the two that counts where they differ.
+    Where they differ, the preference tells which of the two counts.
 
     Raises:
         InvalidRecordError: They differ and nothing is preferred; or a column is no field's, or what
@@ -133,7 +129,7 @@ def value_of(cell: str, column: Column, former: Any) -> Any:
         return value
     if column.kind == "instant" and (clock.from_column(text) is None or _number(text) is not None):
         raise InvalidRecordError(f"{column.name}: {text[:40]!r} is no time")
-    if column.kind == "date" and not _is_date(text):
+    if column.kind == "date" and typed(text, "date") is None:
         raise InvalidRecordError(f"{column.name}: {text[:40]!r} is no date")
     if isinstance(former, list | dict):
         try:
@@ -187,20 +183,12 @@ def _name(column: Column, former: Any) -> str:
 
 def _is_rounded(cell: str, value: float) -> bool:
     """Return whether a text is a number, or one to as many digits as a spreadsheet shows."""
-    cell_number, number = _number(cell), _number(repr(value))
-    if (
-        cell_number is None
-        or number is None
-        or not (cell_number.is_finite() and number.is_finite())
-    ):
+    shown, number = _number(cell), _number(repr(value))
+    if shown is None or number is None or not (shown.is_finite() and number.is_finite()):
         return False
-    digits = len(cell_number.as_tuple().digits)
-    if cell_number == number:
-        return True
-    if digits < _SHOWN_DIGITS:
-        return False
-    rounded = Decimal(f"{number:.{digits - 1}e}")
-    return rounded == cell_number
+    digits = len(shown.as_tuple().digits)
+    is_close = digits >= _SHOWN_DIGITS and Decimal(f"{number:.{digits - 1}e}") == shown
+    return shown == number or is_close
 
 
 def _number(text: str) -> Decimal | None:
@@ -208,14 +196,6 @@ def _number(text: str) -> Decimal | None:
         return Decimal(text) if text == text.strip() and "_" not in text else None
     except InvalidOperation:
         return None
-
-
-def _is_date(text: str) -> bool:
-    try:
-        date.fromisoformat(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _with_plain_ends(text: str) -> str:

@@ -64,19 +64,6 @@ class Column(NamedTuple):
         return content.encode("utf-8", "replace").decode() if isinstance(content, str) else content
 
 
-def instant_of(value: Any) -> datetime | None:
-    """Return the instant of a field that has one as text; None where it has another value."""
-    return clock.from_column(value) if isinstance(value, str) else None
-
-
-def date_of(value: Any) -> date | None:
-    """Return the date of a field that has one as text; None where it has another value."""
-    try:
-        return date.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
-        return None
-
-
 def typed(value: Any, kind: Kind) -> Any:
     """Return the value in the column's type; None where it is of another: `content` has it."""
     if kind == "string":
@@ -84,9 +71,12 @@ def typed(value: Any, kind: Kind) -> Any:
             return value
         return codec.dump_lossy(value)
     if kind == "instant":
-        return instant_of(value)
+        return clock.from_column(value) if isinstance(value, str) else None
     if kind == "date":
-        return date_of(value)
+        try:
+            return date.fromisoformat(value) if isinstance(value, str) else None
+        except ValueError:
+            return None
     if kind == "bool":
         return value if isinstance(value, bool) else None
     if isinstance(value, bool) or not isinstance(value, int | float):

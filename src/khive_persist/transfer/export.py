@@ -1,5 +1,6 @@
 """Rows of a project into one file, whole or not at all."""
 
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -57,33 +58,24 @@ async def export(
     force: bool = False,
     advance: Callable[[int], None] | None = None,
 ) -> int:
-    """Write rows to a file: complete, private and synced on return.
+    """Write rows to a file as `transfer.export_records` says, and return their number.
 
     Each part is of the moment at which its reading began; rows come as they were stored. JSON, JSON
     Lines, CSV and Parquet hold all of a row, so that importing them gives the same rows; Excel cuts
-    long cells. Text that would be run as a formula is neutralised in CSV and Excel. Cancelled or
-    failed, what was at the target is as it was.
+    long cells. Text that would be run as a formula is neutralised in CSV and Excel.
 
     Args:
         project: The project with the rows; its spool is drained first.
         parts: The rows to write, in this order; one or more parts.
         output: The file, outside `.khive`; None is stdout.
-        form: The format of the file.
         limit: The largest number of rows in all.
-        force: Whether to replace an existing file.
         advance: A callback, given the number of rows each time some are written.
-
-    Returns:
-        How many rows were written.
-
-    Raises:
-        InvalidFileError: The target is there already, or must not be written.
-        MissingExtraError: The format needs a package that is not here.
-        StoreError: As its subclasses say.
-        OSError: The target cannot be written.
     """
     if output is not None:
-        _check_outside(project, check_target(output, force=force))
+        target = check_target(output, force=force)
+        if target.is_relative_to(project.khive.resolve()):
+            # A database there could be written over.
+            raise InvalidFileError(f"{target} is in .khive", hint="export to another folder")
     tables = [Table(p.purpose, tuple(columns_of(p.record, p.purpose))) for p in parts]
     count = 0
     with _writer(output, form, tables, force=force) as writer:
@@ -171,8 +163,7 @@ def _opened(output: Path | None, form: Form, *, force: bool) -> Iterator[IO[byte
         with tempfile.TemporaryFile() as file:
             yield file
             file.seek(0)
-            while chunk := file.read(1 << 20):
-                sys.stdout.buffer.write(chunk)
+            shutil.copyfileobj(file, sys.stdout.buffer)
             sys.stdout.buffer.flush()
     else:
         yield sys.stdout.buffer
@@ -194,9 +185,3 @@ def _format_writer(
             scratch: Any = output.absolute().parent if output is not None else None
             with tempfile.TemporaryDirectory(prefix=".khive-export-", dir=scratch) as folder:
                 yield ExcelWriter(file, Path(folder))
-
-
-def _check_outside(project: Project, target: Path) -> None:
-    # A database there could be written over.
-    if target.is_relative_to(project.khive.resolve()):
-        raise InvalidFileError(f"{target} is in .khive", hint="export to another folder")

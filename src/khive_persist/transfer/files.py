@@ -17,10 +17,7 @@ from khive_persist.transfer.formats import (
 
 
 async def save_document(
-    path: Path | str,
-    document: Any,
-    format: Format = "json",
-    **callbacks: Unpack[CallbackOptions],
+    path: Path | str, document: Any, format: Format = "json", **callbacks: Unpack[CallbackOptions]
 ) -> CallbackMetadata:
     """Save a value to a file, as it is now: the file is whole and synced on return.
 
@@ -56,10 +53,7 @@ async def save_document(
 
 
 async def load_document(
-    path: Path | str,
-    *,
-    max_bytes: int = MAX_DOCUMENT_BYTES,
-    **callbacks: Unpack[CallbackOptions],
+    path: Path | str, *, max_bytes: int = MAX_DOCUMENT_BYTES, **callbacks: Unpack[CallbackOptions]
 ) -> Any:
     """Return the value of a file; its content, not its name, determines the format.
 

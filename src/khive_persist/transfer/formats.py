@@ -31,37 +31,11 @@ _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
 class ReadDocument(NamedTuple):
-    """The document of a file.
-
-    Attributes:
-        document: The document.
-        format: The format; `json` for both formats that are not packed.
-        bytes: The size of the file.
-    """
+    """The document of a file, its format, `json` for both that are not packed, and its size."""
 
     document: Any
     format: Format
     bytes: int
-
-
-def write_document(path: Path, document: Any, format: Format = "json") -> int:
-    """Write a document as a whole or not at all: private, synced, then renamed into place.
-
-    Args:
-        path: The file; the folder exists already.
-        document: A value that JSON can hold.
-        format: `json` is indented, `json-compact` is not; the others are packed.
-
-    Returns:
-        The bytes of the file.
-
-    Raises:
-        InvalidFileError: There is no such format, no such folder, or no file can be there.
-        InvalidRecordError: The document is not JSON.
-        MissingExtraError: `json-zstd` needs a package that is not here.
-        OSError: It cannot be written; what was there is as it was.
-    """
-    return write_json(path, to_json(document, format), format)
 
 
 def to_json(document: Any, format: Format) -> bytes:
@@ -77,7 +51,7 @@ def to_json(document: Any, format: Format) -> bytes:
 
 
 def write_json(path: Path, plain: bytes, format: Format) -> int:
-    """Write the result of `to_json` as `write_document` does."""
+    """Write the result of `to_json` as `files.save_document` says, and return the file's bytes."""
     raw = plain
     if format == "json-gzip":
         # Without a time in it, the same document gives the same bytes.
@@ -91,17 +65,7 @@ def write_json(path: Path, plain: bytes, format: Format) -> int:
 
 
 def read_document(path: Path, *, max_bytes: int = MAX_DOCUMENT_BYTES) -> ReadDocument:
-    """Return the document of a file of any of the formats, whatever its name.
-
-    Args:
-        path: A file.
-        max_bytes: The largest unpacked size: a small file can unpack to more than the memory.
-
-    Raises:
-        InvalidFileError: Its content is unknown, damaged, too large, or not JSON.
-        MissingExtraError: It is packed with zstd, and the package for it is not here.
-        OSError: It cannot be read.
-    """
+    """Return the document of a file of any of the formats, as `files.load_document` says."""
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         packing = detect(file.peek(_HEAD_BYTES))
@@ -120,10 +84,7 @@ def read_document(path: Path, *, max_bytes: int = MAX_DOCUMENT_BYTES) -> ReadDoc
 
 def detect(head: bytes) -> Packing:
     """Return the packing of a file that begins with these bytes."""
-    for magic, packing in _MAGIC.items():
-        if head.startswith(magic):
-            return packing
-    return "plain"
+    return next((packing for magic, packing in _MAGIC.items() if head.startswith(magic)), "plain")
 
 
 def describe(head: bytes) -> str:

@@ -92,36 +92,21 @@ async def import_rows(
     purposes: tuple[Purpose, ...] = (),
     advance: Callable[[int], None] | None = None,
 ) -> Imported:
-    """Store what a source has: committed, synced and copied on return.
+    """Store what a source has, as `transfer.import_records` says.
 
-    A row is known by its id, so that importing again changes nothing, and an import that was killed
-    is completed by running it again. All five columns are stored as they are, whatever the age of
-    the row, but for secrets, which are taken out as from everything that is stored. A row that is
-    no JSON, has no id, or does not say where it belongs is refused and kept aside in `quarantine/`;
-    the others are stored, but for what was purged here. Cancelled, what was committed by then
-    stays.
+    An import that was killed is completed by running it again. All five columns are stored as they
+    are, whatever the age of the row, but for secrets, which are taken out as from everything that
+    is stored. A row that is no JSON, has no id, or does not say where it belongs is refused and
+    kept aside in `quarantine/`; the others are stored, but for what was purged here.
 
     Args:
         project: The project to import into, made where it is missing.
-        source: JSON, JSON Lines, CSV, Parquet or Markdown, packed with gzip or zstd or not; a
-            mirror folder, or a tar archive of one; a folder of Markdown; a `.khive`; a database,
-            also of an old khive; or an open file with JSON, CSV or Markdown.
-        update: Whether to replace an existing row with other content.
-        preference: The one of columns and content that counts where those of a row of CSV or
-            Parquet differ; without it, such a row is refused.
+        source: As for `import_records`, packed with gzip or zstd or not.
         default: The purpose of rows that do not name one.
         plain: The mapping of documents that were not exported, if the source may have any. Those
             without a time are of that of the file, or of now.
         purposes: Purposes of your own that rows may name, besides the built-in ones.
         advance: A callback, given the number of rows each time some were examined.
-
-    Raises:
-        InvalidFileError: The source's content is unknown or damaged; rows before the damage are
-            stored.
-        InvalidSettingsError: config.toml is wrong.
-        MissingExtraError: Reading the source needs a package that is not here.
-        StoreError: As its subclasses say; what was committed before stays.
-        OSError: The source cannot be read.
     """
     await anyio.to_thread.run_sync(project.make)
     settings = configuration.load(project.config)

@@ -126,11 +126,7 @@ def _check(old: Project, target: Project) -> None:
 
 
 def _set_aside(old: Project, target: Project) -> tuple[str, Path]:
-    """Rename a `.khive` of which nothing waits and which nobody writes to.
-
-    Returns:
-        The digits of its mark, and its new path.
-    """
+    """Rename a `.khive` of which nothing waits and to which nobody writes; return mark and path."""
     Spool(old).make()
     drained = drain(old)
     if drained.waiting_count:

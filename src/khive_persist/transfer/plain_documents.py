@@ -83,9 +83,8 @@ class PlainRecords(NamedTuple):
             record = self.record.model_validate(values)
         except ValidationError as error:
             raise refusal(error) from error
-        purpose = self.purpose
-        if isinstance(fields.get("tool"), str):
-            purpose = record.purpose_of(record.content)
+        names_tool = isinstance(fields.get("tool"), str)
+        purpose = record.purpose_of(record.content) if names_tool else self.purpose
         return codec.to_row(record), purpose
 
     def _instant(self, fields: Mapping[str, Any]) -> datetime | None:

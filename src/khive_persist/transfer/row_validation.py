@@ -1,6 +1,6 @@
 """Entries of a source, and the checks that their rows pass before they are stored."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
@@ -40,6 +40,17 @@ class SourceEntry(NamedTuple):
     values: Mapping[str, tuple[Kind, Any]] = MappingProxyType({})
 
 
+def entry_of(
+    location: str, raw: Any, read: Callable[[], tuple[StoredRow, Purpose | str | None]]
+) -> SourceEntry:
+    """Return the entry of the row and the purpose that are read, or of the reason why not."""
+    try:
+        row, purpose = read()
+    except InvalidRecordError as error:
+        return SourceEntry(location, raw, reason=str(error))
+    return SourceEntry(location, raw, row, purpose=purpose)
+
+
 def checked(row: StoredRow) -> StoredRow:
     """Return the row after checking that every program that reads the table can read it.
 
@@ -50,12 +61,10 @@ def checked(row: StoredRow) -> StoredRow:
     id, _, _, created_at, _ = row
     if not isinstance(id, str) or not 0 < len(id) <= MAX_ID_CHARACTERS or "\0" in id:
         raise InvalidRecordError(f"an id has 1 to {MAX_ID_CHARACTERS} characters and no NUL")
-    if created_at is not None and not isinstance(created_at, str | int | float):
+    if isinstance(created_at, bool) or not isinstance(created_at, str | int | float | None):
         raise InvalidRecordError("created_at is neither text nor a number")
-    if isinstance(created_at, bool):
-        raise InvalidRecordError("created_at is neither text nor a number")
-    for name, value in zip(("id", "created_at"), (id, created_at), strict=True):
-        _check_unicode(name, value)
+    _check_unicode("id", id)
+    _check_unicode("created_at", created_at)
     for name, text in zip(JSON_COLUMNS, (row[1], row[2], row[4]), strict=True):
         if text is None:
             continue

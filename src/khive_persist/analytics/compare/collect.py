@@ -9,15 +9,15 @@ from typing import Final, NamedTuple
 from khive_persist import clock
 from khive_persist.analytics.compare import grouping, metrics
 from khive_persist.analytics.compare.comparison import ExperimentAssignments, Span
-from khive_persist.analytics.compare.experiment import read_experiment
+from khive_persist.analytics.compare.experiment import read_experiment, remarks
 from khive_persist.analytics.compare.metric import Metric, Sample
 from khive_persist.errors import InvalidQueryError
 from khive_persist.project import Project
+from khive_persist.sessions.activity import DAY_CHARACTERS
 from khive_persist.sessions.facts import session_facts
 
 # Of each more, only the name is kept; who asks by a session's own id wants something else.
 MOST_GROUPS: Final = 10_000
-_DAY_CHARACTERS: Final = 10
 
 
 # Of each day of a group, as text: how many values, and their sum.
@@ -25,19 +25,11 @@ Days = dict[str, tuple[int, float]]
 
 
 class CollectedSamples(NamedTuple):
-    """The samples that were collected.
+    """The samples that were collected, and what `Comparison` says of their sessions.
 
     Attributes:
-        by: The field that sessions are grouped by.
-        groups: The number of sessions of each group, in the order in which they are compared.
         samples: The values of each metric, by group.
         days: The values of each metric by group and day on which the session started, in UTC.
-        sessions: The number of sessions that were looked at.
-        ungrouped: The number of those that lack the field.
-        unwanted: The number of those of groups that were not asked for.
-        pairs: The number of pairs; None where none were asked for.
-        span: The time in which sessions started.
-        experiment: The experiment by whose variants they are grouped, else None.
     """
 
     by: str
@@ -66,15 +58,12 @@ async def collect(
     """Collect the values of all sessions, in memory of a number for each value.
 
     Args:
-        project: The project.
         by: The field that sessions are grouped by, as `grouping.key` takes it.
         names: The metrics, as `metrics.measured` takes them.
         groups: The groups to compare, in this order; else all, the largest first, or the variants
             of an experiment in their order.
         paired_by: The field that belongs together, as the same task: the mean of one group's
             sessions of it is set against that of the other's. It needs two groups.
-        since: The time from which sessions started.
-        until: The time before which sessions started.
         with_late: Whether sessions count whose variant of an experiment somebody named after
             their work had begun; otherwise they are only reported.
 
@@ -96,7 +85,7 @@ async def collect(
     )
     sizes: Counter[str] = Counter(dict.fromkeys(groups, 0))
     days: dict[Metric, dict[str, Days]] = {measured.metric: {} for measured in selected}
-    table = _PairedSessions(selected) if pair_of is not None else _SingleSessions(selected)
+    table = _Sessions(selected)
     examined = ungrouped = unwanted = 0
     async with aclosing(session_facts(project)) as sessions:
         async for session in sessions:
@@ -121,31 +110,23 @@ async def collect(
                         hint="name those that you mean",
                     )
                 values = [measured.value(session) for measured in selected]
-                accepted = table.add(group, None if pair_of is None else pair_of(session), values)
+                pair = "" if pair_of is None else pair_of(session)
+                accepted = {} if pair is None else table.add(group, pair, values)
                 if session.started is not None:
-                    _count(days, accepted, group, session.started[:_DAY_CHARACTERS])
+                    _count(days, accepted, group, session.started[:DAY_CHARACTERS])
     order = list(groups) or [name for name, _ in sizes.most_common()]
     if pair_of is not None and len(order) != 2:
         raise InvalidQueryError(
             f"pairs are of two groups, and there are {len(order)}", hint="name the two"
         )
+    if assignments is not None:
+        assignments = assignments._replace(remarks=tuple(remarks(assignments)))
+    samples = table.single(order) if pair_of is None else table.paired(order)
+    pairs = None if pair_of is None else table.pairs(order)
     return CollectedSamples(
-        by, {name: sizes[name] for name in order}, table.samples(order), days, examined, ungrouped,
-        unwanted, table.pairs(order), span, assignments,
+        by, {name: sizes[name] for name in order}, samples, days, examined, ungrouped, unwanted,
+        pairs, span, assignments,
     )  # fmt: skip
-
-
-def _add(
-    samples: list[Sample],
-    values: Sequence[float | None],
-    selected: Sequence[metrics.MeasuredMetric],
-) -> dict[Metric, float]:
-    """Add a session's values, and return those that were taken."""
-    return {
-        measured.metric: value
-        for sample, value, measured in zip(samples, values, selected, strict=True)
-        if sample.add(value) and value is not None
-    }
 
 
 def _count(
@@ -157,49 +138,35 @@ def _count(
         of_group[day] = (n + 1, total + value)
 
 
-class _SingleSessions:
-    """The samples of sessions by themselves."""
-
-    def __init__(self, selected: Sequence[metrics.MeasuredMetric]) -> None:
-        self._selected = selected
-        self._samples: dict[str, list[Sample]] = {}
-
-    def add(
-        self, group: str, _pair: str | None, values: Sequence[float | None]
-    ) -> dict[Metric, float]:
-        samples = self._samples.setdefault(group, [Sample() for _ in self._selected])
-        return _add(samples, values, self._selected)
-
-    def samples(self, order: Sequence[str]) -> dict[Metric, dict[str, Sample]]:
-        return {
-            measured.metric: {
-                group: self._samples[group][number] if group in self._samples else Sample()
-                for group in order
-            }
-            for number, measured in enumerate(self._selected)
-        }
-
-    def pairs(self, _order: Sequence[str]) -> int | None:
-        return None
-
-
-class _PairedSessions:
-    """The samples of sessions of one task together: the mean of each group."""
+class _Sessions:
+    """The samples of sessions by themselves, or of those of one task together."""
 
     def __init__(self, selected: Sequence[metrics.MeasuredMetric]) -> None:
         self._selected = selected
         self._values: dict[str, dict[str, list[Sample]]] = {}
 
-    def add(
-        self, group: str, pair: str | None, values: Sequence[float | None]
-    ) -> dict[Metric, float]:
-        if pair is None:
-            return {}
+    def add(self, group: str, pair: str, values: Sequence[float | None]) -> dict[Metric, float]:
+        """Add a session's values, and return those that were taken."""
         of_pair = self._values.setdefault(pair, {})
         samples = of_pair.setdefault(group, [Sample() for _ in self._selected])
-        return _add(samples, values, self._selected)
+        return {
+            measured.metric: value
+            for sample, value, measured in zip(samples, values, self._selected, strict=True)
+            if sample.add(value) and value is not None
+        }
 
-    def samples(self, order: Sequence[str]) -> dict[Metric, dict[str, Sample]]:
+    def single(self, order: Sequence[str]) -> dict[Metric, dict[str, Sample]]:
+        """Return every value of each group."""
+        of_all = self._values.get("", {})
+        return {
+            measured.metric: {
+                group: of_all[group][number] if group in of_all else Sample() for group in order
+            }
+            for number, measured in enumerate(self._selected)
+        }
+
+    def paired(self, order: Sequence[str]) -> dict[Metric, dict[str, Sample]]:
+        """Return the mean of each task in each group."""
         pair_samples = {
             measured.metric: {group: Sample() for group in order} for measured in self._selected
         }
@@ -215,7 +182,7 @@ class _PairedSessions:
                         sample.left_out[f"without a counterpart in {' or '.join(order)}"] += 1
         return pair_samples
 
-    def pairs(self, order: Sequence[str]) -> int | None:
+    def pairs(self, order: Sequence[str]) -> int:
         return sum(all(group in of_pair for group in order) for of_pair in self._values.values())
 
     def _mean(self, samples: list[Sample] | None, number: int) -> float | None:

@@ -28,9 +28,9 @@ from khive_persist.analytics.compare.statistics.paired import paired_t, sign, wi
 from khive_persist.analytics.compare.statistics.power import needed, smallest_effect
 from khive_persist.analytics.compare.statistics.proportions import Proportion, proportion_difference
 from khive_persist.analytics.compare.statistics.two_samples import mann_whitney, welch
+from khive_persist.analytics.compare.summary import finding, named, sentence
 
 MIN_N: Final = 5
-_MOST_NAMED: Final = 3
 
 
 def compare(
@@ -47,7 +47,6 @@ def compare(
             second is set against the first.
         paired: Whether the values of two groups belong together, in their order.
         min_n: A group with fewer values is not tested; the others are, where two are left.
-        level: The level of all intervals.
 
     Returns:
         One for each metric, in their order; corrected for all that have a p-value.
@@ -59,27 +58,26 @@ def compare(
     p = [comparison.p for comparison in comparisons if comparison.p is not None]
     for index, by_holm, by_bh in zip(tested, holm(p), benjamini_hochberg(p), strict=True):
         comparisons[index] = comparisons[index]._replace(p_holm=by_holm, p_bh=by_bh)
-    return [floored(comparison) for comparison in comparisons]
+    return [
+        comparison._replace(finding=finding(comparison), sentence=sentence(comparison, len(p)))
+        for comparison in floored(comparisons)
+    ]
 
 
 def _compare_metric(
     metric: Metric, samples: Samples, paired: bool, min_n: int, level: float
 ) -> MetricComparison:
-    comparison = MetricComparison(
-        metric,
-        [
-            Group(name, describe(sample.values), dict(sample.left_out), normality(sample.values))
-            for name, sample in samples.items()
-        ],
-    )
+    groups = [
+        Group(name, describe(sample.values), dict(sample.left_out), normality(sample.values))
+        for name, sample in samples.items()
+    ]
+    comparison = MetricComparison(metric, groups)
     tested = tuple(place for place, of in enumerate(comparison.groups) if of.description.n >= min_n)
     if len(comparison.groups) < 2:
         return comparison._replace(refusal="one group alone has nothing to be compared with")
     if len(tested) < 2:
-        small_groups = named([group for group in comparison.groups if group.description.n < min_n])
-        return comparison._replace(
-            refusal=f"too few sessions ({small_groups}): each group needs {min_n}"
-        )
+        small = named([group for group in comparison.groups if group.description.n < min_n])
+        return comparison._replace(refusal=f"too few sessions ({small}): each group needs {min_n}")
     comparison = comparison._replace(tested=tested)
     every = [sample.values for sample in samples.values()]
     values = [every[place] for place in tested]
@@ -95,20 +93,10 @@ def _compare_metric(
         return comparison
     if paired:
         return comparison._replace(refusal="the values of each pair are the same")
-    wavers = any(
-        group.description.minimum != group.description.maximum for group in comparison.groups
-    )
-    return comparison._replace(
-        refusal="no group's values vary" + (" by more than their rounding" if wavers else "")
-    )
-
-
-def named(groups: Sequence[Group]) -> str:
-    """Return the first groups with their sizes, and how many more there are."""
-    listed = ", ".join(f"{group.name} {group.description.n}" for group in groups[:_MOST_NAMED])
-    return (
-        listed if len(groups) <= _MOST_NAMED else f"{listed} and {len(groups) - _MOST_NAMED} more"
-    )
+    descriptions = [group.description for group in comparison.groups]
+    wavers = any(of.minimum != of.maximum for of in descriptions)
+    rounding = " by more than their rounding" if wavers else ""
+    return comparison._replace(refusal=f"no group's values vary{rounding}")
 
 
 def _of_two(

@@ -1,21 +1,16 @@
-"""A comparison with all that is said of it, and as plain values."""
+"""A comparison as one document, and as plain values."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from khive_persist.analytics.compare.collect import CollectedSamples
 from khive_persist.analytics.compare.comparison import Comparison, MetricComparison
-from khive_persist.analytics.compare.experiment import remarks
-from khive_persist.analytics.compare.summary import finding, sentence
 
 
 def comparison_of(
     collected: CollectedSamples, comparisons: Sequence[MetricComparison]
 ) -> Comparison:
-    """Return what was collected, and the comparison by each metric, in words, too."""
-    experiment = collected.experiment
-    if experiment is not None:
-        experiment = experiment._replace(remarks=tuple(remarks(experiment)))
+    """Return what was collected, and the comparison by each metric."""
     return Comparison(
         by=collected.by,
         groups=collected.groups,
@@ -24,18 +19,9 @@ def comparison_of(
         unwanted=collected.unwanted,
         pairs=collected.pairs,
         span=collected.span,
-        experiment=experiment,
-        metrics=with_words(comparisons),
+        experiment=collected.experiment,
+        metrics=list(comparisons),
     )
-
-
-def with_words(comparisons: Sequence[MetricComparison]) -> list[MetricComparison]:
-    """Return each comparison with what its figures allow to be said, in a word and a sentence."""
-    tested = sum(comparison.p is not None for comparison in comparisons)
-    return [
-        comparison._replace(finding=finding(comparison), sentence=sentence(comparison, tested))
-        for comparison in comparisons
-    ]
 
 
 def plain(value: Any) -> Any:

@@ -56,14 +56,8 @@ def remarks(experiment: ExperimentAssignments) -> Iterator[str]:
             f"{_sessions(experiment.assigned - experiment.seen)} assigned and not looked at:"
             " nothing else is recorded of them, or not of the time that was asked for."
         )
-    counts = [
-        (experiment.drawn.get(name, 0), weight) for name, weight in experiment.weights.items()
-    ]
-    check = (
-        check_ratio([count for count, _ in counts], [weight for _, weight in counts])
-        if counts
-        else None
-    )
+    drawn = [experiment.drawn.get(name, 0) for name in experiment.weights]
+    check = check_ratio(drawn, [*experiment.weights.values()]) if drawn else None
     if check is not None and check.p is not None and check.is_mismatch:
         yield (
             f"The sessions that drew their variant do not fit the weights ({p_text(check.p)}):"

@@ -18,14 +18,12 @@ NAMES: Final = (*_OF_SESSION, *_OF_PLAN, *_OF_APPLICATION)
 
 
 def key(name: str, *, with_late: bool = False) -> Key:
-    """Return what gives a session's group by the field of this name; None for a session that lacks
-    it.
+    """Return what gives a session's group by a field; None for a session that lacks it.
 
     Besides those in `NAMES`: `plan:PATH` and `application:PATH`, a text or number in the content;
     `experiment:NAME`, the variant that the session was assigned.
 
     Args:
-        name: The field.
         with_late: Whether a session has a group that somebody named after its work had begun.
 
     Raises:

@@ -13,16 +13,10 @@ KEY_BYTES: Final = 32
 _CHARACTERS: Final = 16
 
 
-class Pseudonyms:
-    """Gives them, by HMAC-SHA-256 of the name under a key."""
-
-    def __init__(self, key: bytes) -> None:
-        self._key = key
-
-    def of(self, name: str) -> str:
-        """Return the pseudonym of a name: `p_` and 64 bits in hex."""
-        digest = hmac.new(self._key, name.encode("utf-8", "surrogatepass"), hashlib.sha256)
-        return f"p_{digest.hexdigest()[:_CHARACTERS]}"
+def pseudonym(key: bytes, name: str) -> str:
+    """Return `p_` and 64 bits in hex, of the HMAC-SHA-256 of a name under a key."""
+    digest = hmac.new(key, name.encode("utf-8", "surrogatepass"), hashlib.sha256)
+    return f"p_{digest.hexdigest()[:_CHARACTERS]}"
 
 
 def read_key(path: Path) -> bytes:

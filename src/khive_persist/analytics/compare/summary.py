@@ -1,9 +1,9 @@
 """A comparison in plain words, which claim no more than its figures do."""
 
+from collections.abc import Sequence
 from typing import Final
 
-from khive_persist.analytics.compare.compare import named
-from khive_persist.analytics.compare.comparison import Finding, MetricComparison
+from khive_persist.analytics.compare.comparison import Finding, Group, MetricComparison
 from khive_persist.analytics.compare.statistics.interval import LEVEL, Interval
 from khive_persist.analytics.compare.statistics.p_values import LEAST
 from khive_persist.analytics.compare.statistics.results import (
@@ -18,6 +18,7 @@ _ALPHA: Final = round(1 - LEVEL, 12)
 _SIZES: Final = ((0.2, "very small"), (0.5, "small"), (0.8, "medium"))
 # From there on a float has not every digit that would be written.
 _MOST_WRITTEN_OUT: Final = 1e15
+_MOST_NAMED: Final = 3
 
 
 def finding(comparison: MetricComparison) -> Finding:
@@ -38,12 +39,7 @@ def finding(comparison: MetricComparison) -> Finding:
 
 
 def sentence(comparison: MetricComparison, tested: int) -> str:
-    """Return what may be said of one metric.
-
-    Args:
-        comparison: The comparison of the metric.
-        tested: The number of metrics that were tested with it.
-    """
+    """Return what may be said of one metric, where so many were tested in all."""
     # score:heart_rate is read as words.
     name = comparison.metric.name.replace("_", " ").replace(":", " ")
     if comparison.p is None or comparison.p_holm is None:
@@ -55,12 +51,15 @@ def sentence(comparison: MetricComparison, tested: int) -> str:
     else:
         text = _of_two(comparison, name, tested)
     tested_groups = set(comparison.tested)
-    small_groups = [
-        group for place, group in enumerate(comparison.groups) if place not in tested_groups
-    ]
-    return text + (
-        f" Left out for too few sessions: {named(small_groups)}." if small_groups else ""
-    )
+    small = [group for place, group in enumerate(comparison.groups) if place not in tested_groups]
+    return text + (f" Left out for too few sessions: {named(small)}." if small else "")
+
+
+def named(groups: Sequence[Group]) -> str:
+    """Return the first groups with their sizes, and how many more there are."""
+    listed = ", ".join(f"{group.name} {group.description.n}" for group in groups[:_MOST_NAMED])
+    more = len(groups) - _MOST_NAMED
+    return f"{listed} and {more} more" if more > 0 else listed
 
 
 def _of_two(comparison: MetricComparison, name: str, tested: int) -> str:

@@ -2,17 +2,15 @@
 
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
-from khive_persist.analytics.experiments.create import find_experiment
+from khive_persist.analytics.experiments.create import find_experiment, made
 from khive_persist.analytics.experiments.random_assignment import draw
 from khive_persist.errors import ConflictError, InvalidRecordError
 from khive_persist.models.assignment import NAMED, RANDOM, Assignment
 from khive_persist.models.experiment import Experiment
-from khive_persist.models.refusal import refusal
 from khive_persist.opening import find_project, open_store, reading
 from khive_persist.project import Project
 from khive_persist.sessions.has_started import PURPOSES, has_begun
@@ -22,11 +20,7 @@ Begun = Callable[[str], Awaitable[bool]]
 
 
 async def assign(
-    session_id: str,
-    experiment: str,
-    variant: str | None = None,
-    *,
-    dir: Path | str | None = None,
+    session_id: str, experiment: str, variant: str | None = None, *, dir: Path | str | None = None
 ) -> Assignment:
     """Assign a variant of an experiment to a session: committed, synced and copied on return.
 
@@ -66,10 +60,7 @@ async def assign_in_project(
         assignments = await enter(open_store(Assignment, dir=project.root))
         # What waits in the spool comes in before.
         reader = await enter(reading(project, *PURPOSES))
-
-        async def begun(id: str) -> bool:
-            return await has_begun(reader, id)
-
+        begun = partial(has_begun, reader)
         return await insert_assignment(
             experiments, assignments, begun, session_id, experiment, variant
         )
@@ -83,14 +74,7 @@ async def insert_assignment(
     experiment: str,
     variant: str | None = None,
 ) -> InsertResult[Assignment]:
-    """Assign a variant in open stores, as `assign` does.
-
-    Args:
-        experiments: The store of the experiment.
-        assignments: The store of the assignment.
-        begun: The function that tells whether a session's work has begun.
-        session_id: The session's id, as for `assign`, as are the others.
-    """
+    """Assign a variant in open stores, as `assign` does; `begun` tells whether work has begun."""
     variants = (await find_experiment(experiments, experiment)).content["variants"]
     names = [variant["name"] for variant in variants]
     if variant is not None and variant not in names:
@@ -107,12 +91,12 @@ async def insert_assignment(
         "variants": variants,
     }
     # Before anything is made of its id, it must be one.
-    checked = _made(content).content
+    checked = made(Assignment, content).content
     content["variant"] = draw(experiment, session_id, checked["variants"])
     if variant is not None:
         content["variant"] = variant
     content["is_late"] = await begun(session_id)
-    inserted = await assignments.insert_if_absent(_made(content))
+    inserted = await assignments.insert_if_absent(made(Assignment, content))
     existing: Any = inserted.record.content
     if variant is not None and existing.get("variant") != variant:
         at = f"{inserted.record.created_at:%Y-%m-%d %H:%M:%S} UTC"
@@ -134,10 +118,3 @@ def as_document(assignment: Assignment) -> dict[str, Any]:
     content: Any = assignment.content
     fields = ("session_id", "experiment", "variant", "method", "is_late")
     return {name: content.get(name) for name in fields}
-
-
-def _made(content: dict[str, Any]) -> Assignment:
-    try:
-        return Assignment.model_validate({"content": content})
-    except ValidationError as error:
-        raise refusal(error) from error

@@ -1,13 +1,15 @@
 """The number of sessions of each variant of an experiment, by the method of assignment."""
 
 from collections import defaultdict
+from functools import partial
 from typing import Any, NamedTuple
 
 from khive_persist import clock
-from khive_persist.analytics.experiments.create import experiment_of, missing
+from khive_persist.analytics.experiments.create import made, missing
 from khive_persist.clock import InstantText
 from khive_persist.errors import InvalidRecordError
 from khive_persist.models.assignment import NAMED
+from khive_persist.models.experiment import Experiment
 from khive_persist.models.purposes import ASSIGNMENTS, EXPERIMENTS
 from khive_persist.models.query import column, field
 from khive_persist.store import codec
@@ -45,41 +47,44 @@ class ExperimentCount(NamedTuple):
     variants: list[VariantCount]
 
 
+class _StoredExperiment(NamedTuple):
+    id: str
+    content: Any
+    created_at: Any
+
+
 async def count_experiments(reader: Reader, name: str | None = None) -> list[ExperimentCount]:
     """Return every experiment, or the one of a name, the oldest first.
 
     Args:
         reader: A reader of `EXPERIMENTS` and `ASSIGNMENTS`.
-        name: The only experiment to count.
 
     Raises:
         NotFoundError: There is none of this name.
         StoreError: As its subclasses say.
     """
-    rows = await reader.fetch(lambda source: _experiments(source, name))
+    rows = await reader.fetch_as(_StoredExperiment, partial(_experiments, name))
     if name is not None and not rows:
         raise missing(name)
+    assignments = _assignments(name)
+    groups = await reader.fetch(lambda source: assignments.statement(source.only(ASSIGNMENTS.name)))
     counts: dict[str, dict[str, VariantCount]] = defaultdict(dict)
-    for experiment, variant, method, is_late, sessions, _ in await reader.fetch(
-        lambda source: _assignments(source, name)
-    ):
-        of_experiment = counts[experiment]
+    for group in assignments.results(groups):
+        of_experiment, variant = counts[group["experiment"]], group["variant"]
         count = of_experiment.get(variant, VariantCount(variant, None))
-        word = "named" if method == NAMED else "random"
-        updates = {word: getattr(count, word) + sessions}
-        if is_late:
-            updates[f"late_{word}"] = getattr(count, f"late_{word}") + sessions
+        word = "named" if group["method"] == NAMED else "random"
+        updates = {word: getattr(count, word) + group["sessions"]}
+        if group["is_late"]:
+            updates[f"late_{word}"] = getattr(count, f"late_{word}") + group["sessions"]
         of_experiment[variant] = count._replace(**updates)
-    return [_count(id, text, at, counts[id]) for id, text, at in rows]
+    return [_count(row, counts[row.id]) for row in rows]
 
 
-def _count(
-    name: str, text: Any, created_at: Any, counts: dict[str, VariantCount]
-) -> ExperimentCount:
-    at = clock.from_column(created_at)
-    experiment = ExperimentCount(name, None if at is None else clock.to_text(at), None, [])
+def _count(row: _StoredExperiment, counts: dict[str, VariantCount]) -> ExperimentCount:
+    at = clock.from_column(row.created_at)
+    experiment = ExperimentCount(row.id, None if at is None else clock.to_text(at), None, [])
     try:
-        content = experiment_of(codec.column(text)).content
+        content = made(Experiment, codec.column(row.content)).content
     except InvalidRecordError:
         # Written past the store: it has no variants that anybody could assign.
         return experiment._replace(variants=[*counts.values()])
@@ -92,16 +97,15 @@ def _count(
     return experiment._replace(note=content.get("note"), variants=[*variants, *counts.values()])
 
 
-def _experiments(source: Source, name: str | None) -> Statement:
+def _experiments(name: str | None, source: Source) -> Statement:
     filters = [] if name is None else [column("id") == name]
     order = [column("created_at"), column("id")]
-    columns = f"id, {source.content}, created_at"
+    columns = f"id, {source.content} AS content, created_at"
     return select(source.only(EXPERIMENTS.name), filters, order, columns=columns)
 
 
-def _assignments(source: Source, name: str | None) -> Statement:
+def _assignments(name: str | None) -> Aggregation:
     # In the order of their index.
     groups = [field(path) for path in ("experiment", "variant", "method", "is_late")]
     filters = [] if name is None else [groups[0] == name]
-    counts = Aggregation({"sessions": Aggregate.count()}, groups, filters)
-    return counts.statement(source.only(ASSIGNMENTS.name))
+    return Aggregation({"sessions": Aggregate.count()}, groups, filters)

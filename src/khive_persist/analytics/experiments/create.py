@@ -2,18 +2,20 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
 
 from khive_persist.errors import ConflictError, NotFoundError
 from khive_persist.models.experiment import Experiment, Variant
+from khive_persist.models.node import Node
 from khive_persist.models.query import column
 from khive_persist.models.refusal import refusal
 from khive_persist.opening import open_store
 from khive_persist.store.immutable import FixedStore, InsertResult
 
 WEIGHT: Final = 1
+Record = TypeVar("Record", bound=Node)
 
 
 async def create_experiment(
@@ -52,16 +54,9 @@ async def create_experiment(
 async def define(
     experiments: FixedStore[Experiment], name: str, variants: object, note: str | None = None
 ) -> InsertResult[Experiment]:
-    """Create an experiment in an open store, as `create_experiment` does.
-
-    Args:
-        experiments: The store.
-        name: The name of the experiment.
-        variants: The variants, as its content has them.
-        note: The subject of the experiment.
-    """
+    """Create an experiment in an open store, as `create_experiment` does."""
     about = {} if note is None else {"note": note}
-    experiment = experiment_of({"name": name, "variants": variants, **about})
+    experiment = made(Experiment, {"name": name, "variants": variants, **about})
     inserted = await experiments.insert_if_absent(experiment)
     existing: Any = inserted.record.content
     content = experiments.stored_content(experiment)
@@ -83,17 +78,17 @@ async def find_experiment(experiments: FixedStore[Experiment], name: str) -> Exp
     rows = await experiments.find(column("id") == name, limit=1)
     if not rows:
         raise missing(name)
-    return experiment_of(rows[0].content)
+    return made(Experiment, rows[0].content)
 
 
-def experiment_of(content: object) -> Experiment:
-    """Return an experiment of this content.
+def made(record: type[Record], content: object) -> Record:
+    """Return a record of this content.
 
     Raises:
-        InvalidRecordError: It is not as it may be.
+        InvalidRecordError: It is not as it may be; on one line that quotes nothing of it.
     """
     try:
-        return Experiment.model_validate({"content": content})
+        return record.model_validate({"content": content})
     except ValidationError as error:
         raise refusal(error) from error
 

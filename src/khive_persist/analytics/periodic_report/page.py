@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from khive_persist.analytics.compare.report.elements import document, picture, table, text
 from khive_persist.analytics.periodic_report import plots
-from khive_persist.analytics.periodic_report.tables import Table, tables
+from khive_persist.analytics.periodic_report.tables import tables
 from khive_persist.analytics.periodic_report.text import title
 
 METHODS: Final = (
@@ -22,9 +22,7 @@ METHODS: Final = (
 
 
 def page(report: Mapping[str, Any], made_at: datetime) -> str:
-    """Return the page of a report, as `read_report` gives it. What comes from records is text in
-    it.
-    """
+    """Return the page of a report of `read_report`. What comes from records is text in it."""
     parts = [
         f"<h1>{text(title(report))}</h1>",
         f"<p>Made {made_at:%Y-%m-%d %H:%M} UTC.</p>",
@@ -43,17 +41,13 @@ def _body(report: Mapping[str, Any]) -> Iterable[str]:
     for report_table in tables(report):
         yield f"<h2>{text(report_table.title)}</h2>"
         yield from picture(*pictures.get(report_table.title, (None, "")))
-        yield from _table(report_table)
+        if report_table.rows:
+            yield from table(report_table.columns, report_table.rows)
+        else:
+            yield f'<p class="definition">{text(report_table.empty)}</p>'
         if report_table.title == "Sessions against those before":
             yield from _tested(report)
     yield f"<p>{text(METHODS)}</p>"
-
-
-def _table(report_table: Table) -> Iterable[str]:
-    if not report_table.rows:
-        yield f'<p class="definition">{text(report_table.empty)}</p>'
-    else:
-        yield from table(report_table.columns, report_table.rows)
 
 
 def _tested(report: Mapping[str, Any]) -> Iterable[str]:

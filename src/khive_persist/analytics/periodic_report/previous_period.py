@@ -5,7 +5,7 @@ from contextlib import aclosing
 from typing import Any
 
 from khive_persist.analytics.compare import metrics
-from khive_persist.analytics.compare.metric import Metric, Sample
+from khive_persist.analytics.compare.metric import Sample
 from khive_persist.analytics.periodic_report.period import Period
 from khive_persist.errors import extra
 from khive_persist.project import Project
@@ -29,17 +29,10 @@ async def compare_periods(
     """
     with extra("analysis", "comparing"):
         from khive_persist.analytics.compare.compare import compare
-        from khive_persist.analytics.compare.document import plain, with_words
-    samples = await _samples(project, period, (*metrics.NAMES, *also))
-    return [plain(comparison) for comparison in with_words(compare(samples))]
-
-
-async def _samples(
-    project: Project, period: Period, metric_names: Sequence[str]
-) -> dict[Metric, dict[str, Sample]]:
+        from khive_persist.analytics.compare.document import plain
     previous, current = period.previous.time, period.time
     names = {period.previous.name: previous, period.name: current}
-    selected = [metrics.measured(name) for name in metric_names]
+    selected = [metrics.measured(name) for name in (*metrics.NAMES, *also)]
     samples = {measured.metric: {name: Sample() for name in names} for measured in selected}
     sessions = session_facts(project, Time(previous.since, current.until))
     async with aclosing(sessions):
@@ -48,4 +41,4 @@ async def _samples(
                 if session.started is not None and time.since <= session.started < time.until:
                     for measured in selected:
                         samples[measured.metric][name].add(measured.value(session))
-    return samples
+    return [plain(comparison) for comparison in compare(samples)]

@@ -73,19 +73,14 @@ async def report_everywhere(
     kind: Kind, at: datetime | None = None, current_time: datetime | None = None
 ) -> ProjectResults[dict[str, Any]]:
     """Return a report on each project by itself, all on the same day or week; see `read_report`."""
-    current_time = clock.now() if current_time is None else current_time
-
-    async def read(project: Project) -> dict[str, Any]:
-        return await read_report(project, kind, at, current_time)
-
-    return await read_everywhere(read)
+    instant = clock.now() if current_time is None else current_time
+    return await read_everywhere(lambda project: read_report(project, kind, at, instant))
 
 
 async def read_report(
     project: Project, kind: Kind, at: datetime | None = None, current_time: datetime | None = None
 ) -> dict[str, Any]:
-    """Return the report as one JSON document, in flat memory but for a number of each session
-    compared.
+    """Return the report as one JSON document, in memory of a number for each session compared.
 
     Application sessions are of the time in which they began, scores and measurements of that in
     which they were taken. Days are those of UTC, weeks begin on Monday. A tool call counts by its
@@ -148,7 +143,7 @@ async def read_report(
         "calibration": await _calibration(project, period),
         **await _comparison(project, period, _asked(facts, names)),
     }
-    return document | {"sentences": sentences(document)}
+    return document | {"sentences": [*sentences(document)]}
 
 
 async def _facts(reader: Reader, time: Time, totals: Totals) -> _PeriodFacts:
@@ -276,23 +271,12 @@ def _failure(tool: ToolFailures) -> FailingTool:
 
 
 def _groups(totals: PeriodTotals, by: By) -> list[GroupTotals]:
-    """Return the dearest groups; all others together, and what has no group, are the last one, of
-    None.
-    """
+    """Return the dearest groups; the last, of None, is all others and what has no group."""
     groups = [(name, *pair) for name, pair in totals.groups[by].items() if name]
-    groups.sort(
-        key=lambda group: (
-            -(group[1].cost or 0),
-            -group[1].tokens,
-            -group[1].sessions,
-            -(group[2].cost or 0),
-        )
-    )
+    groups.sort(key=_dearness, reverse=True)
     others, others_previous = Totals(), Totals()
-    for _, current, previous in [
-        *groups[GROUPS:],
-        ("", *totals.groups[by].get("", (Totals(), Totals()))),
-    ]:
+    of_none = totals.groups[by].get("", (Totals(), Totals()))
+    for _, current, previous in [*groups[GROUPS:], ("", *of_none)]:
         others.add(current)
         others_previous.add(previous)
     entries: list[tuple[str | None, Totals, Totals]] = [*groups[:GROUPS]]
@@ -310,6 +294,11 @@ def _groups(totals: PeriodTotals, by: By) -> list[GroupTotals]:
         }
         for name, current, previous in entries
     ]
+
+
+def _dearness(group: tuple[str, Totals, Totals]) -> tuple[float, int, int, float]:
+    _, current, previous = group
+    return current.cost or 0, current.tokens, current.sessions, previous.cost or 0
 
 
 def _session(session: SessionCost, title: str | None) -> ExpensiveSession:

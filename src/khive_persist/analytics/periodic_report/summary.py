@@ -9,16 +9,12 @@ _SAME: Final = 0.005
 _WORDS: Final = 3
 
 
-def sentences(report: Mapping[str, Any]) -> list[str]:
-    """Return the sentences of a report, the most important first.
+def sentences(report: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the sentences of a report, the most important first.
 
     They tell counts and sums, which are what was recorded; whether sessions differ by more than
     chance is for the comparison, and is told only where it found so.
     """
-    return list(_sentences(report))
-
-
-def _sentences(report: Mapping[str, Any]) -> Iterator[str]:
     kind = str(report["period"])
     totals = {total["name"]: total for total in report["totals"]}
     if report["is_empty"]:
@@ -29,7 +25,7 @@ def _sentences(report: Mapping[str, Any]) -> Iterator[str]:
     if report["is_running"]:
         yield f"This {kind} is not over: its figures are those so far, set against a whole {kind}."
     previous = _NAMES[kind]
-    yield _counted("sessions", totals["sessions"], previous)
+    yield _sessions(totals["sessions"], previous)
     yield _cost(totals, previous)
     yield _failures(totals, previous)
     if report["tools"] and report["tools"][0]["total_ms"]:
@@ -64,10 +60,12 @@ def _sentences(report: Mapping[str, Any]) -> Iterator[str]:
             yield metric["sentence"]
 
 
-def _counted(name: str, total: Mapping[str, Any], previous: str) -> str:
-    current, other = total["now"], total["before"]
-    noun = name[:-1] if current == 1 else name
-    return f"{current:,} {noun}, against {other:,} {previous}{_by(total)}."
+def _sessions(total: Mapping[str, Any], previous: str) -> str:
+    count, change = total["now"], total["change"]
+    by = ""
+    if change is not None and abs(change) >= _SAME:
+        by = f" ({'up' if change > 0 else 'down'} {abs(change):.0%})"
+    return f"{count:,} {_plural('session', count)}, against {total['before']:,} {previous}{by}."
 
 
 def _applications(
@@ -122,13 +120,6 @@ def _failures(totals: Mapping[str, Any], previous: str) -> str:
     if rate["before"] is None:
         return f"{text}; {previous} had none."
     return f"{text}, against {rate['before']:.1%} {previous}."
-
-
-def _by(total: Mapping[str, Any]) -> str:
-    change = total["change"]
-    if change is None or abs(change) < _SAME:
-        return ""
-    return f" ({'up' if change > 0 else 'down'} {abs(change):.0%})"
 
 
 def _tool(tool: Mapping[str, Any]) -> str:

@@ -21,9 +21,7 @@ class Table(NamedTuple):
 
 
 def tables(report: Mapping[str, Any]) -> list[Table]:
-    """Return all tables of a report, as `read_report` gives it, in the order in which they are
-    shown.
-    """
+    """Return all tables of a report of `read_report`, in the order in which they are shown."""
     return [
         table._replace(rows=[tuple(map(_rounded, row)) for row in table.rows])
         for table in _tables(report, _BEFORE[report["period"]])
@@ -88,24 +86,14 @@ def _tables(report: Mapping[str, Any], previous: str) -> Iterator[Table]:
     yield _of(
         "Dearest sessions",
         report["sessions"],
-        (
-            "session_id",
-            "title",
-            "tool",
-            "project",
-            "cost",
-            "unpriced",
-            "failures",
-            "duration_seconds",
-        ),
+        ("session_id", "title", "tool", "project", "cost", "unpriced", "failures",
+         "duration_seconds"),
         "no session has a cost that is known",
-    )
-    calibration = report["calibration"]
+    )  # fmt: skip
+    bins = report["calibration"]["bins"] if report["calibration"] is not None else ()
     yield _of(
         "Calibration of plans",
-        [entry for entry in calibration["bins"] if entry["plans"]]
-        if calibration is not None
-        else [],
+        [entry for entry in bins if entry["plans"]],
         ("low", "high", "plans", "confidence", "success", "success_low", "success_high"),
         "no plan of this time has both a confidence and a verdict",
     )

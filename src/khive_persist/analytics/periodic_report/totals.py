@@ -107,11 +107,8 @@ async def compute_totals(
 ) -> PeriodTotals:
     """Add up the events and messages of a period and of the one before.
 
-    Args:
-        project: The project; what waits in its spool is brought in first.
-        period: The period.
-        prices: The prices of tokens.
-        most_expensive: The number of the most expensive sessions to return.
+    What waits in the project's spool is brought in first. So many of the most expensive sessions
+    are told.
 
     Raises:
         StoreError: As its subclasses say.

@@ -113,12 +113,12 @@ def command(
 
         _write(text, report_text(collected, compared, clock.now()), force=force)
     if folder is not None or excel is not None:
-        from khive_persist.analytics.compare.pseudonyms import Pseudonyms, read_key
+        from khive_persist.analytics.compare.pseudonyms import read_key
         from khive_persist.analytics.compare.report.csv_files import write_csv
         from khive_persist.analytics.compare.report.tables import tables
 
-        pseudonyms = None if key_file is None else Pseudonyms(read_key(Path(key_file)))
-        all_tables = tables(project, collected, compared, pseudonyms)
+        key = None if key_file is None else read_key(Path(key_file))
+        all_tables = tables(project, collected, compared, key)
         if folder is not None:
             Path(folder).mkdir(mode=0o700, exist_ok=True)
             files = anyio.run(partial(write_csv, Path(folder), all_tables, force=force))
@@ -149,10 +149,8 @@ def command(
 def _print(
     collected: "CollectedSamples", compared: "list[MetricComparison]", *, definitions: bool
 ) -> None:
-    from khive_persist.analytics.compare.experiment import remarks
     from khive_persist.analytics.compare.metric import ABSENT
     from khive_persist.analytics.compare.statistics.p_values import p_cell
-    from khive_persist.analytics.compare.summary import sentence
 
     sizes = ", ".join(f"{name} {size}" for name, size in collected.groups.items())
     click.echo(
@@ -163,7 +161,7 @@ def _print(
     if collected.ungrouped:
         click.echo(f"{collected.ungrouped} sessions have no {collected.by}, and are left out")
     if collected.experiment is not None:
-        for remark in remarks(collected.experiment):
+        for remark in collected.experiment.remarks:
             click.echo(remark)
     click.echo()
     rows = [
@@ -179,11 +177,10 @@ def _print(
     names = ("metric", "group", "n", "mean", "sd", "median", "left_out", "p", "p_holm")
     print_table(names, [tuple(map(_rounded, row)) for row in rows], "nothing to compare")
     click.echo()
-    tested = sum(comparison.p is not None for comparison in compared)
     for comparison in compared:
         if definitions:
             click.echo(f"{comparison.metric.name}: {comparison.metric.definition}.")
-        click.echo(sentence(comparison, tested))
+        click.echo(comparison.sentence)
         for group in comparison.groups:
             for reason, count in group.left_out.items():
                 # How many have nothing recorded stands in the table.

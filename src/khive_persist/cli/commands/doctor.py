@@ -11,12 +11,11 @@ from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import drained_project, say_removed, unsettled_project, with_project
 from khive_persist.cli.output import print_fields, print_json, print_table
 from khive_persist.errors import ProjectError
-from khive_persist.maintenance.doctor import (
+from khive_persist.maintenance.doctor.hooks import HookState, examine_hooks
+from khive_persist.maintenance.doctor.report import (
     Database,
     DoctorReport,
-    HookState,
     examine,
-    examine_hooks,
     examine_untrusted,
 )
 from khive_persist.project import Project, make_directory

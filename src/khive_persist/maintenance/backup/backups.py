@@ -10,32 +10,26 @@ from khive_persist import clock
 from khive_persist import settings as configuration
 from khive_persist.errors import InvalidQueryError, InvalidRecordError
 from khive_persist.maintenance.backup import create, restore, verify
-from khive_persist.maintenance.backup.catalogue import Catalogue, read_catalogue
+from khive_persist.maintenance.backup.catalogue import LATEST, Catalogue, read_catalogue
 from khive_persist.maintenance.backup.coding import Coding, has_zstd
 from khive_persist.maintenance.backup.destination import Destination, open_destination
 from khive_persist.maintenance.backup.keys import read_identities, read_recipients
 from khive_persist.maintenance.backup.manifest import Manifest
-from khive_persist.maintenance.backup.progress import Progress, silent
 from khive_persist.maintenance.backup.prune import abandoned, delete_backups, prunable
 from khive_persist.maintenance.backup.restore import Restored
-from khive_persist.maintenance.backup.schedule import LATEST, due
+from khive_persist.maintenance.backup.schedule import due
 from khive_persist.maintenance.backup.verify import VerifiedBackup
 from khive_persist.models.purpose_registry import mirrored_purposes, remember
 from khive_persist.opening import existing_project, find_project
 from khive_persist.project import Project
 from khive_persist.store.staging import sweep
-from khive_persist.threads import run_stoppable
+from khive_persist.threads import Advance, run_stoppable, silent
 
 Compression = Literal["auto", "zstd", "none"]
 
 
 class Backups:
-    """The backups of a project in one destination.
-
-    Attributes:
-        project: The project that they are of.
-        target: The destination that they lie in.
-    """
+    """The backups of a project in one destination."""
 
     def __init__(
         self, project: Project, destination: str | None = None, endpoint: str = ""
@@ -43,7 +37,6 @@ class Backups:
         """Open the destination.
 
         Args:
-            project: The project that they are of.
             destination: A folder, relative to the working directory, or `s3://bucket/prefix`; else
                 that of config.toml.
             endpoint: The URL of the S3 service; else AWS_ENDPOINT_URL.
@@ -71,7 +64,7 @@ class Backups:
         recipients: Sequence[str] = (),
         compression: Compression | None = None,
         identities: Sequence[str] = (),
-        progress: Progress = silent,
+        progress: Advance = silent,
     ) -> Manifest | None:
         """Make a backup; None where none is due. See `create_backup`."""
         if only_if_due and since:
@@ -107,7 +100,7 @@ class Backups:
         return read_catalogue(self.target)
 
     def verify(
-        self, catalogue: Catalogue, ids: Sequence[str] = (), progress: Progress = silent
+        self, catalogue: Catalogue, ids: Sequence[str] = (), progress: Advance = silent
     ) -> list[VerifiedBackup]:
         """Compare backups with their digests. See `verify_backups`."""
         requested_ids = ids or (*catalogue.manifests, *catalogue.damaged)
@@ -118,7 +111,7 @@ class Backups:
         catalogue: Catalogue,
         manifest: Manifest,
         identities: Sequence[str] = (),
-        progress: Progress = silent,
+        progress: Advance = silent,
     ) -> Restored:
         """Make the project what a backup has. See `restore_backup`."""
         secret = read_identities(tuple(identities))
@@ -187,9 +180,8 @@ async def create_backup(
         BackupError, StoreError: As `Backups` and its databases say.
     """
     project = existing_project(dir)
-
-    def run(advance: Progress) -> Manifest | None:
-        return Backups(project, destination, endpoint).create(
+    return await run_stoppable(
+        lambda advance: Backups(project, destination, endpoint).create(
             since=since,
             only_if_due=only_if_due,
             recipients=recipients,
@@ -197,8 +189,7 @@ async def create_backup(
             identities=identities,
             progress=advance,
         )
-
-    return await run_stoppable(run)
+    )
 
 
 async def list_backups(
@@ -242,7 +233,7 @@ async def verify_backups(
     """
     project = find_project(dir)
 
-    def run(advance: Progress) -> list[VerifiedBackup]:
+    def run(advance: Advance) -> list[VerifiedBackup]:
         backups = Backups(project, destination, endpoint)
         return backups.verify(backups.catalogue(), ids, advance)
 
@@ -279,7 +270,7 @@ async def restore_backup(
     """
     project = find_project(dir)
 
-    def run(advance: Progress) -> Restored:
+    def run(advance: Advance) -> Restored:
         backups = Backups(project, destination, endpoint)
         catalogue = backups.catalogue()
         return backups.restore(catalogue, catalogue.find(id), identities, advance)
@@ -318,7 +309,7 @@ async def prune_backups(
     """
     project = find_project(dir)
 
-    def run(_: Progress) -> list[str]:
+    def run(_: Advance) -> list[str]:
         backups = Backups(project, destination, endpoint)
         if dry_run:
             return backups.prunable(backups.catalogue(), keep_count, keep_days)

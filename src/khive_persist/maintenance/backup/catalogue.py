@@ -1,6 +1,5 @@
 """The backups of a destination, and the chain that each one needs."""
 
-from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
@@ -122,11 +121,9 @@ def read_catalogue(destination: Destination) -> Catalogue:
     unfinished = []
     for id in destination.ids():
         try:
-            content = _read_manifest(destination, id)
-            if content is None:
-                unfinished.append(id)
-            else:
-                manifests.append(manifest.load(id, content))
+            manifests.append(manifest.load(id, _read_manifest(destination, id)))
+        except NotFoundError:
+            unfinished.append(id)
         except BackupDamagedError as error:
             damaged[id] = error
     manifests.sort(key=lambda backup: (backup.created, backup.id))
@@ -144,29 +141,22 @@ def read_index(destination: Destination, backup: Manifest, identities: tuple[Any
         BackupError: It cannot be read, or none of the identities can decrypt it.
     """
     content: list[bytes] = []
+    stored = destination.read(backup.id, index.NAME)
     decode(
         f"backup {backup.id}: {index.NAME}",
-        destination.read(backup.id, index.NAME),
+        stored,
         backup.index,
-        backup.compression,
-        backup.encryption,
+        backup,
         identities,
         content.append,
     )
     return index.load(backup, b"".join(content))
 
 
-def _read_manifest(destination: Destination, id: str) -> bytes | None:
-    try:
-        pieces = _bounded(manifest.MAX_BYTES, id, destination.read(id, manifest.NAME))
-        return b"".join(pieces)
-    except NotFoundError:
-        return None
-
-
-def _bounded(limit: int, id: str, content: Iterable[bytes]) -> Iterator[bytes]:
-    for piece in content:
-        limit -= len(piece)
-        if limit < 0:
+def _read_manifest(destination: Destination, id: str) -> bytes:
+    content = bytearray()
+    for piece in destination.read(id, manifest.NAME):
+        content += piece
+        if len(content) > manifest.MAX_BYTES:
             raise BackupDamagedError(f"backup {id}: its manifest is too large")
-        yield piece
+    return bytes(content)

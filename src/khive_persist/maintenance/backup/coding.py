@@ -8,7 +8,12 @@ from typing import Any, Final, NamedTuple
 from khive_persist.errors import BackupDamagedError, BackupError, MissingExtraError, extra
 from khive_persist.maintenance.backup.destination import Sink
 from khive_persist.maintenance.backup.keys import pyrage_module
-from khive_persist.maintenance.backup.manifest import Compression, Encryption, StoredObject
+from khive_persist.maintenance.backup.manifest import (
+    Compression,
+    Encryption,
+    Manifest,
+    StoredObject,
+)
 
 _LEVEL: Final = 3
 _UNPACKED_BYTES: Final = 1 << 20
@@ -42,8 +47,15 @@ def has_zstd() -> bool:
 
 def encode(plain: Iterator[bytes], sink: Sink, coding: Coding) -> StoredObject:
     """Write content as an object, and return its description for the manifest."""
-    counting, digesting = _CountingReader(plain), _DigestingSink(sink)
-    content: Iterator[bytes] = iter(counting)
+    content_bytes = 0
+
+    def counted() -> Iterator[bytes]:
+        nonlocal content_bytes
+        for piece in plain:
+            content_bytes += len(piece)
+            yield piece
+
+    digesting, content = _DigestingSink(sink), counted()
     if coding.compression == "zstd":
         content = _compressed(content)
     if coding.recipients:
@@ -52,7 +64,7 @@ def encode(plain: Iterator[bytes], sink: Sink, coding: Coding) -> StoredObject:
         for piece in content:
             digesting.write(piece)
     return StoredObject(
-        bytes=digesting.bytes, sha256=digesting.sha256.hexdigest(), content_bytes=counting.bytes
+        bytes=digesting.bytes, sha256=digesting.sha256.hexdigest(), content_bytes=content_bytes
     )
 
 
@@ -60,8 +72,7 @@ def decode(
     name: str,
     content: Iterator[bytes],
     declared: StoredObject,
-    compression: Compression,
-    encryption: Encryption,
+    coding: Coding | Manifest,
     identities: tuple[Any, ...],
     consume: Callable[[bytes], None],
 ) -> None:
@@ -71,8 +82,7 @@ def decode(
         name: The name of the object in errors.
         content: The bytes of the object as they lie in the destination.
         declared: The object's description in the manifest: no byte more is read, or comes out.
-        compression: The compression in the manifest.
-        encryption: The encryption in the manifest.
+        coding: The compression and encryption, as its backup has them.
         identities: The keys of `keys.read_identities`.
         consume: A function that is given the content, piece by piece. The content is proven to be
             what was written only on return.
@@ -84,9 +94,9 @@ def decode(
     checked_content = checked_bytes(name, content, declared)
     limited = _LimitedSink(name, declared.content_bytes, consume)
     sink: _LimitedSink | _DecompressingSink = limited
-    if compression == "zstd":
+    if coding.compression == "zstd":
         sink = _DecompressingSink(name, limited)
-    if encryption == "age":
+    if coding.encryption == "age":
         _decrypt(name, checked_content, sink, identities)
     else:
         for piece in checked_content:
@@ -133,20 +143,12 @@ def _decrypt(name: str, content: Iterator[bytes], sink: Sink, identities: tuple[
         raise BackupDamagedError(f"{name} cannot be decrypted ({error})") from error
 
 
-class _CountingReader:
-    """Counts what is read from an iterator."""
-
-    def __init__(self, content: Iterator[bytes]) -> None:
-        self._content = content
-        self.bytes = 0
-
-    def __iter__(self) -> Iterator[bytes]:
-        for piece in self._content:
-            self.bytes += len(piece)
-            yield piece
+class _Flushable:
+    def flush(self) -> None:
+        """Do nothing: pyrage requires the method."""
 
 
-class _DigestingSink:
+class _DigestingSink(_Flushable):
     """Counts and digests what is written to a sink."""
 
     def __init__(self, sink: Sink) -> None:
@@ -159,9 +161,6 @@ class _DigestingSink:
         self.bytes += len(content)
         self.sha256.update(content)
         return len(content)
-
-    def flush(self) -> None:
-        """Do nothing: pyrage requires the method."""
 
 
 class _ByteSource:
@@ -194,7 +193,7 @@ class _ByteSource:
             pass
 
 
-class _LimitedSink:
+class _LimitedSink(_Flushable):
     """Passes on as many bytes as were declared, and not one more."""
 
     def __init__(self, name: str, limit: int, consume: Callable[[bytes], None]) -> None:
@@ -209,9 +208,6 @@ class _LimitedSink:
         self._consume(content)
         return len(content)
 
-    def flush(self) -> None:
-        """Do nothing: pyrage requires the method."""
-
     def end(self) -> None:
         if self._remaining:
             raise BackupDamagedError(
@@ -219,7 +215,7 @@ class _LimitedSink:
             )
 
 
-class _DecompressingSink:
+class _DecompressingSink(_Flushable):
     """Passes on what was compressed, in pieces of a limited size."""
 
     def __init__(self, name: str, sink: _LimitedSink) -> None:
@@ -239,9 +235,6 @@ class _DecompressingSink:
         except (self._zstd.ZstdError, EOFError) as error:
             raise BackupDamagedError(f"{self._name} cannot be decompressed ({error})") from error
         return len(content)
-
-    def flush(self) -> None:
-        """Do nothing: pyrage requires the method."""
 
     def end(self) -> None:
         if not self._decompressor.eof or self._decompressor.unused_data:

@@ -3,7 +3,6 @@
 import hashlib
 import os
 import secrets
-import stat
 import sys
 from collections.abc import Generator, Iterator
 from contextlib import closing, suppress
@@ -18,7 +17,7 @@ from khive_persist.maintenance.backup import index as index_file
 from khive_persist.maintenance.backup import manifest as manifest_file
 from khive_persist.maintenance.backup.catalogue import OBJECTS, PACK, read_catalogue, read_index
 from khive_persist.maintenance.backup.coding import Coding, encode
-from khive_persist.maintenance.backup.destination import Destination, Sink
+from khive_persist.maintenance.backup.destination import Destination
 from khive_persist.maintenance.backup.index import MIRROR_FILE, PIECE_BYTES, Index, IndexedFile
 from khive_persist.maintenance.backup.manifest import (
     CONFIG,
@@ -28,12 +27,13 @@ from khive_persist.maintenance.backup.manifest import (
     Manifest,
     StoredObject,
 )
-from khive_persist.maintenance.backup.progress import Progress, silent
 from khive_persist.maintenance.backup.snapshot import group_snapshot, groups, has_file
+from khive_persist.mirror import packed_streams, scan
 from khive_persist.models.purpose_registry import known_purposes
 from khive_persist.project import Project
 from khive_persist.store.sqlite import atomic_switch, snapshot
 from khive_persist.store.staging import staging
+from khive_persist.threads import Advance, silent
 
 _PLAIN: Final = Coding("none")
 
@@ -45,22 +45,13 @@ def create_backup(
     since: str = "",
     coding: Coding = _PLAIN,
     identities: tuple[Any, ...] = (),
-    progress: Progress = silent,
+    progress: Advance = silent,
 ) -> Manifest:
-    """Back up every database of a project, config.toml and the mirror, while others write.
+    """Back up a project as `backups.create_backup` says, with the bytes read as progress.
 
     Everything that was acknowledged before the call is in it, what waited in the spool too; each
-    database, with the files of the mirror that copy it, is as it was at one moment. On return the
-    backup is in the destination, durably. Stopped before, it is not there: its manifest is written
-    last.
-
-    Args:
-        project: The project to back up.
-        destination: The destination of the backup.
-        since: The id of a backup, or `latest`: only what that one's chain lacks is stored.
-        coding: The compression and encryption.
-        identities: The keys to read the index of `since` with, where that is encrypted.
-        progress: A callback, given the number of bytes that were read since its last call.
+    database, with the files of the mirror that copy it, is as it was at one moment. Stopped before
+    its end, it is not there: its manifest is written last.
 
     Raises:
         NotFoundError: There is no backup `since`.
@@ -102,7 +93,7 @@ def create_backup(
                 pack=pack,
             )
             content = manifest_file.dump(manifest)
-            destination.write(id, manifest_file.NAME, lambda sink: _all_of(content, sink))
+            destination.write(id, manifest_file.NAME, lambda sink: sink.write(content))
             if parent is not None:
                 _check_chain(destination, manifest)
         except BaseException:  # Cancelled, too: no half of a backup stays.
@@ -113,11 +104,7 @@ def create_backup(
 
 
 def _check_chain(destination: Destination, manifest: Manifest) -> None:
-    """Refuse a backup whose parents were deleted while it was made.
-
-    Raises:
-        BackupError: It cannot be restored.
-    """
+    """Refuse a backup whose parents were deleted while it was made: it cannot be restored."""
     try:
         read_catalogue(destination).chain(manifest)
     except BackupDamagedError as error:
@@ -131,7 +118,7 @@ class _ProjectReader:
     """Reads a project, file after file."""
 
     def __init__(
-        self, project: Project, folder: Path, known_digests: frozenset[bytes], progress: Progress
+        self, project: Project, folder: Path, known_digests: frozenset[bytes], progress: Advance
     ) -> None:
         self.entries: list[IndexedFile] = []
         self.files: list[File] = []
@@ -154,8 +141,8 @@ class _ProjectReader:
             copy = self._folder / name
             snapshot.take(self._project.database(name), copy)
             yield from self._database(name, copy)
-        if _is_file(self._project.config):
-            self.files.append(_file((yield from self._pieces(CONFIG, self._project.config)), None))
+        if packed_streams.is_file(self._project.config):
+            self.files.append(_file((yield from self._pieces(CONFIG, self._project.config))))
         for path in _mirror_files(self._project):
             if not has_file(purposes, path.name):
                 with suppress(FileNotFoundError):
@@ -169,13 +156,12 @@ class _ProjectReader:
         self.files.append(_file(entry, contents))
 
     def _pieces(
-        self, name: str, path: Path, max_bytes: int | None = None
+        self, name: str, path: Path, max_bytes: int = sys.maxsize
     ) -> Generator[bytes, None, IndexedFile]:
         sha256, size, digests = hashlib.sha256(), 0, []
-        limit = sys.maxsize if max_bytes is None else max_bytes
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
         with open(descriptor, "rb") as file:
-            while piece := file.read(min(PIECE_BYTES, limit - size)):
+            while piece := file.read(min(PIECE_BYTES, max_bytes - size)):
                 sha256.update(piece)
                 size += len(piece)
                 digest = hashlib.sha256(piece).digest()
@@ -193,11 +179,7 @@ class _ProjectReader:
 
 
 def _drain_all(project: Project) -> None:
-    """Drain every pending event and record into its database.
-
-    Raises:
-        BackupError: One that was accepted before is still in the spool.
-    """
+    """Drain the spool, and refuse to go on where something that was accepted before stays there."""
     spool = Spool(project)
     accepted = {file.name for file in spool.waiting()}
     result = drain(project)
@@ -222,35 +204,19 @@ def _databases(project: Project) -> list[str]:
 
 
 def _mirror_files(project: Project) -> list[Path]:
-    folder = project.khive / MIRROR
-    try:
-        if not stat.S_ISDIR(os.lstat(folder).st_mode):
-            return []
-    except FileNotFoundError:
+    if not scan.is_folder(project.sessions):
         return []
     # Files that are not the mirror's own stay where they are, and are not ours to copy.
     return [
         path
-        for path in sorted(folder.iterdir())
-        if MIRROR_FILE.match(f"{MIRROR}/{path.name}") and _is_file(path)
+        for path in sorted(project.sessions.iterdir())
+        if MIRROR_FILE.match(f"{MIRROR}/{path.name}") and packed_streams.is_file(path)
     ]
 
 
-def _is_file(path: Path) -> bool:
-    try:
-        return stat.S_ISREG(os.lstat(path).st_mode)
-    except FileNotFoundError:
-        return False
-
-
-def _file(entry: IndexedFile, contents: snapshot.Contents | None) -> File:
-    return File(
-        name=entry.name,
-        bytes=entry.size,
-        sha256=entry.sha256,
-        rows=None if contents is None else contents.rows,
-        schema_version=None if contents is None else contents.schema_version,
-    )
+def _file(entry: IndexedFile, contents: snapshot.Contents | None = None) -> File:
+    of_database = {} if contents is None else contents._asdict()
+    return File(name=entry.name, bytes=entry.size, sha256=entry.sha256, **of_database)
 
 
 def _write(
@@ -259,7 +225,3 @@ def _write(
     stored_objects: list[StoredObject] = []
     destination.write(id, name, lambda sink: stored_objects.append(encode(plain, sink, coding)))
     return stored_objects[0]
-
-
-def _all_of(content: bytes, sink: Sink) -> None:
-    sink.write(content)

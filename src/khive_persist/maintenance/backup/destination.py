@@ -18,7 +18,6 @@ class Sink(Protocol):
 
     def write(self, content: bytes, /) -> int:
         """Write the next bytes."""
-        ...
 
 
 class Destination(Protocol):
@@ -26,7 +25,6 @@ class Destination(Protocol):
 
     def ids(self) -> list[str]:
         """Return the ids under which anything lies, in order."""
-        ...
 
     def read(self, id: str, name: str) -> Iterator[bytes]:
         """Yield an object's bytes.
@@ -36,15 +34,13 @@ class Destination(Protocol):
             BackupDamagedError: It is no plain file.
             BackupError: It cannot be read.
         """
-        ...
 
-    def write(self, id: str, name: str, produce: Callable[[Sink], None]) -> None:
+    def write(self, id: str, name: str, produce: Callable[[Sink], object]) -> None:
         """Make an object of what `produce` writes: as a whole and durably, or not at all.
 
         Raises:
             BackupError: It cannot be written.
         """
-        ...
 
     def delete(self, id: str, names: tuple[str, ...]) -> None:
         """Delete objects of a backup, in this order; those that are not there are passed over.
@@ -52,14 +48,12 @@ class Destination(Protocol):
         Raises:
             BackupError: One cannot be deleted.
         """
-        ...
 
 
 def open_destination(project: Project, address: str = "", endpoint: str = "") -> Destination:
     """Return the destination of this name.
 
     Args:
-        project: The project whose backups these are.
         address: `s3://bucket/prefix`, or a folder, relative to the directory that holds `.khive`;
             if empty, `backups/` in `.khive`.
         endpoint: The address of the S3 service; if empty, what AWS_ENDPOINT_URL says, or Amazon's.

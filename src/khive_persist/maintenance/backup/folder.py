@@ -30,7 +30,6 @@ class Folder:
         return str(self.path)
 
     def ids(self) -> list[str]:
-        """Return the ids under which anything lies, in order."""
         with self._with_backup_errors():
             try:
                 names = os.listdir(self.path)
@@ -39,7 +38,7 @@ class Folder:
         return sorted(name for name in names if ID.match(name))
 
     def read(self, id: str, name: str) -> Iterator[bytes]:
-        """Yield an object's bytes. No link is followed."""
+        # No link is followed.
         path = self.path / id / name
         with self._with_backup_errors():
             try:
@@ -56,7 +55,7 @@ class Folder:
                 while content := file.read(_READ_BYTES):
                     yield content
 
-    def write(self, id: str, name: str, produce: Callable[[IO[bytes]], None]) -> None:
+    def write(self, id: str, name: str, produce: Callable[[IO[bytes]], object]) -> None:
         """Make an object: 0600, synced, and then only under its name."""
         folder = self.path / id
         with self._with_backup_errors():

@@ -22,14 +22,7 @@ _DIGEST_BYTES: Final = 32
 
 
 class IndexedFile(NamedTuple):
-    """One file.
-
-    Attributes:
-        name: The path of the file in `.khive`.
-        size: The size in bytes.
-        sha256: The digest of its content, in hexadecimal.
-        pieces: The digests of its pieces, in order.
-    """
+    """One file: its path in `.khive`, its size in bytes, its digest, and those of its pieces."""
 
     name: str
     size: int
@@ -44,11 +37,7 @@ class IndexedFile(NamedTuple):
 
 
 class Index(NamedTuple):
-    """All files of a backup.
-
-    Attributes:
-        entries: The files, each once.
-    """
+    """All files of a backup, each once."""
 
     entries: tuple[IndexedFile, ...]
 
@@ -57,11 +46,7 @@ class Index(NamedTuple):
         return frozenset(digest for entry in self.entries for digest in entry.pieces)
 
     def packed(self, parent_digests: frozenset[bytes]) -> list[tuple[bytes, int]]:
-        """Return the pieces in the pack of this backup, in order: digests and sizes.
-
-        Args:
-            parent_digests: The pieces of its parent, `digests()`.
-        """
+        """Return the digests and sizes of the pieces that its parent lacks: its pack, in order."""
         sizes: dict[bytes, int] = {}
         for entry in self.entries:
             for digest, _, size in entry.offsets():
@@ -79,7 +64,7 @@ def dump(index: Index) -> bytes:
             "sha256": entry.sha256,
             # Of a file of one piece, its own digest says it.
             "pieces": base64.b64encode(b"".join(entry.pieces)).decode()
-            if _has_many_pieces(entry)
+            if len(entry.pieces) > 1
             else "",
         }
         for entry in index.entries
@@ -111,10 +96,6 @@ def load(manifest: Manifest, content: bytes) -> Index:
     ):
         raise BackupDamagedError(f"backup {manifest.id}: its index is not that of its manifest")
     return Index(entries)
-
-
-def _has_many_pieces(entry: IndexedFile) -> bool:
-    return len(entry.pieces) > 1
 
 
 def _entry(*, name: Any, bytes: Any, sha256: Any, pieces: Any) -> IndexedFile:

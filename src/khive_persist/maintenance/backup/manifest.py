@@ -21,7 +21,6 @@ MIRROR: Final = "sessions"
 
 ID: Final = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}\Z")
 DATABASE: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,120}\.db\Z")
-_DIGEST: Final = re.compile(r"[0-9a-f]{64}\Z")
 
 Kind = Literal["full", "incremental"]
 Compression = Literal["none", "zstd"]

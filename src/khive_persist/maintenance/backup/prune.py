@@ -1,12 +1,12 @@
 """The backups that no rule keeps any longer, and their deletion."""
 
 from datetime import timedelta
-from functools import partial
+from operator import methodcaller
 
 from khive_persist import clock
 from khive_persist.maintenance.backup import manifest
 from khive_persist.maintenance.backup.catalogue import OBJECTS, Catalogue, read_catalogue
-from khive_persist.maintenance.backup.destination import Destination, Sink
+from khive_persist.maintenance.backup.destination import Destination
 from khive_persist.maintenance.backup.manifest import ID, Manifest
 
 # No backup takes that long: what lacks a manifest for longer was abandoned.
@@ -19,7 +19,6 @@ def prunable(catalogue: Catalogue, *, keep_count: int = 0, keep_days: float = 0)
     Those that are ahead of the clock stay, and count for no rule.
 
     Args:
-        catalogue: The backups of a destination.
         keep_count: The number of newest backups to keep.
         keep_days: The age of backups to keep. With both 0, every backup goes.
     """
@@ -73,18 +72,13 @@ def delete_backups(destination: Destination, ids: list[str]) -> list[str]:
                 deleted.append(id)
                 continue
             content = manifest.dump(backup)
-            destination.write(id, manifest.NAME, partial(_write, content))
+            destination.write(id, manifest.NAME, methodcaller("write", content))
         needed.add(None if backup is None else backup.parent)
     return deleted
 
 
 def _new_parents(destination: Destination, earlier: Catalogue) -> set[str | None]:
-    """Return the parents of the backups that were made since."""
     current = read_catalogue(destination)
     return {
         backup.parent for id, backup in current.manifests.items() if id not in earlier.manifests
     }
-
-
-def _write(content: bytes, sink: Sink) -> None:
-    sink.write(content)

@@ -24,7 +24,6 @@ from khive_persist.maintenance.backup.coding import decode
 from khive_persist.maintenance.backup.destination import Destination
 from khive_persist.maintenance.backup.index import Index
 from khive_persist.maintenance.backup.manifest import CONFIG, MIRROR, File, Manifest
-from khive_persist.maintenance.backup.progress import Progress, silent
 from khive_persist.mirror.rewrite import strip
 from khive_persist.mirror.syncing import sync_tree
 from khive_persist.models import purpose_file
@@ -33,6 +32,7 @@ from khive_persist.project import PRIVATE_FILE, Project, make_directory, write_p
 from khive_persist.store.sqlite import atomic_switch, migrations, snapshot
 from khive_persist.store.sqlite.connection import refuse_link
 from khive_persist.store.staging import staging
+from khive_persist.threads import Advance, silent
 from khive_persist.tombstones import Tombstones
 
 
@@ -59,24 +59,16 @@ def restore_backup(
     manifest: Manifest,
     *,
     identities: tuple[Any, ...] = (),
-    progress: Progress = silent,
+    progress: Advance = silent,
 ) -> Restored:
-    """Make the databases and the mirror of a project those of a backup.
+    """Restore a backup as `backups.restore_backup` says, with the bytes read as progress.
 
     The backup is put together in a new folder; every digest, each database's integrity and its
     rows are checked there. Then all databases and the mirror are replaced as one set, see
     `atomic_switch.perform`: killed at any point, all of the old is there, or all of the new, if
-    need be after the next command. What is replaced goes to `quarantine/`. Open stores go on with
-    the new files. config.toml comes only where there is none. Events in the spool stay there, and
-    are drained into the new databases. What sessions had until they were purged does not come.
-
-    Args:
-        project: The project to restore, made where it is missing.
-        destination: The destination with the backup.
-        catalogue: The backups of the destination.
-        manifest: The backup to restore.
-        identities: The keys to decrypt it with.
-        progress: A callback, given the number of bytes that were read since its last call.
+    need be after the next command. config.toml comes only where there is none. Events in the spool
+    stay there, and are drained into the new databases. What sessions had until they were purged
+    does not come.
 
     Raises:
         BackupDamagedError: A backup of the chain is not as it was written.
@@ -94,9 +86,8 @@ def restore_backup(
         indexes = [read_index(destination, backup, identities) for backup in chain]
         incoming = folder / "incoming"
         with _with_store_errors(incoming):
-            _FileAssembler(incoming, indexes[-1], progress).run(
-                destination, chain, indexes, identities
-            )
+            assembler = _FileAssembler(incoming, indexes[-1], progress)
+            assembler.run(destination, chain, indexes, identities)
             tombstones = Tombstones.load(project)
             purged = 0
             for file in manifest.files:
@@ -125,7 +116,7 @@ def restore_backup(
 class _FileAssembler:
     """Puts the files of a backup together from the packs of its chain."""
 
-    def __init__(self, folder: Path, index: Index, progress: Progress) -> None:
+    def __init__(self, folder: Path, index: Index, progress: Advance) -> None:
         self._folder = folder
         self._index = index
         self._progress = progress
@@ -155,15 +146,7 @@ class _FileAssembler:
             name = f"backup {backup.id}: {PACK}"
             self._pack_name, self._expected, self._position = name, pieces, 0
             content = destination.read(backup.id, PACK)
-            decode(
-                name,
-                content,
-                backup.pack,
-                backup.compression,
-                backup.encryption,
-                identities,
-                self._take,
-            )
+            decode(name, content, backup.pack, backup, identities, self._take)
         for entry in self._index.entries:
             # Of one piece, it is the piece's own digest, which was compared.
             if len(entry.pieces) > 1 and _sha256(self._folder / entry.name) != entry.sha256:
@@ -190,9 +173,8 @@ class _FileAssembler:
                 break
             piece = bytes(self._buffer[start : start + size])
             if hashlib.sha256(piece).digest() != digest:
-                raise BackupDamagedError(
-                    f"{self._pack_name} is not as it was written: a piece is another"
-                )
+                problem = "is not as it was written: a piece is another"
+                raise BackupDamagedError(f"{self._pack_name} {problem}")
             for path, offset in self._offsets.pop(digest, ()):
                 with path.open("r+b") as file:
                     file.seek(offset)
@@ -250,14 +232,12 @@ def _with_store_errors(folder: Path) -> Iterator[None]:
 
 
 def _take_config(incoming: Path) -> bytes | None:
-    """Remove config.toml from the files to switch, and return its content.
-
-    A person may have changed the present one, and git may keep it.
-    """
+    """Remove config.toml from the files to switch, and return its content."""
     path = incoming / CONFIG
     if not path.exists():
         return None
     content = path.read_bytes()
+    # A person may have changed the present one, and git may keep it.
     path.unlink()
     return content
 

@@ -24,7 +24,6 @@ class Bucket:
         """Prepare to use it; nothing is sent yet.
 
         Args:
-            bucket: The name of the bucket.
             prefix: The prefix of all keys, or an empty string.
             endpoint: The address of the service, or an empty string for what the variables say.
             scratch: The folder in which an object is assembled before it is sent.
@@ -59,14 +58,12 @@ class Bucket:
         return self._name
 
     def ids(self) -> list[str]:
-        """Return the ids under which anything lies, in order."""
         with self._with_backup_errors():
             prefixes = self._obstore.list_with_delimiter(self._store)["common_prefixes"]
         names = (path.rpartition("/")[2] for path in prefixes)
         return sorted(name for name in names if ID.match(name))
 
     def read(self, id: str, name: str) -> Iterator[bytes]:
-        """Yield an object's bytes."""
         with self._with_backup_errors():
             try:
                 stream = self._obstore.get(self._store, f"{id}/{name}").stream()
@@ -75,7 +72,7 @@ class Bucket:
             for content in stream:
                 yield bytes(content)
 
-    def write(self, id: str, name: str, produce: Callable[[IO[bytes]], None]) -> None:
+    def write(self, id: str, name: str, produce: Callable[[IO[bytes]], object]) -> None:
         """Make an object; it is there once all of it has come."""
         # Whatever fails while it is put together must leave no half of it to be paid for.
         with tempfile.TemporaryFile(dir=self._scratch) as file:
@@ -85,7 +82,6 @@ class Bucket:
                 self._obstore.put(self._store, f"{id}/{name}", file)
 
     def delete(self, id: str, names: tuple[str, ...]) -> None:
-        """Delete objects of a backup."""
         with self._with_backup_errors():
             for name in names:
                 with suppress(FileNotFoundError):
@@ -100,11 +96,7 @@ class Bucket:
 
 
 def _check_endpoint(endpoint: str) -> None:
-    """Refuse what obstore does not survive.
-
-    Raises:
-        BackupError: It is no address of HTTP.
-    """
+    """Refuse what is no address of HTTP, and obstore does not survive."""
     try:
         parts = urlsplit(endpoint)
         is_address = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0

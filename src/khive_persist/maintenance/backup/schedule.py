@@ -1,14 +1,10 @@
 """The schedule of backups in config.toml: the time of the next one, and its kind."""
 
 from datetime import datetime
-from typing import Final, Literal
 
 from khive_persist.maintenance.backup.catalogue import Catalogue
+from khive_persist.maintenance.backup.manifest import Kind
 from khive_persist.settings import Settings
-
-Kind = Literal["full", "incremental"]
-
-LATEST: Final = "latest"
 
 
 def due(catalogue: Catalogue, settings: Settings, instant: datetime) -> Kind | None:

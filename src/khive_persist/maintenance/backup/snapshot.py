@@ -22,13 +22,7 @@ _NO_LINKS: Final = frozenset({errno.EPERM, errno.ENOTSUP, errno.EXDEV, errno.EML
 
 
 class MirrorFile(NamedTuple):
-    """One file of the mirror.
-
-    Attributes:
-        name: The name of the file.
-        path: The path of its content.
-        size: The number of bytes that count: a stream grows.
-    """
+    """One file of the mirror, and how many bytes of it count: a stream grows."""
 
     name: str
     path: Path
@@ -36,12 +30,7 @@ class MirrorFile(NamedTuple):
 
 
 class GroupSnapshot(NamedTuple):
-    """Copies of a group of purposes, in a folder of their own until they are read.
-
-    Attributes:
-        databases: The copy of each database that is there, by its name.
-        mirror: The files of the mirror, in order.
-    """
+    """Copies of a group of purposes, in a folder of their own until they are read."""
 
     databases: dict[str, Path]
     mirror: list[MirrorFile]
@@ -73,7 +62,6 @@ def group_snapshot(
     Writers wait only while files are listed and linked, not while they are read.
 
     Args:
-        project: The project.
         purposes: One of `groups`.
         folder: A new folder for it, below `.khive`; it is gone after the `with`.
 
@@ -141,7 +129,6 @@ class _MirrorLinks:
         link = self._folder / name
         try:
             os.link(self._sessions / name, link, follow_symlinks=False)
-            self._statuses[name] = os.lstat(link)
         except FileNotFoundError:
             return
         except OSError as error:
@@ -149,7 +136,7 @@ class _MirrorLinks:
                 raise
             # Read anew each time: what is copied does not follow a stream that grows.
             shutil.copyfile(self._sessions / name, link, follow_symlinks=False)
-            self._statuses[name] = os.lstat(link)
+        self._statuses[name] = os.lstat(link)
 
     def _drop(self, name: str) -> None:
         if self._statuses.pop(name, None) is not None:

@@ -9,7 +9,7 @@ from khive_persist.maintenance.backup.catalogue import PACK, Catalogue
 from khive_persist.maintenance.backup.coding import checked_bytes
 from khive_persist.maintenance.backup.destination import Destination
 from khive_persist.maintenance.backup.manifest import Manifest
-from khive_persist.maintenance.backup.progress import Progress, silent
+from khive_persist.threads import Advance, silent
 
 
 class VerifiedBackup(NamedTuple):
@@ -25,23 +25,11 @@ class VerifiedBackup(NamedTuple):
 
 
 def verify_backups(
-    destination: Destination,
-    catalogue: Catalogue,
-    ids: Iterable[str],
-    progress: Progress = silent,
+    destination: Destination, catalogue: Catalogue, ids: Iterable[str], progress: Advance = silent
 ) -> list[VerifiedBackup]:
-    """Compare every object of some backups, and of all they are based on, with its digest.
+    """Verify backups as `backups.verify_backups` says, with the bytes read as progress.
 
     No key is needed: the digests are of the objects as they lie there.
-
-    Args:
-        destination: The destination with the backups.
-        catalogue: The backups of the destination.
-        ids: The ids of the backups to verify.
-        progress: A callback, given the number of bytes that were read since its last call.
-
-    Raises:
-        BackupError: The destination cannot be read.
     """
     chains: dict[str, list[Manifest]] = {}
     problems: dict[str, list[str]] = {}

@@ -50,16 +50,14 @@ def _refusal(folder: Path) -> str:
     path = folder / f".doctor.{os.getpid()}"
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        try:
+            remaining = memoryview(_TRIED)
+            while remaining:
+                remaining = remaining[os.write(descriptor, remaining) :]
+            os.fdatasync(descriptor)
+        finally:
+            os.close(descriptor)
+            os.unlink(path)
     except OSError as error:
         return error.strerror or str(error)
-    try:
-        remaining = memoryview(_TRIED)
-        while remaining:
-            remaining = remaining[os.write(descriptor, remaining) :]
-        os.fdatasync(descriptor)
-    except OSError as error:
-        return error.strerror or str(error)
-    finally:
-        os.close(descriptor)
-        os.unlink(path)
     return ""

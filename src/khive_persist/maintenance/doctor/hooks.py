@@ -25,7 +25,6 @@ def examine_hooks(
     """Return the state of our hook in each tool's settings, and its problems, each one line.
 
     Args:
-        project: The project whose settings are read.
         asks_server: Whether to ask the server of HTTP hooks if it takes events.
     """
     rows, problems = [], []

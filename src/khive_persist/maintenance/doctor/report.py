@@ -111,7 +111,6 @@ async def examine(project: Project, *, thoroughly: bool = True) -> DoctorReport:
     """Examine a project: every database is read in full, and what waits in the spool is drained.
 
     Args:
-        project: The project.
         thoroughly: Whether to compare both copies record by record, and to look for sessions whose
             transcripts no event tells of.
     """
@@ -322,10 +321,8 @@ def _without_marks(project: Project) -> list[str]:
     """Return a line with the reason why no mark can be kept, where none can."""
     if marks.is_trusted(project.khive):
         return []
-    if marks.state_home() is None:
-        reason = "neither KHIVE_HOME nor a home directory can be written"
-    else:
-        reason = "it has none yet"
+    no_home = "neither KHIVE_HOME nor a home directory can be written"
+    reason = no_home if marks.state_home() is None else "it has none yet"
     line = f"{project.khive} is used as its owner named it; there is no mark of it: {reason}"
     return [f"{line}; it ends with this machine" if search.is_fleeting() else line]
 

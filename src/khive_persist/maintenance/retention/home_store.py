@@ -18,13 +18,7 @@ from typing import Final
 from khive_persist import clock
 from khive_persist import settings as configuration
 from khive_persist.capture.drain_settings import usable_settings
-from khive_persist.capture.home_store import (
-    LOCK,
-    PURPOSES,
-    database_bytes,
-    is_due,
-    note_removed,
-)
+from khive_persist.capture.home_store import LOCK, PURPOSES, database_bytes, is_due, note_removed
 from khive_persist.capture.spool import home_project
 from khive_persist.errors import KhiveError
 from khive_persist.maintenance.retention.prune import prune
@@ -139,8 +133,8 @@ def _sizes(home: Project, purpose: Purpose) -> Generator[tuple[str, float], None
     try:
         share = path.stat().st_size / max(stored_bytes(path, purpose.table), 1)
         with closing(newest_first(path, purpose.table)) as rows:
-            for instant, _, size in rows:
-                yield instant, size * share
+            for row in rows:
+                yield row.at, row.bytes * share
     except KhiveError as error:
         _log.warning("%s is not counted: %s", path, error)
 

@@ -1,7 +1,7 @@
 """Removal of records beyond a limit, and of payloads that are no longer needed."""
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -27,9 +27,8 @@ from khive_persist.store.sqlite.rewrite import (
 )
 from khive_persist.store.sqlite.vacuum import shrink
 from khive_persist.store.staging import staging
+from khive_persist.threads import Advance, silent
 from khive_persist.tombstones import Pruning, Tombstones
-
-Advance = Callable[[int], None]
 
 # A payload that is no larger is a small fact itself.
 FAT_PAYLOAD_BYTES: Final = 1_024
@@ -61,25 +60,12 @@ def prune(
     *,
     as_of: datetime | None = None,
     dry_run: bool = False,
-    advance: Advance = lambda _: None,
+    advance: Advance = silent,
 ) -> Pruned:
-    """Apply a rule to a database and its mirror: committed, synced and copied on return.
+    """Apply a rule to a database and its mirror, as `removal.prune` says.
 
-    Records whose time cannot be read stay. Killed, the next prune finds the rest. The database file
-    gets smaller by the pages that were freed. What was pruned does not come back from transcripts.
-
-    Args:
-        project: The project.
-        purpose: The purpose of the records.
-        rule: The limits for the records.
-        settings: The settings of the project.
-        as_of: The instant that ages are counted from.
-        dry_run: Whether to count only.
-        advance: A callback, given the number of records that were examined since its last call.
-
-    Raises:
-        StoreError: As its subclasses say; what was done by then stays done.
-        OSError: A file of the mirror cannot be written.
+    The database file gets smaller by the pages that were freed. What was pruned does not come back
+    from transcripts. Ages are counted from `as_of`, or from now.
     """
     path = project.database(purpose.file)
     if not path.exists():
@@ -94,7 +80,7 @@ def prune(
         "{created_at} < ? OR ({created_at} = ? AND id < ?)", (max(limit[0], payload_limit), *limit)
     )
     if dry_run:
-        total = _sum(rehearse(path, purpose, change, condition), advance)
+        total = total_of(rehearse(path, purpose, change, condition), advance)
     else:
         # Records that come later are newer, whatever is kept.
         until = min(limit[0], clock.to_text(instant))
@@ -117,7 +103,7 @@ def _revise_both(
     previous = Tombstones.load(project).pruning(purpose.name)
     _note(project, purpose, Pruning(pruned_until, is_done=False))
     changed_files = _ChangedFiles(purpose, change)
-    total = _sum(revise(path, purpose, changed_files.change, timeout, condition), advance)
+    total = total_of(revise(path, purpose, changed_files.change, timeout, condition), advance)
     # After a prune that was not completed, any file of the mirror may have more.
     is_known = previous is not None and previous.is_done
     last_day = condition.values[0][:10].replace("-", "_")
@@ -141,7 +127,8 @@ def _note(project: Project, purpose: Purpose, pruning: Pruning) -> None:
     tombstones.note(project, lambda stones: stones.with_pruning(purpose.name, pruning))
 
 
-def _sum(batches: Iterable[Revised], advance: Advance) -> Revised:
+def total_of(batches: Iterable[Revised], advance: Advance = silent) -> Revised:
+    """Add up the counts of all batches."""
     total = Revised()
     for batch in batches:
         total = total.plus(batch)

@@ -1,6 +1,6 @@
 """Removing a session so that nothing of it is left in the files of a project."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -22,10 +22,9 @@ from khive_persist.store.session_ids import SessionMatch, named_in
 from khive_persist.store.sqlite.rewrite import rehearse
 from khive_persist.store.sqlite.vacuum import erase
 from khive_persist.store.staging import staging, sweep
+from khive_persist.threads import Advance, silent
 from khive_persist.tombstones import Tombstones
 from khive_persist.transcripts.checkpoint import remove_sync_positions
-
-Advance = Callable[[int], None]
 
 
 class Purged(NamedTuple):
@@ -63,25 +62,13 @@ def purge(
     *,
     dry_run: bool = False,
     with_quarantine: bool = False,
-    advance: Advance = lambda _: None,
+    advance: Advance = silent,
 ) -> Purged:
-    """Remove every record of a session from databases, mirror and spool: synced on return.
+    """Remove every record of a session of these purposes, as `removal.purge` says.
 
     The databases are written anew, so that no byte of what was removed stays in free space, an
     index or the write-ahead log. An event that could not be parsed goes if it names the session, or
     names none and has the id as a word in it. Records of other sessions that mention the id stay.
-    What the session had until now does not come back from its transcript, a backup, an import or
-    the mirror. Killed, the next purge of the session goes on.
-
-    Args:
-        project: The project.
-        session_id: The session, as `sessions` lists it.
-        purposes: The purposes of the records.
-        settings: The settings of the project.
-        dry_run: Whether to count only.
-        with_quarantine: Whether to delete files of `quarantine/` that have something of it, with
-            all else that is in them.
-        advance: A callback, given the number of records that were examined since its last call.
 
     Raises:
         InvalidRecordError: The id is empty.
@@ -146,11 +133,7 @@ def _purge_databases(
     settings: Settings,
     advance: Advance,
 ) -> tuple[dict[str, int], list[Path]]:
-    """Remove the rows of the session.
-
-    Returns:
-        The counts by purpose, and the files that may still have rows of it.
-    """
+    """Remove its rows; return their counts by purpose, and the files that may still have some."""
     removed: dict[str, int] = {}
     left_in: list[Path] = []
     present = [purpose for purpose in purposes if project.database(purpose.file).exists()]
@@ -175,13 +158,10 @@ def _purge_databases(
 
 
 class _MirrorPurge:
-    """Finds the files of the mirror that a session may be in; each is read once.
-
-    Attributes:
-        unclear: Damaged files that may be the session's, by their names.
-    """
+    """Finds the files of the mirror that a session may be in; each is read once."""
 
     def __init__(self, match: SessionMatch) -> None:
+        # Damaged files that may be the session's, by their names.
         self.unclear: set[Path] = set()
         self._match = match
         self._mentions: dict[Path, bool] = {}
@@ -190,18 +170,13 @@ class _MirrorPurge:
     def purge_mirror(
         self, project: Project, purpose: Purpose, settings: Settings, advance: Advance
     ) -> None:
-        """Remove the session from the mirror of one purpose."""
-        timeout = settings.store_busy_timeout_seconds
-        change = partial(_without_session, self._match)
-        is_meant = partial(self._is_meant, purpose)
-        mend = partial(self._mend, purpose)
         for looked_at in copies.revise(
             project,
             purpose,
-            change,
-            timeout,
-            is_meant=is_meant,
-            mend=mend,
+            partial(_without_session, self._match),
+            settings.store_busy_timeout_seconds,
+            is_meant=partial(self._is_meant, purpose),
+            mend=partial(self._mend, purpose),
             with_unfinished=True,
             is_synced=False,
         ):

@@ -71,18 +71,13 @@ def in_backups(
     """Return the backups that may have the session, and the destinations that cannot be read.
 
     Args:
-        project: The project.
         settings: The settings of the project, which name a destination besides `backups/`.
         clean_since: Backups that were begun later have nothing of it; an empty string for none.
     """
-    folders = {str(project.backups): None, settings.backup_destination: None}
-    backups: list[str] = []
+    own = str(project.backups) if project.backups.is_dir() else ""
+    paths: set[str] = set()
     unseen: list[str] = []
-    for destination in folders:
-        if not destination or (
-            destination == str(project.backups) and not project.backups.is_dir()
-        ):
-            continue
+    for destination in filter(None, dict.fromkeys((own, settings.backup_destination))):
         address = destination
         if "://" not in address:
             address = str(Path(project.root, Path(address).expanduser()))
@@ -91,17 +86,11 @@ def in_backups(
         except (KhiveError, OSError) as error:
             unseen.append(f"{destination}: {error}")
             continue
-        ids = [
-            *(
-                id
-                for id, backup in catalogue.manifests.items()
-                if not _is_clean(backup, clean_since)
-            ),
-            *catalogue.damaged,
-            *catalogue.unfinished,
-        ]
-        backups += [f"{address.rstrip('/')}/{id}" for id in ids]
-    return sorted(set(backups)), unseen
+        backups = catalogue.manifests.items()
+        ids = [id for id, backup in backups if not _is_clean(backup, clean_since)]
+        ids += [*catalogue.damaged, *catalogue.unfinished]
+        paths.update(f"{address.rstrip('/')}/{id}" for id in ids)
+    return sorted(paths), unseen
 
 
 def _is_clean(backup: Manifest, since: str) -> bool:

@@ -23,7 +23,7 @@ from khive_persist.project import Project
 from khive_persist.redaction import Redactor
 from khive_persist.settings import Settings
 from khive_persist.store.redacting import load_redactor
-from khive_persist.threads import Advance, run_stoppable
+from khive_persist.threads import Advance, run_stoppable, silent
 
 PruneWork = list[tuple[Purpose, rules.Rule]]
 
@@ -34,7 +34,6 @@ def plan_pruning(
     """Return the rule for each purpose that is pruned.
 
     Args:
-        project: The project.
         settings: The settings of the project; their rules hold where `rule` sets no limit.
         rule: The limits for all of the purposes.
         names: The purposes; without one, all of the project.
@@ -48,9 +47,7 @@ def plan_pruning(
     for name in names:
         if name not in purposes_by_name:
             raise InvalidQueryError(f"{name!r} is none of " + ", ".join(purposes_by_name))
-    purposes = (
-        [purposes_by_name[name] for name in names] if names else list(purposes_by_name.values())
-    )
+    purposes = [purposes_by_name[name] for name in names or purposes_by_name]
     if any(limit is not None for limit in rule[1:]):
         return [(purpose, rule) for purpose in purposes]
     configured_rules = tuple(rules.parse(text) for text in settings.retention_rules)
@@ -74,7 +71,7 @@ def prune_all(
     settings: Settings,
     *,
     dry_run: bool = False,
-    advance: Advance = lambda _: None,
+    advance: Advance = silent,
 ) -> dict[str, Pruned]:
     """Apply rules of `plan_pruning`, and return the results by purpose name. See `prune`."""
     return {
@@ -86,7 +83,7 @@ def prune_all(
 
 
 def rescan_all(
-    project: Project, *, dry_run: bool = False, advance: Advance = lambda _: None
+    project: Project, *, dry_run: bool = False, advance: Advance = silent
 ) -> dict[str, Rescanned]:
     """Remove secrets from all records, and return the findings by purpose name. See `rescan`."""
     settings, redactor = _redaction(project)
@@ -195,13 +192,11 @@ async def purge(
     project = existing_project(dir)
 
     def run(advance: Advance) -> Purged:
-        settings = configuration.load(project.config)
-        purposes = known_purposes(project)
         return purging.purge(
             project,
             session_id,
-            purposes,
-            settings,
+            known_purposes(project),
+            configuration.load(project.config),
             dry_run=dry_run,
             with_quarantine=with_quarantine,
             advance=advance,

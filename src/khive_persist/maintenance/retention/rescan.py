@@ -1,7 +1,6 @@
 """Redacting what was stored before a kind of secret was known, or while redaction was off."""
 
 import base64
-from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import NamedTuple
 from khive_persist.capture.previews import shorten, texts_of, with_whole_texts
 from khive_persist.capture.record_file import decode, encode
 from khive_persist.capture.spool import DRAIN_LOCK, Spool
+from khive_persist.maintenance.retention.prune import total_of
 from khive_persist.mirror import packed_streams, scan
 from khive_persist.mirror import rewrite as copies
 from khive_persist.models.purposes import Purpose
@@ -20,11 +20,10 @@ from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.redacting import redact_row, redacted_counts, with_counts
 from khive_persist.store.sqlite import write_lock
-from khive_persist.store.sqlite.rewrite import Revised, rehearse
+from khive_persist.store.sqlite.rewrite import rehearse
 from khive_persist.store.sqlite.vacuum import erase
 from khive_persist.store.staging import staging
-
-Advance = Callable[[int], None]
+from khive_persist.threads import Advance, silent
 
 
 class Rescanned(NamedTuple):
@@ -51,25 +50,12 @@ def rescan(
     settings: Settings,
     *,
     dry_run: bool = False,
-    advance: Advance = lambda _: None,
+    advance: Advance = silent,
 ) -> Rescanned:
-    """Take secrets out of every record, in database and mirror: synced on return.
+    """Take secrets out of every record of a purpose, as `removal.rescan` says.
 
     The database is written anew, so that none is left in free pages. Of the mirror, what is torn or
-    damaged is redacted as text, and unfinished files go. Backups and `quarantine/` stay as they
-    are. Killed, the next rescan goes on.
-
-    Args:
-        project: The project.
-        purpose: The purpose of the records.
-        redactor: The redactor that finds secrets; existing placeholders stay.
-        settings: The settings of the project.
-        dry_run: Whether to count only.
-        advance: A callback, given the number of records that were examined since its last call.
-
-    Raises:
-        StoreError: As its subclasses say; what was done by then stays done.
-        OSError: A file of the mirror cannot be written.
+    damaged is redacted as text, and unfinished files go. Placeholders stay.
     """
     path = project.database(purpose.file)
     kinds: dict[str, int] = {}
@@ -78,12 +64,9 @@ def rescan(
         if not dry_run:
             _rescan_mirror(project, purpose, redactor, timeout, advance)
         return Rescanned(0, 0, kinds, True)
-    count_and_redact = partial(_redacted, redactor, kinds)
-    total, is_empty = Revised(), True
+    count_and_redact, is_empty = partial(_redacted, redactor, kinds), True
     if dry_run:
-        for batch in rehearse(path, purpose, count_and_redact):
-            total = total.plus(batch)
-            advance(batch.looked_at)
+        total = total_of(rehearse(path, purpose, count_and_redact), advance)
     else:
         # Also where none is found: what was deleted before may have left its bytes.
         with staging(project) as folder:
@@ -93,9 +76,7 @@ def rescan(
 
 
 def rescan_waiting(project: Project, redactor: Redactor, timeout_seconds: float) -> int:
-    """Remove secrets from pending records in the spool, and return how many had one.
-
-    The records are synced on return.
+    """Remove secrets from pending records in the spool: synced on return. Return how many had one.
 
     Events there are as they came: they are redacted when they are drained.
 
@@ -123,17 +104,14 @@ def rescan_waiting(project: Project, redactor: Redactor, timeout_seconds: float)
 
 def secrets_beside(project: Project, redactor: Redactor) -> list[Path]:
     """Return the foreign files in `sessions/` that have secrets in them. They are left alone."""
-    paths = []
-    for file in scan.files(project.sessions):
-        path = project.sessions / file
-        is_others = any(copy.problem == scan.NOT_OURS for copy in scan.read(project.sessions, file))
-        if (
-            is_others
-            and packed_streams.is_file(path)
-            and redactor.redact_bytes(path.read_bytes())[1]
-        ):
-            paths.append(path)
-    return paths
+    folder = project.sessions
+    return [
+        path
+        for path in (folder / file for file in scan.files(folder))
+        if any(copy.problem == scan.NOT_OURS for copy in scan.read(folder, path.name))
+        and packed_streams.is_file(path)
+        and redactor.redact_bytes(path.read_bytes())[1]
+    ]
 
 
 def _rescan_mirror(
@@ -152,9 +130,8 @@ def _without_secrets(redactor: Redactor, _: Path, content: bytes) -> bytes:
 
 
 def _redacted(redactor: Redactor, kinds: dict[str, int], row: StoredRow) -> StoredRow:
-    redacted = _with_previews_of_payload(
-        row, redact_row(redactor, _without_secret_bytes(redactor, row))
-    )
+    redacted = redact_row(redactor, _without_secret_bytes(redactor, row))
+    redacted = _with_previews_of_payload(row, redacted)
     counts_before, counts_after = redacted_counts(row[2]), redacted_counts(redacted[2])
     for kind, count in counts_after.items():
         if count > counts_before.get(kind, 0):
@@ -171,18 +148,14 @@ def _with_previews_of_payload(row: StoredRow, redacted: StoredRow) -> StoredRow:
     if redacted == row or not isinstance(content, dict) or not isinstance(redacted_content, dict):
         return redacted
     whole_texts, redacted_texts = with_whole_texts(content), texts_of(redacted_content)
-    cut = {
-        name for name, text in whole_texts.items() if text != content[name]
-    } & redacted_texts.keys()
-    fields = {name: redacted_texts[name] for name in cut}
+    cut = {name for name, text in whole_texts.items() if text != content[name]}
+    fields = {name: redacted_texts[name] for name in cut & redacted_texts.keys()}
     shorten(fields)
     if fields.items() <= redacted_content.items():
         return redacted
     other_fields = {name: value for name, value in redacted_content.items() if name != "payload"}
-    beginning, renewed = (
-        codec.dump_lossy(other_fields)[:-1],
-        codec.dump_lossy(other_fields | fields)[:-1],
-    )
+    beginning = codec.dump_lossy(other_fields)[:-1]
+    renewed = codec.dump_lossy(other_fields | fields)[:-1]
     text = redacted[1] or ""
     if text.startswith(f'{beginning},"payload":'):
         # The payload stands last, as the text that came.

@@ -89,16 +89,8 @@ def size(text: str) -> int:
 
 def rule_of(rules: tuple[Rule, ...], purpose: str) -> Rule | None:
     """Return the rule that holds for a purpose: the first that names it, else the first for all."""
-    for name in (purpose, _ANY):
-        for rule in rules:
-            if rule.purpose == name:
-                return rule
-    return None
+    names = (purpose, _ANY)
+    return next((rule for name in names for rule in rules if rule.purpose == name), None)
 
 
-_PARSERS: Final = {
-    "keep_age": age,
-    "keep_count": count,
-    "keep_bytes": size,
-    "keep_payload_age": age,
-}
+_PARSERS: Final = dict(zip(Rule._fields[1:], (age, count, size, age), strict=True))

@@ -7,14 +7,7 @@ from pathlib import Path
 from khive_persist.capture.long_payloads import is_heavy
 from khive_persist.capture.payload_to_row import normalise
 from khive_persist.capture.record_file import RecordFile, decode
-from khive_persist.capture.spool import (
-    DRAIN_LOCK,
-    Event,
-    Spool,
-    home_project,
-    is_for,
-    split_away,
-)
+from khive_persist.capture.spool import DRAIN_LOCK, Event, Spool, home_project, is_for, split_away
 from khive_persist.errors import ProjectError
 from khive_persist.project import Project, sync_directory
 from khive_persist.settings import Settings
@@ -28,16 +21,7 @@ def remove_waiting(
 ) -> int:
     """Remove the pending events and records of a session, so that no drain brings them in.
 
-    The spool is synced on return.
-
-    Args:
-        project: The project with the spool.
-        match: The session.
-        settings: The settings of the project.
-        dry_run: Whether to count only.
-
-    Returns:
-        How many events and records they were.
+    Their number is returned, the spool synced; a dry run only counts.
 
     Raises:
         StoreBusyError: A drain ran for too long.
@@ -53,15 +37,12 @@ def remove_waiting(
             if not event.is_away and _is_event_of(spool, event, match, settings)
         ]
         records = [file for file in spool.records() if _is_record_of(spool, file, match)]
-        if dry_run:
-            return len(events) + len(records)
-        for event in events:
-            spool.remove(event)
-        for file in records:
-            spool.remove(file)
-        if events or records:
+        pending: list[Event | RecordFile] = [*events, *records]
+        if pending and not dry_run:
+            for file in pending:
+                spool.remove(file)
             sync_directory(spool.path)
-    return len(events) + len(records)
+    return len(pending)
 
 
 def waiting_at_home(project: Project, match: SessionMatch, settings: Settings) -> Iterator[Path]:

@@ -1,7 +1,6 @@
 """Taking a `.khive` for one's own, as `khive-persist trust` does."""
 
 import os
-import stat
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -13,6 +12,7 @@ from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool, waiting_at_home
 from khive_persist.errors import InvalidSettingsError, KhiveError, ProjectError
 from khive_persist.maintenance.trust.survey import TOKENS, Finding, survey
+from khive_persist.mirror.packed_streams import is_file
 from khive_persist.models import purpose_registry
 from khive_persist.project import (
     GITIGNORE,
@@ -71,10 +71,8 @@ def origin(project: Project) -> Origin:
     for digits in marks.all_digits(project.khive):
         paths = [path for path in marks.known_paths(digits) if path / khive.name != khive]
         if paths:
-            known_digits = [marks.all_digits(path / khive.name) for path in paths]
-            return Origin(
-                digits, paths, not any(digits in path_digits for path_digits in known_digits)
-            )
+            is_there = any(digits in marks.all_digits(path / khive.name) for path in paths)
+            return Origin(digits, paths, not is_there)
     return Origin("", (), False)
 
 
@@ -87,7 +85,6 @@ def accept(project: Project, *, keep: bool) -> Acceptance:
     each once.
 
     Args:
-        project: The project.
         keep: Whether its content is accepted as it is, but for what no program of ours makes.
 
     Raises:
@@ -109,12 +106,10 @@ def accept(project: Project, *, keep: bool) -> Acceptance:
         else:
             quarantine, moved = _move_all(project)
             is_marked = marks.mark(project.khive)
+    except KhiveError:
+        raise
     except OSError as error:
-        raise (
-            error
-            if isinstance(error, KhiveError)
-            else ProjectError(f"{project.khive}: {error.strerror}")
-        ) from error
+        raise ProjectError(f"{project.khive}: {error.strerror}") from error
     if keep:
         _trust_values(project)
     elif previous.has_moved and marks.is_marked(project.khive):
@@ -157,7 +152,7 @@ def _set_aside(project: Project, folder: Path) -> Path:
 
 
 def _stays(project: Project, name: str) -> bool:
-    return name in _STAYS and stat.S_ISREG(os.lstat(project.khive / name).st_mode)
+    return name in _STAYS and is_file(project.khive / name)
 
 
 def _sort_out(
@@ -184,13 +179,6 @@ def _sort_out(
     for parent in {(project.khive / path).parent for path in moved}:
         sync_directory(parent)
     return (_set_aside(project, folder), moved) if moved else (None, [])
-
-
-def _mode(path: Path) -> int:
-    try:
-        return os.lstat(path).st_mode
-    except FileNotFoundError:
-        return stat.S_IFDIR
 
 
 def _take(project: Project, finding: Finding) -> bool:
@@ -236,7 +224,7 @@ def _close(project: Project) -> None:
                 os.chmod(path, 0o700)
         for name in files:
             path = os.path.join(directory, name)
-            if stat.S_ISREG(os.lstat(path).st_mode):
+            if is_file(Path(path)):
                 os.chmod(path, PRIVATE_FILE)
 
 
@@ -251,7 +239,7 @@ def _trust_values(project: Project) -> None:
     schema = {
         part.sha256
         for name in os.listdir(project.khive)
-        if atomic_switch.is_database(name) and stat.S_ISREG(_mode(project.khive / name))
+        if atomic_switch.is_database(name) and is_file(project.khive / name)
         for part in acting(project.khive / name)
     }
     records.store(project.khive, records.Trusted(config, tuple(sorted(schema))))

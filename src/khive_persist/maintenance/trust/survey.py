@@ -47,11 +47,9 @@ _PIPES: Final = frozenset({"wake"})
 
 
 class Finding(NamedTuple):
-    """One thing that is not this user's own doing.
+    """One thing that is not this user's own doing, by its path in `.khive`.
 
     Attributes:
-        path: The path relative to `.khive`.
-        kind: The kind of finding.
         line: A description of it and of its effect, for a person.
     """
 
@@ -73,12 +71,9 @@ def survey(project: Project) -> list[Finding]:
     if not atomic_switch.is_believed(project.khive):
         line = "a journal that would replace files, and is not ours"
         findings.append(Finding(atomic_switch.JOURNAL, "journal", line))
+    line = "describes records, and is not ours"
     findings += [
-        Finding(
-            f"{purpose_registry.FOLDER}/{file.name}",
-            "purpose",
-            "describes records, and is not ours",
-        )
+        Finding(f"{purpose_registry.FOLDER}/{file.name}", "purpose", line)
         for file in purpose_registry.disbelieved(project)
     ]
     findings += _tokens(project) + _tombstones(project) + _key(project) + _settings(project)
@@ -115,10 +110,9 @@ def _entries(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
 
 def _of_kind(project: Project, name: str, status: os.stat_result) -> list[Finding]:
     if name == marks.ID:
-        is_mark = stat.S_ISLNK(status.st_mode)
-        return (
-            [] if is_mark else [Finding(name, "not a file", f"{_kind_name(status)} in place of it")]
-        )
+        if stat.S_ISLNK(status.st_mode):
+            return []
+        return [Finding(name, "not a file", f"{_kind_name(status)} in place of it")]
     if stat.S_ISLNK(status.st_mode):
         return [Finding(name, "link", f"a symbolic link to {_target(project.khive / name)}")]
     if name in FOLDERS and not stat.S_ISDIR(status.st_mode):

@@ -15,6 +15,7 @@ from khive_persist.store.codec import StoredRow
 from khive_persist.store.sqlite import statements
 from khive_persist.store.sqlite.connection import opened_reader, utc_text
 from khive_persist.store.sqlite.errors import translated
+from khive_persist.store.sqlite.named_rows import row_maker
 from khive_persist.store.sqlite.sync_writer import FileWriter
 from khive_persist.store.sqlite.transaction import Transaction
 from khive_persist.store.sqlite.words import quoted
@@ -155,26 +156,35 @@ def boundary(
     count = total = 0
     oldest: tuple[str, str] | None = None
     with closing(newest_first(path, table, with_sizes=keep_bytes is not None)) as rows:
-        for instant, id, length in rows:
-            count, total = count + 1, total + length
+        for row in rows:
+            count, total = count + 1, total + row.bytes
             if (keep_count is not None and count > keep_count) or (
                 keep_bytes is not None and total > keep_bytes
             ):
                 return oldest or _ABOVE_ALL
-            oldest = instant, id
+            oldest = row.at, row.id
     return None
+
+
+class RowSize(NamedTuple):
+    """A row's time in UTC, its id, and the bytes that its JSON columns hold."""
+
+    at: str
+    id: str
+    bytes: int
 
 
 def newest_first(
     path: Path, table: str, *, with_sizes: bool = True
-) -> Generator[tuple[str, str, int], None, None]:
-    """Yield the time in UTC, the id and the bytes of each row whose time can be read."""
+) -> Generator[RowSize, None, None]:
+    """Yield each row whose time can be read, without its size where that is not asked for."""
     with opened_reader(path) as connection, translated(path):
         created_at = _created_at(connection, table)
-        yield from connection.execute(
-            f"SELECT {created_at}, id, {_SIZE if with_sizes else 0} FROM {quoted(table)}"
-            f" WHERE {created_at} IS NOT NULL ORDER BY 1 DESC, 2 DESC"
+        cursor = connection.execute(
+            f"SELECT {created_at} AS at, id, {_SIZE if with_sizes else 0} AS bytes"
+            f" FROM {quoted(table)} WHERE {created_at} IS NOT NULL ORDER BY 1 DESC, 2 DESC"
         )
+        yield from map(row_maker(RowSize, cursor), cursor)
 
 
 def stored_bytes(path: Path, table: str) -> int:

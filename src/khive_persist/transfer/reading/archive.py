@@ -36,12 +36,7 @@ _EXTENDED: Final = frozenset(
 
 
 class ExtractedMirror(NamedTuple):
-    """A mirror that was taken out of an archive.
-
-    Attributes:
-        folder: The folder of its files.
-        other_files: The names of the files of the archive that are not of the mirror.
-    """
+    """The folder of a mirror that was taken out of an archive, and what else that has."""
 
     folder: Path
     other_files: list[str]
@@ -68,7 +63,6 @@ def extract(path: Path, folder: Path, advance: Callable[[int], None]) -> Extract
     """Take the mirror out of an archive.
 
     Args:
-        path: The archive.
         folder: Empty and private; all that is written is in it.
         advance: A callback, called from time to time.
 

@@ -1,16 +1,19 @@
 """CSV as `writing/csv.py` writes it, as another program saved it again, or of another program."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import IO, Any, Final
 
 from khive_persist import clock
-from khive_persist.errors import InvalidFileError, InvalidRecordError
+from khive_persist.errors import InvalidFileError
+from khive_persist.models.purposes import Purpose
+from khive_persist.store.codec import StoredRow
 from khive_persist.transfer.cells import UnquotedCell, number_or_word, put
 from khive_persist.transfer.columns import ENVELOPE, Column, columns_of
 from khive_persist.transfer.formulas import restore
 from khive_persist.transfer.plain_documents import PlainRecords
-from khive_persist.transfer.row_validation import SourceEntry
+from khive_persist.transfer.row_validation import SourceEntry, entry_of
 
 MAX_RECORD_CHARACTERS: Final = 64 << 20
 _CELL: Final = re.compile(r'(?:"((?:[^"]|"")*)"|([^",\r\n]*))(,|\r?\n?\Z)')
@@ -49,20 +52,21 @@ def read_csv(file: IO[str], name: str, plain: PlainRecords | None = None) -> Ite
         raise InvalidFileError(f"{name} has two columns {duplicate!r}")
     is_plain = plain is not None and (plain.has_named_fields or not is_export)
     columns = columns_of(plain.record, plain.purpose) if plain is not None else []
+    fields = {column.name: column for column in columns}
     for location, text in records:
         cells = _cells(text)
         if cells is None:
-            yield SourceEntry(
-                location, text, reason="a quote is not closed, or stands inside a cell"
-            )
-        elif len(cells) != len(header):
+            reason = "a quote is not closed, or stands inside a cell"
+            yield SourceEntry(location, text, reason=reason)
+            continue
+        if len(cells) != len(header):
             yield SourceEntry(location, text, reason=f"{len(cells)} cells instead of {len(header)}")
-        elif is_plain and plain is not None:
-            yield _plain_entry(
-                location, text, dict(zip(header, cells, strict=True)), plain, columns
-            )
+            continue
+        named_cells = dict(zip(header, cells, strict=True))
+        if is_plain and plain is not None:
+            yield entry_of(location, text, partial(_plain_row, named_cells, plain, fields))
         else:
-            yield _entry(location, text, dict(zip(header, cells, strict=True)))
+            yield _entry(location, text, named_cells)
 
 
 def _entry(location: str, text: str, cells: dict[str, str]) -> SourceEntry:
@@ -97,23 +101,14 @@ def _spoiled(id: str, created_at: str) -> str:
     return ""
 
 
-def _plain_entry(
-    location: str,
-    text: str,
-    cells: Mapping[str, str],
-    plain: PlainRecords,
-    columns: Sequence[Column],
-) -> SourceEntry:
-    fields = {column.name: column for column in columns}
+def _plain_row(
+    cells: Mapping[str, str], plain: PlainRecords, fields: Mapping[str, Column]
+) -> tuple[StoredRow, Purpose]:
     document: dict[str, Any] = {}
-    try:
-        for name, cell in cells.items():
-            column = fields.get(name) or Column(name, (name,), "string")
-            put(document, column.path, _value(cell, column))
-        row, purpose = plain.row(document)
-    except InvalidRecordError as error:
-        return SourceEntry(location, text, reason=str(error))
-    return SourceEntry(location, text, row, purpose=purpose)
+    for name, cell in cells.items():
+        column = fields.get(name) or Column(name, (name,), "string")
+        put(document, column.path, _value(cell, column))
+    return plain.row(document)
 
 
 def _value(cell: str, column: Column) -> Any:

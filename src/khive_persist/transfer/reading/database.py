@@ -26,7 +26,6 @@ def read_database(path: Path, *, is_in_project: bool = False) -> Iterator[Source
     A row of `hook_events` belongs to the tool that it names, unless the file has a purpose's name.
 
     Args:
-        path: The file.
         is_in_project: Whether it lies in a `.khive`, where a file has the name of its purpose.
 
     Raises:

@@ -3,13 +3,14 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import IO, Any, Final
 
 from khive_persist.errors import InvalidRecordError
 from khive_persist.mirror.document import DATA_MODEL_VERSION, to_row
 from khive_persist.store import codec
 from khive_persist.transfer.plain_documents import PlainRecords
-from khive_persist.transfer.row_validation import JSON_COLUMNS, SourceEntry
+from khive_persist.transfer.row_validation import JSON_COLUMNS, SourceEntry, entry_of
 
 MAX_DOCUMENT_CHARACTERS: Final = 64 << 20
 _CHUNK_CHARACTERS: Final = 1 << 20
@@ -25,9 +26,7 @@ _END_CHARACTERS: Final = 16
 def read_lines(file: IO[str], plain: PlainRecords | None = None) -> Iterator[SourceEntry]:
     """Yield the documents of JSON Lines; a line that is none is found as one without a row.
 
-    Args:
-        file: The text of the documents.
-        plain: The mapping of documents that were not exported.
+    Documents that were not exported are mapped by `plain`.
     """
     number = 0
     while line := file.readline(MAX_DOCUMENT_CHARACTERS):
@@ -54,13 +53,10 @@ def read_values(file: IO[str], plain: PlainRecords | None = None) -> Iterator[So
     """
     text = _TextWindow(file)
     decoder = json.JSONDecoder(parse_constant=_refuse)
-    is_array: bool | None = None
+    is_array = text.skip(_BETWEEN) and text.next() == "["
+    if is_array:
+        text.take(1)
     while text.skip(_BETWEEN):
-        if is_array is None:
-            is_array = text.next() == "["
-            if is_array:
-                text.take(1)
-                continue
         if is_array and text.next() == "]":
             text.take(1)
             continue
@@ -74,14 +70,9 @@ def read_values(file: IO[str], plain: PlainRecords | None = None) -> Iterator[So
 
 
 def _entry(location: str, raw: Any, document: Any, plain: PlainRecords | None) -> SourceEntry:
-    try:
-        if plain is not None and plain.takes(document):
-            row, kind = plain.row(document)
-            return SourceEntry(location, raw, row, purpose=kind)
-        row, purpose = _row(document)
-    except InvalidRecordError as error:
-        return SourceEntry(location, raw, reason=str(error))
-    return SourceEntry(location, raw, row, purpose=purpose)
+    if plain is not None and plain.takes(document):
+        return entry_of(location, raw, partial(plain.row, document))
+    return entry_of(location, raw, partial(_row, document))
 
 
 def _row(document: Any) -> tuple[Any, str | None]:
@@ -112,7 +103,6 @@ class _TextWindow:
         self.line = 1
 
     def next(self) -> str:
-        """Return the next character."""
         return self._text[self._position]
 
     def take(self, characters: int) -> str:
@@ -134,11 +124,7 @@ class _TextWindow:
                 return False
 
     def decode(self, decoder: json.JSONDecoder) -> tuple[Any, str]:
-        """Return the next value, and its text.
-
-        Raises:
-            ValueError: There is none.
-        """
+        """Return the next value, and its text; a ValueError says that there is none."""
         while True:
             try:
                 value, end = decoder.raw_decode(self._text, self._position)

@@ -56,15 +56,14 @@ def read_folder(path: Path, plain: PlainRecords | None = None) -> Iterator[Sourc
     """
     if (path / KHIVE).is_dir():
         path /= KHIVE
-    if (databases := databases_in(path)) and plain is not None:
-        plain.refuse_fields(path)
-    if databases:
+    if databases := databases_in(path):
+        if plain is not None:
+            plain.refuse_fields(path)
         spool = Spool(Project(path.parent))
         pending = spool.waiting(with_away=True) if path.name == KHIVE else []
         if pending:
-            yield SourceEntry(
-                "spool", None, reason=f"{counted(pending)} wait there: drain that project first"
-            )
+            reason = f"{counted(pending)} wait there: drain that project first"
+            yield SourceEntry("spool", None, reason=reason)
         for database in databases:
             yield from read_database(database, is_in_project=True)
         return
@@ -87,8 +86,9 @@ def read_folder(path: Path, plain: PlainRecords | None = None) -> Iterator[Sourc
             # What is packed of a stream comes before its plain lines.
             streams.setdefault(file.name.removesuffix(".gz"), []).insert(0, file)
         else:
-            for entry in _read_document(file):
-                yield entry._replace(location=f"{file.name}: {entry.location}")
+            with file.open("rb") as raw, unpacked(raw, str(file)) as content:
+                for entry in read_values(as_characters(content)):
+                    yield entry._replace(location=f"{file.name}: {entry.location}")
     for paths in streams.values():
         yield from read_stream(*paths)
 
@@ -136,11 +136,6 @@ def _lines(paths: Sequence[Path]) -> Iterator[tuple[SourceEntry, str | None]]:
             yield SourceEntry(path.name, None, reason=str(error)), None
 
 
-def _read_document(path: Path) -> Iterator[SourceEntry]:
-    with path.open("rb") as file, unpacked(file, str(path)) as plain:
-        yield from read_values(as_characters(plain))
-
-
 def as_characters(plain: IO[bytes]) -> IO[str]:
     """Return the text of a file: what is no UTF-8 is seen later, by its lone surrogates."""
     return io.TextIOWrapper(plain, "utf-8-sig", errors="surrogateescape", newline="\n")
@@ -151,7 +146,6 @@ def _deleted_id(entry: SourceEntry) -> str | None:
     if not isinstance(entry.raw, str) or '"deleted":true' not in entry.raw:
         return None
     document = codec.column(entry.raw)
-    if isinstance(document, dict) and document.get("deleted") is True:
-        id = document.get("id")
-        return id if isinstance(id, str) else None
-    return None
+    is_deletion = isinstance(document, dict) and document.get("deleted") is True
+    id = document.get("id") if is_deletion else None
+    return id if isinstance(id, str) else None

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from khive_persist.errors import InvalidRecordError, extra
 from khive_persist.transfer.plain_documents import PlainRecords
-from khive_persist.transfer.row_validation import SourceEntry
+from khive_persist.transfer.row_validation import SourceEntry, entry_of
 
 BODY: Final = "body"
 MAX_CHARACTERS: Final = 64 << 20
@@ -44,11 +44,7 @@ def read_markdown(
         return SourceEntry(location, text[:1000], reason=f"longer than {MAX_CHARACTERS}")
     if plain is None:
         return SourceEntry(location, text, reason=f"it does not say what it is: {_HINT}")
-    try:
-        row, purpose = plain.row(_document(text), id)
-    except InvalidRecordError as error:
-        return SourceEntry(location, text, reason=str(error))
-    return SourceEntry(location, text, row, purpose=purpose)
+    return entry_of(location, text, lambda: plain.row(_document(text), id))
 
 
 def _document(text: str) -> dict[str, Any]:

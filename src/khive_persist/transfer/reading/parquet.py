@@ -8,7 +8,7 @@ from khive_persist import clock
 from khive_persist.errors import InvalidFileError
 from khive_persist.store import codec
 from khive_persist.transfer.columns import ENVELOPE, Kind
-from khive_persist.transfer.row_validation import SourceEntry
+from khive_persist.transfer.row_validation import JSON_COLUMNS, SourceEntry
 from khive_persist.transfer.writing.parquet import SPELLING, load_pyarrow
 
 MAGIC: Final = b"PAR1"
@@ -63,11 +63,6 @@ def _entry(
         created_at = codec.load(spelling) if spelling is not None else raw["created_at"]
     except ValueError:
         return SourceEntry(location, raw, reason=f"{SPELLING} is no JSON")
-    row = (
-        values["id"],
-        values["content"],
-        values["node_metadata"],
-        created_at,
-        values["embedding"],
-    )
+    id, content, metadata, embedding = (values[name] for name in ("id", *JSON_COLUMNS))
+    row = (id, content, metadata, created_at, embedding)
     return SourceEntry(location, raw, row, purpose=values["purpose"], values=fields)

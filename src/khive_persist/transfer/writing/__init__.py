@@ -1,7 +1,8 @@
 """Formats that rows are exported to, one file each."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from khive_persist.models.purposes import Purpose
 from khive_persist.store.codec import StoredRow
@@ -15,7 +16,7 @@ class Table(NamedTuple):
     columns: tuple[Column, ...]
 
 
-class RowWriter(Protocol):
+class RowWriter(ABC):
     """Writes rows to a binary file that others open and close.
 
     It is told all tables when it is made. `begin`, then any number of `write`, a table after the
@@ -24,14 +25,16 @@ class RowWriter(Protocol):
 
     def begin(self, table: Table) -> None:
         """Begin the next table."""
+        self._table = table
 
+    @abstractmethod
     def write(self, rows: Sequence[StoredRow]) -> None:
         """Write rows of the table that was begun last."""
 
-    def end(self) -> None:
+    def end(self) -> None:  # noqa: B027 - most have nothing to finish
         """Finish the file."""
 
-    def abandon(self) -> None:
+    def abandon(self) -> None:  # noqa: B027
         """Release all resources; the file is of no use."""
 
 

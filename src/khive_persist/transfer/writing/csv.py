@@ -11,30 +11,20 @@ from khive_persist.store.codec import StoredRow
 from khive_persist.transfer.cells import spelled
 from khive_persist.transfer.columns import ENVELOPE, Column
 from khive_persist.transfer.formulas import neutralise
-from khive_persist.transfer.writing import Table, all_columns, values
+from khive_persist.transfer.writing import RowWriter, Table, all_columns, values
 
 
-class CsvWriter:
+class CsvWriter(RowWriter):
     """Writes one header with the columns of all tables, then a line a row."""
 
     def __init__(self, file: IO[bytes], tables: Sequence[Table]) -> None:
         self._file = file
         self._columns = all_columns(tables)
-        self._table = tables[0]
         self._file.write(head(self._columns))
-
-    def begin(self, table: Table) -> None:
-        self._table = table
 
     def write(self, rows: Sequence[StoredRow]) -> None:
         for row in rows:
             self._file.write(line_of(self._table, self._columns, row))
-
-    def end(self) -> None:
-        return
-
-    def abandon(self) -> None:
-        return
 
 
 def head(columns: Sequence[Column]) -> bytes:

@@ -4,28 +4,22 @@ from collections.abc import Sequence
 from typing import IO
 
 from khive_persist.mirror.document import to_document
-from khive_persist.models.purposes import Purpose
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
-from khive_persist.transfer.writing import Table
+from khive_persist.transfer.writing import RowWriter
 
 
-class DocumentWriter:
+class DocumentWriter(RowWriter):
     """Writes the documents that the mirror has too: they say all of a row, and where it belongs."""
 
     def __init__(self, file: IO[bytes], *, array: bool) -> None:
         self._file = file
         self._array = array
-        self._purpose: Purpose | None = None
         self._is_first = True
 
-    def begin(self, table: Table) -> None:
-        self._purpose = table.purpose
-
     def write(self, rows: Sequence[StoredRow]) -> None:
-        assert self._purpose is not None
         for row in rows:
-            line = codec.dump(to_document(self._purpose, row)).encode()
+            line = codec.dump(to_document(self._table.purpose, row)).encode()
             if not self._array:
                 self._file.write(line + b"\n")
             else:
@@ -35,6 +29,3 @@ class DocumentWriter:
     def end(self) -> None:
         if self._array:
             self._file.write(b"[]\n" if self._is_first else b"\n]\n")
-
-    def abandon(self) -> None:
-        return

@@ -13,9 +13,9 @@ from khive_persist import clock
 from khive_persist.errors import extra
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
-from khive_persist.transfer.columns import ENVELOPE, Column, date_of, instant_of
+from khive_persist.transfer.columns import ENVELOPE, Column, typed
 from khive_persist.transfer.formulas import neutralise
-from khive_persist.transfer.writing import Table
+from khive_persist.transfer.writing import RowWriter, Table
 
 SHEET_ROWS: Final = 1_048_576
 CELL_CHARACTERS: Final = 32_767
@@ -29,16 +29,24 @@ _WIDTHS: Final = {"id": 38, "created_at": 24, "content": 60}
 _DEFAULT_WIDTH: Final = 16
 
 
-class ExcelWriter:
-    """Writes a workbook; where a sheet is full, it goes on in another."""
+class Workbook:
+    """Tables of typed cells under a frozen header; where a sheet is full, it goes on in another."""
 
-    def __init__(self, file: IO[bytes], folder: Path, *, sheet_rows: int = SHEET_ROWS) -> None:
+    def __init__(
+        self,
+        file: IO[bytes],
+        folder: Path,
+        *,
+        sheet_rows: int = SHEET_ROWS,
+        largest: float = _EXACT,
+    ) -> None:
         """Begin a workbook.
 
         Args:
             file: The file to write to.
             folder: The folder of the sheets while they are written; its maker removes it.
             sheet_rows: The number of rows of a sheet, its header included.
+            largest: The largest number that is written as one, and not as text.
 
         Raises:
             MissingExtraError: xlsxwriter is not here.
@@ -51,32 +59,28 @@ class ExcelWriter:
         self._bold = self._book.add_format({"bold": True})
         self._time = self._book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss.000"})
         self._date = self._book.add_format({"num_format": "yyyy-mm-dd"})
-        self._sheet_rows = sheet_rows
+        self._sheet_rows, self._largest = sheet_rows, largest
         self._sheet_names = {_RESERVED}
         self._sheet: Any = None
-        self._table: Table | None = None
+        self._name = ""
+        self._columns: Sequence[tuple[str, int]] = ()
         self._number = self._row = 0
 
-    def begin(self, table: Table) -> None:
-        self._table = table
-        self._number = 0
-        self._begin_sheet(table)
+    def begin(self, name: str, columns: Sequence[tuple[str, int]]) -> None:
+        """Begin the next table: its name, and its columns with their widths."""
+        self._name, self._columns, self._number = name, columns, 0
+        self._begin_sheet()
 
-    def write(self, rows: Sequence[StoredRow]) -> None:
-        assert self._table is not None
-        for row in rows:
-            if self._row == self._sheet_rows:
-                self._begin_sheet(self._table)
-            id, content, metadata, created_at, embedding = row
-            parsed = codec.column(content)
-            fields = [_typed(column, parsed) for column in self._table.columns]
-            instant = clock.from_column(created_at)
-            cells = [id, _dated(instant, created_at), *fields, content, metadata, embedding]
-            for column_index, value in enumerate(cells):
-                self._write_cell(column_index, value)
-            self._row += 1
+    def add(self, cells: Sequence[Any]) -> None:
+        """Add a row to the table that was begun last."""
+        if self._row == self._sheet_rows:
+            self._begin_sheet()
+        for column_index, value in enumerate(cells):
+            self._write_cell(column_index, value)
+        self._row += 1
 
     def end(self) -> None:
+        """Finish the file."""
         from xlsxwriter.exceptions import FileCreateError
 
         try:
@@ -85,27 +89,27 @@ class ExcelWriter:
             raise OSError(str(error)) from error
 
     def abandon(self) -> None:
+        """Release all resources; the file is of no use."""
         # There is no other way to have it close the files of its sheets, which are removed after.
         for sheet in self._book.worksheets():
             sheet.row_data_fh.close()
 
-    def _begin_sheet(self, table: Table) -> None:
+    def _begin_sheet(self) -> None:
         self._number += 1
         suffix = f" {self._number}" if self._number > 1 else ""
-        name = self._free_name(table.purpose.name, suffix)
+        name = self._free_name(suffix)
         self._sheet = self._book.add_worksheet(name)
         self._sheet_names.add(name.lower())
         self._sheet.freeze_panes(1, 0)
-        names = [ENVELOPE[0], ENVELOPE[2], *(column.name for column in table.columns)]
-        for column_index, title in enumerate([*names, *ENVELOPE[3:]]):
-            self._sheet.set_column(column_index, column_index, _WIDTHS.get(title, _DEFAULT_WIDTH))
+        for column_index, (title, width) in enumerate(self._columns):
+            self._sheet.set_column(column_index, column_index, width)
             self._sheet.write_string(0, column_index, title, self._bold)
         self._row = 1
 
-    def _free_name(self, purpose: str, suffix: str) -> str:
+    def _free_name(self, suffix: str) -> str:
         for number in count(1):
             end = (f"~{number}" if number > 1 else "") + suffix
-            name = purpose[: _SHEET_NAME_CHARACTERS - len(end)] + end
+            name = self._name[: _SHEET_NAME_CHARACTERS - len(end)] + end
             if name.lower() not in self._sheet_names:
                 return name
         raise AssertionError
@@ -115,7 +119,7 @@ class ExcelWriter:
             return
         if isinstance(value, bool):
             self._sheet.write_boolean(self._row, column_index, value)
-        elif isinstance(value, int | float) and -_EXACT <= value <= _EXACT:
+        elif isinstance(value, int | float) and abs(value) <= self._largest:
             self._sheet.write_number(self._row, column_index, value)
         elif isinstance(value, datetime):
             self._sheet.write_datetime(self._row, column_index, value, self._time)
@@ -123,6 +127,33 @@ class ExcelWriter:
             self._sheet.write_datetime(self._row, column_index, value, self._date)
         else:
             self._sheet.write_string(self._row, column_index, cell_text(value))
+
+
+class ExcelWriter(RowWriter):
+    """Writes a sheet, or more, a purpose."""
+
+    def __init__(self, file: IO[bytes], folder: Path, *, sheet_rows: int = SHEET_ROWS) -> None:
+        """Begin a `Workbook`."""
+        self._book = Workbook(file, folder, sheet_rows=sheet_rows)
+
+    def begin(self, table: Table) -> None:
+        super().begin(table)
+        names = [ENVELOPE[0], ENVELOPE[2], *(column.name for column in table.columns)]
+        columns = [(name, _WIDTHS.get(name, _DEFAULT_WIDTH)) for name in [*names, *ENVELOPE[3:]]]
+        self._book.begin(table.purpose.name, columns)
+
+    def write(self, rows: Sequence[StoredRow]) -> None:
+        for id, content, metadata, created_at, embedding in rows:
+            parsed = codec.column(content)
+            fields = [_typed(column, parsed) for column in self._table.columns]
+            instant = dated(clock.from_column(created_at), created_at)
+            self._book.add([id, instant, *fields, content, metadata, embedding])
+
+    def end(self) -> None:
+        self._book.end()
+
+    def abandon(self) -> None:
+        self._book.abandon()
 
 
 def cell_text(value: Any) -> str:
@@ -145,12 +176,10 @@ def _units(text: str) -> int:
 
 def _typed(column: Column, content: Any) -> Any:
     value = column.value(content)
-    if column.kind == "instant":
-        return _dated(instant_of(value), value)
-    return _dated(date_of(value), value) if column.kind == "date" else value
+    return dated(typed(value, column.kind), value) if column.kind in ("instant", "date") else value
 
 
-def _dated(day: date | None, value: Any) -> Any:
+def dated(day: date | None, value: Any) -> Any:
     """Return the date or instant without a time zone, as Excel has it; else the value itself."""
     if day is None or day.year < _FIRST_YEAR:
         return value

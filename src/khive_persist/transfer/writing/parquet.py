@@ -7,17 +7,16 @@ from khive_persist import clock
 from khive_persist.errors import extra
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
-from khive_persist.transfer.columns import typed
-from khive_persist.transfer.writing import Table, all_columns, values
+from khive_persist.transfer.columns import ENVELOPE, typed
+from khive_persist.transfer.writing import RowWriter, Table, all_columns, values
 
 # A spelling of created_at that the column of instants cannot give back, as JSON.
 SPELLING: Final = "created_at_spelling"
 GROUP_ROWS: Final = 20_000
 GROUP_BYTES: Final = 8 << 20
-_INT64: Final = range(-(2**63), 2**63)
 
 
-class ParquetWriter:
+class ParquetWriter(RowWriter):
     """Writes row groups that are bounded by their rows and by their bytes."""
 
     def __init__(self, file: IO[bytes], tables: Sequence[Table]) -> None:
@@ -28,7 +27,6 @@ class ParquetWriter:
         """
         self._arrow, parquet = load_pyarrow()
         self._columns = all_columns(tables)
-        self._table = tables[0]
         self._schema = self._make_schema()
         plain = ["id", "content", "node_metadata", "embedding", SPELLING]
         self._writer = parquet.ParquetWriter(
@@ -41,9 +39,6 @@ class ParquetWriter:
         )
         self._pending: list[list[Any]] = [[] for _ in self._schema.names]
         self._bytes = 0
-
-    def begin(self, table: Table) -> None:
-        self._table = table
 
     def write(self, rows: Sequence[StoredRow]) -> None:
         for row in rows:
@@ -83,25 +78,22 @@ class ParquetWriter:
 
     def _make_schema(self) -> Any:
         arrow = self._arrow
+        text, instant = arrow.string(), arrow.timestamp("us", tz="UTC")
         kinds = {
-            "string": arrow.string(),
+            "string": text,
             "int64": arrow.int64(),
             "double": arrow.float64(),
             "bool": arrow.bool_(),
-            "instant": arrow.timestamp("us", tz="UTC"),
+            "instant": instant,
             "date": arrow.date32(),
         }
-        text = arrow.string()
         return arrow.schema(
             [
                 arrow.field("id", text, nullable=False),
                 ("purpose", text),
-                ("created_at", arrow.timestamp("us", tz="UTC")),
+                ("created_at", instant),
                 *((column.name, kinds[column.kind]) for column in self._columns),
-                ("content", text),
-                ("node_metadata", text),
-                ("embedding", text),
-                (SPELLING, text),
+                *((name, text) for name in (*ENVELOPE[3:], SPELLING)),
             ]
         )
 

@@ -10,7 +10,7 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import IO, Final
 
-from khive_persist.analytics.compare.report.figures import Cell
+from khive_persist.analytics.compare.report.elements import Cell
 from khive_persist.analytics.compare.report.tables import Column, Table
 from khive_persist.transfer.target import check_target, replacing
 from khive_persist.transfer.writing.csv import line
@@ -89,9 +89,8 @@ def _spss(tables: Sequence[Table]) -> Iterator[str]:
     yield "* Run it in this folder. Each table becomes a file NAME.sav.\n"
     for table in tables:
         names = "\n  ".join(f"{_name(c.name)} {_SPSS_TYPES[c.kind]}" for c in table.columns)
-        labels = "\n  ".join(
-            f"{_name(column.name)} '{_quoted(column.label)}'" for column in table.columns
-        )
+        quoted = [(_name(c.name), c.label.replace("'", "''")) for c in table.columns]
+        labels = "\n  ".join(f"{name} '{label}'" for name, label in quoted)
         yield (
             f"GET DATA /TYPE=TXT /FILE='{table.name}.csv' /ENCODING='UTF8' /ARRANGEMENT=DELIMITED\n"
             f"  /DELIMITERS=',' /QUALIFIER='\"' /FIRSTCASE=2 /VARIABLES=\n  {names}.\n"
@@ -107,7 +106,3 @@ def _name(name: str) -> str:
 _RESERVED: Final = frozenset(
     {"all", "and", "by", "eq", "ge", "gt", "le", "lt", "ne", "not", "or", "to", "with"}
 )
-
-
-def _quoted(text: str) -> str:
-    return text.replace("'", "''")

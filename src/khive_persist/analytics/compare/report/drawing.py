@@ -1,8 +1,7 @@
 """The drawing of plots: as SVG whose names are escaped text, in the reader's own fonts."""
 
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import partial
 from io import BytesIO
 from typing import Any, Final
 
@@ -13,13 +12,8 @@ COLOURS: Final = ("#364fc7", "#a65e00", "#0b7285", "#862e9c", "#2b8a3e", "#c92a2
 _NAME_CHARACTERS: Final = 24
 _STYLE: Final[dict[Any, Any]] = {"svg.fonttype": "none", "svg.hashsalt": "khive", "font.size": 9,
                  "axes.spines.top": False, "axes.spines.right": False}  # fmt: skip
-
-
-@contextmanager
-def plot_style() -> Iterator[None]:
-    """Yield the style of every plot, within it."""
-    with mpl.rc_context(_STYLE):
-        yield
+# The style of every plot, within it.
+plot_style: Final = partial(mpl.rc_context, _STYLE)
 
 
 def svg(figure: Figure) -> bytes:

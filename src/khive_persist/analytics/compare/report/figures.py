@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from khive_persist.analytics.compare.comparison import MetricComparison
-from khive_persist.analytics.compare.report.elements import Cell as Cell
+from khive_persist.analytics.compare.report.elements import Cell
 from khive_persist.analytics.compare.statistics import p_values
 from khive_persist.analytics.compare.statistics.interval import Interval
 
@@ -15,14 +15,7 @@ GROUP_COLUMNS: Final = (
 
 
 class Figure(NamedTuple):
-    """One figure of one metric.
-
-    Attributes:
-        metric: The name of the metric.
-        test: The test or quantity that it belongs to.
-        figure: The name of the figure.
-        value: The value.
-    """
+    """One figure of one metric, and the test or quantity that it belongs to."""
 
     metric: str
     test: str
@@ -40,6 +33,15 @@ def group_rows(comparisons: list[MetricComparison]) -> Iterator[tuple[Cell, ...]
                 d.minimum, d.maximum, d.outliers, sum(group.left_out.values()),
                 normal.w if normal else None, normal.p if normal else None,
             )  # fmt: skip
+
+
+def reasons(comparison: MetricComparison) -> list[str]:
+    """Return why sessions of a group have no value, and how many."""
+    return [
+        f"{group.name}: {count} {reason}"
+        for group in comparison.groups
+        for reason, count in group.left_out.items()
+    ]
 
 
 def figures(comparison: MetricComparison) -> Iterator[Figure]:

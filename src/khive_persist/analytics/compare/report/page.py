@@ -6,28 +6,31 @@ from typing import Final
 
 from khive_persist.analytics.compare.collect import CollectedSamples
 from khive_persist.analytics.compare.comparison import MetricComparison
-from khive_persist.analytics.compare.experiment import remarks
 from khive_persist.analytics.compare.report import plots
 from khive_persist.analytics.compare.report.elements import document, picture, table, text
-from khive_persist.analytics.compare.report.figures import GROUP_COLUMNS, figures, group_rows
-from khive_persist.analytics.compare.summary import sentence
+from khive_persist.analytics.compare.report.figures import (
+    GROUP_COLUMNS,
+    figures,
+    group_rows,
+    reasons,
+)
 
 
 def page(
     collected: CollectedSamples, comparisons: Sequence[MetricComparison], made_at: datetime
 ) -> str:
     """Return the report of a comparison. Names of groups come from records, and are text in it."""
-    tested = sum(comparison.p is not None for comparison in comparisons)
+    experiment = collected.experiment
     parts = [
         f"<h1>{text(_title(collected))}</h1>", f"<p>{text(_scope(collected, made_at))}</p>",
-        *(f"<p>{text(remark)}</p>" for remark in _experiment(collected)),
+        *(f"<p>{text(remark)}</p>" for remark in (experiment.remarks if experiment else ())),
         *(
-            f"<p>{text(sentence(comparison, tested))}</p>"
+            f"<p>{text(comparison.sentence)}</p>"
             for comparison in comparisons
             if comparison.p is not None
         ),
         *picture(plots.effects(comparisons), "Effect sizes with their 95% intervals"),
-        *(part for comparison in comparisons for part in _metric(comparison, collected, tested)),
+        *(part for comparison in comparisons for part in _metric(comparison, collected)),
         "<h2>All groups</h2>", *table(GROUP_COLUMNS, group_rows(list(comparisons))),
         f"<p>{text(METHODS)}</p>",
     ]  # fmt: skip
@@ -64,23 +67,12 @@ def _scope(collected: CollectedSamples, made_at: datetime) -> str:
     )
 
 
-def _experiment(collected: CollectedSamples) -> Iterable[str]:
-    return () if collected.experiment is None else remarks(collected.experiment)
-
-
-def _metric(
-    comparison: MetricComparison, collected: CollectedSamples, tested: int
-) -> Iterable[str]:
+def _metric(comparison: MetricComparison, collected: CollectedSamples) -> Iterable[str]:
     yield f"<h2>{text(comparison.metric.name)}</h2>"
     yield f'<p class="definition">{text(comparison.metric.definition)}.</p>'
-    yield f"<p>{text(sentence(comparison, tested))}</p>"
-    reasons = [
-        f"{group.name}: {count} {reason}"
-        for group in comparison.groups
-        for reason, count in group.left_out.items()
-    ]
-    if reasons:
-        yield f'<p class="definition">Left out, {text("; ".join(reasons[:20]))}.</p>'
+    yield f"<p>{text(comparison.sentence)}</p>"
+    if left_out := reasons(comparison)[:20]:
+        yield f'<p class="definition">Left out, {text("; ".join(left_out))}.</p>'
     if any(group.description.n for group in comparison.groups):
         yield from picture(
             plots.distributions(comparison, collected.samples[comparison.metric]),

@@ -13,8 +13,14 @@ from khive_persist.analytics.compare import grouping, metrics
 from khive_persist.analytics.compare.collect import CollectedSamples
 from khive_persist.analytics.compare.comparison import ExperimentAssignments, MetricComparison
 from khive_persist.analytics.compare.experiment import definition
-from khive_persist.analytics.compare.pseudonyms import Pseudonyms
-from khive_persist.analytics.compare.report.figures import GROUP_COLUMNS, Cell, figures, group_rows
+from khive_persist.analytics.compare.pseudonyms import pseudonym
+from khive_persist.analytics.compare.report.elements import Cell
+from khive_persist.analytics.compare.report.figures import (
+    GROUP_COLUMNS,
+    figures,
+    group_rows,
+    reasons,
+)
 from khive_persist.models.purposes import CONVERSATIONS, MEASUREMENTS, SCORES, Purpose
 from khive_persist.models.query import field
 from khive_persist.opening import reading
@@ -48,18 +54,16 @@ def tables(
     project: Project,
     collected: CollectedSamples,
     comparisons: list[MetricComparison],
-    pseudonyms: Pseudonyms | None = None,
+    key: bytes | None = None,
 ) -> list[Table]:
     """Return all tables of a comparison, in flat memory.
 
     Args:
-        project: The project.
         collected: As it was collected; its sessions are read again.
-        comparisons: The comparisons by metric.
-        pseudonyms: The names that stand for sessions and participants; None leaves their names.
-            What was said in a session then stays out, too.
+        key: The key of pseudonyms for sessions and participants; None leaves their names. With
+            pseudonyms, what was said in a session stays out, too.
     """
-    name = (lambda text: text) if pseudonyms is None else pseudonyms.of
+    name = (lambda text: text) if key is None else partial(pseudonym, key)
     listed = partial(_of_sessions, project, collected, name)
     result = [
         Table("summary", _SUMMARY, lambda: _rows(group_rows(comparisons))),
@@ -73,7 +77,7 @@ def tables(
         Table("scores", _SCORES, lambda: listed(SCORES, _SCORES)),
         Table("measurements", _MEASUREMENTS, lambda: listed(MEASUREMENTS, _MEASUREMENTS)),
     ]
-    if pseudonyms is None:
+    if key is None:
         result.append(Table("messages", _MESSAGES, lambda: listed(CONVERSATIONS, _MESSAGES)))
     return result
 
@@ -153,18 +157,7 @@ def _definitions(collected: CollectedSamples, comparisons: list[MetricComparison
         left_out = f"{experiment.late_named} assigned late, by name" if is_out else ""
         yield collected.by, definition(experiment), "", "group", left_out
     for comparison in comparisons:
-        left_out = "; ".join(
-            f"{group.name}: {count} {reason}"
-            for group in comparison.groups
-            for reason, count in group.left_out.items()
-        )
-        yield (
-            comparison.metric.name,
-            comparison.metric.definition,
-            comparison.metric.unit,
-            comparison.metric.kind,
-            left_out,
-        )
+        yield (*comparison.metric, "; ".join(reasons(comparison)))
 
 
 async def _members(

@@ -6,10 +6,8 @@ from textwrap import fill, indent
 
 from khive_persist.analytics.compare.collect import CollectedSamples
 from khive_persist.analytics.compare.comparison import Group, MetricComparison
-from khive_persist.analytics.compare.experiment import remarks
 from khive_persist.analytics.compare.report.figures import figures
 from khive_persist.analytics.compare.report.page import METHODS
-from khive_persist.analytics.compare.summary import sentence
 
 _WIDTH = 78
 
@@ -24,7 +22,6 @@ def text(
 def _lines(
     collected: CollectedSamples, comparisons: Sequence[MetricComparison], made_at: datetime
 ) -> Iterator[str]:
-    tested = sum(comparison.p is not None for comparison in comparisons)
     sizes = ", ".join(f"{name} (n = {size})" for name, size in collected.groups.items())
     yield fill(f"Sessions by {collected.by}: {sizes or 'none'}.", _WIDTH)
     yield fill(
@@ -35,7 +32,7 @@ def _lines(
     if collected.pairs is not None:
         yield f"{collected.pairs} pairs."
     if collected.experiment is not None:
-        yield fill(" ".join(remarks(collected.experiment)), _WIDTH)
+        yield fill(" ".join(collected.experiment.remarks), _WIDTH)
     yield ""
     yield fill(METHODS, _WIDTH)
     for comparison in comparisons:
@@ -44,7 +41,7 @@ def _lines(
         yield indent(fill(f"Counted: {comparison.metric.definition}.", _WIDTH - 2), "  ")
         for group in comparison.groups:
             yield f"  {_group(group)}"
-        yield indent(fill(sentence(comparison, tested), _WIDTH - 2), "  ")
+        yield indent(fill(comparison.sentence, _WIDTH - 2), "  ")
         for figure in figures(comparison):
             value = f"{figure.value:.6g}" if isinstance(figure.value, float) else figure.value
             yield f"    {figure.test}, {figure.figure}: {value}"

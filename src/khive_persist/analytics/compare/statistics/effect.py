@@ -46,9 +46,7 @@ def correction(df: int) -> float:
 
 
 def noncentrality(t: float, df: float, level: float = LEVEL) -> tuple[float, float]:
-    """Return the noncentralities under which a t so far out has half of 1 - level of samples beyond
-    it.
-    """
+    """Return the noncentralities that leave half of 1 - level of samples beyond a t so far out."""
     tail = (1 - level) / 2
     if abs(t) > _FAR:
         low, high = sorted(t * sqrt(float(chi2.ppf(share, df)) / df) for share in (tail, 1 - tail))

@@ -62,35 +62,26 @@ def brown_forsythe_anova(samples: Sequence[Sequence[float]]) -> BrownForsytheAno
 
 
 def games_howell(samples: Sequence[Sequence[float]], level: float = LEVEL) -> list[Pair] | None:
-    """Return each pair of samples of which one has a spread; None for none, or more than 20
-    samples.
-    """
+    """Return each pair of samples of which one has a spread; None for none, or over 20 samples."""
     sample_moments = [moments(sample) for sample in samples]
-    if not 2 <= len(sample_moments) <= MOST_PAIRED or any(
-        sample.n < 2 for sample in sample_moments
-    ):
+    if len(samples) > MOST_PAIRED or any(sample.n < 2 for sample in sample_moments):
         return None
-    pairs = [
-        _pair(i, j, sample_moments, level)
-        for i, j in combinations(range(len(sample_moments)), 2)
-        if not is_rounding(
-            sqrt(sample_moments[i].error + sample_moments[j].error),
-            sample_moments[i].mean,
-            sample_moments[j].mean,
-        )
-    ]
-    return pairs or None
-
-
-def _pair(first: int, second: int, sample_moments: list[Moments], level: float) -> Pair:
-    a, b = sample_moments[first], sample_moments[second]
-    error, df = sqrt(a.error + b.error), satterthwaite(a, b)
-    difference = b.mean - a.mean
-    t = difference / error
-    # Its integral ends a little beyond 0 and 1.
-    p = min(
-        1.0, max(0.0, float(stats.studentized_range.sf(abs(t) * sqrt(2), len(sample_moments), df)))
+    pairs = (
+        _pair(i, j, sample_moments, level) for i, j in combinations(range(len(sample_moments)), 2)
     )
-    wide = float(stats.studentized_range.ppf(level, len(sample_moments), df)) / sqrt(2) * error
+    return [pair for pair in pairs if pair is not None] or None
+
+
+def _pair(first: int, second: int, sample_moments: list[Moments], level: float) -> Pair | None:
+    a, b, count = sample_moments[first], sample_moments[second], len(sample_moments)
+    error = sqrt(a.error + b.error)
+    if is_rounding(error, a.mean, b.mean):
+        return None
+    difference, df = b.mean - a.mean, satterthwaite(a, b)
+    t = difference / error
+    p = float(stats.studentized_range.sf(abs(t) * sqrt(2), count, df))
+    # Its integral ends a little beyond 0 and 1.
+    p = min(1.0, max(0.0, p))
+    wide = float(stats.studentized_range.ppf(level, count, df)) / sqrt(2) * error
     interval = Interval(difference - wide, difference + wide, level)
     return Pair(first, second, difference, interval, t, df, p)

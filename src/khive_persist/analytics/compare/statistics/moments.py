@@ -11,13 +11,9 @@ _ROUNDING: Final = 10 * float(np.finfo(float).eps)
 
 
 class Moments(NamedTuple):
-    """The moments of a sample.
+    """The size, mean and variance of a sample; the mean is 0 without a value.
 
-    Attributes:
-        n: The size of the sample.
-        mean: The mean; 0 without a value.
-        variance: The variance, with n - 1 below; 0 under two values, and where only rounding
-            parts them.
+    The variance, with n - 1 below, is 0 under two values, and where only rounding parts them.
     """
 
     n: int
@@ -43,15 +39,11 @@ def moments(values: Sequence[float]) -> Moments:
 
 
 def is_rounding(error: float, *means: float) -> bool:
-    """Return whether a standard error is none, or no more than rounding leaves of values so
-    large.
-    """
+    """Return whether a standard error is no more than rounding leaves of values so large."""
     return not error or error < _ROUNDING * max(map(abs, means))
 
 
 def satterthwaite(first: Moments, second: Moments) -> float:
-    """Return the degrees of freedom of the difference of two means (Satterthwaite 1946, Biometrics
-    2).
-    """
+    """Return the degrees of freedom of a difference of means (Satterthwaite 1946, Biometrics 2)."""
     a, b = first.error, second.error
     return (a + b) ** 2 / (a**2 / (first.n - 1) + b**2 / (second.n - 1))

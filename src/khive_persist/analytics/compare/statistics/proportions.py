@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from scipy.stats import fisher_exact, norm
 
+from khive_persist.analytics import calibration
 from khive_persist.analytics.compare.statistics.interval import LEVEL, Interval
 from khive_persist.analytics.compare.statistics.results import ProportionDifference
 
@@ -22,17 +23,9 @@ class Proportion(NamedTuple):
 
 
 def wilson(proportion: Proportion, level: float = LEVEL) -> Interval:
-    """Wilson's interval of a share (Wilson 1927, J. Amer. Stat. Assoc. 22)."""
+    """Return Wilson's interval of a share."""
     z = float(norm.ppf((1 + level) / 2))
-    n, p = proportion.of, proportion.share
-    centre = p + z * z / (2 * n)
-    spread = z * sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    scale = 1 + z * z / n
-    return Interval(
-        max(0.0, (centre - spread) / scale) if proportion.hits else 0.0,
-        min(1.0, (centre + spread) / scale) if proportion.hits < n else 1.0,
-        level,
-    )
+    return Interval(*calibration.wilson(proportion.hits, proportion.of, z), level)
 
 
 def proportion_difference(

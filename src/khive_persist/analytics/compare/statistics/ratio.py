@@ -35,12 +35,7 @@ class RatioCheck(NamedTuple):
 
 
 def check_ratio(counts: Sequence[int], weights: Sequence[float]) -> RatioCheck:
-    """Check the counts of groups against their weights.
-
-    Args:
-        counts: The count of each group.
-        weights: The weights of the same groups, each more than 0.
-    """
+    """Check the counts of groups against their weights, each more than 0."""
     largest = max(weights)
     # Of the largest: the sum of very large weights would be infinite.
     shares = [weight / largest for weight in weights]

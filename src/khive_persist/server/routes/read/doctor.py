@@ -7,7 +7,8 @@ import anyio
 
 from khive_persist.maintenance.backup.catalogue import BackupList, read_catalogue
 from khive_persist.maintenance.backup.destination import open_destination
-from khive_persist.maintenance.doctor import DoctorReport, examine, examine_hooks
+from khive_persist.maintenance.doctor.hooks import examine_hooks
+from khive_persist.maintenance.doctor.report import DoctorReport, examine
 from khive_persist.project import Project
 from khive_persist.recorder.live_settings import LiveSettings
 from khive_persist.server.reader_pool import ReaderPool
