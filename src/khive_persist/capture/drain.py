@@ -30,7 +30,7 @@ from khive_persist.errors import (
     StoreError,
 )
 from khive_persist.mirror.mirror import Mirror
-from khive_persist.mirror.recovery import recover
+from khive_persist.mirror.recovery import FEW_RECORDS, recover
 from khive_persist.models.purpose_registry import known_purposes
 from khive_persist.models.purposes import HOOK_EVENTS, Purpose
 from khive_persist.project import KHIVE, Project
@@ -182,6 +182,12 @@ class Drain:
         with suppress(KhiveError):
             recover(self.project, known_purposes(self.project), self.settings)
 
+    def recover_few(self) -> None:
+        """Compare the files with few records that an older version, or others, have written."""
+        with suppress(KhiveError):
+            behind = [writer.purpose for writer in self._writers.values() if writer.is_behind]
+            recover(self.project, behind, self.settings, most=FEW_RECORDS)
+
     def _copy_again(self) -> list[KhiveError]:
         """Copy what could not be copied before; return an error for each file that fails again."""
         errors: list[KhiveError] = []
@@ -294,7 +300,9 @@ def drain(project: Project) -> DrainResult:
         if not waiting_at_home(project) and spool.is_empty():
             return DrainResult(0, 0, ())
         with Drain(project) as draining:
-            return draining.run()
+            result = draining.run()
+            draining.recover_few()
+            return result
     except (OSError, StoreError) as error:
         return _failed_result(spool, error)
 
