@@ -65,22 +65,14 @@ class PlanTotals(NamedTuple):
 
 
 async def event_parts(reader: Reader, time: Time) -> AsyncGenerator[EventPart, None]:
-    """Yield the events of all tools in a period, in order of their session, in flat memory.
-
-    Raises:
-        StoreError: As its subclasses say.
-    """
+    """Yield the events of all tools in a period, in order of their session, in flat memory."""
     async with aclosing(reader.stream_as(EventPart, lambda source: _events(source, time))) as parts:
         async for part in parts:
             yield part
 
 
 async def plan_totals(reader: Reader, time: Time) -> PlanTotals:
-    """Count the plans of a period and sum their costs.
-
-    Raises:
-        StoreError: As its subclasses say.
-    """
+    """Count the plans of a period and sum their costs."""
 
     def build(source: Source) -> Statement:
         kind = f"json_type({source.content}, '$.planning_cost')"
@@ -103,9 +95,6 @@ async def verdict_counts(reader: Reader, time: Time) -> dict[str, int]:
     """Count the sessions that were judged in a period, by verdict.
 
     Each session counts once: by the latest verdict of a person in that period, else of a rule.
-
-    Raises:
-        StoreError: As its subclasses say.
     """
     rows = await reader.fetch(lambda source: _verdicts(source, time))
     return {str(verdict): count for verdict, count in rows}
@@ -113,9 +102,6 @@ async def verdict_counts(reader: Reader, time: Time) -> dict[str, int]:
 
 async def latest(reader: Reader, purposes: Sequence[Purpose], until: str) -> str | None:
     """Return the time of the last record before `until`, of any of the purposes; None without one.
-
-    Raises:
-        StoreError: As its subclasses say.
     """
 
     def build(source: Source) -> Statement:

@@ -57,11 +57,7 @@ class Series(NamedTuple):
 
 
 async def applications(reader: Reader, time: Time) -> Applications:
-    """Return the counts of the application sessions that began in a period.
-
-    Raises:
-        StoreError: As its subclasses say.
-    """
+    """Return the counts of the application sessions that began in a period."""
     rows = await reader.fetch(lambda source: _sessions(source, time))
     outcomes: dict[str, int] = {}
     for outcome, _, count in rows:
@@ -84,9 +80,6 @@ async def series(
         time: The period in which they were scored or measured.
         limit: The most series of each kind.
         names: The names that are meant; None for all.
-
-    Raises:
-        StoreError: As its subclasses say.
     """
     pairs = None if names is None else list(names)
     result: dict[Name, Series] = {}

@@ -16,9 +16,6 @@ async def count_events(reader: Reader, *filters: Filter) -> list[dict[str, Any]]
         The most frequent first: `tool`, `event_type`, `events`, `failures` (ends of tool calls that
         failed) and `sessions`: the number of sessions with such events, so that a session counts
         for each type that it has.
-
-    Raises:
-        StoreError: As its subclasses say.
     """
     names = ("tool", "event_type", "events", "failures", "sessions")
     rows = await reader.fetch(lambda source: _statement(source, filters))

@@ -231,11 +231,7 @@ async def verdicts(reader: Reader, sessions: Iterable[str]) -> dict[str, Session
 
 
 async def models(reader: Reader, sessions: Iterable[str]) -> dict[str, str]:
-    """Return the model, by session; a session that names none is missing.
-
-    Raises:
-        StoreError: As its subclasses say.
-    """
+    """Return the model, by session; a session that names none is missing."""
     uses_by_session: dict[str, list[ModelUse]] = {}
     for session, use in await reader.fetch_by_key(
         "session", ModelUse, lambda source: _models(source, sessions)
@@ -246,11 +242,7 @@ async def models(reader: Reader, sessions: Iterable[str]) -> dict[str, str]:
 
 
 async def session_ids(reader: Reader, prefix: str, limit: int) -> list[str]:
-    """Return the sessions of any record whose ids begin with a prefix, in order, up to a limit.
-
-    Raises:
-        StoreError: As its subclasses say.
-    """
+    """Return the sessions of any record whose ids begin with a prefix, in order, up to a limit."""
 
     def build(source: Source) -> Statement:
         names = {PLANNER_SESSIONS.name: ("session_id", "agent_session_id")}

@@ -92,7 +92,6 @@ async def session_facts(
 
     Raises:
         InvalidSettingsError: config.toml is wrong.
-        StoreError: As its subclasses say.
     """
     settings = configuration.load(project.config)
     prices, rule = PriceTable(settings.cost_prices), settings.verdict_rule

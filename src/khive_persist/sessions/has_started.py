@@ -39,9 +39,6 @@ async def has_begun(
     Args:
         open_reader: The function that opens a reader of some purposes.
         session_id: The session's id.
-
-    Raises:
-        StoreError: As its subclasses say.
     """
     for purposes in PURPOSES:
         async with open_reader(*purposes) as reader:

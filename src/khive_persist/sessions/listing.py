@@ -89,7 +89,6 @@ async def list_sessions(
 
     Raises:
         InvalidQueryError: The limit is no number from 0.
-        StoreError: As its subclasses say.
     """
     limit = checked_count("limit", limit)
     return await reader.fetch_as(

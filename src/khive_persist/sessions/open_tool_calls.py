@@ -25,11 +25,7 @@ class Unmatched(NamedTuple):
 
 
 async def find_unmatched(reader: Reader) -> list[Unmatched]:
-    """Return the tool calls without an end, the latest first.
-
-    Raises:
-        StoreError: As its subclasses say.
-    """
+    """Return the tool calls without an end, the latest first."""
     return await reader.fetch_as(Unmatched, _statement)
 
 

@@ -16,11 +16,7 @@ class ClientEvents(NamedTuple):
 
 
 async def count_other_clients(reader: Reader) -> list[ClientEvents]:
-    """Count the events of clients that are none of the tools, by client name.
-
-    Raises:
-        StoreError: As its subclasses say.
-    """
+    """Count the events of clients that are none of the tools, by client name."""
     return await reader.fetch_as(ClientEvents, _statement)
 
 

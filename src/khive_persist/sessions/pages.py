@@ -27,9 +27,6 @@ async def session_pages(
     Args:
         readers: Readers of the records; plans are the first one's.
         time: The period of the records; None for all.
-
-    Raises:
-        StoreError: As its subclasses say.
     """
     rows = await readers[0].fetch(partial(_agent_sessions, time))
     # No index has the sessions that only plans name, as that of their agent.
@@ -53,11 +50,7 @@ async def session_pages(
 
 
 async def linked_plans(reader: Reader) -> dict[str, str]:
-    """Return the latest plan that names each agent's session, by that session.
-
-    Raises:
-        StoreError: As its subclasses say.
-    """
+    """Return the latest plan that names each agent's session, by that session."""
     return dict(map(tuple, await reader.fetch(_linked_plans)))
 
 
@@ -70,9 +63,6 @@ async def plan_contents(
         reader: A reader of the file of plans.
         sessions: The sessions' ids.
         linked: The result of `linked_plans`, as no index has the session of a plan's agent.
-
-    Raises:
-        StoreError: As its subclasses say.
     """
     ids = list(sessions)
     plan_ids = [linked[session] for session in ids if session in linked]

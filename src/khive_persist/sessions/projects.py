@@ -135,11 +135,7 @@ async def sessions_everywhere(
 async def sessions_of(
     project: Project, filters: SessionFilter, limit: int | None = None
 ) -> list[SessionSummary]:
-    """Return the sessions of one project, the latest first, once its spool is brought in.
-
-    Raises:
-        StoreError: As its subclasses say.
-    """
+    """Return the sessions of one project, the latest first, once its spool is brought in."""
     purposes = (PLANNER_SESSIONS, *HOOK_EVENTS.values(), CONVERSATIONS, OUTCOMES)
     rule = configuration.load(project.config).verdict_rule
     async with reading(project, *purposes) as reader:

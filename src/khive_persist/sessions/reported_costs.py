@@ -69,9 +69,6 @@ async def reported_costs(
         reader: A reader of the file of messages.
         prices: The prices of tokens.
         filters: The conditions of a message: on its session, and not on its time.
-
-    Raises:
-        StoreError: As its subclasses say.
     """
     states = await _states(reader, *filters)
     latest = {state.session: state for state in states}
@@ -105,7 +102,6 @@ async def session_cost(project: Project, session: str) -> dict[str, Any]:
 
     Raises:
         InvalidSettingsError: config.toml is wrong.
-        StoreError: As its subclasses say.
     """
     prices = PriceTable(configuration.load(project.config).cost_prices)
     of_session = field("session_id") == session

@@ -47,7 +47,6 @@ async def read_chains(
 
     Raises:
         NotFoundError: No session or several begin so; or it, or the agent, has no list.
-        StoreError: As its subclasses say.
     """
     session = await whole_id(Project(root), prefix)
     async with AsyncExitStack() as stack:

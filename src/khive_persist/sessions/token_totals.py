@@ -70,9 +70,6 @@ async def token_totals(
     """Return the tokens and costs of messages that pass every filter, most expensive group first.
 
     Each message counts once, however many lines and files repeat it.
-
-    Raises:
-        StoreError: As its subclasses say.
     """
     counts: dict[str | None, int] = {}
     sums: dict[str | None, Spent] = {}

@@ -71,9 +71,6 @@ async def slowest_tools(reader: Reader, time: Time, previous: Time, limit: int) 
         time: The period of the calls.
         previous: The period just before it.
         limit: The most tools.
-
-    Raises:
-        StoreError: As its subclasses say.
     """
     return await reader.fetch_as(ToolTimes, lambda source: _times(source, time, previous, limit))
 
@@ -81,11 +78,7 @@ async def slowest_tools(reader: Reader, time: Time, previous: Time, limit: int) 
 async def failing_tools(
     reader: Reader, time: Time, previous: Time, limit: int
 ) -> list[ToolFailures]:
-    """Return the tools that failed most often, up to a limit.
-
-    Raises:
-        StoreError: As its subclasses say.
-    """
+    """Return the tools that failed most often, up to a limit."""
     return await reader.fetch_as(
         ToolFailures, lambda source: _failures(source, time, previous, limit)
     )

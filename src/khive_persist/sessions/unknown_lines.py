@@ -22,9 +22,6 @@ async def count_unknown_lines(reader: Reader) -> list[UnknownLines]:
 
     Args:
         reader: A reader of the conversations.
-
-    Raises:
-        StoreError: As its subclasses say.
     """
     return await reader.fetch_as(UnknownLines, _statement)
 

@@ -22,7 +22,6 @@ def recount(project: Project, settings: Settings, redactor: Redactor | None, ses
     Committed, synced and copied on return.
 
     Raises:
-        StoreError: As its subclasses say.
         MirrorError: The second copy cannot be written.
     """
     path = project.database(CONVERSATIONS.file)

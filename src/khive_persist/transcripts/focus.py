@@ -50,9 +50,6 @@ class Focus:
 
     def epoch(self) -> str:
         """Return which file has the snapshots; an empty string where there is none, or an old one.
-
-        Raises:
-            StoreError: As its subclasses say.
         """
         if not self._path.exists():
             return ""

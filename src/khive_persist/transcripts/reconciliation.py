@@ -122,9 +122,6 @@ async def account(project: Project, session_id: str) -> Account:
 
     A call and its events are matched by their `tool_use_id`; Gemini CLI has none, there the tool's
     name and input have to be the same.
-
-    Raises:
-        StoreError: As its subclasses say.
     """
     events, calls, failed, messages = await read_session(project, session_id)
     of_calls = _matched(calls, events)
@@ -151,9 +148,6 @@ async def backfill(project: Project, session_id: str) -> int:
 
     Returns:
         The number of events written.
-
-    Raises:
-        StoreError: As its subclasses say.
     """
     events, calls, failed, _ = await read_session(project, session_id)
     new_events = []

@@ -42,9 +42,6 @@ async def read_session(
     project: Project, session_id: str
 ) -> tuple[list[Event], list[Call], list[FailedHook], int]:
     """Read the events of a session in order of time, its calls, failed hooks, and messages' count.
-
-    Raises:
-        StoreError: As its subclasses say.
     """
     async with reading(project, *HOOK_EVENTS.values()) as reader:
         events = [

@@ -53,7 +53,6 @@ async def read_lineage(project: Project, session_id: str, prices: PriceTable) ->
 
     Raises:
         NotFoundError: No session, or several, begin so; or it has neither messages nor events.
-        StoreError: As its subclasses say.
     """
     session_id = await whole_id(project, session_id)
     # A reader makes one table of all its files: messages and events are of two.

@@ -63,9 +63,6 @@ async def find_links(reader: Reader, session_id: str) -> Links:
     Args:
         reader: A reader of the messages.
         session_id: The session's id.
-
-    Raises:
-        StoreError: As its subclasses say.
     """
     shared: dict[str, dict[str, _Shared]] = {}
     named_origins: dict[str, str] = {}

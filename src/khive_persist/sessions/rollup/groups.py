@@ -139,11 +139,7 @@ class Span(NamedTuple):
 async def read_groups(
     reader: Reader, purpose: Purpose, span: Span, prices: PriceTable
 ) -> list[Group]:
-    """Return the sums of some rows. A group may come several times.
-
-    Raises:
-        StoreError: As its subclasses say.
-    """
+    """Return the sums of some rows. A group may come several times."""
     condition, values = "rowid > ? AND rowid <= ?", [span.above, span.upto]
 
     def build(source: Source) -> Statement:
@@ -173,9 +169,6 @@ async def groups_within(
         since: The time from which rows count: text in UTC.
         until: The time before which rows count.
         prices: The prices of tokens.
-
-    Raises:
-        StoreError: As its subclasses say.
     """
 
     def build(source: Source) -> Statement:

@@ -18,9 +18,6 @@ async def read_titles(reader: Reader, sessions: Iterable[str]) -> dict[str, str]
     Args:
         reader: A reader of the files of events and messages.
         sessions: The sessions' ids.
-
-    Raises:
-        StoreError: As its subclasses say.
     """
     titles = {}
     for session in sessions:
