@@ -42,11 +42,7 @@ class EventReader:
         self._limit = TimeLimit()
 
     def row(self, event: Event, raw: bytes) -> Row:
-        """Return the row of an event.
-
-        Args:
-            event: The event.
-            raw: The bytes of its file.
+        """Return the row of an event, of the bytes of its file.
 
         Raises:
             Unreadable: It has none: it kills who reads it, or takes too much time or memory.

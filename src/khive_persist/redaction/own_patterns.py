@@ -66,9 +66,7 @@ class OwnPatterns:
     def allows(self, secret: str, counts: dict[str, int]) -> bool:
         """Return whether an expression of `allow` matches all of a secret, in time.
 
-        Args:
-            secret: The secret.
-            counts: The counts by kind, which get each expression that ran out of time.
+        `counts` gets each that ran out of time.
         """
         for number, pattern in enumerate(self._allow, 1):
             try:

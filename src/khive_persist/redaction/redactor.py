@@ -51,13 +51,10 @@ class Redactor:
         self._own = OwnPatterns(allow, deny)
 
     def redact_json(self, text: str) -> tuple[str, dict[str, int]]:
-        """Redact keys and string values of a JSON document.
+        """Redact keys and string values of a valid JSON document.
 
         The result is valid JSON. All but the secrets stays byte for byte: the spelling of numbers,
         the order of keys, duplicate keys, white space and escapes.
-
-        Args:
-            text: One valid JSON document.
 
         Returns:
             The text, and the number of placeholders of each kind in it; without a secret, the same

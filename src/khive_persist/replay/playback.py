@@ -98,11 +98,9 @@ class Playback:
             self.speed = min(max(self.speed * times, SLOWEST), FASTEST)
 
     def find(self, marked: Sequence[int], *, backwards: bool = False) -> int | None:
-        """Return the next marked entry, or None for none.
+        """Return the next of marked entries, whose indexes ascend, or None for none.
 
-        Args:
-            marked: The indexes of entries, ascending.
-            backwards: Whether to look before the entry that was shown last.
+        Backwards it is the one before the entry that was shown last.
         """
         if backwards:
             index = bisect_left(marked, self.shown - 1) - 1

@@ -75,11 +75,7 @@ async def series(
 ) -> dict[Name, Series]:
     """Return the scores and the measurements of a period, those of most values first.
 
-    Args:
-        reader: A reader of `PURPOSES`.
-        time: The period in which they were scored or measured.
-        limit: The most series of each kind.
-        names: The names that are meant; None for all.
+    They are up to a limit of each kind; without names all are meant.
     """
     pairs = None if names is None else list(names)
     result: dict[Name, Series] = {}

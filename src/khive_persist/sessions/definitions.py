@@ -253,15 +253,7 @@ def spent_by(
 ) -> Spent:
     """Return what messages that share a price used and cost.
 
-    Args:
-        model: Their model; an empty text for none.
-        counts: The sums of each class that has a price.
-        at: The time of one of them.
-        prices: The prices of tokens.
-        prompt: The tokens of the longest of their prompts.
-        speed: The way in which they were sent.
-        geo: The project where alone they may have been served.
-        messages: The number of them.
+    `prompt` is the tokens of the longest of their prompts, `at` the time of one of them.
     """
     result = Spent(
         counts["input"],
@@ -348,10 +340,7 @@ def ruled_sql(calls: str, failures: str, rate: str) -> str:
 def ruled(calls: int, failures: int, rate: float | None) -> str | None:
     """Return the verdict of the rule in config.toml; None where there is no rule, or no call.
 
-    Args:
-        calls: The calls of a session.
-        failures: Those that failed.
-        rate: The share of failures above which a session has failed; None for no rule.
+    `rate` is the share of failures above which a session has failed.
     """
     if rate is None or not calls:
         return None

@@ -84,11 +84,9 @@ class SessionFacts(NamedTuple):
 async def session_facts(
     project: Project, time: Time | None = None
 ) -> AsyncGenerator[SessionFacts, None]:
-    """Yield every session that a record tells of, in order of its id, in flat memory.
+    """Yield every session that a record, of a period, tells of, by id, in flat memory.
 
-    Args:
-        project: The project.
-        time: The period in which a session has a record; its facts are of all its records.
+    The facts are of all its records.
 
     Raises:
         InvalidSettingsError: config.toml is wrong.

@@ -35,10 +35,6 @@ async def has_begun(
     Work is every hook event but those of the session's own start, and every message, to-do list,
     measurement, score and verdict; of an application's session, what came after its first version.
     A plan is none: it is made before the agent starts, and tells nothing of what comes of it.
-
-    Args:
-        open_reader: The function that opens a reader of some purposes.
-        session_id: The session's id.
     """
     for purposes in PURPOSES:
         async with open_reader(*purposes) as reader:

@@ -80,12 +80,7 @@ async def list_sessions(
 ) -> list[SessionSummary]:
     """Return the sessions that pass the filter, the one that was at work last first.
 
-    Args:
-        reader: A reader of the files of events, messages, plans and verdicts, or some of them.
-        filters: The conditions of a session.
-        limit: The most sessions; None for all.
-        rule: The share of failures above which a session has failed that nobody has judged; None
-            for no such rule.
+    `rule` is the share of failures above which a session has failed that nobody has judged.
 
     Raises:
         InvalidQueryError: The limit is no number from 0.

@@ -24,9 +24,7 @@ async def session_pages(
 ) -> AsyncGenerator[list[str], None]:
     """Yield the sessions of all records that the readers read, in order of their ids, by page.
 
-    Args:
-        readers: Readers of the records; plans are the first one's.
-        time: The period of the records; None for all.
+    Plans are the first reader's.
     """
     rows = await readers[0].fetch(partial(_agent_sessions, time))
     # No index has the sessions that only plans name, as that of their agent.
@@ -59,10 +57,7 @@ async def plan_contents(
 ) -> dict[str, dict[str, Any]]:
     """Return the content of the plan that counts, by session; a session without one is missing.
 
-    Args:
-        reader: A reader of the file of plans.
-        sessions: The sessions' ids.
-        linked: The result of `linked_plans`, as no index has the session of a plan's agent.
+    `linked` is the result of `linked_plans`, as no index has the session of a plan's agent.
     """
     ids = list(sessions)
     plan_ids = [linked[session] for session in ids if session in linked]

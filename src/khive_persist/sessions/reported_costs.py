@@ -65,10 +65,7 @@ async def reported_costs(
 ) -> list[ReportedCost]:
     """Return the sessions whose client says what they cost, the most expensive first.
 
-    Args:
-        reader: A reader of the file of messages.
-        prices: The prices of tokens.
-        filters: The conditions of a message: on its session, and not on its time.
+    Filters are conditions on the session of messages, and not on their time.
     """
     states = await _states(reader, *filters)
     latest = {state.session: state for state in states}

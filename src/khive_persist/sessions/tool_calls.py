@@ -66,11 +66,7 @@ class ToolFailures(NamedTuple):
 async def slowest_tools(reader: Reader, time: Time, previous: Time, limit: int) -> list[ToolTimes]:
     """Return the tools that took most time together; those without a duration come last.
 
-    Args:
-        reader: A reader of the files of events.
-        time: The period of the calls.
-        previous: The period just before it.
-        limit: The most tools.
+    `previous` is the period just before.
     """
     return await reader.fetch_as(ToolTimes, lambda source: _times(source, time, previous, limit))
 

@@ -18,11 +18,7 @@ class UnknownLines(NamedTuple):
 
 
 async def count_unknown_lines(reader: Reader) -> list[UnknownLines]:
-    """Count the lines of unknown kinds, by tool, the most frequent first.
-
-    Args:
-        reader: A reader of the conversations.
-    """
+    """Count the lines of unknown kinds, by tool, the most frequent first."""
     return await reader.fetch_as(UnknownLines, _statement)
 
 

@@ -11,9 +11,7 @@ COMMAND: Final = "command"
 def kind_of(injected: Mapping[str, str], texts: Iterable[str]) -> str:
     """Return the kind of a user's message: a prompt where any of its blocks is one.
 
-    Args:
-        injected: The kinds of the client's own texts, by their beginnings.
-        texts: The message's blocks of text.
+    `injected` has the kinds of the client's own texts, by their beginnings.
     """
     kinds = [_kind(injected, text) for text in texts if text.strip()]
     return kinds[0] if kinds and PROMPT not in kinds else PROMPT

@@ -49,13 +49,9 @@ class Batch:
 
 
 def batches(file: Source, transcript: Path, tool: str, state: dict[str, Any]) -> Iterator[Batch]:
-    """Read what is new of a transcript.
+    """Read what is new of a transcript, which is open where it was left.
 
-    Args:
-        file: The transcript, open where it was left.
-        transcript: Its path.
-        tool: The tool that writes it.
-        state: The state of its reader there.
+    `state` is that of its reader there.
 
     Raises:
         OSError: It cannot be read.

@@ -29,15 +29,7 @@ class SyncPosition:
     def __init__(
         self, project: Project, transcript: Path, tool: str, epoch: str, focus_epoch: str
     ) -> None:
-        """Name the transcript and the databases.
-
-        Args:
-            project: The project.
-            transcript: The transcript's path.
-            tool: The tool that writes it.
-            epoch: The epoch of the messages' database.
-            focus_epoch: That of the to-do lists' database; an empty string where there is none.
-        """
+        """Name the transcript, and the epochs of the databases of messages and of to-do lists."""
         self._epoch = epoch
         self._focus_epoch = focus_epoch
         self._has_lists = False

@@ -77,12 +77,7 @@ async def collect(
 ) -> Collected:
     """Read transcripts into a project. See `sync`.
 
-    Args:
-        project: The project.
-        paths: The paths, as for `sync`.
-        all_projects: The choice of projects, as for `sync`.
-        reconstruct: The choice of backfill, as for `sync`.
-        advance: A function to call, in another thread, with the number of bytes read since.
+    `advance` is called, in another thread, with the number of bytes read since.
     """
     of_events = await _named_by_events(project) if not paths else []
     listed = partial(_named, paths) if paths else partial(_all, project, of_events, all_projects)

@@ -20,8 +20,7 @@ class Transcript(NamedTuple):
 def find(root: Path | None) -> Iterator[Transcript]:
     """Yield the transcripts that the tools keep of sessions in a directory or below it.
 
-    Args:
-        root: The directory, by whatever links; None for those of all.
+    It may be reached by whatever links; None stands for all directories.
     """
     project = None if root is None else Project(root)
     for tool in TOOLS:

@@ -108,10 +108,9 @@ class Failures:
             self._facts.append(_MessageFacts(created_at, prompt=(str(content["turn_id"]), text)))
 
     def find(self, calls: Iterable[Call]) -> list[FailedHook]:
-        """Return the hooks that failed, in order of time; two hooks of one event are one.
+        """Return the hooks that failed, in order of time, by all tool calls of the session.
 
-        Args:
-            calls: All tool calls of the session.
+        Two hooks of one event are one.
         """
         if not self._fields:
             return []

@@ -66,11 +66,6 @@ class Focus:
         their messages are committed and before the position after them is remembered: killed
         between, the next sync tells the same, and nothing is there twice.
 
-        Args:
-            connection: A connection to the messages.
-            tool: The tool that writes the transcript.
-            ended_calls: The calls, in the order of the lines.
-
         Returns:
             The number of snapshots that are new or changed.
 
@@ -92,9 +87,7 @@ class Focus:
 def calls_ended(batch: Batch, state: dict[str, Any]) -> Iterator[EndedTodoCall]:
     """Yield the calls on to-do lists that end with the parts of a batch.
 
-    Args:
-        batch: Some lines.
-        state: The state kept from batch to batch; calls without a result are noted in it.
+    Calls without a result are noted in the state, which is kept from batch to batch.
     """
     pending: dict[str, str] = dict(state.pop(PENDING, {}))
     for id, part in zip(batch.ids, batch.parts, strict=True):

@@ -84,16 +84,11 @@ class Sync:
     def run(self, transcript: Path, tool: str, advance: Advance = lambda _: None) -> Synced:
         """Bring in what is new of a transcript: committed, synced and copied on return.
 
-        It may be written to meanwhile; a last line without an end is left for the next time. A
-        file that was rewritten is read anew, and its messages are the same again. Killed, the next
-        sync goes on from what was committed last. The memory that it takes does not depend on the
-        length of the file, only on that of its longest line. What was purged or pruned before stays
-        out.
-
-        Args:
-            transcript: The transcript's path.
-            tool: The tool that writes it.
-            advance: A function that is called with the number of bytes that were read since.
+        It may be written to meanwhile; a last line without an end is left for the next time. A file
+        that was rewritten is read anew, and its messages are the same again. Killed, the next sync
+        goes on from what was committed last. The memory that it takes does not depend on the length
+        of the file, only on that of its longest line. What was purged or pruned before stays out.
+        `advance` is called with the number of bytes that were read since.
 
         Raises:
             OSError: It cannot be read.

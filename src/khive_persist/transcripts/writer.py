@@ -86,18 +86,7 @@ class BatchWriter:
         state: dict[str, Any],
         tombstones: CurrentTombstones,
     ) -> None:
-        """Take the parts that work together.
-
-        Args:
-            writer: The writer of messages.
-            focus: The to-do lists of the messages.
-            calls: The ends of their calls.
-            sync_position: The place of the position.
-            row_builder: The builder of rows.
-            tool: The tool that writes the transcript.
-            state: The state as it was loaded; what is not the reader's is taken out.
-            tombstones: The records that were removed before, and stay out.
-        """
+        """Take the parts that work together; out of `state` goes what is not the reader's."""
         self._writer = writer
         self._focus = focus
         self._calls = calls

@@ -59,10 +59,6 @@ async def find_links(reader: Reader, session_id: str) -> Links:
 
     Where a history was handed on several times, a session is a fork of the one that said the last
     message that they have in common.
-
-    Args:
-        reader: A reader of the messages.
-        session_id: The session's id.
     """
     shared: dict[str, dict[str, _Shared]] = {}
     named_origins: dict[str, str] = {}

@@ -82,12 +82,7 @@ class Follower:
     def __init__(
         self, open_reader: Callable[[Purpose], Reader], rollup: Rollup, prices: PriceTable
     ) -> None:
-        """Prepare to read.
-
-        Args:
-            open_reader: The function that opens a reader of one purpose, which `close` closes.
-            rollup: The sums that are kept.
-            prices: The prices of tokens.
+        """Prepare to read, by a function that opens a reader of one purpose, which `close` closes.
         """
         self.rollup = rollup
         self._prices = prices

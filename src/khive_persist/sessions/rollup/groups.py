@@ -161,15 +161,7 @@ async def read_groups(
 async def groups_within(
     reader: Reader, purpose: Purpose, since: str, until: str, prices: PriceTable
 ) -> AsyncGenerator[Group, None]:
-    """Yield the sums of the rows of a period, in order of their session, in flat memory.
-
-    Args:
-        reader: A reader of the purpose's file.
-        purpose: The purpose of the rows.
-        since: The time from which rows count: text in UTC.
-        until: The time before which rows count.
-        prices: The prices of tokens.
-    """
+    """Yield the sums of the rows of a period, in order of their session, in flat memory."""
 
     def build(source: Source) -> Statement:
         condition = f"{source.created_at} >= ? AND {source.created_at} < ?"

@@ -105,13 +105,9 @@ class Hours:
         self._groups: dict[By, dict[str, str]] = {by: {} for by in BY}
 
     def overview(self, since: str | None, until: str | None, bucket: Bucket, by: By) -> Overview:
-        """Return the sums of a period.
+        """Return the sums of a period, from the hour `since` on, before the hour `until`.
 
-        Args:
-            since: The first hour: the first 13 characters of its time; None for no limit.
-            until: The hour before which the period ends.
-            bucket: The length of the steps of the series.
-            by: The field that makes the groups.
+        An hour is the first 13 characters of a time, None no limit. `by` makes the groups.
         """
         totals = _Sum()
         groups: dict[str, _Sum] = {}

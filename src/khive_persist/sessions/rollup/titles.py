@@ -14,10 +14,6 @@ _LAST_ROWID: Final = (1 << 63) - 1
 
 async def read_titles(reader: Reader, sessions: Iterable[str]) -> dict[str, str]:
     """Return the titles of a few sessions, as a rollup has them; one without a prompt is missing.
-
-    Args:
-        reader: A reader of the files of events and messages.
-        sessions: The sessions' ids.
     """
     titles = {}
     for session in sessions:

@@ -40,11 +40,6 @@ _OMITTED: Final = frozenset(
 
 def build_timeline(session: Session, prices: PriceTable, *, thinking: bool = False) -> list[Entry]:
     """Return the entries of a session, in order of time; a gap of 10 minutes or more is one, too.
-
-    Args:
-        session: The records of the session.
-        prices: The prices of tokens.
-        thinking: Whether the model's thinking is included.
     """
     depths = _depths(session)
     calls = Calls(session.events, session.messages)
