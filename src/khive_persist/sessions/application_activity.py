@@ -9,7 +9,7 @@ from khive_persist.sessions.activity import Time
 from khive_persist.store import codec
 from khive_persist.store.numbers import LARGEST
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import NO_ROWS, Source, Statement
+from khive_persist.store.sqlite.statements import Source, Statement
 
 SeriesKind = Literal["score", "measurement"]
 # What kind it is of, and what was scored or measured.
@@ -88,9 +88,7 @@ async def series(
 
 
 def _sessions(source: Source, time: Time) -> Statement:
-    table = source.tables.get(APPLICATION_SESSIONS.name)
-    if table is None:
-        return NO_ROWS
+    table = source.only(APPLICATION_SESSIONS.name).sql
     outcome = source.extract("$.outcome")
     text = (
         f"CASE json_type({source.content}, '$.outcome') WHEN 'true' THEN 'true'"
@@ -108,9 +106,7 @@ def _sessions(source: Source, time: Time) -> Statement:
 def _series(
     purpose: Purpose, time: Time, limit: int, names: Sequence[str] | None, source: Source
 ) -> Statement:
-    table = source.tables.get(purpose.name)
-    if table is None:
-        return NO_ROWS
+    table = source.only(purpose.name).sql
     at, name, value = source.created_at, source.extract("$.name"), source.extract("$.value")
     unit = source.extract("$.unit")
     # An infinite value would be the mean of all.

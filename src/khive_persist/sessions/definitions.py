@@ -33,6 +33,7 @@ from datetime import datetime
 from typing import Any, Final, Literal, NamedTuple, Protocol
 
 from khive_persist.models.event_types import POST, PRE
+from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.prices import (
     PICODOLLARS,
     PRICED,
@@ -41,11 +42,11 @@ from khive_persist.prices import (
     PriceTable,
     priced_field,
 )
+from khive_persist.store.sqlite.statements import Source
+from khive_persist.tools.message_part import NO_MESSAGE
 
 # Stands where a time cannot be read: before all others.
 NO_TIME: Final = "1970-01-01 00:00:00.000000"
-# The role of what is kept of a line of a transcript that is no message.
-NO_MESSAGE: Final = "none"
 PLAN_TEXTS: Final = ("task_description", "complexity")
 PLAN_NUMBERS: Final = ("agent_count", "confidence", "planning_cost")
 PLAN_FIELDS: Final = (*PLAN_TEXTS, *PLAN_NUMBERS)
@@ -117,6 +118,15 @@ class Spent(NamedTuple):
     def plus(self, other: "Spent") -> "Spent":
         """Return the sum of both."""
         return Spent(*map(sum, zip(self, other, strict=True)))
+
+
+def event_tables(source: Source) -> list[tuple[str, str]]:
+    """Return the clients that have a file of events, each with its table."""
+    return [
+        (client, source.tables[purpose.name])
+        for client, purpose in HOOK_EVENTS.items()
+        if purpose.name in source.tables
+    ]
 
 
 def session_sql(row: Row) -> str:

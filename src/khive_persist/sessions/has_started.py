@@ -16,7 +16,7 @@ from khive_persist.models.purposes import (
     Purpose,
 )
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import Source, Statement
+from khive_persist.store.sqlite.statements import Source, Statement, union_all
 
 # The files of each are read together: SQLite attaches ten at most.
 PURPOSES: Final[tuple[tuple[Purpose, ...], ...]] = (
@@ -52,9 +52,7 @@ def statement(source: Source, session_id: str) -> Statement:
         for purpose in chain(*PURPOSES)
         if purpose.name in source.tables
     ]
-    if not selects:
-        return Statement("SELECT 0", [])
-    return Statement(" UNION ALL ".join(selects), [session_id] * len(selects))
+    return union_all(selects, [session_id])
 
 
 def _work(source: Source, purpose: Purpose) -> str:

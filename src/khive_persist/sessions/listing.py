@@ -4,10 +4,11 @@ from typing import Final, NamedTuple
 
 from khive_persist import clock
 from khive_persist.models.criteria import CRITERIA, OF_PLANS
-from khive_persist.models.purposes import CONVERSATIONS, HOOK_EVENTS, OUTCOMES, PLANNER_SESSIONS
+from khive_persist.models.purposes import CONVERSATIONS, OUTCOMES, PLANNER_SESSIONS
 from khive_persist.models.query import checked_count
 from khive_persist.sessions.definitions import (
     PLAN_FIELDS,
+    event_tables,
     has_session_sql,
     is_call_end_sql,
     is_failed_call_sql,
@@ -147,7 +148,7 @@ def _events(source: Source, with_calls: bool) -> str:
         f" count(*) AS events, {calls} AS calls,"
         f" count(CASE WHEN {is_failed_call_sql(source)} THEN 1 END) AS failures"
         f" FROM {table} WHERE {has_session_sql(source)} GROUP BY {session_id}) AS own"
-        for client, table in _tables(source)
+        for client, table in event_tables(source)
     ]
     names = ("session_id", "tool", "started", "last", "events", "calls", "failures")
     if not selects:
@@ -207,7 +208,7 @@ def _verdicts(source: Source) -> str:
 
 def _with_tool(source: Source) -> str:
     """Select the sessions in which a tool did something."""
-    tools = [(tool_sql(source, client), table) for client, table in _tables(source)]
+    tools = [(tool_sql(source, client), table) for client, table in event_tables(source)]
     if CONVERSATIONS.name in source.tables:
         tools.append((text_sql(source, "tool"), source.tables[CONVERSATIONS.name]))
     selects = [
@@ -215,15 +216,6 @@ def _with_tool(source: Source) -> str:
         for tool, table in tools
     ]
     return " UNION ".join(selects) or _nothing(("session_id",))
-
-
-def _tables(source: Source) -> list[tuple[str, str]]:
-    """Return the clients that have a file of events, each with its table."""
-    return [
-        (client, source.tables[purpose.name])
-        for client, purpose in HOOK_EVENTS.items()
-        if purpose.name in source.tables
-    ]
 
 
 def _nothing(names: tuple[str, ...]) -> str:

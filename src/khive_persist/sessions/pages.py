@@ -88,9 +88,7 @@ def _ids_above(previous: str, time: Time | None, source: Source) -> Statement:
 
 
 def _agent_sessions(time: Time | None, source: Source) -> Statement:
-    table = source.tables.get(PLANNER_SESSIONS.name)
-    if table is None:
-        return NO_ROWS
+    table = source.only(PLANNER_SESSIONS.name).sql
     session, at = text_sql(source, "agent_session_id"), source.created_at
     within = "" if time is None else f" AND {at} >= ? AND {at} < ?"
     sql = f"SELECT DISTINCT {session} FROM {table} WHERE {session} <> ''{within} ORDER BY 1"
@@ -98,9 +96,7 @@ def _agent_sessions(time: Time | None, source: Source) -> Statement:
 
 
 def _linked_plans(source: Source) -> Statement:
-    table = source.tables.get(PLANNER_SESSIONS.name)
-    if table is None:
-        return NO_ROWS
+    table = source.only(PLANNER_SESSIONS.name).sql
     session = text_sql(source, "agent_session_id")
     order = plan_order_sql(source)
     sql = f"SELECT {session}, id FROM {table} WHERE {session} <> '' ORDER BY {order}"
@@ -108,9 +104,7 @@ def _linked_plans(source: Source) -> Statement:
 
 
 def _plans(source: Source, sessions: list[str], plans: list[str]) -> Statement:
-    table = source.tables.get(PLANNER_SESSIONS.name)
-    if table is None:
-        return NO_ROWS
+    table = source.only(PLANNER_SESSIONS.name).sql
     own_session, session = source.extract("$.session_id"), plan_session_sql(source)
     select = (
         f"SELECT {session} AS session, {source.content}, {plan_order_sql(source)} AS place"

@@ -2,9 +2,9 @@
 
 from typing import Final, NamedTuple
 
-from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.sessions.activity import Time
 from khive_persist.sessions.definitions import (
+    event_tables,
     is_call_end_sql,
     is_failed_call_sql,
     text_sql,
@@ -129,11 +129,10 @@ def _calls(
     selects = [
         f"SELECT {tool_sql(source, tool)} AS tool, {text_sql(source, 'tool_name')} AS name,"
         f" {at} >= ? AS is_now,"
-        f" {columns} FROM {source.tables[purpose.name]}"
+        f" {columns} FROM {table}"
         f" WHERE {is_call_end_sql(source)} AND {at} >= ? AND {at} < ?{condition}"
         " LIMIT -1"
-        for tool, purpose in HOOK_EVENTS.items()
-        if purpose.name in source.tables
+        for tool, table in event_tables(source)
     ]
     if not selects:
         nothing = "NULL AS tool, NULL AS name, 0 AS is_now, NULL AS length, 0 AS failed,"

@@ -4,9 +4,7 @@ from typing import NamedTuple
 
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement
-
-# The role of what is kept of such a line, and the kind of one that is no JSON.
-NO_MESSAGE = "none"
+from khive_persist.tools.message_part import NO_MESSAGE
 
 
 class UnknownLines(NamedTuple):

@@ -41,8 +41,7 @@ class Event(NamedTuple):
 async def read_session(
     project: Project, session_id: str
 ) -> tuple[list[Event], list[Call], list[FailedHook], int]:
-    """Read the events of a session in order of time, its calls, failed hooks, and messages' count.
-    """
+    """Read the events of a session in order of time, its calls, failed hooks, and messages' count."""
     async with reading(project, *HOOK_EVENTS.values()) as reader:
         events = [
             event

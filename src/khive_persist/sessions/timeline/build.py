@@ -39,8 +39,7 @@ _OMITTED: Final = frozenset(
 
 
 def build_timeline(session: Session, prices: PriceTable, *, thinking: bool = False) -> list[Entry]:
-    """Return the entries of a session, in order of time; a gap of 10 minutes or more is one, too.
-    """
+    """Return the entries of a session, in order of time; a gap of 10 minutes or more is one, too."""
     depths = _depths(session)
     calls = Calls(session.events, session.messages)
     entries = [
