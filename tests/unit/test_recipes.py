@@ -172,7 +172,7 @@ def test_a_made_up_client_is_recorded_and_read_as_the_others(project: Project, h
     assert (project.root / ".made-up" / "hooks.json").is_file()
     run("experiment", "create", "prompt", "control=1", "new=1")
     for late, id in ((True, "s"), (False, "u")):
-        (assigned,) = json.loads(run("experiment", "assign", id, "prompt", "--json"))
+        assigned = json.loads(run("experiment", "assign", id, "prompt", "--json"))
         assert assigned["is_late"] is late
 
 

@@ -9,6 +9,7 @@ import errno
 from contextlib import suppress
 from typing import Final
 
+from khive_persist.capture.record_file import RecordFile
 from khive_persist.capture.spool import HANDOVER_LOCK, Event, Spool, is_for, split_away
 from khive_persist.errors import CaptureError, KhiveError
 from khive_persist.project import Project
@@ -73,7 +74,7 @@ def reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)
 
 
-def waits(spool: Spool, event: Event, error: Exception) -> KhiveError:
+def waits(spool: Spool, event: Event | RecordFile, error: Exception) -> KhiveError:
     """Return the error that names an event that waits on, and the reason."""
     if isinstance(error, KhiveError):
         return error

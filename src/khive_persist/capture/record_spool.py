@@ -1,6 +1,5 @@
 """Records that their database cannot take: put into the spool, as the hook puts events there."""
 
-import errno
 import logging
 import os
 import sys
@@ -14,6 +13,7 @@ from typing import Final
 from khive_persist import settings as configuration
 from khive_persist.capture import spool_writer
 from khive_persist.capture.drainer_start import wake_drainer
+from khive_persist.capture.fallback_spool import reason
 from khive_persist.capture.record_file import (
     RecordFile,
     SpooledRecord,
@@ -26,7 +26,6 @@ from khive_persist.capture.record_file import (
 from khive_persist.capture.spool import Spool
 from khive_persist.errors import (
     CaptureError,
-    KhiveError,
     StoreBusyError,
     StoreDamagedError,
     StoreError,
@@ -134,7 +133,7 @@ def spool_records(
             with suppress(OSError):
                 spool.remove(file)
         if isinstance(error, OSError):
-            raise CaptureError(f"{project.spool}: {_reason(error)}") from error
+            raise CaptureError(f"{project.spool}: {reason(error)}") from error
         raise
 
 
@@ -156,9 +155,3 @@ def _replaced(
             if path is not None:
                 versions.append(to_row(codec.load(read_regular(path, _MOST_BYTES)))[1])
     return tuple(map(digest, versions))
-
-
-def _reason(error: OSError) -> str:
-    if isinstance(error, KhiveError):
-        return str(error)
-    return error.strerror or os.strerror(error.errno or errno.EIO)

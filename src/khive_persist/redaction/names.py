@@ -25,33 +25,13 @@ class Name(NamedTuple):
 
 
 PASS_PREFIXES: Final = (
-    "pg",
-    "db",
-    "my",
-    "smtp",
-    "user",
-    "root",
-    "sql",
-    "ftp",
-    "ssh",
-    "mail",
-    "bind",
-)
+    "pg", "db", "my", "smtp", "user", "root", "sql", "ftp", "ssh", "mail", "bind",
+)  # fmt: skip
 # What is searched for. All that stands around it, `DB_…_PROD`, is looked at by `classify`.
 STEMS: Final = (
     *("passw", "passphrase", "passcode", "pwd", "token", "secret", "credential", "creds"),
-    *(
-        "mnemonic",
-        "seed_phrase",
-        "seedphrase",
-        "_key",
-        "-key",
-        "?key=",
-        "&key=",
-        "_auth",
-        '"auth',
-        "'auth",
-    ),
+    *("mnemonic", "seed_phrase", "seedphrase", "_key", "-key", "?key=", "&key="),
+    *("_auth", '"auth', "'auth"),
     # `pass` is a word of many texts, and of Python.
     *("_pass", "-pass", '"pass', "'pass", ".pass", "pass=", "pass:", "pass ="),
     *(f"{word}pass" for word in PASS_PREFIXES),

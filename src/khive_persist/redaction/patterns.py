@@ -5,12 +5,10 @@ is one of its groups, and ends before any quote, so that it never leaves a JSON 
 quote may stand before it, it does not begin with what follows a string in JSON: `,`, `:`, `}`, `]`.
 """
 
-import re
 from collections.abc import Iterator, Sequence
-from functools import cache
 from typing import Final, NamedTuple
 
-from khive_persist.redaction.escapes import MARK, Unescaped
+from khive_persist.redaction.escapes import MARK, Unescaped, compiled_ascii
 from khive_persist.redaction.rule import Candidate, Hit
 from khive_persist.redaction.token_rules import beside
 from khive_persist.redaction.tokens import JWT_TAIL
@@ -182,13 +180,13 @@ class PatternRule:
         self._check = _CHECKS[pattern.check]
 
     def may_match(self, text: str, low: str, start: int, end: int) -> bool:
-        return _ascii(self._pattern).match(low if self._folded else text, start) is not None
+        return compiled_ascii(self._pattern).match(low if self._folded else text, start) is not None
 
     def find(self, text: Unescaped, hits: Sequence[Hit]) -> Iterator[Candidate]:
         subject = text.low if self._folded else text.flat
         position = reach = 0
         for at, _ in hits:
-            match = _ascii(self._pattern).match(subject, at) if at >= position else None
+            match = compiled_ascii(self._pattern).match(subject, at) if at >= position else None
             if match is None:
                 continue
             position = match.end()
@@ -205,8 +203,3 @@ class PatternRule:
 def pattern_rules() -> list[PatternRule]:
     """Make the rules of all patterns."""
     return [PatternRule(pattern) for pattern in PATTERNS]
-
-
-@cache
-def _ascii(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern, re.ASCII)

@@ -102,7 +102,7 @@ async def verdict_counts(reader: Reader, time: Time) -> dict[str, int]:
 
 
 async def latest(reader: Reader, purposes: Sequence[Purpose], until: str) -> str | None:
-    """Return the time of the last record before `until`, of any of the purposes; None without one."""
+    """Return the time of the last record of some purposes before `until`; None without one."""
 
     def build(source: Source) -> Statement:
         at = source.created_at

@@ -168,8 +168,8 @@ async def event_facts(reader: Reader, sessions: Iterable[str]) -> dict[str, Even
         if (other := result.get(session)) is not None:
             facts = EventFacts(
                 min((part.started or _MAX_CHARACTER, part.tool) for part in (facts, other))[1],
-                _first(other.started, facts.started),
-                _last(other.last, facts.last),
+                min(filter(None, (other.started, facts.started)), default=None),
+                max(filter(None, (other.last, facts.last)), default=None),
                 other.tool_calls + facts.tool_calls,
                 other.failures + facts.failures,
                 other.subagents + facts.subagents,
@@ -324,11 +324,3 @@ def _models(sessions: Iterable[str], source: Source) -> Statement:
         if purpose.name in source.tables
     ]
     return union_all(selects, [codec.dump(sorted(sessions))])
-
-
-def _first(*times: str | None) -> str | None:
-    return min((time for time in times if time is not None), default=None)
-
-
-def _last(*times: str | None) -> str | None:
-    return max((time for time in times if time is not None), default=None)

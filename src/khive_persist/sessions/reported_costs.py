@@ -16,7 +16,7 @@ from khive_persist.project import Project
 from khive_persist.sessions.token_totals import token_totals
 from khive_persist.store import codec
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import Source, Statement, select
+from khive_persist.store.sqlite.statements import Source, Statement, named, select
 
 # The explanation of a difference between the two costs.
 DIFFERENCE: Final = (
@@ -48,6 +48,13 @@ class ReportedCost(NamedTuple):
     reported: float
     difference: float
     is_guess: bool
+
+
+class _Row(NamedTuple):
+    session: Any
+    tool: Any
+    created_at: Any
+    reported: Any
 
 
 class _State(NamedTuple):
@@ -142,26 +149,31 @@ def _before(state: _State, states: Iterable[_State]) -> float:
 
 async def _states(reader: Reader, *filters: Filter) -> list[_State]:
     """Return the states that clients wrote down, in order of time and of cost."""
-    states = []
-    async with aclosing(reader.stream(partial(_statement, filters))) as rows:
-        async for session, tool, created_at, text in rows:
-            reported = codec.column(text)
-            if isinstance(reported, dict) and isinstance(session, str):
-                states.append(_state(session, str(tool), created_at, reported))
+    async with aclosing(reader.stream_as(_Row, partial(_statement, filters))) as rows:
+        states = [
+            _state(row, reported)
+            async for row in rows
+            if isinstance(reported := codec.column(row.reported), dict)
+            if isinstance(row.session, str)
+        ]
     return sorted(states, key=lambda state: (state.at, state.cost))
 
 
 def _statement(filters: tuple[Filter, ...], source: Source) -> Statement:
-    session, tool = source.extract("$.session_id"), source.extract("$.tool")
-    columns = f"{session}, {tool}, {source.created_at}, {source.extract('$.reported')}"
-    return select(source, [*filters, ~field("reported").is_null()], columns=columns)
+    columns = {
+        "session": source.extract("$.session_id"),
+        "tool": source.extract("$.tool"),
+        "created_at": source.created_at,
+        "reported": source.extract("$.reported"),
+    }
+    return select(source, [*filters, ~field("reported").is_null()], columns=named(columns))
 
 
-def _state(session: str, tool: str, created_at: Any, reported: dict[str, Any]) -> _State:
+def _state(row: _Row, reported: dict[str, Any]) -> _State:
     return _State(
-        session,
-        tool,
-        clock.from_column(created_at) or clock.unreadable(),
+        row.session,
+        str(row.tool),
+        clock.from_column(row.created_at) or clock.unreadable(),
         float(reported.get("cost") or 0),
         float(reported.get("started_ms") or 0),
         clock.from_column(reported.get("began_at")),

@@ -53,12 +53,7 @@ class FailedHook(NamedTuple):
 
     def as_document(self) -> dict[str, str]:
         """Return the failure as a JSON object, without the event's payload."""
-        return {
-            "event": self.event,
-            "subject": self.subject,
-            "created_at": self.created_at,
-            "reason": self.reason,
-        }
+        return {name: value for name, value in self._asdict().items() if name != "payload"}
 
     def reconstructed(self, session_id: str) -> HookEvent | None:
         """Return the event made anew; None for one of a tool call, which the call itself gives."""

@@ -49,7 +49,7 @@ class Focus:
         self._tombstones = CurrentTombstones(project)
 
     def epoch(self) -> str:
-        """Return which file has the snapshots; an empty string where there is none, or an old one."""
+        """Return the epoch of the snapshots' file; an empty string for none, or an old one."""
         if not self._path.exists():
             return ""
         with sqlite.opened_reader(self._path) as connection, translated(self._path):

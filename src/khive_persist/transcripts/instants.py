@@ -53,7 +53,7 @@ class Neighbours:
         return [part._replace(created_at=time or self.latest or None) for part, time in timed]
 
     def date_first(self, parts: list[MessagePart], otherwise: str) -> None:
-        """Date, in place, those that no line before them dates, by the next line, else otherwise."""
+        """Date, in place, those that no line before them dates: by the next, else otherwise."""
         following = otherwise
         for number in range(len(parts) - 1, -1, -1):
             at = parts[number].created_at

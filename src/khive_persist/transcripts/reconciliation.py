@@ -14,6 +14,7 @@ from khive_persist.models.query import field
 from khive_persist.opening import open_store, reading
 from khive_persist.project import Project
 from khive_persist.sessions.lineage.endings import Ending
+from khive_persist.sessions.timeline.calls import input_key
 from khive_persist.store import codec
 from khive_persist.store.redacting import load_redactor
 from khive_persist.store.sqlite.statements import distinct
@@ -23,7 +24,7 @@ from khive_persist.transcripts.backfill import Call, event_of_call
 from khive_persist.transcripts.call_recount import recount
 from khive_persist.transcripts.expectation import expected
 from khive_persist.transcripts.failed_hooks import FailedHook
-from khive_persist.transcripts.recorded_calls import Event, input_key, read_session
+from khive_persist.transcripts.recorded_calls import Event, read_session
 
 _REJECTED: Final = "The user doesn't want to proceed with this tool use"
 _PERMISSION: Final = "permission_request"
@@ -94,7 +95,11 @@ class Account(NamedTuple):
     @property
     def incomplete(self) -> list[ToolCall]:
         """Return the calls that lack an event that they should have."""
-        return [call for call in self.calls if self._lacks_pre(call) or self._lacks_post(call)]
+        return [
+            call
+            for call in self.calls
+            if (call.wants_pre and not call.has_pre) or (call.wants_post and not call.has_post)
+        ]
 
     @property
     def endings(self) -> dict[str, int]:
@@ -109,12 +114,6 @@ class Account(NamedTuple):
             "incomplete": [call._asdict() for call in self.incomplete],
             "lost": [failed.as_document() for failed in self.lost],
         }
-
-    def _lacks_pre(self, call: ToolCall) -> bool:
-        return call.wants_pre and not call.has_pre
-
-    def _lacks_post(self, call: ToolCall) -> bool:
-        return call.wants_post and not call.has_post
 
 
 async def account(project: Project, session_id: str) -> Account:

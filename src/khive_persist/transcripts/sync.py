@@ -116,15 +116,9 @@ class Sync:
             result = result._replace(is_restarted=file.is_rewritten)
             calls = CallEnds(self._project, self._settings, self._redactor, tool)
             batch_writer = BatchWriter(
-                writer,
-                self._focus,
-                calls,
-                sync_position,
-                row_builder,
-                tool,
-                state,
+                writer, self._focus, calls, sync_position, row_builder, tool, state,
                 self._tombstones,
-            )
+            )  # fmt: skip
             batch_rows = (
                 (batch, row_builder.new(batch))
                 for batch in marked(batches(file, transcript, tool, state), calls)

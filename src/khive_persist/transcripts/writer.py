@@ -4,7 +4,6 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from contextlib import ExitStack
-from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
 from khive_persist.mirror.document import digest
@@ -104,13 +103,8 @@ class BatchWriter:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._transaction.__exit__(kind, error, traceback)
+    def __exit__(self, *error: Any) -> None:
+        self._transaction.__exit__(*error)
 
     def store(self, batch: Batch, messages: Mapping[str, MessageRow]) -> StoredBatch:
         """Store a batch; it counts when `commit` has returned, which is called now and then.
@@ -148,15 +142,9 @@ class BatchWriter:
         failed = sum(hook_failure(part.fields) is not None for part in batch.parts)
         left_out = len(messages) - len(remaining)
         return StoredBatch(
-            new_count,
-            changed_count,
-            batch.lines,
-            batch.bytes,
-            batch.unknown,
-            batch.damaged,
-            failed,
-            left_out,
-        )
+            new_count, changed_count, batch.lines, batch.bytes, batch.unknown, batch.damaged,
+            failed, left_out,
+        )  # fmt: skip
 
     def commit(self) -> None:
         """Commit what was stored: synced, copied and marked as read on return.

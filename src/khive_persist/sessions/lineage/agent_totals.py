@@ -61,17 +61,12 @@ class AgentWork(NamedTuple):
 def agent_work(work: Work) -> AgentWork:
     """Return work as it is shown."""
     spent, start, end = work.spent, work.started_at, work.ended_at
+    fields = work._asdict() | spent._asdict()
     return AgentWork(
-        work.messages,
-        *(spent.input, spent.cache_read, spent.cache_write, spent.output),
-        spent.cost,
-        spent.unpriced,
-        work.tool_calls,
-        work.failures,
-        start,
-        end,
-        spent.tokens,
-        (end - start).total_seconds() if start and end else None,
+        cost=spent.cost,
+        tokens=spent.tokens,
+        duration_seconds=(end - start).total_seconds() if start and end else None,
+        **{name: fields[name] for name in AgentWork._fields if name in fields},
     )
 
 

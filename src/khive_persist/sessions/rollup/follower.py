@@ -82,7 +82,7 @@ class Follower:
     def __init__(
         self, open_reader: Callable[[Purpose], Reader], rollup: Rollup, prices: PriceTable
     ) -> None:
-        """Prepare to read, by a function that opens a reader of one purpose, which `close` closes."""
+        """Prepare to read; `open_reader` opens a reader of one purpose, which `close` closes."""
         self.rollup = rollup
         self._prices = prices
         self._files = [_File(purpose, open_reader(purpose)) for purpose in PURPOSES]

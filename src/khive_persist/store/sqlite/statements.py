@@ -216,6 +216,11 @@ def select(
     return Statement(sql, values)
 
 
+def named(columns: Mapping[str, str]) -> str:
+    """Spell the columns of a SELECT by their names, as whoever makes records of its rows needs."""
+    return ", ".join(f"{expression} AS {name}" for name, expression in columns.items())
+
+
 def union_all(selects: Sequence[str], values: Iterable[Any] = (), within: str = "{}") -> Statement:
     """Join SELECTs, each of which binds these values, within another one; without any, no row."""
     if not selects:
