@@ -70,10 +70,7 @@ class EventDrain:
             )
 
     def run_away(self, event: Event, deaths: Mapping[str, int], errors: list[KhiveError]) -> int:
-        """Bring in an event of a project that is gone, with the project's path.
-
-        Returns:
-            How many came in.
+        """Bring in an event of a project that is gone, with its path; return how many came in.
 
         Raises:
             OSError: It cannot be read.

@@ -45,14 +45,11 @@ class RecordDrain:
         self._writer_of = writer_of
 
     def run(self, errors: list[KhiveError], only: Collection[str] | None = None) -> int:
-        """Bring in the records that lie here: in database and mirror on return.
+        """Bring in the records that lie here: in database and mirror on return; count them.
 
         Args:
             errors: The list that gets the reasons why some wait on, one error a purpose.
             only: The names of the purposes; None for all.
-
-        Returns:
-            How many came in.
         """
         by_purpose: dict[str, list[RecordFile]] = {}
         for file in self._spool.records():

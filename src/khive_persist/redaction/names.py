@@ -69,12 +69,8 @@ _WORDS = r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+"
 def classify(identifier: str) -> Name | None:
     """Return the secret's name that an identifier is, however its words are put together.
 
-    Args:
-        identifier: The identifier as it is written: `DB_PASSWORD_2`, `spring.datasource.password`,
-            `apiKey`, `--auth-token`.
-
-    Returns:
-        The name, or None where its value is no secret.
+    It may be `DB_PASSWORD_2`, `spring.datasource.password`, `apiKey` or `--auth-token`; None is
+    that of a value that is no secret.
     """
     last = identifier.strip("-_.$").rpartition(".")[2]
     is_environment = last.isupper()

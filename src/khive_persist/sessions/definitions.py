@@ -1,6 +1,7 @@
 """Definitions of the words that are said of a session, each once: as SQL and as Python.
 
-The SQL is over the columns of a row, the Python over its content; a test holds the two equal.
+The SQL is over the columns of a row, the Python of what is also asked of a content is over that;
+a test holds the two equal.
 Whatever lists, sums, compares, reports or shows sessions takes its meanings from here.
 
 Session: a text that is not empty. Records without one are in sums, in no session.
@@ -295,11 +296,6 @@ def plan_session_sql(row: Row) -> str:
     return f"coalesce(nullif({agent_session}, ''), {session_sql(row)})"
 
 
-def plan_session(content: Mapping[str, Any]) -> str:
-    """Return the session that carries out a plan; an empty text for none."""
-    return _text(content, "agent_session_id") or session_of(content)
-
-
 def plan_order_sql(row: Row) -> str:
     """Return the key of a plan that is largest in the one that counts."""
     return f"{time_sql(row)} || ' ' || id"
@@ -316,16 +312,6 @@ def plan_field_sql(row: Row, name: str) -> str:
     return f"CASE WHEN {kind} IN ('integer', 'real') AND {finite} THEN {value} END"
 
 
-def plan_field(content: Mapping[str, Any], name: str) -> Any:
-    """Return a field of a plan; None where it is of another type, or an infinite number."""
-    value = content.get(name)
-    if name not in PLAN_NUMBERS:
-        return value if isinstance(value, str) else None
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return value if abs(value) <= sys.float_info.max else None
-
-
 def is_verdict_sql(row: Row) -> str:
     """Tell whether a record says a verdict."""
     return f"typeof({row.extract('$.verdict')}) = 'text'"
@@ -334,11 +320,6 @@ def is_verdict_sql(row: Row) -> str:
 def verdict_order_sql(row: Row) -> str:
     """Return the key of a verdict that is largest in the one that counts."""
     return f"({row.extract('$.source')} IS NOT '{_RULE}') || {time_sql(row)} || ' ' || id"
-
-
-def verdict_order(content: Mapping[str, Any], at: str, id: str) -> tuple[bool, str, str]:
-    """Return the key of a verdict that is largest in the one that counts."""
-    return content.get("source") != _RULE, at, id
 
 
 def ruled_sql(calls: str, failures: str, rate: str) -> str:

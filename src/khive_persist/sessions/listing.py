@@ -207,7 +207,6 @@ def _verdicts(source: Source) -> str:
 
 
 def _with_tool(source: Source) -> str:
-    """Select the sessions in which a tool did something."""
     tools = [(tool_sql(source, client), table) for client, table in event_tables(source)]
     if CONVERSATIONS.name in source.tables:
         tools.append((text_sql(source, "tool"), source.tables[CONVERSATIONS.name]))

@@ -80,12 +80,9 @@ class SyncPosition:
 
 
 def remove_sync_positions(project: Project, is_meant: Callable[[bytes], bool]) -> int:
-    """Remove positions by the content of their files: synced on return.
+    """Remove positions by the content of their files, and count them: synced on return.
 
     Their transcripts are read anew.
-
-    Returns:
-        The number of files removed.
 
     Raises:
         OSError: One cannot be read or removed.

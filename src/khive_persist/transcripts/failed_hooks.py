@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 from khive_persist.capture.hook_config.command import is_ours
 from khive_persist.models.event_types import POST, PRE
 from khive_persist.models.hook_event import HookEvent
+from khive_persist.tools.message_part import mapping_of
 from khive_persist.transcripts.backfill import Call, as_hooks_say, event
 
 TOOL: Final = "claude-code"
@@ -155,9 +156,8 @@ def hook_failure(content: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """Return what a message says of a hook that failed and may be ours."""
     if content.get("kind") != "attachment":
         return None
-    payload = content.get("payload")
-    attachment = payload.get("attachment") if isinstance(payload, Mapping) else None
-    if not isinstance(attachment, Mapping) or attachment.get("type") not in _FAILED:
+    attachment = mapping_of(mapping_of(content.get("payload")).get("attachment"))
+    if attachment.get("type") not in _FAILED:
         return None
     command = attachment.get("command")
     is_anothers = command is not None and not is_ours(command, TOOL)
@@ -165,7 +165,6 @@ def hook_failure(content: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 
 def _is_turn(content: Mapping[str, Any]) -> bool:
-    """Return whether a message begins a turn of the agent."""
     is_prompt = content.get("role") == "user" and content.get("kind") not in _WITHOUT_HOOK
     return is_prompt and bool(content.get("turn_id"))
 

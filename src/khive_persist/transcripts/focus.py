@@ -1,6 +1,6 @@
 """Save snapshots of to-do lists from the tool calls of messages, as those are stored."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, NamedTuple
 
@@ -22,6 +22,7 @@ from khive_persist.store.sqlite.connection import Connection
 from khive_persist.store.sqlite.errors import translated
 from khive_persist.store.sqlite.rows import fetch_ids
 from khive_persist.tombstones import CurrentTombstones
+from khive_persist.tools.message_part import mapping_of
 from khive_persist.transcripts.batches import Batch
 
 # In a reader's state: the calls that have no result yet, each with the row of its message. The call
@@ -141,11 +142,10 @@ def _row(tool: str, ended_call: EndedTodoCall, messages: dict[str, StoredRow]) -
     )
 
 
-def _content(row: StoredRow | None) -> dict[str, Any]:
-    content = None if row is None else codec.column(row[1])
-    return content if isinstance(content, dict) else {}
+def _content(row: StoredRow | None) -> Mapping[str, Any]:
+    return mapping_of(row and codec.column(row[1]))
 
 
-def _listed(content: dict[str, Any], name: str, use_id: str) -> list[tuple[int, dict[str, Any]]]:
+def _listed(content: Mapping[str, Any], name: str, use_id: str) -> list[tuple[int, dict[str, Any]]]:
     listed = enumerate(content.get(name, ()))
     return [(number, entry) for number, entry in listed if entry.get("tool_use_id") == use_id]

@@ -220,7 +220,6 @@ def _of_failed(
 
 
 def _matched(calls: list[Call], events: list[Event]) -> list[list[Event]]:
-    """Return the events of each call."""
     by_id: dict[tuple[str, str], list[Event]] = {}
     by_input: dict[tuple[str, str, str, bool], list[Event]] = {}
     for event in events:

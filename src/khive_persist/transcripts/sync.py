@@ -119,11 +119,13 @@ class Sync:
                 writer, self._focus, calls, sync_position, row_builder, tool, state,
                 self._tombstones,
             )  # fmt: skip
-            batch_rows = (
-                (batch, row_builder.new(batch))
-                for batch in marked(batches(file, transcript, tool, state), calls)
-            )
-            for stored_batch in _stored(batch_writer, batch_rows):
+
+            def batch_rows() -> Iterator[_BatchRows]:
+                for batch in batches(file, transcript, tool, state):
+                    calls.mark(batch)
+                    yield batch, row_builder.new(batch)
+
+            for stored_batch in _stored(batch_writer, batch_rows()):
                 unknown.update(stored_batch.unknown)
                 result = result._replace(
                     new=result.new + stored_batch.new,
@@ -148,13 +150,6 @@ class Sync:
             return False
         modified = clock.to_text(clock.from_ns(transcript.path.stat().st_mtime_ns))
         return modified <= tombstones.purged_until(session_id)
-
-
-def marked(read: Iterable[Batch], calls: CallEnds) -> Iterator[Batch]:
-    """Yield batches whose messages say which calls end with them that no event tells of."""
-    for batch in read:
-        calls.mark(batch)
-        yield batch
 
 
 def _stored(batch_writer: BatchWriter, batch_rows: Iterable[_BatchRows]) -> Iterator[StoredBatch]:

@@ -43,13 +43,7 @@ class Layer(NamedTuple):
 
 
 def off_switches(tool: str, project_root: Path, entries: list[Entry]) -> list[str]:
-    """Return the switches that keep our hooks of a tool from running, each one line.
-
-    Args:
-        tool: The name of one of `TOOLS`.
-        project_root: The project's directory.
-        entries: Our hooks in the settings that are looked at.
-    """
+    """Return the switches that keep our hooks of a tool from running, each one line."""
     problems: list[str] = []
     if switches := _TOOL_LAYERS.get(tool):
         layers = list(switches.layers(project_root, problems))

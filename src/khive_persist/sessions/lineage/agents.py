@@ -156,7 +156,6 @@ class Agents:
             self._types[started] = kind
 
     def _calls(self) -> dict[str | None, Work]:
-        """Return the calls that events tell of, by agent."""
         calls: dict[str | None, Work] = {}
         for (use_id, of_event, is_failed), count in self._ends.items():
             agent = of_event if use_id is None else self._callers.get(use_id, of_event)

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any, Final, NamedTuple
 
 import anyio
-import anyio.to_thread
+from anyio.to_thread import run_sync
 
 from khive_persist.errors import StoreError, StoreUnavailableError
 from khive_persist.models.purposes import Purpose
@@ -167,7 +167,7 @@ class Follower:
     async def _begin(self, file: _File, version: FileVersion | None) -> bool:
         """Begin with a file that was not there before, or forget one that is gone."""
         if file.last:
-            await _in_thread(self.rollup.forget, file.purpose.name)
+            await run_sync(self.rollup.forget, file.purpose.name)
         file.forget()
         if version is not None:
             rows = await file.reader.fetch(partial(_end, file.purpose))
@@ -203,7 +203,7 @@ class Follower:
 
     async def _add(self, file: _File, span: Span) -> int:
         groups = await read_groups(file.reader, file.purpose, span, self._prices)
-        await _in_thread(self.rollup.add, groups)
+        await run_sync(self.rollup.add, groups)
         return sum(group.rows for group in groups)
 
     async def _note_tail(self, file: _File, above: int, upto: int) -> None:
@@ -238,7 +238,7 @@ class Follower:
         for session in sessions:
             span = Span(0, file.last, session)
             groups = await read_groups(file.reader, file.purpose, span, self._prices)
-            await _in_thread(self.rollup.replace, file.purpose.name, session, groups)
+            await run_sync(self.rollup.replace, file.purpose.name, session, groups)
 
     async def _compare_count(self, file: _File) -> None:
         """Compare the number of rows, from their smallest index, with that of the sums."""
@@ -247,7 +247,7 @@ class Follower:
             return
         rows = await file.reader.fetch(partial(_count, file.purpose, file.last))
         file.count_at = _later(time.monotonic() - began)
-        row_count = await _in_thread(self.rollup.row_count, file.purpose.name)
+        row_count = await run_sync(self.rollup.row_count, file.purpose.name)
         file.total = file.read = row_count
         if rows[0][0] != row_count:
             file.recount_at = 0.0
@@ -260,19 +260,19 @@ class Follower:
                 return False
             file.recounted, file.has_changed, file.settled, file.spent = 0, False, set(), 0.0
             await self._note_tail(file, 0, file.last)
-            await _in_thread(self.rollup.begin_recount)
+            await run_sync(self.rollup.begin_recount)
         upto = await self._rowid(file, _chunk_above, file.recounted)
         upto = file.last if upto is None else min(upto, file.last)
         if upto > file.recounted:
             span = Span(file.recounted, upto)
             groups = await read_groups(file.reader, file.purpose, span, self._prices)
-            await _in_thread(self.rollup.recount, groups)
+            await run_sync(self.rollup.recount, groups)
             file.recounted = upto
         file.spent += time.monotonic() - began
         if upto < file.last:
             return True
-        await _in_thread(self.rollup.end_recount, file.purpose.name, file.settled)
-        file.total = file.read = await _in_thread(self.rollup.row_count, file.purpose.name)
+        await run_sync(self.rollup.end_recount, file.purpose.name, file.settled)
+        file.total = file.read = await run_sync(self.rollup.row_count, file.purpose.name)
         file.recounted, file.recount_at = None, _later(file.spent)
         return False
 
@@ -336,7 +336,3 @@ def _of(purpose: Purpose, source: Source, sql: str, values: list[Any]) -> Statem
     if table is None:
         raise StoreUnavailableError(f"{purpose.file} is just being made")
     return Statement(sql.replace("{}", table), values)
-
-
-async def _in_thread(function: Callable[..., Any], *values: Any) -> Any:
-    return await anyio.to_thread.run_sync(function, *values)

@@ -207,8 +207,7 @@ class Rollup:
     def end_recount(self, file: str, settled: set[str]) -> int:
         """Let the second count of a file hold from now on, but for the settled sessions.
 
-        Returns:
-            The number of sessions whose sums differ.
+        It gives the number of sessions whose sums differ.
         """
         different = "SELECT session FROM (SELECT * FROM {} EXCEPT SELECT * FROM {})".format
         of_file = "(SELECT * FROM cells WHERE file = ?)"

@@ -83,7 +83,6 @@ def _with_gaps(entries: Iterable[Entry]) -> Iterator[Entry]:
 
 
 def _depths(session: Session) -> dict[str | None, int]:
-    """Return the depth of each agent below the session's own."""
     gathered = Parents()
     messages, events = [*map(content_of, session.messages)], [*map(content_of, session.events)]
     for content in messages:
@@ -177,14 +176,8 @@ def _events(session: Session) -> Iterator[Entry]:
         if not about and isinstance(payload, Mapping):
             about = payload.get("message") or payload.get("reason") or payload.get("source")
         title = kind.replace("_", " ") + (f": {line_of(about)}" if about else "")
-        is_failed = content.get("success") is False
-        yield Entry(
-            event.created_at,
-            "event",
-            title,
-            agent_id=content.get("agent_id"),
-            is_failed=is_failed,
-        )
+        is_failed, agent = content.get("success") is False, content.get("agent_id")
+        yield Entry(event.created_at, "event", title, agent_id=agent, is_failed=is_failed)
 
 
 def _focus(chains: Sequence[FocusChain]) -> Iterator[Entry]:

@@ -174,7 +174,9 @@ def _calls(events: Sequence[HookEvent]) -> Iterator[EventCall]:
             if use_id is not None and of_key and of_key[-1].ended_at is None:
                 continue
             call = EventCall(use_id, name, arguments, content.get("agent_id"), event.created_at)
-            _end_by_beginning(call, content)
+            # Where no event came after it, a transcript may have added how it ended.
+            if stands_for_end(content):
+                _end(call, content)
             calls.append(call)
             of_key.append(call)
             continue
@@ -187,7 +189,8 @@ def _calls(events: Sequence[HookEvent]) -> Iterator[EventCall]:
             calls.append(ended_call)
             if use_id is not None:
                 of_key.append(ended_call)
-        _end(ended_call, event, content)
+        ended_call.ended_at = event.created_at
+        _end(ended_call, content)
         if ended_call.input is None:
             ended_call.input = arguments
     yield from calls
@@ -199,20 +202,9 @@ def _calls(events: Sequence[HookEvent]) -> Iterator[EventCall]:
                 yield _of_batch(event, content, part, use_id)
 
 
-def _end(call: EventCall, event: HookEvent, content: dict[str, Any]) -> None:
+def _end(call: EventCall, content: dict[str, Any]) -> None:
     texts = with_whole_texts(content)
     output = texts.get("error") or texts.get("output")
-    call.result = {"output": output, "is_error": content.get("success") is False}
-    call.ended_at = event.created_at
-    if isinstance(duration := content.get("duration_ms"), int | float):
-        call.duration_ms = float(duration)
-
-
-def _end_by_beginning(call: EventCall, content: dict[str, Any]) -> None:
-    """End a call whose end has no event, where a transcript added it to the event before it."""
-    if not stands_for_end(content):
-        return
-    output = content.get("error") or content.get("output")
     call.result = {"output": output, "is_error": content.get("success") is False}
     if isinstance(duration := content.get("duration_ms"), int | float):
         call.duration_ms = float(duration)
@@ -236,14 +228,8 @@ def _results(
     for message in messages:
         content = content_of(message)
         for result in mappings_in(content.get("tool_results")):
-            yield (
-                str(result.get("tool_use_id")),
-                (
-                    dict(result),
-                    message.created_at,
-                    content.get("agent_id"),
-                ),
-            )
+            facts = dict(result), message.created_at, content.get("agent_id")
+            yield str(result.get("tool_use_id")), facts
 
 
 def _id(content: Mapping[str, Any]) -> str | None:
