@@ -17,7 +17,7 @@ from khive_persist.capture.drain_journal import DrainJournal
 from khive_persist.capture.drain_settings import usable_settings as usable_settings
 from khive_persist.capture.event_drain import EventDrain
 from khive_persist.capture.event_reading import EventReader
-from khive_persist.capture.fallback_spool import FallbackSpool, reason, waits
+from khive_persist.capture.fallback_spool import hand_over, move_home_events, reason, waits
 from khive_persist.capture.record_drain import RecordDrain
 from khive_persist.capture.spool import DRAIN_LOCK, Event, Spool, home_project, waiting_at_home
 from khive_persist.errors import (
@@ -213,7 +213,7 @@ class Drain:
         if not search.may_be_used(self.project.khive):
             # It was when this drain began.
             return []
-        return FallbackSpool(Spool(home)).move_to(self.project)
+        return move_home_events(Spool(home), self.project)
 
     def _bring_away(
         self, deaths: Mapping[str, int], errors: list[KhiveError], unreached: list[KhiveError]
@@ -228,7 +228,6 @@ class Drain:
         stored_count = 0
         reached: dict[str, bool] = {}
         refused: dict[str, list[Event]] = {}
-        moving = FallbackSpool(self.spool)
         for event in self.spool.events():
             if not event.is_away:
                 continue
@@ -242,7 +241,7 @@ class Drain:
                 if project_path not in reached:
                     reached[project_path] = _can_take(project_path)
                 if reached[project_path]:
-                    moving.hand_over(event, Project(project_path))
+                    hand_over(self.spool, event, Project(project_path))
                 elif not marks.is_trusted(Path(project_path) / KHIVE):
                     refused.setdefault(project_path, []).append(event)
             except FileNotFoundError:

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from khive_persist.capture.drain_journal import DrainJournal
 from khive_persist.capture.event_reading import KILLS, EventReader, Unreadable
@@ -115,40 +115,41 @@ class EventDrain:
 
     def _store_alone(self, tool: str, events: Sequence[Event], errors: list[KhiveError]) -> int:
         """Store events in a process of their own; return how many were stored."""
-        stored_count = 0
+        pairs = self._alone(store_alone, events, errors)
+        stored = [(event, row) for event, row in pairs if row]
+        for event, row in stored:
+            self._finish([event], [row])
+        if len(stored) < len(pairs):
+            errors.append(CaptureError(f"{HOOK_EVENTS[tool].file} takes no events just now"))
+        return len(stored)
+
+    def _alone(
+        self,
+        read: Callable[[Spool, Sequence[Event]], Sequence[Any]],
+        events: Sequence[Event],
+        errors: list[KhiveError],
+    ) -> list[tuple[Event, Any]]:
+        """Let a process of their own read events; set aside those that end it."""
         try:
-            rows = store_alone(self._spool, events)
+            rows = read(self._spool, events)
         except OSError as error:
             errors.append(waits(self._spool, events[0], error))
-            return 0
+            return []
+        pairs = []
         for event, row in zip(events, rows, strict=True):
             if row is None:
                 self.set_aside(event, KILLS, errors)
-            elif row:
-                self._finish([event], [row])
-                stored_count += 1
-        if False in rows:
-            errors.append(CaptureError(f"{HOOK_EVENTS[tool].file} takes no events just now"))
-        return stored_count
+            else:
+                pairs.append((event, row))
+        return pairs
 
     def _rows(
         self, batch: Sequence[tuple[Event, bytes]], deaths: int, errors: list[KhiveError]
     ) -> list[tuple[Event, Row]]:
         """Read events; those that have no row are set aside, or wait on."""
-        pairs = []
         if deaths:
-            events = [event for event, _ in batch]
-            try:
-                rows = read_alone(self._spool, events)
-            except OSError as error:
-                errors.append(waits(self._spool, events[0], error))
-                return []
-            for event, row in zip(events, rows, strict=True):
-                if row is None:
-                    self.set_aside(event, KILLS, errors)
-                else:
-                    pairs.append((event, row))
-            return pairs
+            return self._alone(read_alone, [event for event, _ in batch], errors)
+        pairs = []
         for event, raw in batch:
             try:
                 pairs.append((event, self._reader.row(event, raw)))

@@ -83,10 +83,4 @@ def diverted_lines(directory: Path) -> list[str]:
     lines += [
         f"{count} events of {project_path} wait here" for project_path, count in counts.items()
     ]
-    return lines + dropped_from_home()
-
-
-def dropped_from_home() -> list[str]:
-    """Return what the home's spool lately dropped, of any project, one line each."""
-    home = home_project()
-    return [] if home is None else dropped_lines(home)
+    return lines + dropped_lines()

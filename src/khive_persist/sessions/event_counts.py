@@ -21,7 +21,9 @@ async def count_events(reader: Reader, *filters: Filter) -> list[dict[str, Any]]
         failed) and `sessions`: the number of sessions with such events, so that a session counts
         for each type that it has.
     """
-    return [dict(row) for row in await reader.fetch(lambda source: _statement(source, filters))]
+    names = ("tool", "event_type", "events", "failures", "sessions")
+    rows = await reader.fetch(lambda source: _statement(source, filters))
+    return [dict(zip(names, row, strict=True)) for row in rows]
 
 
 def _statement(source: Source, filters: tuple[Filter, ...]) -> Statement:

@@ -73,7 +73,6 @@ class GrowingFile:
         self.began_at = position if self.is_known else START
 
     def close(self) -> None:
-        """Close the file."""
         self._file.close()
 
     @property
@@ -83,7 +82,6 @@ class GrowingFile:
 
     @property
     def modified_at(self) -> str:
-        """Return when the file was written to last, as UTC text."""
         return clock.to_text(clock.from_ns(os.fstat(self._file.fileno()).st_mtime_ns))
 
     def lines(self) -> Iterator[RawLine]:
@@ -107,7 +105,6 @@ class GrowingFile:
             yield RawLine(number, end, content)
 
     def position(self, line: int, end: int) -> Position:
-        """Return the position after so many lines and bytes."""
         descriptor = self._file.fileno()
         head = os.pread(descriptor, min(end, _COMPARED_BYTES), 0)
         tail_start = max(0, end - _COMPARED_BYTES)

@@ -68,11 +68,9 @@ class _Whole:
         self.began_at = position if self.is_known else START
 
     def position(self, line: int, end: int) -> Position:
-        """Return the position after so many lines and unpacked bytes."""
         return Position(line, end, self._mark, _ENDED if self._is_at_end else "")
 
     def close(self) -> None:
-        """Close the file."""
         self._file.close()
 
 

@@ -10,7 +10,6 @@ from khive_persist import clock
 from khive_persist.capture.todo_lists.snapshot_rows import snapshot_row
 from khive_persist.capture.todo_lists.tool_calls import (
     TOOLS,
-    ListUpdate,
     completed,
     created,
     list_update,
@@ -88,7 +87,13 @@ def _row(session_id: str, event: Any) -> StoredRow | None:
         return None
     kind = fields["event_type"]
     is_call = kind not in _TASKS
-    update = _call(fields, payload) if is_call else _task(kind, payload)
+    if not is_call:
+        update = _TASKS[kind](payload.get("task_id"), payload.get("task_subject"))
+    elif fields.get("success") is False:
+        return None
+    else:
+        answer = payload.get("tool_response")
+        update = list_update(fields["tool_name"], payload.get("tool_input"), answer)
     if update is None:
         return None
     use_id = fields.get("tool_use_id") if is_call else None
@@ -103,13 +108,3 @@ def _row(session_id: str, event: Any) -> StoredRow | None:
         turn_id=fields.get("turn_id") or fields.get("prompt_id"),
         tool_use_id=use_id,
     )
-
-
-def _call(fields: dict[str, Any], payload: dict[str, Any]) -> ListUpdate | None:
-    if fields.get("success") is False:
-        return None
-    return list_update(fields["tool_name"], payload.get("tool_input"), payload.get("tool_response"))
-
-
-def _task(kind: str, payload: dict[str, Any]) -> ListUpdate | None:
-    return _TASKS[kind](payload.get("task_id"), payload.get("task_subject"))

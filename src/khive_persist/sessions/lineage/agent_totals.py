@@ -9,16 +9,7 @@ from khive_persist.sessions.definitions import Spent, is_message, spent, unrepor
 
 
 class Work(NamedTuple):
-    """The work of one agent, or of several together.
-
-    Attributes:
-        messages: The number of its messages, prompts and results of tools among them.
-        spent: The tokens and the cost of these.
-        tool_calls: The number of tool calls that ended, each once.
-        failures: The number of those that failed or were refused.
-        started_at: The time of its first record.
-        ended_at: The time of its last record.
-    """
+    """The work of one agent, or of several together, in the words of `AgentWork`."""
 
     messages: int = 0
     spent: Spent = Spent()

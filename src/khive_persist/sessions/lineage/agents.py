@@ -188,17 +188,14 @@ def _below(
 def _totals(order: list[tuple[str | None, int]], work: Mapping[str | None, Work]) -> list[Work]:
     """Sum the work of each agent with all below it: those that follow it and are deeper."""
     totals = [work[id] for id, _ in order]
-    open_above: list[int] = []
-    for number in range(len(order)):
-        while open_above and order[open_above[-1]][1] >= order[number][1]:
-            _close(totals, open_above)
-        open_above.append(number)
-    while open_above:
-        _close(totals, open_above)
+    above: list[int] = []
+    parents: list[int | None] = []
+    for number, (_, depth) in enumerate(order):
+        while above and order[above[-1]][1] >= depth:
+            above.pop()
+        parents.append(above[-1] if above else None)
+        above.append(number)
+    for number, parent in reversed([*enumerate(parents)]):
+        if parent is not None:
+            totals[parent] = sum_work([totals[parent], totals[number]])
     return totals
-
-
-def _close(totals: list[Work], open_above: list[int]) -> None:
-    closed = open_above.pop()
-    if open_above:
-        totals[open_above[-1]] = sum_work([totals[open_above[-1]], totals[closed]])

@@ -64,13 +64,7 @@ class Group(NamedTuple):
         others: The number of those that are no messages, but lines of an unknown kind.
         calls: Ends of tool calls.
         failures: Those of calls that failed.
-        input: Tokens of prompts that came from no cache.
-        cache_read: Tokens that came from one.
-        cache_write: Tokens that were put into one.
-        output: Tokens of answers.
-        cost: The cost of those that have a price, in 10⁻¹² USD.
-        priced: The number of those.
-        unpriced: The number of rows that used tokens and have no price.
+        cost: The `picodollars` of a `Spent`, as which tokens and other counts are.
         prompt: Time and text of the first prompt; None without one.
         plan: The order of the plan that counts, and, after a tab, a JSON array of its own session
             and its fields; None without one.

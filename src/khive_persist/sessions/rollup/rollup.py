@@ -204,11 +204,8 @@ class Rollup:
         with self._lock, self._transaction():
             self._connection.executemany(_ADD_FRESH, groups)
 
-    def end_recount(self, file: str, settled: set[str]) -> int:
-        """Let the second count of a file hold from now on, but for the settled sessions.
-
-        It gives the number of sessions whose sums differ.
-        """
+    def end_recount(self, file: str, settled: set[str]) -> None:
+        """Let the second count of a file hold from now on, but for the settled sessions."""
         different = "SELECT session FROM (SELECT * FROM {} EXCEPT SELECT * FROM {})".format
         of_file = "(SELECT * FROM cells WHERE file = ?)"
         with self._lock:
@@ -229,7 +226,6 @@ class Rollup:
                 )
         with self._lock:
             self._connection.execute("DROP TABLE fresh")
-        return len(sessions)
 
     @contextmanager
     def _changing(self, sessions: set[str], hours: set[str] | None = None) -> Iterator[None]:

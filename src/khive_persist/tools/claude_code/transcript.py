@@ -86,7 +86,6 @@ class Reader:
         self._queue = Queue(state)
 
     def read(self, document: Mapping[str, Any]) -> Line:
-        """Return what one line says."""
         self.state |= present(session_id=text_of(document.get("sessionId")))
         if self._is_inherited(document):
             return Line(str(document.get("type")))

@@ -45,7 +45,6 @@ class Reader:
         self.state = state
 
     def read(self, document: Mapping[str, Any]) -> Line:
-        """Return what one line says."""
         kind = str(document.get("type"))
         payload = mapping_of(document.get("payload"))
         at = text_of(document.get("timestamp"))

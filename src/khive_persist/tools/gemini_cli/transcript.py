@@ -56,7 +56,6 @@ class Reader:
         self.state = state
 
     def read(self, document: Mapping[str, Any]) -> Line:
-        """Return what one line says."""
         if "sessionId" in document:
             self._meet(document)
             return Line("header")
