@@ -1,4 +1,5 @@
 """Sessions: `definitions.py` says once what each word means, the other modules query by it.
 
-Whatever reads here raises `StoreError`, as its subclasses say, besides what its docstring names.
+Besides what a docstring names, whatever reads here raises `StoreError`, as its subclasses say; and
+what goes by settings, `InvalidSettingsError` where config.toml is wrong.
 """

@@ -1,7 +1,7 @@
 """Definitions of the words that are said of a session, each once: as SQL and as Python.
 
 The SQL is over the columns of a row, the Python of what is also asked of a content is over that;
-a test holds the two equal.
+a test holds the two equal. Both have one name, the SQL with `_sql` behind it, which is explained.
 Whatever lists, sums, compares, reports or shows sessions takes its meanings from here.
 
 Session: a text that is not empty. Records without one are in sums, in no session.
@@ -163,7 +163,6 @@ def tool_sql(row: Row, client: str) -> str:
 
 
 def tool_of(content: Mapping[str, Any], client: str) -> str:
-    """Return the tool of an event in the file of a client."""
     return _text(content, "tool") or client
 
 
@@ -174,7 +173,6 @@ def is_call_end_sql(row: Row) -> str:
 
 
 def is_call_end(content: Mapping[str, Any]) -> bool:
-    """Tell whether an event is the end of a tool call."""
     kind = content.get("event_type")
     return kind in POST or (kind in PRE and stands_for_end(content))
 
@@ -185,7 +183,6 @@ def stands_for_end_sql(row: Row) -> str:
 
 
 def stands_for_end(content: Mapping[str, Any]) -> bool:
-    """Tell whether an event before a call says how it ended, as no event came after it."""
     metadata = content.get("metadata")
     return isinstance(metadata, Mapping) and metadata.get("has_no_end_event") == 1
 
@@ -197,7 +194,6 @@ def is_failed_call_sql(row: Row) -> str:
 
 
 def is_failed_call(content: Mapping[str, Any]) -> bool:
-    """Tell whether an event is the end of a call that failed or was refused."""
     return content.get("success") == 0 and is_call_end(content)
 
 
@@ -207,7 +203,6 @@ def unreported_sql(row: Row, name: Unreported) -> str:
 
 
 def unreported(content: Mapping[str, Any], name: Unreported) -> int:
-    """Count the calls, or failures, that end with a message and that no event tells of."""
     return _count(content.get(f"unreported_{name}"))
 
 
@@ -217,7 +212,6 @@ def is_message_sql(row: Row) -> str:
 
 
 def is_message(content: Mapping[str, Any]) -> bool:
-    """Tell whether a row of a transcript is a message, and no line of an unknown kind."""
     return content.get("role") != NO_MESSAGE
 
 

@@ -87,9 +87,6 @@ async def session_facts(
     """Yield every session that a record, of a period, tells of, by id, in flat memory.
 
     The facts are of all its records.
-
-    Raises:
-        InvalidSettingsError: config.toml is wrong.
     """
     settings = configuration.load(project.config)
     prices, rule = PriceTable(settings.cost_prices), settings.verdict_rule

@@ -102,11 +102,7 @@ async def reported_costs(
 
 
 async def session_cost(project: Project, session: str) -> dict[str, Any]:
-    """Return the cost of one session, computed and as its client says; None where it is unknown.
-
-    Raises:
-        InvalidSettingsError: config.toml is wrong.
-    """
+    """Return the cost of one session, computed and as its client says; None where it is unknown."""
     prices = PriceTable(configuration.load(project.config).cost_prices)
     of_session = field("session_id") == session
     async with reading(project, CONVERSATIONS) as reader:

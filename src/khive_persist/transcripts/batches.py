@@ -52,9 +52,6 @@ def batches(file: Source, transcript: Path, tool: str, state: dict[str, Any]) ->
     """Read what is new of a transcript, which is open where it was left.
 
     `state` is that of its reader there.
-
-    Raises:
-        OSError: It cannot be read.
     """
     reader = transcripts_of(tool).reader(state)
     batch_start = file.began_at.end

@@ -76,7 +76,6 @@ class CallEnds:
 
         Raises:
             StoreError: As its subclasses say; nothing was written.
-            MirrorError: The second copy cannot be written.
         """
         if not ends or not self._path.exists():
             return 0

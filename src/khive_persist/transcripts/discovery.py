@@ -48,11 +48,7 @@ def session_of(transcript: Transcript) -> str | None:
 
 
 def tool_of(path: Path) -> str | None:
-    """Return the tool that wrote a transcript, by its first lines; None where it is none's.
-
-    Raises:
-        OSError: It cannot be read.
-    """
+    """Return the tool that wrote a transcript, by its first lines; None where it is none's."""
     for document in documents(path):
         # Of the first tools the others' lines have words, too: they come last.
         for tool in reversed(TOOLS):

@@ -71,7 +71,6 @@ class Focus:
 
         Raises:
             StoreError: As its subclasses say; nothing was written.
-            MirrorError: The second copy cannot be written.
         """
         ids = [id for call in ended_calls for id in (call.call_row, call.result_row)]
         rows = fetch_ids(connection, CONVERSATIONS.table, list(dict.fromkeys(ids)))

@@ -56,11 +56,7 @@ class GrowingFile:
     """
 
     def __init__(self, path: Path, position: Position) -> None:
-        """Open the file at a known position, or at its beginning if it is another file now.
-
-        Raises:
-            OSError: The file cannot be read.
-        """
+        """Open the file at a known position, or at its beginning if it is another file now."""
         self._file: IO[bytes] = path.open("rb", _BUFFER_BYTES)
         try:
             self.is_known = (

@@ -44,11 +44,7 @@ class Source(Protocol):
 
 
 def opened(path: Path, position: Position) -> Source:
-    """Open a transcript at a known position, whatever its form.
-
-    Raises:
-        OSError: It cannot be read.
-    """
+    """Open a transcript at a known position, whatever its form."""
     if path.name.endswith(COMPRESSED):
         return CompressedFile(path, position)
     return Document(path, position) if path.suffix == DOCUMENT else GrowingFile(path, position)

@@ -116,7 +116,6 @@ class BatchWriter:
         Raises:
             OSError: The position cannot be kept; the batch is stored.
             StoreError: As its subclasses say; nothing since the last commit was stored.
-            MirrorError: The second copy cannot be written.
         """
         pending = self._pending or self._begin()
         rows = fetch_ids(pending.transaction.connection, CONVERSATIONS.table, list(messages))
@@ -152,7 +151,6 @@ class BatchWriter:
         Raises:
             OSError: The position cannot be kept; the rest is done.
             StoreError: As its subclasses say; nothing since the last commit was stored.
-            MirrorError: The second copy cannot be written.
         """
         pending, self._pending = self._pending, None
         if pending is None:
