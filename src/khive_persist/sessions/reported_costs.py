@@ -78,7 +78,10 @@ async def reported_costs(
     latest = {state.session: state for state in states}
     if not latest:
         return []
-    others = states if not filters else await _earlier(reader, latest.values(), states)
+    others = states
+    if filters and any(map(_goes_on, latest.values())):
+        # One may be a fork of a session that no filter names.
+        others = await _states(reader)
     of_sessions = field("session_id").in_([*latest])
     totals = await token_totals(reader, "session", prices, of_sessions)
     computed = {total.group: total for total in totals}
@@ -114,11 +117,6 @@ async def session_cost(project: Project, session: str) -> dict[str, Any]:
         "reported": reported[0].reported if reported else None,
         "difference": reported[0].difference if reported else None,
     }
-
-
-async def _earlier(reader: Reader, latest: Iterable[_State], states: list[_State]) -> list[_State]:
-    """Return all states, where a session may be a fork of one that no filter names."""
-    return await _states(reader) if any(map(_goes_on, latest)) else states
 
 
 def _goes_on(state: _State) -> bool:

@@ -95,14 +95,11 @@ def remove_sync_positions(project: Project, is_meant: Callable[[bytes], bool]) -
     count = 0
     for path in map(folder.joinpath, names):
         with suppress(FileNotFoundError):
-            is_written = path.name.endswith(".tmp") and _is_young(path)
+            age_seconds = time.time() - path.stat().st_mtime
+            is_written = path.name.endswith(".tmp") and age_seconds < _UNFINISHED_SECONDS
             if path.is_file() and not is_written and is_meant(path.read_bytes()):
                 path.unlink()
                 count += 1
     if count:
         sync_directory(folder)
     return count
-
-
-def _is_young(path: Path) -> bool:
-    return time.time() - path.stat().st_mtime < _UNFINISHED_SECONDS

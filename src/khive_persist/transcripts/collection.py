@@ -93,11 +93,13 @@ async def collect(
     read = [synced for _, synced in result.transcripts]
     if reconstruct:
         read_paths = [str(synced.path) for synced in read] if paths else None
-        reconstructed = await _backfill(project, read_paths)
+        sessions = await sessions_of(project, read_paths)
     else:
         failing = [str(synced.path) for synced in read if synced.failed_hooks]
-        reconstructed = await _heal(project, failing) if failing else 0
-    return result._replace(reconstructed=reconstructed)
+        failing_sessions = await sessions_of(project, failing) if failing else []
+        sessions = [id for id in failing_sessions if (await account(project, id)).lost]
+    counts = [await backfill(project, session_id) for session_id in sessions]
+    return result._replace(reconstructed=sum(counts))
 
 
 def _read(
@@ -117,18 +119,6 @@ def _read(
         except KhiveError as error:
             result.failed.append((path, str(error)))
     return result
-
-
-async def _backfill(project: Project, paths: list[str] | None) -> int:
-    sessions = await sessions_of(project, paths)
-    return sum([await backfill(project, session_id) for session_id in sessions])
-
-
-async def _heal(project: Project, paths: list[str]) -> int:
-    """Backfill the sessions that lack the event of a hook that failed."""
-    sessions = await sessions_of(project, paths)
-    lacking = [id for id in sessions if (await account(project, id)).lost]
-    return sum([await backfill(project, session_id) for session_id in lacking])
 
 
 def _named(paths: Sequence[Path]) -> Iterator[tuple[str | None, Path]]:

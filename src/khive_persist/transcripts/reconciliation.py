@@ -271,7 +271,12 @@ def _ending(call: Call, call_events: list[Event], events: list[Event]) -> Ending
     stopped: where hooks were running, only the former asked for a permission.
     """
     ending = call.ending
-    if ending == "denied" and call.tool == "claude-code" and _is_rejected(call):
+    output = (call.result or {}).get("output")
+    if (
+        ending == "denied"
+        and call.tool == "claude-code"
+        and _REJECTED in json.dumps(output, default=str)
+    ):
         has_pre = any(
             event.event_type in PRE and not event.is_reconstructed for event in call_events
         )
@@ -283,10 +288,6 @@ def _ending(call: Call, call_events: list[Event], events: list[Event]) -> Ending
         )
         return "interrupted" if has_pre and not was_asked else ending
     return ending
-
-
-def _is_rejected(call: Call) -> bool:
-    return _REJECTED in json.dumps((call.result or {}).get("output"), default=str)
 
 
 def _reason(ending: Ending, *, has_pre: bool) -> str:

@@ -110,7 +110,10 @@ class Agents:
         agents = {id: trace for id, trace in self._traces.items() if id is None or trace.is_real}
         work = {id: sum_work([trace.work, calls.get(id, Work())]) for id, trace in agents.items()}
         parents = {id: parent for id, parent in self._parents.parents().items() if id in agents}
-        in_order = [id for id in _in_order(agents) if id is not None]
+        in_order = sorted(
+            (id for id in agents if id is not None),
+            key=lambda agent: (agents[agent].work.started_at or _LAST, agent),
+        )
         children: dict[str | None, list[str]] = {}
         for id in in_order:
             if id in parents and parents[id] in agents:
@@ -162,10 +165,6 @@ class Agents:
             work = Work(tool_calls=count, failures=count * is_failed)
             calls[agent] = sum_work([calls.get(agent, Work()), work])
         return calls
-
-
-def _in_order(agents: Mapping[str | None, _Trace]) -> list[str | None]:
-    return sorted(agents, key=lambda agent: (agents[agent].work.started_at or _LAST, agent or ""))
 
 
 def _below(

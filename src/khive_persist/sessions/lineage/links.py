@@ -6,9 +6,10 @@ from functools import partial
 from typing import Any, Final, NamedTuple
 
 from khive_persist import clock
+from khive_persist.models.query import field
 from khive_persist.store import codec
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import Source, Statement, named
+from khive_persist.store.sqlite.statements import Source, Statement, distinct, named
 
 # Only messages of forks, and the first of a session that names another, have one of these keys. To
 # look for the text first is several times as fast as to read each message's JSON.
@@ -97,7 +98,9 @@ async def find_links(reader: Reader, session_id: str) -> Links:
     started = sorted(id for id, parent in parents.items() if parent == session_id)
     origin, parent = origins.get(session_id), parents.get(session_id)
     mentioned = [*forks, *started, *filter(None, (origin, parent))]
-    recorded = {row[0] for row in await reader.fetch(partial(_recorded, mentioned))}
+    is_mentioned = field("session_id").in_(mentioned)
+    build = partial(distinct, path="$.session_id", filters=[is_mentioned])
+    recorded = {row[0] for row in await reader.fetch(build)}
 
     def link(other: str, common: _Shared | None) -> Link:
         at = clock.from_column(common.at) if common else None
@@ -122,14 +125,7 @@ def _by_time(links: Iterable[Link]) -> tuple[Link, ...]:
 def _marked(source: Source) -> Statement:
     has_mark = " OR ".join(f"instr({source.content}, ?)" for _ in _MARKS)
     fields = {name: source.extract(path) for name, path in _FIELDS.items()}
-    has_field = " OR ".join(f"{field} IS NOT NULL" for field in fields.values())
+    has_field = " OR ".join(f"{text} IS NOT NULL" for text in fields.values())
     columns = {"session": source.extract("$.session_id"), "created_at": source.created_at} | fields
     sql = f"SELECT {named(columns)} FROM {source.sql} WHERE ({has_mark}) AND ({has_field})"
     return Statement(sql, list(_MARKS))
-
-
-def _recorded(sessions: list[str], source: Source) -> Statement:
-    session = source.extract("$.session_id")
-    marks = ", ".join("?" * len(sessions)) or "NULL"
-    sql = f"SELECT DISTINCT {session} FROM {source.sql} WHERE {session} IN ({marks})"
-    return Statement(sql, list(sessions))

@@ -66,7 +66,9 @@ def describe(payload: Mapping[str, object]) -> dict[str, object]:
         ],
     )
     if name in _SWITCHES:
-        _add_switch(content, payload)
+        payload_fields.add_text(content, "model", payload_fields.string(payload, "to_model"))
+        if from_model := payload_fields.string(payload, "from_model"):
+            payload_fields.add_metadata(content, "from_model", from_model)
     if tool in _KINDS["agent_spawn"]:
         _add_spawned_agent(content, tool_input, payload_fields.mapping(payload, "tool_response"))
     if name == "PostToolUse":
@@ -84,12 +86,6 @@ def describe(payload: Mapping[str, object]) -> dict[str, object]:
     if name in _TEXTS:
         payload_fields.add_text(content, "output", payload_fields.string(payload, _TEXTS[name]))
     return content
-
-
-def _add_switch(content: dict[str, object], payload: Mapping[str, object]) -> None:
-    payload_fields.add_text(content, "model", payload_fields.string(payload, "to_model"))
-    if from_model := payload_fields.string(payload, "from_model"):
-        payload_fields.add_metadata(content, "from_model", from_model)
 
 
 def is_launch(response: Mapping[str, object]) -> bool:
