@@ -122,12 +122,8 @@ class Spent(NamedTuple):
 
 
 def event_tables(source: Source) -> list[tuple[str, str]]:
-    """Return the clients that have a file of events, each with its table."""
-    return [
-        (client, source.tables[purpose.name])
-        for client, purpose in HOOK_EVENTS.items()
-        if purpose.name in source.tables
-    ]
+    """Return the clients, each with the table of its events, which may be one without rows."""
+    return [(client, source.only(purpose.name).sql) for client, purpose in HOOK_EVENTS.items()]
 
 
 def session_sql(row: Row) -> str:

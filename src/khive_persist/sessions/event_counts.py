@@ -10,7 +10,7 @@ from khive_persist.sessions.definitions import (
     tool_sql,
 )
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import NO_ROWS, Source, Statement, select
+from khive_persist.store.sqlite.statements import Source, Statement, select
 
 
 async def count_events(reader: Reader, *filters: Filter) -> list[dict[str, Any]]:
@@ -39,6 +39,4 @@ def _statement(source: Source, filters: tuple[Filter, ...]) -> Statement:
         statement = select(source._replace(sql=table), filters, columns=columns)
         selects.append(f"{statement.sql} GROUP BY 1, 2")
         values += statement.values
-    if not selects:
-        return NO_ROWS
     return Statement(" UNION ALL ".join(selects) + " ORDER BY events DESC, 1, 2", values)

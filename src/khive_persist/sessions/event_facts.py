@@ -317,10 +317,9 @@ def _models(sessions: Iterable[str], source: Source) -> Statement:
     selects = [
         f"SELECT {session_id} AS session,"
         f" {f'sum({tokens})' if purpose == CONVERSATIONS else '0'} AS tokens,"
-        f" max({time_sql(source)}) AS last, {model} AS model FROM {source.tables[purpose.name]}"
+        f" max({time_sql(source)}) AS last, {model} AS model FROM {source.only(purpose.name).sql}"
         f" WHERE {session_id} IN (SELECT value FROM json_each(?))"
         f" AND typeof({model}) = 'text' AND {model} <> '' GROUP BY {session_id}, {model}"
         for purpose in (*HOOK_EVENTS.values(), CONVERSATIONS)
-        if purpose.name in source.tables
     ]
     return union_all(selects, [codec.dump(sorted(sessions))])

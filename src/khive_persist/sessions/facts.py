@@ -178,10 +178,9 @@ async def _projects(reader: Reader, sessions: list[str]) -> dict[str, str]:
         id, project = source.extract("$.session_id"), text_sql(source, "cwd")
         selects = [
             f"SELECT {id} AS id, min({time_sql(source)} || {project}) AS first"
-            f" FROM {source.tables[purpose.name]}"
+            f" FROM {source.only(purpose.name).sql}"
             f" WHERE {id} IN (SELECT value FROM json_each(?)) AND {project} <> '' GROUP BY {id}"
             for purpose in (CONVERSATIONS, *HOOK_EVENTS.values())
-            if purpose.name in source.tables
         ]
         beginning = f"substr(min(first), {clock.CREATED_AT_CHARACTERS + 1})"
         within = f"SELECT id, {beginning} FROM ({{}}) GROUP BY id"

@@ -134,8 +134,5 @@ def _calls(
         " LIMIT -1"
         for tool, table in event_tables(source)
     ]
-    if not selects:
-        nothing = "NULL AS tool, NULL AS name, 0 AS is_now, NULL AS length, 0 AS failed,"
-        return f"SELECT {nothing} NULL AS error, NULL AS at LIMIT 0", []
     union = " UNION ALL ".join(f"SELECT * FROM ({select})" for select in selects)
     return union, [time.since, previous.since, time.until] * len(selects)
