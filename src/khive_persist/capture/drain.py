@@ -64,11 +64,8 @@ class Drain:
     def __init__(self, project: Project, *, is_timed: bool = False) -> None:
         """Open a project for draining.
 
-        Args:
-            project: The project.
-            is_timed: Whether the process ends, by SIGPROF, where the reading of one event takes
-                longer than it may. The next drain reads that one in a process of its own; if not,
-                this one does.
+        With `is_timed` the process ends, by SIGPROF, where the reading of one event takes longer
+        than it may. The next drain reads that one in a process of its own; otherwise this one does.
 
         Raises:
             ProjectError: The project's `.khive` or spool cannot be made or used.

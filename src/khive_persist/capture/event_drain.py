@@ -52,13 +52,9 @@ class EventDrain:
         deaths: Mapping[str, int],
         errors: list[KhiveError],
     ) -> int:
-        """Bring in the events of one tool; return how many came in.
+        """Bring in the events of one tool, in order of arrival; return how many came in.
 
-        Args:
-            tool: The tool's name.
-            events: The events in order of arrival.
-            deaths: The number of drains in a row that died at an event, by the name of its file.
-            errors: The list that gets the reasons why some wait on.
+        `errors` gets the reasons why some wait on.
 
         Raises:
             StoreError: Their database does not take them: they wait on.

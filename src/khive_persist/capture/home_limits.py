@@ -60,13 +60,8 @@ def drop_excess(
     """Drop the events that are too old, then the oldest of whichever project has the most bytes.
 
     So a project that floods the spool loses its own events, and not those of others. What is
-    dropped is written down before it goes.
-
-    Args:
-        spool: The home's spool.
-        events_by_project: The events of projects that are there and not trusted, by project, the
-            oldest first.
-        settings: The home's settings. A limit of 0 is none.
+    dropped is written down before it goes. `events_by_project` has those of projects that are there
+    and not trusted, the oldest first. A limit of 0 is none.
 
     Raises:
         OSError: It cannot be written down, or a file cannot be removed.

@@ -16,9 +16,7 @@ from khive_persist.trust import marks, search
 def notices(project: Project, passed: Path | None) -> list[str]:
     """Return the notices of a project, each one line.
 
-    Args:
-        project: The project that is read.
-        passed: The directory whose `.khive` was passed over on the way to it, or None.
+    `passed` is the directory whose `.khive` was passed over on the way to the project.
     """
     lines = []
     if passed is not None:

@@ -23,14 +23,9 @@ def normalise(
     settings: Settings,
     redactor: Redactor | None,
 ) -> codec.Row:
-    """Return the row of one event.
+    """Return the row of one event, whatever the bytes of its file are.
 
-    Args:
-        event: The event, as the name of its spool file tells.
-        raw: The bytes of its file, whatever they are: the payload, and before it the project's
-            path, where it lies away from that.
-        settings: The settings of its project.
-        redactor: The redactor of secrets, or None to leave them in.
+    They are the payload, and before it the project's path, where it lies away from that.
     """
     marks: dict[str, Any] = {"cut": True} if event.is_cut else {}
     project, raw = split_away(raw) if event.is_away else ("", raw)

@@ -64,13 +64,8 @@ def spool_instead(
 ) -> None:
     """Put records into the spool of a project, as their database did not take them, and say so.
 
-    They survive a power loss on return, and a drainer was woken. Call it in a thread.
-
-    Args:
-        project: The project.
-        records: The records, in order.
-        refusal: The error of their database.
-        are_new: Whether their ids were made just now, so that none was saved before.
+    They survive a power loss on return, and a drainer was woken. Call it in a thread. With
+    `are_new` their ids were made just now, so that none was saved before.
 
     Raises:
         StoreError: The refusal: the spool does not take them either. None is kept.
@@ -105,13 +100,8 @@ def spool_records(
 ) -> None:
     """Put records into the spool of a project, in order: they survive a power loss on return.
 
-    The next drain saves each under its id, unless somebody has saved that one since.
-
-    Args:
-        project: The project.
-        rows: The redacted rows, each with its purpose.
-        mirror: The source of a record's version where its database cannot be read.
-        are_new: Whether their ids were made just now, so that none was saved before.
+    The next drain saves each under its id, unless somebody has saved that one since. `mirror` has a
+    record's version where its database cannot be read. With `are_new` none was saved before.
 
     Raises:
         CaptureError: One cannot be kept; then none is.

@@ -80,10 +80,8 @@ class OwnPatterns:
     def denied(self, text: str, *, is_json: bool) -> Iterator[Denied]:
         """Yield the parts that `deny` takes out of a text.
 
-        Args:
-            text: A text, or a JSON document.
-            is_json: Whether it is one: then its strings are searched, each alone, but for ids,
-                paths and keys that are plain names.
+        Of a JSON document its strings are searched, each alone, but for ids, paths and keys that
+        are plain names.
         """
         until = time.thread_time() + _seconds(DOCUMENT_SECONDS, text)
         if not is_json:

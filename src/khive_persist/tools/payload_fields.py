@@ -97,10 +97,7 @@ def add_metadata(content: dict[str, object], name: str, value: object) -> None:
 def add_mcp_server(content: dict[str, object], tool_name: str, known_server: str = "") -> None:
     """Name the server of a tool called `mcp__server__tool`.
 
-    Args:
-        content: The event's content.
-        tool_name: The tool's name; all before its last `__` is the server's.
-        known_server: The server's name where the tool says it.
+    All before the last `__` is the server's name, unless the tool says it.
     """
     if known_server:
         add_metadata(content, "mcp_server", known_server)

@@ -109,10 +109,6 @@ class BatchWriter:
     def store(self, batch: Batch, messages: Mapping[str, MessageRow]) -> StoredBatch:
         """Store a batch; it counts when `commit` has returned, which is called now and then.
 
-        Args:
-            batch: The lines after those of the batch before.
-            messages: The rows of its messages, as if nothing of them was stored before.
-
         Raises:
             OSError: The position cannot be kept; the batch is stored.
             StoreError: As its subclasses say; nothing since the last commit was stored.

@@ -43,14 +43,7 @@ async def gather(
     """Save the snapshots that a session's events tell of: committed, synced and copied on return.
 
     What a transcript told of already is not saved again, nor what was pruned; where nothing is new
-    nothing is written.
-
-    Args:
-        project: The project that has the events, and gets the snapshots.
-        session_id: The session.
-        busy_timeout_seconds: The longest wait for other writers.
-        redact: A function that is given each row, and returns the one to write.
-        mirror: The keeper of the second copy.
+    nothing is written. `redact` is given each row, and returns the one to write.
 
     Returns:
         How many snapshots are new, or told anew.
