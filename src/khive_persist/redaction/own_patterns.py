@@ -33,10 +33,7 @@ _PLAIN_KEY = r"(?a)[A-Za-z_][\w-]{0,63}"
 class Denied(NamedTuple):
     """A part of a text that `deny` takes out.
 
-    Attributes:
-        start: The index of its first character.
-        end: The index after its last character.
-        kind: `denied`, or `out_of_time_deny_N` where the N-th expression ran out of time.
+    Its kind is `denied`, or `out_of_time_deny_N` where the N-th expression ran out of time.
     """
 
     start: int

@@ -13,11 +13,9 @@ def kind_of(injected: Mapping[str, str], texts: Iterable[str]) -> str:
 
     `injected` has the kinds of the client's own texts, by their beginnings.
     """
-    kinds = [_kind(injected, text) for text in texts if text.strip()]
+    kinds = [
+        next((kind for prefix, kind in injected.items() if text.startswith(prefix)), PROMPT)
+        for text in map(str.lstrip, texts)
+        if text
+    ]
     return kinds[0] if kinds and PROMPT not in kinds else PROMPT
-
-
-def _kind(injected: Mapping[str, str], text: str) -> str:
-    stripped = text.lstrip()
-    kinds = (kind for prefix, kind in injected.items() if stripped.startswith(prefix))
-    return next(kinds, PROMPT)

@@ -24,17 +24,10 @@ _LATEST: Final = "latest"
 
 
 class Batch:
-    """Some lines of a transcript, read.
+    """Some lines of a transcript, read: their parts of messages, and the id of the row of each.
 
-    Attributes:
-        parts: Their parts of messages, in order.
-        ids: The id of each part's message row.
-        lines: The number of lines.
-        bytes: The number of their bytes.
-        unknown: The number of lines of each kind that is not known here.
-        damaged: The number of lines that are no JSON.
-        position: The end of the lines.
-        state: The state of the reader there.
+    `unknown` counts the lines of each kind that is not known here, `damaged` those that are no
+    JSON. Position and state of the reader are those at the end of the lines.
     """
 
     def __init__(self) -> None:

@@ -14,12 +14,7 @@ _ENDED: Final[frozenset[Ending]] = frozenset({"done", "failed"})
 
 
 class Expected(NamedTuple):
-    """The events that the hooks of a call send.
-
-    Attributes:
-        pre: Whether one comes before it.
-        post: Whether one comes after it.
-    """
+    """The events that the hooks of a call send: before it, after it, both or none."""
 
     pre: bool
     post: bool

@@ -33,12 +33,9 @@ START: Final = Position()
 
 
 class RawLine(NamedTuple):
-    """One line, with its end.
+    """One line, its number from 1, and the byte at which the next one starts.
 
-    Attributes:
-        number: The line's number, from 1.
-        end: The start of the next line, in bytes.
-        content: The line, without NULs before it: a crash of the machine leaves them.
+    It is without NULs before it: a crash of the machine leaves them.
     """
 
     number: int
@@ -47,13 +44,7 @@ class RawLine(NamedTuple):
 
 
 class GrowingFile:
-    """A file that somebody else writes to.
-
-    Attributes:
-        is_known: Whether it still begins as what was read of it.
-        is_rewritten: Whether it does not.
-        began_at: The position where reading starts.
-    """
+    """A file that somebody else writes to: a `Source`."""
 
     def __init__(self, path: Path, position: Position) -> None:
         """Open the file at a known position, or at its beginning if it is another file now."""

@@ -171,7 +171,11 @@ async def backfill(project: Project, session_id: str) -> int:
             elif not phase_events and (expectation.post if is_post else expectation.pre):
                 new_events.append(event_of_call(call, session_id, is_post=is_post))
     tombstones = await anyio.to_thread.run_sync(Tombstones.load, project)
-    new_events = [event for event in new_events if not _is_pruned(tombstones, event)]
+    new_events = [
+        event
+        for event in new_events
+        if not tombstones.is_pruned(event.purpose_of(event.content).name, codec.to_row(event))
+    ]
     async with open_store(HookEvent, dir=project.root) as store:
         for id in surplus:
             await store.delete(id)
@@ -181,11 +185,6 @@ async def backfill(project: Project, session_id: str) -> int:
     # What was counted by messages is counted by these events from now on.
     await anyio.to_thread.run_sync(recount, project, settings, redactor, session_id)
     return len(new_events)
-
-
-def _is_pruned(tombstones: Tombstones, event: HookEvent) -> bool:
-    purpose = event.purpose_of(event.content)
-    return tombstones.is_pruned(purpose.name, codec.to_row(event))
 
 
 async def sessions_of(project: Project, paths: list[str] | None = None) -> list[str]:

@@ -45,15 +45,8 @@ class StoredBatch(NamedTuple):
 class _PendingCommit:
     """The batches written in an open transaction, and the work due when it is committed.
 
-    Attributes:
-        transaction: The open transaction.
-        until: The time when others have waited long enough.
-        ended_todo_calls: The calls on to-do lists that have ended, batch by batch.
-        ended_calls: All calls that have ended.
-        batches: The number of batches.
-        bytes: The number of bytes of the transcript.
-        position: The end of the last batch.
-        state: The state of the reader there.
+    `until` is when others have waited long enough. Position and state are those after the last
+    batch.
     """
 
     def __init__(self, transaction: Transaction) -> None:

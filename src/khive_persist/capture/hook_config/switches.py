@@ -29,13 +29,7 @@ _CODEX_FEATURES: Final = ("hooks", "codex_hooks")
 
 
 class Layer(NamedTuple):
-    """One file of a tool's settings.
-
-    Attributes:
-        path: The file.
-        values: The settings in it; empty where it is not there.
-        is_managed: Whether an administrator decides it.
-    """
+    """One file of a tool's settings, empty where it is not there; an administrator's is managed."""
 
     path: Path
     values: Mapping[str, Any]

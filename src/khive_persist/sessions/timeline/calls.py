@@ -215,11 +215,9 @@ def _of_batch(
 ) -> EventCall:
     output = part.get("tool_response")
     is_error = isinstance(output, str) and output.startswith(_REFUSED)
-    call = EventCall(use_id, str(part.get("tool_name")), part.get("tool_input"), None)
-    call.agent_id = content.get("agent_id")
-    call.ended_at = event.created_at
-    call.result = {"output": output, "is_error": is_error}
-    return call
+    name, agent = str(part.get("tool_name")), content.get("agent_id")
+    result = {"output": output, "is_error": is_error}
+    return EventCall(use_id, name, part.get("tool_input"), agent, None, event.created_at, result)
 
 
 def _results(
