@@ -14,7 +14,7 @@ import pytest
 
 from khive_persist.capture import spool_writer
 from khive_persist.capture.drain import drain
-from khive_persist.capture.fallback_spool import FallbackSpool
+from khive_persist.capture.fallback_spool import hand_over
 from khive_persist.capture.spool import Spool, waiting_at_home
 from khive_persist.cli.root import run
 from khive_persist.maintenance.retention.purge import purge
@@ -125,18 +125,18 @@ def test_an_event_that_moves_while_it_is_looked_for_is_found(
     looked = waiting_at_home
     is_empty = Spool.is_empty
 
-    def hand_over() -> None:
+    def hand_all_over() -> None:
         for event in Spool(state).events():
-            FallbackSpool(Spool(state)).hand_over(event, project)
+            hand_over(Spool(state), event, project)
 
     def at_home(project: Project) -> int:
         count = looked(project)
-        hand_over()
+        hand_all_over()
         return count
 
     def empty(spool: Spool) -> bool:
         answer = is_empty(spool)
-        hand_over()
+        hand_all_over()
         return answer
 
     monkeypatch.setattr("khive_persist.capture.drain.waiting_at_home", at_home)

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+import sys
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
@@ -193,9 +194,9 @@ def expected(project: Project, rule: float | None) -> dict[str, Told]:
     for _, _, at, content in read(project, CONVERSATIONS):
         messages.setdefault(definitions.session_of(content), []).append((at, content))
     for _, id, at, content in read(project, PLANNER_SESSIONS):
-        plans.setdefault(definitions.plan_session(content), []).append((at, id, content))
+        plans.setdefault(plan_session(content), []).append((at, id, content))
     for _, id, at, content in read(project, OUTCOMES):
-        order = definitions.verdict_order(content, at, id)
+        order = verdict_order(content, at, id)
         verdicts.setdefault(definitions.session_of(content), []).append((order, content["verdict"]))
     found = {}
     for session in (events.keys() | messages.keys() | plans.keys()) - {""}:
@@ -229,10 +230,32 @@ def expected(project: Project, rule: float | None) -> dict[str, Told]:
             failures=failures,
             spent=spent,
             plans=len(planned),
-            plan={name: definitions.plan_field(plan, name) for name in definitions.PLAN_FIELDS},
+            plan={name: plan_field(plan, name) for name in definitions.PLAN_FIELDS},
             verdict=max(given)[1] if given else by_rule,
         )
     return found
+
+
+def plan_session(content: dict[str, Any]) -> str:
+    """The session that carries out a plan; an empty text for none."""
+    agent_session = content.get("agent_session_id")
+    is_named = isinstance(agent_session, str) and agent_session
+    return str(agent_session) if is_named else definitions.session_of(content)
+
+
+def plan_field(content: dict[str, Any], name: str) -> Any:
+    """A field of a plan; None where it is of another type, or an infinite number."""
+    value = content.get(name)
+    if name not in definitions.PLAN_NUMBERS:
+        return value if isinstance(value, str) else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return value if abs(value) <= sys.float_info.max else None
+
+
+def verdict_order(content: dict[str, Any], at: str, id: str) -> tuple[bool, str, str]:
+    """The key of a verdict that is largest in the one that counts."""
+    return content.get("source") != "rule", at, id
 
 
 def _uses(mine: list[Any], said: list[Any], prices: PriceTable) -> Iterator[ModelUse]:

@@ -13,7 +13,16 @@ from khive_persist.prices import PRICED, PriceTable
 from khive_persist.sessions import definitions as d
 from khive_persist.sessions.definitions import ModelUse, Spent
 from khive_persist.store.sqlite.statements import Source
-from tests.sessions.records import EVENTS, MESSAGES, PLANS, VERDICTS, Record
+from tests.sessions.records import (
+    EVENTS,
+    MESSAGES,
+    PLANS,
+    VERDICTS,
+    Record,
+    plan_field,
+    plan_session,
+    verdict_order,
+)
 
 ROW = Source("", "created_at", {})
 AT = datetime(2026, 11, 16, tzinfo=UTC)
@@ -68,14 +77,14 @@ def test_of_plans(plan: Record) -> None:
     session, *fields = asked(
         content, d.plan_session_sql(ROW), *(d.plan_field_sql(ROW, name) for name in d.PLAN_FIELDS)
     )
-    assert session == d.plan_session(content)
-    assert fields == [d.plan_field(content, name) for name in d.PLAN_FIELDS]
+    assert session == plan_session(content)
+    assert fields == [plan_field(content, name) for name in d.PLAN_FIELDS]
 
 
 @given(VERDICTS, VERDICTS)
 def test_of_verdicts(one: Record, other: Record) -> None:
     orders = [asked(content, d.verdict_order_sql(ROW)) for *_, content in (one, other)]
-    as_python = [d.verdict_order(content, "", "") for *_, content in (one, other)]
+    as_python = [verdict_order(content, "", "") for *_, content in (one, other)]
     assert (orders[0] < orders[1]) == (as_python[0] < as_python[1])
 
 

@@ -28,13 +28,15 @@ from khive_persist.tools import TOOLS, transcripts_of
 from khive_persist.tools.transcripts import Transcripts
 
 ROOT = Path(__file__).parents[2]
-# As a folder of `tools/`, which its name in the hook's list is enough for.
+# As a folder of `tools/`, which its name in the hook's list is enough for. With another one beside
+# it no list of all kinds of records fits into the ten files that SQLite attaches.
 WITH_MADE_UP_CLIENT = """
 import sys
 import tests.made_up_client
 from khive_persist.capture import spool_writer
-spool_writer.TOOLS += ("made-up",)
-sys.modules["khive_persist.tools.made_up"] = tests.made_up_client
+spool_writer.TOOLS += ("made-up", "another")
+for name in ("made_up", "another"):
+    sys.modules[f"khive_persist.tools.{name}"] = tests.made_up_client
 from khive_persist.cli.root import run
 sys.exit(run(sys.argv[1:]))
 """
@@ -168,6 +170,10 @@ def test_a_made_up_client_is_recorded_and_read_as_the_others(project: Project, h
     assert "made-up 0, codex 0" in run("compare", "--by", "tool", code=1)
     run("hooks", "install", "made-up")
     assert (project.root / ".made-up" / "hooks.json").is_file()
+    run("experiment", "create", "prompt", "control=1", "new=1")
+    for late, id in ((True, "s"), (False, "u")):
+        assigned = json.loads(run("experiment", "assign", id, "prompt", "--json"))
+        assert assigned["is_late"] is late
 
 
 def missing_of_purposes(

@@ -206,6 +206,11 @@ def test_all_records_are_read_once_as_they_were_written(taken: Scene, khive: Khi
     assert sorted(asyncio.run(loaded_ids(taken.project))) == sorted(rows)
 
 
+def test_the_mirror_lacks_nothing_once_the_old_spool_came_in(taken: Scene, khive: Khive) -> None:
+    khive("events")
+    assert [line for line in khive("doctor", code=1)["problems"] if "the mirror" in line] == []
+
+
 async def loaded_ids(project: Path) -> list[str]:
     """Load all records as their classes, whose modules had other names when they were saved."""
     ids = []

@@ -9,7 +9,6 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Final, NamedTuple, Self
 
 from khive_persist import settings as configuration
@@ -18,7 +17,7 @@ from khive_persist.capture.drain_journal import DrainJournal
 from khive_persist.capture.drain_settings import usable_settings as usable_settings
 from khive_persist.capture.event_drain import EventDrain
 from khive_persist.capture.event_reading import EventReader
-from khive_persist.capture.fallback_spool import FallbackSpool, reason, waits
+from khive_persist.capture.fallback_spool import hand_over, move_home_events, reason, waits
 from khive_persist.capture.record_drain import RecordDrain
 from khive_persist.capture.spool import DRAIN_LOCK, Event, Spool, home_project, waiting_at_home
 from khive_persist.errors import (
@@ -30,7 +29,7 @@ from khive_persist.errors import (
     StoreError,
 )
 from khive_persist.mirror.mirror import Mirror
-from khive_persist.mirror.recovery import recover
+from khive_persist.mirror.recovery import FEW_RECORDS, recover
 from khive_persist.models.purpose_registry import known_purposes
 from khive_persist.models.purposes import HOOK_EVENTS, Purpose
 from khive_persist.project import KHIVE, Project
@@ -65,11 +64,8 @@ class Drain:
     def __init__(self, project: Project, *, is_timed: bool = False) -> None:
         """Open a project for draining.
 
-        Args:
-            project: The project.
-            is_timed: Whether the process ends, by SIGPROF, where the reading of one event takes
-                longer than it may. The next drain reads that one in a process of its own; if not,
-                this one does.
+        With `is_timed` the process ends, by SIGPROF, where the reading of one event takes longer
+        than it may. The next drain reads that one in a process of its own; otherwise this one does.
 
         Raises:
             ProjectError: The project's `.khive` or spool cannot be made or used.
@@ -99,12 +95,7 @@ class Drain:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -182,6 +173,12 @@ class Drain:
         with suppress(KhiveError):
             recover(self.project, known_purposes(self.project), self.settings)
 
+    def recover_few(self) -> None:
+        """Compare the files with few records that an older version, or others, have written."""
+        with suppress(KhiveError):
+            behind = [writer.purpose for writer in self._writers.values() if writer.is_behind]
+            recover(self.project, behind, self.settings, most=FEW_RECORDS)
+
     def _copy_again(self) -> list[KhiveError]:
         """Copy what could not be copied before; return an error for each file that fails again."""
         errors: list[KhiveError] = []
@@ -213,7 +210,7 @@ class Drain:
         if not search.may_be_used(self.project.khive):
             # It was when this drain began.
             return []
-        return FallbackSpool(Spool(home)).move_to(self.project)
+        return move_home_events(Spool(home), self.project)
 
     def _bring_away(
         self, deaths: Mapping[str, int], errors: list[KhiveError], unreached: list[KhiveError]
@@ -228,7 +225,6 @@ class Drain:
         stored_count = 0
         reached: dict[str, bool] = {}
         refused: dict[str, list[Event]] = {}
-        moving = FallbackSpool(self.spool)
         for event in self.spool.events():
             if not event.is_away:
                 continue
@@ -242,7 +238,7 @@ class Drain:
                 if project_path not in reached:
                     reached[project_path] = _can_take(project_path)
                 if reached[project_path]:
-                    moving.hand_over(event, Project(project_path))
+                    hand_over(self.spool, event, Project(project_path))
                 elif not marks.is_trusted(Path(project_path) / KHIVE):
                     refused.setdefault(project_path, []).append(event)
             except FileNotFoundError:
@@ -294,7 +290,9 @@ def drain(project: Project) -> DrainResult:
         if not waiting_at_home(project) and spool.is_empty():
             return DrainResult(0, 0, ())
         with Drain(project) as draining:
-            return draining.run()
+            result = draining.run()
+            draining.recover_few()
+            return result
     except (OSError, StoreError) as error:
         return _failed_result(spool, error)
 

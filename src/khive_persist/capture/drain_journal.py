@@ -38,9 +38,7 @@ class DrainJournal:
     def at(self, events: Sequence[Event], deaths: int = 0) -> Iterator[None]:
         """Note that a drain is at some events, until it has stored them, or failed and lives.
 
-        Args:
-            events: The events.
-            deaths: The number of drains in a row that died at them.
+        `deaths` drains in a row have died at them before.
         """
         content = "\n".join([str(deaths + 1), *(event.name for event in events)]).encode()
         with suppress(OSError):

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from khive_persist.capture.drain_journal import DrainJournal
 from khive_persist.capture.event_reading import KILLS, EventReader, Unreadable
@@ -52,13 +52,9 @@ class EventDrain:
         deaths: Mapping[str, int],
         errors: list[KhiveError],
     ) -> int:
-        """Bring in the events of one tool; return how many came in.
+        """Bring in the events of one tool, in order of arrival; return how many came in.
 
-        Args:
-            tool: The tool's name.
-            events: The events in order of arrival.
-            deaths: The number of drains in a row that died at an event, by the name of its file.
-            errors: The list that gets the reasons why some wait on.
+        `errors` gets the reasons why some wait on.
 
         Raises:
             StoreError: Their database does not take them: they wait on.
@@ -70,10 +66,7 @@ class EventDrain:
             )
 
     def run_away(self, event: Event, deaths: Mapping[str, int], errors: list[KhiveError]) -> int:
-        """Bring in an event of a project that is gone, with the project's path.
-
-        Returns:
-            How many came in.
+        """Bring in an event of a project that is gone, with its path; return how many came in.
 
         Raises:
             OSError: It cannot be read.
@@ -118,40 +111,41 @@ class EventDrain:
 
     def _store_alone(self, tool: str, events: Sequence[Event], errors: list[KhiveError]) -> int:
         """Store events in a process of their own; return how many were stored."""
-        stored_count = 0
+        pairs = self._alone(store_alone, events, errors)
+        stored = [(event, row) for event, row in pairs if row]
+        for event, row in stored:
+            self._finish([event], [row])
+        if len(stored) < len(pairs):
+            errors.append(CaptureError(f"{HOOK_EVENTS[tool].file} takes no events just now"))
+        return len(stored)
+
+    def _alone(
+        self,
+        read: Callable[[Spool, Sequence[Event]], Sequence[Any]],
+        events: Sequence[Event],
+        errors: list[KhiveError],
+    ) -> list[tuple[Event, Any]]:
+        """Let a process of their own read events; set aside those that end it."""
         try:
-            rows = store_alone(self._spool, events)
+            rows = read(self._spool, events)
         except OSError as error:
             errors.append(waits(self._spool, events[0], error))
-            return 0
+            return []
+        pairs = []
         for event, row in zip(events, rows, strict=True):
             if row is None:
                 self.set_aside(event, KILLS, errors)
-            elif row:
-                self._finish([event], [row])
-                stored_count += 1
-        if False in rows:
-            errors.append(CaptureError(f"{HOOK_EVENTS[tool].file} takes no events just now"))
-        return stored_count
+            else:
+                pairs.append((event, row))
+        return pairs
 
     def _rows(
         self, batch: Sequence[tuple[Event, bytes]], deaths: int, errors: list[KhiveError]
     ) -> list[tuple[Event, Row]]:
         """Read events; those that have no row are set aside, or wait on."""
-        pairs = []
         if deaths:
-            events = [event for event, _ in batch]
-            try:
-                rows = read_alone(self._spool, events)
-            except OSError as error:
-                errors.append(waits(self._spool, events[0], error))
-                return []
-            for event, row in zip(events, rows, strict=True):
-                if row is None:
-                    self.set_aside(event, KILLS, errors)
-                else:
-                    pairs.append((event, row))
-            return pairs
+            return self._alone(read_alone, [event for event, _ in batch], errors)
+        pairs = []
         for event, raw in batch:
             try:
                 pairs.append((event, self._reader.row(event, raw)))

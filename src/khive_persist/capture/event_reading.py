@@ -28,12 +28,8 @@ class EventReader:
     ) -> None:
         """Take what rows depend on.
 
-        Args:
-            spool: The spool that holds the events.
-            settings: The settings of its project.
-            redactor: The redactor of secrets, or None to leave them in.
-            is_timed: Whether an event that takes too long may end this process, by SIGPROF. If
-                not, an exception ends its reading, and it is read in a process of its own.
+        With `is_timed` an event that takes too long may end this process, by SIGPROF. If not, an
+        exception ends its reading, and it is read in a process of its own.
         """
         self._spool = spool
         self._settings = settings
@@ -42,11 +38,7 @@ class EventReader:
         self._limit = TimeLimit()
 
     def row(self, event: Event, raw: bytes) -> Row:
-        """Return the row of an event.
-
-        Args:
-            event: The event.
-            raw: The bytes of its file.
+        """Return the row of an event, of the bytes of its file.
 
         Raises:
             Unreadable: It has none: it kills who reads it, or takes too much time or memory.

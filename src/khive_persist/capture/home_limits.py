@@ -11,10 +11,10 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from khive_persist import clock
-from khive_persist.capture.spool import Event, Spool
+from khive_persist.capture.spool import Event, Spool, home_project
 from khive_persist.files import read_regular, write_private
 from khive_persist.project import Project
 from khive_persist.settings import Settings
@@ -60,13 +60,8 @@ def drop_excess(
     """Drop the events that are too old, then the oldest of whichever project has the most bytes.
 
     So a project that floods the spool loses its own events, and not those of others. What is
-    dropped is written down before it goes.
-
-    Args:
-        spool: The home's spool.
-        events_by_project: The events of projects that are there and not trusted, by project, the
-            oldest first.
-        settings: The home's settings. A limit of 0 is none.
+    dropped is written down before it goes. `events_by_project` has those of projects that are there
+    and not trusted, the oldest first. A limit of 0 is none.
 
     Raises:
         OSError: It cannot be written down, or a file cannot be removed.
@@ -110,7 +105,10 @@ def dropped(project: Project) -> dict[str, Dropped]:
     """Return what was dropped lately from the spool of the home, by project."""
     try:
         document = json.loads(read_regular(project.khive / FILE, _MOST_BYTES))
-        entries = {str(project): _entry(fields) for project, fields in document.items()}
+        entries = {
+            str(path): Dropped(int(f["events"]), str(f["first"]), str(f["last"]), float(f["at"]))
+            for path, f in document.items()
+        }
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return {}
     current_time = time.time()
@@ -119,9 +117,10 @@ def dropped(project: Project) -> dict[str, Dropped]:
     }
 
 
-def dropped_lines(project: Project) -> list[str]:
+def dropped_lines() -> list[str]:
     """Return the lines that tell of it, one a project."""
-    return [entry.line(path) for path, entry in dropped(project).items()]
+    home = home_project()
+    return [entry.line(path) for path, entry in dropped(home).items()] if home else []
 
 
 def _write_down(project: Project, excess: Mapping[str, Sequence[Event]]) -> None:
@@ -140,12 +139,6 @@ def _write_down(project: Project, excess: Mapping[str, Sequence[Event]]) -> None
         )
     text = json.dumps({path: entry._asdict() for path, entry in entries.items()}, indent=1)
     write_private(project.khive / FILE, text.encode())
-
-
-def _entry(fields: Mapping[str, Any]) -> Dropped:
-    return Dropped(
-        int(fields["events"]), str(fields["first"]), str(fields["last"]), float(fields["at"])
-    )
 
 
 def _size(spool: Spool, event: Event) -> int:

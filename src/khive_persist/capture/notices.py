@@ -16,9 +16,7 @@ from khive_persist.trust import marks, search
 def notices(project: Project, passed: Path | None) -> list[str]:
     """Return the notices of a project, each one line.
 
-    Args:
-        project: The project that is read.
-        passed: The directory whose `.khive` was passed over on the way to it, or None.
+    `passed` is the directory whose `.khive` was passed over on the way to the project.
     """
     lines = []
     if passed is not None:
@@ -83,10 +81,4 @@ def diverted_lines(directory: Path) -> list[str]:
     lines += [
         f"{count} events of {project_path} wait here" for project_path, count in counts.items()
     ]
-    return lines + dropped_from_home()
-
-
-def dropped_from_home() -> list[str]:
-    """Return what the home's spool lately dropped, of any project, one line each."""
-    home = home_project()
-    return [] if home is None else dropped_lines(home)
+    return lines + dropped_lines()

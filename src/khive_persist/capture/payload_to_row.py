@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -22,14 +23,9 @@ def normalise(
     settings: Settings,
     redactor: Redactor | None,
 ) -> codec.Row:
-    """Return the row of one event.
+    """Return the row of one event, whatever the bytes of its file are.
 
-    Args:
-        event: The event, as the name of its spool file tells.
-        raw: The bytes of its file, whatever they are: the payload, and before it the project's
-            path, where it lies away from that.
-        settings: The settings of its project.
-        redactor: The redactor of secrets, or None to leave them in.
+    They are the payload, and before it the project's path, where it lies away from that.
     """
     marks: dict[str, Any] = {"cut": True} if event.is_cut else {}
     project, raw = split_away(raw) if event.is_away else ("", raw)
@@ -101,8 +97,7 @@ def _parsed(
     stored_payload: Any = codec.Raw(text)
     if "bad_bytes" in marks:
         stored_payload, in_bytes = _bytes_kept(raw, settings, redactor, marks)
-        redacted = {kind: max(redacted.get(kind, 0), in_bytes.get(kind, 0))
-                    for kind in redacted | in_bytes}  # fmt: skip
+        redacted = Counter(redacted) | Counter(in_bytes)
     elif is_long:
         stored_payload = _ends(text, text, raw, settings)
         marks = marks | {"truncated": True}
@@ -130,21 +125,14 @@ def _unparsed(
 def _bytes_kept(
     raw: bytes, settings: Settings, redactor: Redactor | None, marks: dict[str, Any]
 ) -> tuple[dict[str, Any], dict[str, int]]:
-    """Return bytes as they came, but for secrets and the limit, which is marked.
-
-    Returns:
-        The payload to store, and how many secrets of each kind were taken out.
-    """
+    """Return bytes as they came, but for secrets and the limit; and how many secrets they had."""
     ends = long_payloads.ends(raw) if len(raw) > settings.capture_max_payload_bytes else None
-    redacted: dict[str, int] = {}
+    redacted: Counter[str] = Counter()
     parts = []
     for part in (raw,) if ends is None else ends:
-        if redactor is None:
-            parts.append(part)
-            continue
-        part, counts = redactor.redact_bytes(part)
+        part, counts = (part, {}) if redactor is None else redactor.redact_bytes(part)
         parts.append(part)
-        redacted = {kind: redacted.get(kind, 0) + counts.get(kind, 0) for kind in redacted | counts}
+        redacted.update(counts)
     encoding, texts = _as_texts(parts)
     if len(raw) <= settings.capture_max_payload_bytes:
         return {"encoding": encoding, "data": texts[0]}, redacted

@@ -5,17 +5,16 @@ whatever stops a drain, at whatever point, the next one ends with the same rows.
 """
 
 import logging
-import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import islice
 from typing import Final
 
+from khive_persist.capture.fallback_spool import waits
 from khive_persist.capture.record_file import RecordFile, SpooledRecord, decode, digest
 from khive_persist.capture.spool import Spool
 from khive_persist.errors import (
-    CaptureError,
     InvalidRecordError,
     KhiveError,
     MirrorError,
@@ -46,14 +45,11 @@ class RecordDrain:
         self._writer_of = writer_of
 
     def run(self, errors: list[KhiveError], only: Collection[str] | None = None) -> int:
-        """Bring in the records that lie here: in database and mirror on return.
+        """Bring in the records that lie here: in database and mirror on return; count them.
 
         Args:
             errors: The list that gets the reasons why some wait on, one error a purpose.
             only: The names of the purposes; None for all.
-
-        Returns:
-            How many came in.
         """
         by_purpose: dict[str, list[RecordFile]] = {}
         for file in self._spool.records():
@@ -109,9 +105,7 @@ class RecordDrain:
                 continue
             except OSError as error:
                 # It stays as it is, counted as left, and must not hold up the others.
-                errors.append(
-                    CaptureError(f"{self._spool.path / file.name}: {os.strerror(error.errno or 0)}")
-                )
+                errors.append(waits(self._spool, file, error))
             except ValueError:
                 self._set_aside(file, "this user's programs did not write it, or not to its end")
 

@@ -83,7 +83,7 @@ def encode(khive: Path, file: RecordFile, record: SpooledRecord) -> bytes:
         ProjectError: The key of this user's MACs cannot be read or made.
     """
     body = codec.dump({"row": record.row, "replaces": record.replaces}).encode()
-    return _mac(khive, file, body).encode() + b"\n" + body
+    return macs.mac(khive, _PURPOSE, _named(file, body)).encode() + b"\n" + body
 
 
 def decode(khive: Path, file: RecordFile, raw: bytes) -> SpooledRecord:
@@ -121,10 +121,6 @@ def _parsed(file: RecordFile, body: bytes) -> SpooledRecord:
         )
     except (KeyError, TypeError) as error:
         raise ValueError(f"{file.name} holds no row") from error
-
-
-def _mac(khive: Path, file: RecordFile, body: bytes) -> str:
-    return macs.mac(khive, _PURPOSE, _named(file, body))
 
 
 def _named(file: RecordFile, body: bytes) -> bytes:

@@ -1,6 +1,5 @@
 """Records that their database cannot take: put into the spool, as the hook puts events there."""
 
-import errno
 import logging
 import os
 import sys
@@ -14,6 +13,7 @@ from typing import Final
 from khive_persist import settings as configuration
 from khive_persist.capture import spool_writer
 from khive_persist.capture.drainer_start import wake_drainer
+from khive_persist.capture.fallback_spool import reason
 from khive_persist.capture.record_file import (
     RecordFile,
     SpooledRecord,
@@ -26,7 +26,6 @@ from khive_persist.capture.record_file import (
 from khive_persist.capture.spool import Spool
 from khive_persist.errors import (
     CaptureError,
-    KhiveError,
     StoreBusyError,
     StoreDamagedError,
     StoreError,
@@ -65,13 +64,8 @@ def spool_instead(
 ) -> None:
     """Put records into the spool of a project, as their database did not take them, and say so.
 
-    They survive a power loss on return, and a drainer was woken. Call it in a thread.
-
-    Args:
-        project: The project.
-        records: The records, in order.
-        refusal: The error of their database.
-        are_new: Whether their ids were made just now, so that none was saved before.
+    They survive a power loss on return, and a drainer was woken. Call it in a thread. With
+    `are_new` their ids were made just now, so that none was saved before.
 
     Raises:
         StoreError: The refusal: the spool does not take them either. None is kept.
@@ -106,13 +100,8 @@ def spool_records(
 ) -> None:
     """Put records into the spool of a project, in order: they survive a power loss on return.
 
-    The next drain saves each under its id, unless somebody has saved that one since.
-
-    Args:
-        project: The project.
-        rows: The redacted rows, each with its purpose.
-        mirror: The source of a record's version where its database cannot be read.
-        are_new: Whether their ids were made just now, so that none was saved before.
+    The next drain saves each under its id, unless somebody has saved that one since. `mirror` has a
+    record's version where its database cannot be read. With `are_new` none was saved before.
 
     Raises:
         CaptureError: One cannot be kept; then none is.
@@ -134,7 +123,7 @@ def spool_records(
             with suppress(OSError):
                 spool.remove(file)
         if isinstance(error, OSError):
-            raise CaptureError(f"{project.spool}: {_reason(error)}") from error
+            raise CaptureError(f"{project.spool}: {reason(error)}") from error
         raise
 
 
@@ -156,9 +145,3 @@ def _replaced(
             if path is not None:
                 versions.append(to_row(codec.load(read_regular(path, _MOST_BYTES)))[1])
     return tuple(map(digest, versions))
-
-
-def _reason(error: OSError) -> str:
-    if isinstance(error, KhiveError):
-        return str(error)
-    return error.strerror or os.strerror(error.errno or errno.EIO)

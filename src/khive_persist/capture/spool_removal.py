@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from types import TracebackType
 from typing import Final, Self
 
 from khive_persist.capture.spool import Event, Spool
@@ -27,12 +26,7 @@ class Removal:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         under_way, self._under_way = self._under_way, []
         threads, self._threads = self._threads, None
         if threads is not None:

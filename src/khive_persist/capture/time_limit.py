@@ -35,11 +35,7 @@ class TimeLimit:
         self._looking: threading.Thread | None = None
 
     def call(self, work: Callable[[], _Result], seconds: float) -> _Result:
-        """Do some work in this thread.
-
-        Args:
-            work: The function to call.
-            seconds: The processor's time that it may take.
+        """Do some work in this thread, in so many seconds of the processor's time.
 
         Raises:
             OutOfTime: It has taken more.

@@ -38,6 +38,12 @@ def compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern)
 
 
+@cache
+def compiled_ascii(pattern: str) -> re.Pattern[str]:
+    """Compile a pattern whose classes are of ASCII, when it is first used."""
+    return re.compile(pattern, re.ASCII)
+
+
 def _resolve(escape: re.Match[str]) -> str:
     group = escape.lastindex
     if group == _LETTER:

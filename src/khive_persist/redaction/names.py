@@ -25,33 +25,13 @@ class Name(NamedTuple):
 
 
 PASS_PREFIXES: Final = (
-    "pg",
-    "db",
-    "my",
-    "smtp",
-    "user",
-    "root",
-    "sql",
-    "ftp",
-    "ssh",
-    "mail",
-    "bind",
-)
+    "pg", "db", "my", "smtp", "user", "root", "sql", "ftp", "ssh", "mail", "bind",
+)  # fmt: skip
 # What is searched for. All that stands around it, `DB_…_PROD`, is looked at by `classify`.
 STEMS: Final = (
     *("passw", "passphrase", "passcode", "pwd", "token", "secret", "credential", "creds"),
-    *(
-        "mnemonic",
-        "seed_phrase",
-        "seedphrase",
-        "_key",
-        "-key",
-        "?key=",
-        "&key=",
-        "_auth",
-        '"auth',
-        "'auth",
-    ),
+    *("mnemonic", "seed_phrase", "seedphrase", "_key", "-key", "?key=", "&key="),
+    *("_auth", '"auth', "'auth"),
     # `pass` is a word of many texts, and of Python.
     *("_pass", "-pass", '"pass', "'pass", ".pass", "pass=", "pass:", "pass ="),
     *(f"{word}pass" for word in PASS_PREFIXES),
@@ -89,12 +69,8 @@ _WORDS = r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+"
 def classify(identifier: str) -> Name | None:
     """Return the secret's name that an identifier is, however its words are put together.
 
-    Args:
-        identifier: The identifier as it is written: `DB_PASSWORD_2`, `spring.datasource.password`,
-            `apiKey`, `--auth-token`.
-
-    Returns:
-        The name, or None where its value is no secret.
+    It may be `DB_PASSWORD_2`, `spring.datasource.password`, `apiKey` or `--auth-token`; None is
+    that of a value that is no secret.
     """
     last = identifier.strip("-_.$").rpartition(".")[2]
     is_environment = last.isupper()

@@ -33,10 +33,7 @@ _PLAIN_KEY = r"(?a)[A-Za-z_][\w-]{0,63}"
 class Denied(NamedTuple):
     """A part of a text that `deny` takes out.
 
-    Attributes:
-        start: The index of its first character.
-        end: The index after its last character.
-        kind: `denied`, or `out_of_time_deny_N` where the N-th expression ran out of time.
+    Its kind is `denied`, or `out_of_time_deny_N` where the N-th expression ran out of time.
     """
 
     start: int
@@ -66,9 +63,7 @@ class OwnPatterns:
     def allows(self, secret: str, counts: dict[str, int]) -> bool:
         """Return whether an expression of `allow` matches all of a secret, in time.
 
-        Args:
-            secret: The secret.
-            counts: The counts by kind, which get each expression that ran out of time.
+        `counts` gets each that ran out of time.
         """
         for number, pattern in enumerate(self._allow, 1):
             try:
@@ -82,10 +77,8 @@ class OwnPatterns:
     def denied(self, text: str, *, is_json: bool) -> Iterator[Denied]:
         """Yield the parts that `deny` takes out of a text.
 
-        Args:
-            text: A text, or a JSON document.
-            is_json: Whether it is one: then its strings are searched, each alone, but for ids,
-                paths and keys that are plain names.
+        Of a JSON document its strings are searched, each alone, but for ids, paths and keys that
+        are plain names.
         """
         until = time.thread_time() + _seconds(DOCUMENT_SECONDS, text)
         if not is_json:

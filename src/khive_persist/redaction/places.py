@@ -22,12 +22,9 @@ _WORKING = r"(?!.*://)"
 
 
 def is_kept(raw: str, start: int, *, by_form: bool) -> bool:
-    """Return whether the text that begins at an index is a part of an id or a path.
+    """Return whether what begins at an index of escaped JSON is a part of an id or a path.
 
-    Args:
-        raw: A text with JSON in it, at any level of escaping.
-        start: The index.
-        by_form: Whether it is a secret by its form: an `id` that is a token is one.
+    With `by_form` it is a secret by its form: an `id` that is a token is one.
     """
     quote = raw.rfind('"', max(0, start - _MAX_VALUE), start)
     if quote < 0:

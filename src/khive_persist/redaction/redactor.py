@@ -1,5 +1,6 @@
 """Replace secrets with placeholders that tell kinds and repetitions apart, and nothing else."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from khive_persist.errors import InvalidSettingsError
@@ -51,13 +52,10 @@ class Redactor:
         self._own = OwnPatterns(allow, deny)
 
     def redact_json(self, text: str) -> tuple[str, dict[str, int]]:
-        """Redact keys and string values of a JSON document.
+        """Redact keys and string values of a valid JSON document.
 
         The result is valid JSON. All but the secrets stays byte for byte: the spelling of numbers,
         the order of keys, duplicate keys, white space and escapes.
-
-        Args:
-            text: One valid JSON document.
 
         Returns:
             The text, and the number of placeholders of each kind in it; without a secret, the same
@@ -90,18 +88,18 @@ class Redactor:
             The bytes, and the number of placeholders of each kind in them; without a secret, the
             same object and an empty dict.
         """
-        counts: dict[str, int] = {}
+        counts: Counter[str] = Counter()
         # UTF-16 of either byte order, which in a part of a file may begin at an odd byte.
         for skip, codec in _UTF_16 if b"\0" in raw else ():
             end = len(raw) - (len(raw) - skip) % 2
             text, part_counts = self.redact_text(raw[skip:end].decode(codec, "surrogatepass"))
             if part_counts:
                 raw = raw[:skip] + text.encode(codec, "surrogatepass") + raw[end:]
-                _add(counts, part_counts)
+                counts.update(part_counts)
         text, part_counts = self.redact_text(raw.decode("utf-8", "surrogateescape"))
         if part_counts:
             raw = text.encode("utf-8", "surrogateescape")
-            _add(counts, part_counts)
+            counts.update(part_counts)
         return raw, counts
 
     def _find(self, raw: str, counts: dict[str, int], *, is_json: bool) -> list[Candidate]:
@@ -135,8 +133,3 @@ class Redactor:
 
         # In UTF-16 an astral character is the same bytes, whether or not it was two escapes.
         return blake2b(secret.encode("utf-16-le", "surrogatepass"), key=self._key).hexdigest()[:4]
-
-
-def _add(counts: dict[str, int], part_counts: dict[str, int]) -> None:
-    for kind, count in part_counts.items():
-        counts[kind] = counts.get(kind, 0) + count

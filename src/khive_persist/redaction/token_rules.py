@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache, cached_property
 
-from khive_persist.redaction.escapes import Unescaped
+from khive_persist.redaction.escapes import Unescaped, compiled_ascii
 from khive_persist.redaction.rule import Candidate, Hit
 from khive_persist.redaction.tokens import (
     ALNUM,
@@ -74,12 +74,14 @@ class InfixRule:
 
     def may_match(self, text: str, low: str, start: int, end: int) -> bool:
         token_start = start - self._length
-        return token_start >= 0 and _ascii(self._pattern).match(text, token_start) is not None
+        return (
+            token_start >= 0 and compiled_ascii(self._pattern).match(text, token_start) is not None
+        )
 
     def find(self, text: Unescaped, hits: Sequence[Hit]) -> Iterator[Candidate]:
         for start, end in hits:
             if self.may_match(text.flat, text.low, start, end):
-                match = _ascii(self._pattern).match(text.flat, start - self._length)
+                match = compiled_ascii(self._pattern).match(text.flat, start - self._length)
                 assert match is not None
                 yield *text.span(*match.span()), self._kind, ""
 
@@ -107,8 +109,3 @@ def beside(text: Unescaped, end: int) -> Iterator[tuple[int, int, str]]:
 def token_rules() -> list[TokenRule | InfixRule]:
     """Make the rules of all rows."""
     return [*map(TokenRule, TOKENS), *map(InfixRule, INFIXES)]
-
-
-@cache
-def _ascii(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern, re.ASCII)

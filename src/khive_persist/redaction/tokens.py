@@ -150,9 +150,7 @@ CLOUDS: Final = (
     Token("openshift_token", "sha256~", r"[\w-]{43}"),
     Token("vault_token", "hvs. hvb. hvr.", r"[\w-]{24,}"),
     Token(
-        "doppler_token",
-        "dp.pt. dp.st. dp.ct. dp.sa. dp.said. dp.scim. dp.audit.",
-        r"[\w.-]{40,}",
+        "doppler_token", "dp.pt. dp.st. dp.ct. dp.sa. dp.said. dp.scim. dp.audit.", r"[\w.-]{40,}"
     ),
     Token("onepassword_service_token", "ops_eyJ", r"[A-Za-z0-9+/=_-]{80,}"),
     Token(

@@ -117,13 +117,9 @@ def is_cookie(value: str) -> bool:
 
 
 def is_value_of(name: Name, value: str, *, quoted: bool, ends_line: bool) -> bool:
-    """Return whether a value is the secret that its name says.
+    """Return whether a whole value is the secret that its name says.
 
-    Args:
-        name: The value's name.
-        value: The whole value.
-        quoted: Whether it stands in quotes.
-        ends_line: Whether nothing follows it on its line.
+    `ends_line` says that nothing follows it on its line.
     """
     if name.kind == "auth":
         return _is_basic(value)

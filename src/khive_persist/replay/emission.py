@@ -23,13 +23,7 @@ _SAID_CHARACTERS: Final = 200
 
 
 class EmissionResult(NamedTuple):
-    """The numbers of payloads that were accepted, refused and left out.
-
-    Attributes:
-        accepted: The number that were accepted.
-        refused: The numbers that were sent and refused, by the answer.
-        left_out: The numbers that were not sent, by the reason.
-    """
+    """The number of payloads accepted, of those refused by answer, of those not sent by reason."""
 
     accepted: int
     refused: dict[str, int]

@@ -44,11 +44,7 @@ class Original(NamedTuple):
 
 
 async def originals(project: Project, filter: Filter) -> list[Original]:
-    """Return the payloads of the events that pass a filter, in the order of arrival.
-
-    Raises:
-        StoreError: As its subclasses say.
-    """
+    """Return the payloads of the events that pass a filter, in the order of arrival."""
     payloads: list[Original] = []
     async with (
         reading(project, *HOOK_EVENTS.values()) as reader,

@@ -19,11 +19,6 @@ def page(title: str, tools: Sequence[str], entries: Sequence[Entry]) -> str:
 
     It shows all of the entries as text. The page's policy (CSP) lets no script run but the one that
     is known by its hash, and nothing be loaded or sent.
-
-    Args:
-        title: The session's title.
-        tools: The session's AI tools.
-        entries: The result of `build_timeline`.
     """
     style, script = _part("page.css"), _part("page.js")
     policy = (

@@ -12,11 +12,9 @@ FASTEST: Final = 1024.0
 
 
 def offsets(times: Sequence[datetime], max_gap_seconds: float | None = None) -> list[float]:
-    """Return the seconds from the first of `times` to each of them.
+    """Return the seconds from the first of `times`, which ascend, to each of them.
 
-    Args:
-        times: The times, in order.
-        max_gap_seconds: The longest pause between two; longer ones are as long as this.
+    A pause longer than `max_gap_seconds` is as long as that.
     """
     at, result = 0.0, [0.0] if times else []
     for start, end in pairwise(times):
@@ -36,11 +34,9 @@ class Playback:
     """
 
     def __init__(self, offsets: Sequence[float], *, speed: float = 1.0) -> None:
-        """Stand before the first entry.
+        """Stand before the first entry; `offsets` are seconds from the session's begin, in order.
 
-        Args:
-            offsets: The seconds from the session's begin to each entry, in order.
-            speed: The seconds of the session in a second; infinite shows all at once.
+        `speed` is the seconds of the session in a second; infinite shows all at once.
         """
         self._offsets = offsets
         self.speed = speed
@@ -98,11 +94,9 @@ class Playback:
             self.speed = min(max(self.speed * times, SLOWEST), FASTEST)
 
     def find(self, marked: Sequence[int], *, backwards: bool = False) -> int | None:
-        """Return the next marked entry, or None for none.
+        """Return the next of marked entries, whose indexes ascend, or None for none.
 
-        Args:
-            marked: The indexes of entries, ascending.
-            backwards: Whether to look before the entry that was shown last.
+        Backwards it is the one before the entry that was shown last.
         """
         if backwards:
             index = bisect_left(marked, self.shown - 1) - 1

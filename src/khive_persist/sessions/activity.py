@@ -4,8 +4,9 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import NamedTuple
 
-from khive_persist.models.purposes import HOOK_EVENTS, OUTCOMES, PLANNER_SESSIONS, Purpose
+from khive_persist.models.purposes import OUTCOMES, PLANNER_SESSIONS, Purpose
 from khive_persist.sessions.definitions import (
+    event_tables,
     has_session_sql,
     is_call_end_sql,
     is_failed_call_sql,
@@ -17,7 +18,7 @@ from khive_persist.sessions.definitions import (
 )
 from khive_persist.store.numbers import LARGEST
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import NO_ROWS, Source, Statement
+from khive_persist.store.sqlite.statements import Source, Statement, union_all
 
 DAY_CHARACTERS = len("YYYY-MM-DD")
 
@@ -65,22 +66,14 @@ class PlanTotals(NamedTuple):
 
 
 async def event_parts(reader: Reader, time: Time) -> AsyncGenerator[EventPart, None]:
-    """Yield the events of all tools in a period, in order of their session, in flat memory.
-
-    Raises:
-        StoreError: As its subclasses say.
-    """
+    """Yield the events of all tools in a period, in order of their session, in flat memory."""
     async with aclosing(reader.stream_as(EventPart, lambda source: _events(source, time))) as parts:
         async for part in parts:
             yield part
 
 
 async def plan_totals(reader: Reader, time: Time) -> PlanTotals:
-    """Count the plans of a period and sum their costs.
-
-    Raises:
-        StoreError: As its subclasses say.
-    """
+    """Count the plans of a period and sum their costs."""
 
     def build(source: Source) -> Statement:
         kind = f"json_type({source.content}, '$.planning_cost')"
@@ -103,32 +96,19 @@ async def verdict_counts(reader: Reader, time: Time) -> dict[str, int]:
     """Count the sessions that were judged in a period, by verdict.
 
     Each session counts once: by the latest verdict of a person in that period, else of a rule.
-
-    Raises:
-        StoreError: As its subclasses say.
     """
     rows = await reader.fetch(lambda source: _verdicts(source, time))
     return {str(verdict): count for verdict, count in rows}
 
 
 async def latest(reader: Reader, purposes: Sequence[Purpose], until: str) -> str | None:
-    """Return the time of the last record before `until`, of any of the purposes; None without one.
-
-    Raises:
-        StoreError: As its subclasses say.
-    """
+    """Return the time of the last record of some purposes before `until`; None without one."""
 
     def build(source: Source) -> Statement:
         at = source.created_at
-        tables = [
-            source.tables[purpose.name] for purpose in purposes if purpose.name in source.tables
-        ]
+        tables = [source.only(purpose.name).sql for purpose in purposes]
         selects = [f"SELECT max({at}) AS at FROM {table} WHERE {at} < ?" for table in tables]
-        if not selects:
-            return Statement("SELECT NULL", [])
-        return Statement(
-            f"SELECT max(at) FROM ({' UNION ALL '.join(selects)})", [until] * len(selects)
-        )
+        return union_all(selects, [until], "SELECT max(at) FROM ({})")
 
     return (await reader.fetch(build))[0][0]  # type: ignore[no-any-return]
 
@@ -145,23 +125,15 @@ def _events(source: Source, time: Time) -> Statement:
         f" {text_sql(source, 'model')} AS model, {at} AS at,"
         f" CASE WHEN {is_call_end_sql(source)} THEN 1 END AS ends,"
         f" CASE WHEN {is_failed_call_sql(source)} THEN 1 END AS failed"
-        f" FROM {source.tables[purpose.name]} WHERE {at} >= ? AND {at} < ? LIMIT -1)"
+        f" FROM {table} WHERE {at} >= ? AND {at} < ? LIMIT -1)"
         f" GROUP BY {keys}"
-        for tool, purpose in HOOK_EVENTS.items()
-        if purpose.name in source.tables
+        for tool, table in event_tables(source)
     ]
-    if not selects:
-        return NO_ROWS
-    return Statement(
-        f"SELECT * FROM ({' UNION ALL '.join(selects)}) ORDER BY session", [*time] * len(selects)
-    )
+    return union_all(selects, time, "SELECT * FROM ({}) ORDER BY session")
 
 
 def _verdicts(source: Source, time: Time) -> Statement:
-    table = source.tables.get(OUTCOMES.name)
-    if table is None:
-        return NO_ROWS
-    at = source.created_at
+    table, at = source.only(OUTCOMES.name).sql, source.created_at
     return Statement(
         f"SELECT verdict, count(*) FROM (SELECT {source.extract('$.verdict')} AS verdict,"
         f" row_number() OVER (PARTITION BY {session_sql(source)}"

@@ -9,7 +9,7 @@ from khive_persist.sessions.activity import Time
 from khive_persist.store import codec
 from khive_persist.store.numbers import LARGEST
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import NO_ROWS, Source, Statement
+from khive_persist.store.sqlite.statements import Source, Statement
 
 SeriesKind = Literal["score", "measurement"]
 # What kind it is of, and what was scored or measured.
@@ -57,11 +57,7 @@ class Series(NamedTuple):
 
 
 async def applications(reader: Reader, time: Time) -> Applications:
-    """Return the counts of the application sessions that began in a period.
-
-    Raises:
-        StoreError: As its subclasses say.
-    """
+    """Return the counts of the application sessions that began in a period."""
     rows = await reader.fetch(lambda source: _sessions(source, time))
     outcomes: dict[str, int] = {}
     for outcome, _, count in rows:
@@ -79,14 +75,7 @@ async def series(
 ) -> dict[Name, Series]:
     """Return the scores and the measurements of a period, those of most values first.
 
-    Args:
-        reader: A reader of `PURPOSES`.
-        time: The period in which they were scored or measured.
-        limit: The most series of each kind.
-        names: The names that are meant; None for all.
-
-    Raises:
-        StoreError: As its subclasses say.
+    They are up to a limit of each kind; without names all are meant.
     """
     pairs = None if names is None else list(names)
     result: dict[Name, Series] = {}
@@ -99,9 +88,7 @@ async def series(
 
 
 def _sessions(source: Source, time: Time) -> Statement:
-    table = source.tables.get(APPLICATION_SESSIONS.name)
-    if table is None:
-        return NO_ROWS
+    table = source.only(APPLICATION_SESSIONS.name).sql
     outcome = source.extract("$.outcome")
     text = (
         f"CASE json_type({source.content}, '$.outcome') WHEN 'true' THEN 'true'"
@@ -119,9 +106,7 @@ def _sessions(source: Source, time: Time) -> Statement:
 def _series(
     purpose: Purpose, time: Time, limit: int, names: Sequence[str] | None, source: Source
 ) -> Statement:
-    table = source.tables.get(purpose.name)
-    if table is None:
-        return NO_ROWS
+    table = source.only(purpose.name).sql
     at, name, value = source.created_at, source.extract("$.name"), source.extract("$.value")
     unit = source.extract("$.unit")
     # An infinite value would be the mean of all.

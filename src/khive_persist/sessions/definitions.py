@@ -1,6 +1,7 @@
 """Definitions of the words that are said of a session, each once: as SQL and as Python.
 
-The SQL is over the columns of a row, the Python over its content; a test holds the two equal.
+The SQL is over the columns of a row, the Python of what is also asked of a content is over that;
+a test holds the two equal. Both have one name, the SQL with `_sql` behind it, which is explained.
 Whatever lists, sums, compares, reports or shows sessions takes its meanings from here.
 
 Session: a text that is not empty. Records without one are in sums, in no session.
@@ -33,6 +34,7 @@ from datetime import datetime
 from typing import Any, Final, Literal, NamedTuple, Protocol
 
 from khive_persist.models.event_types import POST, PRE
+from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.prices import (
     PICODOLLARS,
     PRICED,
@@ -41,11 +43,11 @@ from khive_persist.prices import (
     PriceTable,
     priced_field,
 )
+from khive_persist.store.sqlite.statements import Source
+from khive_persist.tools.message_part import NO_MESSAGE
 
 # Stands where a time cannot be read: before all others.
 NO_TIME: Final = "1970-01-01 00:00:00.000000"
-# The role of what is kept of a line of a transcript that is no message.
-NO_MESSAGE: Final = "none"
 PLAN_TEXTS: Final = ("task_description", "complexity")
 PLAN_NUMBERS: Final = ("agent_count", "confidence", "planning_cost")
 PLAN_FIELDS: Final = (*PLAN_TEXTS, *PLAN_NUMBERS)
@@ -119,6 +121,11 @@ class Spent(NamedTuple):
         return Spent(*map(sum, zip(self, other, strict=True)))
 
 
+def event_tables(source: Source) -> list[tuple[str, str]]:
+    """Return the clients, each with the table of its events, which may be one without rows."""
+    return [(client, source.only(purpose.name).sql) for client, purpose in HOOK_EVENTS.items()]
+
+
 def session_sql(row: Row) -> str:
     """Return the session of a row; an empty text for none."""
     return text_sql(row, "session_id")
@@ -152,7 +159,6 @@ def tool_sql(row: Row, client: str) -> str:
 
 
 def tool_of(content: Mapping[str, Any], client: str) -> str:
-    """Return the tool of an event in the file of a client."""
     return _text(content, "tool") or client
 
 
@@ -163,7 +169,6 @@ def is_call_end_sql(row: Row) -> str:
 
 
 def is_call_end(content: Mapping[str, Any]) -> bool:
-    """Tell whether an event is the end of a tool call."""
     kind = content.get("event_type")
     return kind in POST or (kind in PRE and stands_for_end(content))
 
@@ -174,7 +179,6 @@ def stands_for_end_sql(row: Row) -> str:
 
 
 def stands_for_end(content: Mapping[str, Any]) -> bool:
-    """Tell whether an event before a call says how it ended, as no event came after it."""
     metadata = content.get("metadata")
     return isinstance(metadata, Mapping) and metadata.get("has_no_end_event") == 1
 
@@ -186,7 +190,6 @@ def is_failed_call_sql(row: Row) -> str:
 
 
 def is_failed_call(content: Mapping[str, Any]) -> bool:
-    """Tell whether an event is the end of a call that failed or was refused."""
     return content.get("success") == 0 and is_call_end(content)
 
 
@@ -196,7 +199,6 @@ def unreported_sql(row: Row, name: Unreported) -> str:
 
 
 def unreported(content: Mapping[str, Any], name: Unreported) -> int:
-    """Count the calls, or failures, that end with a message and that no event tells of."""
     return _count(content.get(f"unreported_{name}"))
 
 
@@ -206,7 +208,6 @@ def is_message_sql(row: Row) -> str:
 
 
 def is_message(content: Mapping[str, Any]) -> bool:
-    """Tell whether a row of a transcript is a message, and no line of an unknown kind."""
     return content.get("role") != NO_MESSAGE
 
 
@@ -253,15 +254,7 @@ def spent_by(
 ) -> Spent:
     """Return what messages that share a price used and cost.
 
-    Args:
-        model: Their model; an empty text for none.
-        counts: The sums of each class that has a price.
-        at: The time of one of them.
-        prices: The prices of tokens.
-        prompt: The tokens of the longest of their prompts.
-        speed: The way in which they were sent.
-        geo: The project where alone they may have been served.
-        messages: The number of them.
+    `prompt` is the tokens of the longest of their prompts, `at` the time of one of them.
     """
     result = Spent(
         counts["input"],
@@ -293,11 +286,6 @@ def plan_session_sql(row: Row) -> str:
     return f"coalesce(nullif({agent_session}, ''), {session_sql(row)})"
 
 
-def plan_session(content: Mapping[str, Any]) -> str:
-    """Return the session that carries out a plan; an empty text for none."""
-    return _text(content, "agent_session_id") or session_of(content)
-
-
 def plan_order_sql(row: Row) -> str:
     """Return the key of a plan that is largest in the one that counts."""
     return f"{time_sql(row)} || ' ' || id"
@@ -314,16 +302,6 @@ def plan_field_sql(row: Row, name: str) -> str:
     return f"CASE WHEN {kind} IN ('integer', 'real') AND {finite} THEN {value} END"
 
 
-def plan_field(content: Mapping[str, Any], name: str) -> Any:
-    """Return a field of a plan; None where it is of another type, or an infinite number."""
-    value = content.get(name)
-    if name not in PLAN_NUMBERS:
-        return value if isinstance(value, str) else None
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return value if abs(value) <= sys.float_info.max else None
-
-
 def is_verdict_sql(row: Row) -> str:
     """Tell whether a record says a verdict."""
     return f"typeof({row.extract('$.verdict')}) = 'text'"
@@ -332,11 +310,6 @@ def is_verdict_sql(row: Row) -> str:
 def verdict_order_sql(row: Row) -> str:
     """Return the key of a verdict that is largest in the one that counts."""
     return f"({row.extract('$.source')} IS NOT '{_RULE}') || {time_sql(row)} || ' ' || id"
-
-
-def verdict_order(content: Mapping[str, Any], at: str, id: str) -> tuple[bool, str, str]:
-    """Return the key of a verdict that is largest in the one that counts."""
-    return content.get("source") != _RULE, at, id
 
 
 def ruled_sql(calls: str, failures: str, rate: str) -> str:
@@ -348,10 +321,7 @@ def ruled_sql(calls: str, failures: str, rate: str) -> str:
 def ruled(calls: int, failures: int, rate: float | None) -> str | None:
     """Return the verdict of the rule in config.toml; None where there is no rule, or no call.
 
-    Args:
-        calls: The calls of a session.
-        failures: Those that failed.
-        rate: The share of failures above which a session has failed; None for no rule.
+    `rate` is the share of failures above which a session has failed.
     """
     if rate is None or not calls:
         return None

@@ -5,6 +5,7 @@ files would hold all sessions at once.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Final, NamedTuple
 
 from khive_persist import clock
@@ -19,6 +20,7 @@ from khive_persist.models.query import AnyOf, Filter, checked_count, column, fie
 from khive_persist.prices import TOKEN_CLASSES
 from khive_persist.sessions.definitions import (
     ModelUse,
+    event_tables,
     is_call_end_sql,
     is_failed_call_sql,
     is_verdict_sql,
@@ -35,7 +37,7 @@ from khive_persist.sessions.definitions import (
 )
 from khive_persist.store import codec
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import NO_ROWS, Source, Statement, select
+from khive_persist.store.sqlite.statements import NO_ROWS, Source, Statement, select, union_all
 
 PURPOSES: Final = (
     PLANNER_SESSIONS,
@@ -49,7 +51,6 @@ _PLAN_FIELDS: Final = (
     "planning_cost",
 )  # fmt: skip
 _AFTER_TIME: Final = clock.CREATED_AT_CHARACTERS + 1
-_LATER: Final = "\U0010ffff"
 _MAX_CHARACTER: Final = "\U0010ffff"
 
 
@@ -123,9 +124,8 @@ def plans(
     checked_count("limit", limit)
 
     def build(source: Source) -> Statement:
-        table = source.tables.get(PLANNER_SESSIONS.name)
-        if table is None:
-            return NO_ROWS
+        plans_source = source.only(PLANNER_SESSIONS.name)
+        table = plans_source.sql
         link = f"nullif({plan_session_sql(source)}, '')"
         order = plan_order_sql(source)
         # SQLite gives the id of the row that has the maximum.
@@ -138,13 +138,8 @@ def plans(
             *(f"{plan_field_sql(source, name)} AS {name}" for name in _PLAN_FIELDS),
             f"{link} IS NOT NULL AND id NOT IN ({latest}) AS is_superseded",
         ]
-        return select(
-            source._replace(sql=table),
-            filters,
-            (-column("created_at"), -column("id")),
-            limit,
-            columns=", ".join(columns),
-        )
+        order_by = -column("created_at"), -column("id")
+        return select(plans_source, filters, order_by, limit, columns=", ".join(columns))
 
     return build
 
@@ -160,12 +155,9 @@ class Task(NamedTuple):
 
 def tasks(source: Source) -> Statement:
     """Select the `Task`s of all plans, the latest first."""
-    table = source.tables.get(PLANNER_SESSIONS.name)
-    if table is None:
-        return NO_ROWS
     names = Task._fields[1:]
     columns = ", ".join(["id", *(f"{plan_field_sql(source, name)} AS {name}" for name in names)])
-    plans_source = source._replace(sql=table)
+    plans_source = source.only(PLANNER_SESSIONS.name)
     return select(plans_source, (), (-column("created_at"), -column("id")), columns=columns)
 
 
@@ -179,16 +171,14 @@ def linked_to(prefix: str, *, is_exact: bool) -> Filter:
 
 async def event_facts(reader: Reader, sessions: Iterable[str]) -> dict[str, EventFacts]:
     """Return the facts of events, by session; a session without events is missing."""
-    of_tools = await reader.fetch_by_key(
-        "session", EventFacts, lambda source: _events(source, sessions)
-    )
+    of_tools = await reader.fetch_by_key("session", EventFacts, partial(_events, sessions))
     result: dict[str, EventFacts] = {}
     for session, facts in of_tools:
         if (other := result.get(session)) is not None:
             facts = EventFacts(
-                min((part.started or _LATER, part.tool) for part in (facts, other))[1],
-                _first(other.started, facts.started),
-                _last(other.last, facts.last),
+                min((part.started or _MAX_CHARACTER, part.tool) for part in (facts, other))[1],
+                min(filter(None, (other.started, facts.started)), default=None),
+                max(filter(None, (other.last, facts.last)), default=None),
                 other.tool_calls + facts.tool_calls,
                 other.failures + facts.failures,
                 other.subagents + facts.subagents,
@@ -212,11 +202,8 @@ def with_unreported(events: EventFacts | None, messages: MessageFacts | None) ->
 
 async def message_facts(reader: Reader, sessions: Iterable[str]) -> dict[str, MessageFacts]:
     """Return the facts of messages, by session; a session without messages is missing."""
-    return dict(
-        await reader.fetch_by_key(
-            "session", MessageFacts, lambda source: _messages(source, sessions)
-        )
-    )
+    build = partial(_messages, sessions)
+    return dict(await reader.fetch_by_key("session", MessageFacts, build))
 
 
 async def todo_facts(reader: Reader, sessions: Iterable[str]) -> dict[str, TodoFacts]:
@@ -225,41 +212,26 @@ async def todo_facts(reader: Reader, sessions: Iterable[str]) -> dict[str, TodoF
     Agent and text identify a to-do, over all snapshots: a list may be emptied once it is done, and
     its items' ids used again.
     """
-    return dict(
-        await reader.fetch_by_key("session", TodoFacts, lambda source: _todos(source, sessions))
-    )
+    return dict(await reader.fetch_by_key("session", TodoFacts, partial(_todos, sessions)))
 
 
 async def verdicts(reader: Reader, sessions: Iterable[str]) -> dict[str, SessionVerdict]:
     """Return the verdict that counts, by session; a session without one is missing."""
-    return dict(
-        await reader.fetch_by_key(
-            "session", SessionVerdict, lambda source: _verdicts(source, sessions)
-        )
-    )
+    return dict(await reader.fetch_by_key("session", SessionVerdict, partial(_verdicts, sessions)))
 
 
 async def models(reader: Reader, sessions: Iterable[str]) -> dict[str, str]:
-    """Return the model, by session; a session that names none is missing.
-
-    Raises:
-        StoreError: As its subclasses say.
-    """
+    """Return the model, by session; a session that names none is missing."""
     uses_by_session: dict[str, list[ModelUse]] = {}
-    for session, use in await reader.fetch_by_key(
-        "session", ModelUse, lambda source: _models(source, sessions)
-    ):
+    build = partial(_models, sessions)
+    for session, use in await reader.fetch_by_key("session", ModelUse, build):
         uses_by_session.setdefault(session, []).append(use)
     models_by_session = {session: main_model(uses) for session, uses in uses_by_session.items()}
     return {session: model for session, model in models_by_session.items() if model is not None}
 
 
 async def session_ids(reader: Reader, prefix: str, limit: int) -> list[str]:
-    """Return the sessions of any record whose ids begin with a prefix, in order, up to a limit.
-
-    Raises:
-        StoreError: As its subclasses say.
-    """
+    """Return the sessions of any record whose ids begin with a prefix, in order, up to a limit."""
 
     def build(source: Source) -> Statement:
         names = {PLANNER_SESSIONS.name: ("session_id", "agent_session_id")}
@@ -281,9 +253,8 @@ async def session_ids(reader: Reader, prefix: str, limit: int) -> list[str]:
     return [str(row[0]) for row in await reader.fetch(build)]
 
 
-def _events(source: Source, sessions: Iterable[str]) -> Statement:
+def _events(sessions: Iterable[str], source: Source) -> Statement:
     session_id = source.extract("$.session_id")
-    ids = codec.dump(sorted(sessions))
     selects = [
         f"SELECT {session_id} AS session,"
         f" substr(min({time_sql(source)} || {tool_sql(source, tool)}), {_AFTER_TIME}) AS tool,"
@@ -291,20 +262,15 @@ def _events(source: Source, sessions: Iterable[str]) -> Statement:
         f" count(CASE WHEN {is_call_end_sql(source)} THEN 1 END) AS tool_calls,"
         f" count(CASE WHEN {is_failed_call_sql(source)} THEN 1 END) AS failures,"
         f" count(DISTINCT {source.extract('$.agent_id')}) AS subagents"
-        f" FROM {source.tables[purpose.name]}"
+        f" FROM {table}"
         f" WHERE {session_id} IN (SELECT value FROM json_each(?)) GROUP BY {session_id}"
-        for tool, purpose in HOOK_EVENTS.items()
-        if purpose.name in source.tables
+        for tool, table in event_tables(source)
     ]
-    if not selects:
-        return NO_ROWS
-    return Statement(" UNION ALL ".join(selects), [ids] * len(selects))
+    return union_all(selects, [codec.dump(sorted(sessions))])
 
 
-def _messages(source: Source, sessions: Iterable[str]) -> Statement:
-    table = source.tables.get(CONVERSATIONS.name)
-    if table is None:
-        return NO_ROWS
+def _messages(sessions: Iterable[str], source: Source) -> Statement:
+    table = source.only(CONVERSATIONS.name).sql
     session_id = source.extract("$.session_id")
     return Statement(
         f"SELECT {session_id} AS session,"
@@ -318,10 +284,8 @@ def _messages(source: Source, sessions: Iterable[str]) -> Statement:
     )
 
 
-def _todos(source: Source, sessions: Iterable[str]) -> Statement:
-    table = source.tables.get(FOCUS_CHAINS.name)
-    if table is None:
-        return NO_ROWS
+def _todos(sessions: Iterable[str], source: Source) -> Statement:
+    table = source.only(FOCUS_CHAINS.name).sql
     session_id = source.extract("$.session_id")
     items = f"{source.content}, '$.items'"
     # `value` of json_each is no JSON where an item is no object.
@@ -341,10 +305,8 @@ def _todos(source: Source, sessions: Iterable[str]) -> Statement:
     )
 
 
-def _verdicts(source: Source, sessions: Iterable[str]) -> Statement:
-    table = source.tables.get(OUTCOMES.name)
-    if table is None:
-        return NO_ROWS
+def _verdicts(sessions: Iterable[str], source: Source) -> Statement:
+    table = source.only(OUTCOMES.name).sql
     session_id = source.extract("$.session_id")
     return Statement(
         "SELECT session, verdict, source, note FROM ("
@@ -358,26 +320,15 @@ def _verdicts(source: Source, sessions: Iterable[str]) -> Statement:
     )
 
 
-def _models(source: Source, sessions: Iterable[str]) -> Statement:
+def _models(sessions: Iterable[str], source: Source) -> Statement:
     session_id, model = source.extract("$.session_id"), source.extract("$.model")
     tokens = " + ".join(used_sql(source, name) for name in TOKEN_CLASSES)
     selects = [
         f"SELECT {session_id} AS session,"
         f" {f'sum({tokens})' if purpose == CONVERSATIONS else '0'} AS tokens,"
-        f" max({time_sql(source)}) AS last, {model} AS model FROM {source.tables[purpose.name]}"
+        f" max({time_sql(source)}) AS last, {model} AS model FROM {source.only(purpose.name).sql}"
         f" WHERE {session_id} IN (SELECT value FROM json_each(?))"
         f" AND typeof({model}) = 'text' AND {model} <> '' GROUP BY {session_id}, {model}"
         for purpose in (*HOOK_EVENTS.values(), CONVERSATIONS)
-        if purpose.name in source.tables
     ]
-    if not selects:
-        return NO_ROWS
-    return Statement(" UNION ALL ".join(selects), [codec.dump(sorted(sessions))] * len(selects))
-
-
-def _first(*times: str | None) -> str | None:
-    return min((time for time in times if time is not None), default=None)
-
-
-def _last(*times: str | None) -> str | None:
-    return max((time for time in times if time is not None), default=None)
+    return union_all(selects, [codec.dump(sorted(sessions))])

@@ -26,7 +26,7 @@ from khive_persist.sessions.pages import linked_plans, plan_contents, session_pa
 from khive_persist.sessions.token_totals import token_totals
 from khive_persist.store import codec
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import NO_ROWS, Source, Statement, aggregate
+from khive_persist.store.sqlite.statements import NO_ROWS, Source, Statement, aggregate, union_all
 
 
 class Assigned(NamedTuple):
@@ -92,15 +92,9 @@ class SessionFacts(NamedTuple):
 async def session_facts(
     project: Project, time: Time | None = None
 ) -> AsyncGenerator[SessionFacts, None]:
-    """Yield every session that a record tells of, in order of its id, in flat memory.
+    """Yield every session that a record, of a period, tells of, by id, in flat memory.
 
-    Args:
-        project: The project.
-        time: The period in which a session has a record; its facts are of all its records.
-
-    Raises:
-        InvalidSettingsError: config.toml is wrong.
-        StoreError: As its subclasses say.
+    The facts are of all its records.
     """
     settings = configuration.load(project.config)
     prices, rule = PriceTable(settings.cost_prices), settings.verdict_rule
@@ -190,32 +184,22 @@ def _own_session(plan: Mapping[str, Any]) -> str:
 async def _projects(reader: Reader, sessions: list[str]) -> dict[str, str]:
     def build(source: Source) -> Statement:
         id, project = source.extract("$.session_id"), text_sql(source, "cwd")
-        tables = [
-            source.tables[purpose.name]
-            for purpose in (CONVERSATIONS, *HOOK_EVENTS.values())
-            if purpose.name in source.tables
-        ]
-        if not tables:
-            return NO_ROWS
         selects = [
-            f"SELECT {id} AS id, min({time_sql(source)} || {project}) AS first FROM {table}"
+            f"SELECT {id} AS id, min({time_sql(source)} || {project}) AS first"
+            f" FROM {source.only(purpose.name).sql}"
             f" WHERE {id} IN (SELECT value FROM json_each(?)) AND {project} <> '' GROUP BY {id}"
-            for table in tables
+            for purpose in (CONVERSATIONS, *HOOK_EVENTS.values())
         ]
-        return Statement(
-            f"SELECT id, substr(min(first), {clock.CREATED_AT_CHARACTERS + 1})"
-            f" FROM ({' UNION ALL '.join(selects)}) GROUP BY id",
-            [codec.dump(sessions)] * len(selects),
-        )
+        beginning = f"substr(min(first), {clock.CREATED_AT_CHARACTERS + 1})"
+        within = f"SELECT id, {beginning} FROM ({{}}) GROUP BY id"
+        return union_all(selects, [codec.dump(sessions)], within)
 
     return {row[0]: row[1] for row in await reader.fetch(build)}
 
 
 async def _applications(reader: Reader, sessions: list[str]) -> dict[str, dict[str, Any]]:
     def build(source: Source) -> Statement:
-        table = source.tables.get(APPLICATION_SESSIONS.name)
-        if table is None:
-            return NO_ROWS
+        table = source.only(APPLICATION_SESSIONS.name).sql
         id = source.extract("$.session_id")
         return Statement(
             f"SELECT {id}, {source.content} FROM {table}"
@@ -233,9 +217,7 @@ async def _means(
     """Return the mean of all values of a name, by session and name."""
 
     def build(source: Source) -> Statement:
-        table = source.tables.get(purpose.name)
-        if table is None:
-            return NO_ROWS
+        table = source.only(purpose.name).sql
         id, name = source.extract("$.session_id"), source.extract("$.name")
         return Statement(
             f"SELECT {id}, {name}, {aggregate('avg', source.extract('$.value'))} FROM {table}"

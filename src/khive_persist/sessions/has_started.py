@@ -1,5 +1,8 @@
 """The test whether the work of a session has begun, by its records."""
 
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from itertools import chain
 from typing import Final
 
 from khive_persist.models.purposes import (
@@ -13,37 +16,32 @@ from khive_persist.models.purposes import (
     Purpose,
 )
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import Source, Statement
+from khive_persist.store.sqlite.statements import Source, Statement, union_all
 
-PURPOSES: Final = (
-    *HOOK_EVENTS.values(),
-    CONVERSATIONS,
-    FOCUS_CHAINS,
-    APPLICATION_SESSIONS,
-    MEASUREMENTS,
-    SCORES,
-    OUTCOMES,
+# The files of each are read together: SQLite attaches ten at most.
+PURPOSES: Final[tuple[tuple[Purpose, ...], ...]] = (
+    tuple(HOOK_EVENTS.values()),
+    (CONVERSATIONS, FOCUS_CHAINS, APPLICATION_SESSIONS, MEASUREMENTS, SCORES, OUTCOMES),
 )
 # A tool sends these before anybody has asked it for anything.
 _BEFORE_WORK: Final = ("session_start", "setup", "instructions_loaded")
 
 
-async def has_begun(reader: Reader, session_id: str) -> bool:
+async def has_begun(
+    open_reader: Callable[..., AbstractAsyncContextManager[Reader]], session_id: str
+) -> bool:
     """Return whether anything of a session's work is recorded, by its whole id.
 
     Work is every hook event but those of the session's own start, and every message, to-do list,
     measurement, score and verdict; of an application's session, what came after its first version.
     A plan is none: it is made before the agent starts, and tells nothing of what comes of it.
-
-    Args:
-        reader: A reader of `PURPOSES`.
-        session_id: The session's id.
-
-    Raises:
-        StoreError: As its subclasses say.
     """
-    rows = await reader.fetch(lambda source: statement(source, session_id))
-    return any(row[0] for row in rows)
+    for purposes in PURPOSES:
+        async with open_reader(*purposes) as reader:
+            rows = await reader.fetch(lambda source: statement(source, session_id))
+            if any(row[0] for row in rows):
+                return True
+    return False
 
 
 def statement(source: Source, session_id: str) -> Statement:
@@ -51,12 +49,10 @@ def statement(source: Source, session_id: str) -> Statement:
     selects = [
         f"SELECT EXISTS (SELECT 1 FROM {source.tables[purpose.name]}"
         f" WHERE {source.extract('$.session_id')} = ?{_work(source, purpose)})"
-        for purpose in PURPOSES
+        for purpose in chain(*PURPOSES)
         if purpose.name in source.tables
     ]
-    if not selects:
-        return Statement("SELECT 0", [])
-    return Statement(" UNION ALL ".join(selects), [session_id] * len(selects))
+    return union_all(selects, [session_id])
 
 
 def _work(source: Source, purpose: Purpose) -> str:

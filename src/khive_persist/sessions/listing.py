@@ -4,10 +4,11 @@ from typing import Final, NamedTuple
 
 from khive_persist import clock
 from khive_persist.models.criteria import CRITERIA, OF_PLANS
-from khive_persist.models.purposes import CONVERSATIONS, HOOK_EVENTS, OUTCOMES, PLANNER_SESSIONS
+from khive_persist.models.purposes import CONVERSATIONS, OUTCOMES, PLANNER_SESSIONS
 from khive_persist.models.query import checked_count
 from khive_persist.sessions.definitions import (
     PLAN_FIELDS,
+    event_tables,
     has_session_sql,
     is_call_end_sql,
     is_failed_call_sql,
@@ -80,16 +81,10 @@ async def list_sessions(
 ) -> list[SessionSummary]:
     """Return the sessions that pass the filter, the one that was at work last first.
 
-    Args:
-        reader: A reader of the files of events, messages, plans and verdicts, or some of them.
-        filters: The conditions of a session.
-        limit: The most sessions; None for all.
-        rule: The share of failures above which a session has failed that nobody has judged; None
-            for no such rule.
+    `rule` is the share of failures above which a session has failed that nobody has judged.
 
     Raises:
         InvalidQueryError: The limit is no number from 0.
-        StoreError: As its subclasses say.
     """
     limit = checked_count("limit", limit)
     return await reader.fetch_as(
@@ -153,11 +148,8 @@ def _events(source: Source, with_calls: bool) -> str:
         f" count(*) AS events, {calls} AS calls,"
         f" count(CASE WHEN {is_failed_call_sql(source)} THEN 1 END) AS failures"
         f" FROM {table} WHERE {has_session_sql(source)} GROUP BY {session_id}) AS own"
-        for client, table in _tables(source)
+        for client, table in event_tables(source)
     ]
-    names = ("session_id", "tool", "started", "last", "events", "calls", "failures")
-    if not selects:
-        return _nothing(names)
     tool = f"substr(min(first_tool), iif(min(started) IS NULL, 2, {_AFTER_TIME}))"
     return (
         f"SELECT session_id, {tool} AS tool, min(started) AS started, max(last) AS last,"
@@ -167,9 +159,6 @@ def _events(source: Source, with_calls: bool) -> str:
 
 
 def _messages(source: Source) -> str:
-    names = ("session_id", "tool", "started", "last", "messages", "calls", "failures")
-    if CONVERSATIONS.name not in source.tables:
-        return _nothing(names)
     session_id = source.extract("$.session_id")
     return (
         f"SELECT {session_id} AS session_id,"
@@ -178,14 +167,12 @@ def _messages(source: Source) -> str:
         f" count(CASE WHEN {is_message_sql(source)} THEN 1 END) AS messages,"
         f" sum({unreported_sql(source, 'calls')}) AS calls,"
         f" sum({unreported_sql(source, 'failures')}) AS failures"
-        f" FROM {source.tables[CONVERSATIONS.name]}"
+        f" FROM {source.only(CONVERSATIONS.name).sql}"
         f" WHERE {has_session_sql(source)} GROUP BY {session_id}"
     )
 
 
 def _plans(source: Source) -> str:
-    if PLANNER_SESSIONS.name not in source.tables:
-        return _nothing(("session_id", "planned_by", "started", "last", "plans", *PLAN_FIELDS))
     session = plan_session_sql(source)
     fields = ", ".join(f"{plan_field_sql(source, name)} AS {name}" for name in PLAN_FIELDS)
     within = f"OVER (PARTITION BY {session})"
@@ -194,46 +181,29 @@ def _plans(source: Source) -> str:
         f" min({source.created_at}) {within} AS started, max({source.created_at}) {within} AS last,"
         f" count(*) {within} AS plans, {fields}, row_number()"
         f" OVER (PARTITION BY {session} ORDER BY {plan_order_sql(source)} DESC) AS number"
-        f" FROM {source.tables[PLANNER_SESSIONS.name]} WHERE {session} <> '') WHERE number = 1"
+        f" FROM {source.only(PLANNER_SESSIONS.name).sql} WHERE {session} <> '') WHERE number = 1"
     )
 
 
 def _verdicts(source: Source) -> str:
-    if OUTCOMES.name not in source.tables:
-        return _nothing(("session_id", "verdict"))
     session_id = source.extract("$.session_id")
     return (
         f"SELECT session_id, verdict FROM (SELECT {session_id} AS session_id,"
         f" {source.extract('$.verdict')} AS verdict, row_number()"
         f" OVER (PARTITION BY {session_id} ORDER BY {verdict_order_sql(source)} DESC) AS number"
-        f" FROM {source.tables[OUTCOMES.name]} WHERE {has_session_sql(source)}"
+        f" FROM {source.only(OUTCOMES.name).sql} WHERE {has_session_sql(source)}"
         f" AND {is_verdict_sql(source)}) WHERE number = 1"
     )
 
 
 def _with_tool(source: Source) -> str:
-    """Select the sessions in which a tool did something."""
-    tools = [(tool_sql(source, client), table) for client, table in _tables(source)]
-    if CONVERSATIONS.name in source.tables:
-        tools.append((text_sql(source, "tool"), source.tables[CONVERSATIONS.name]))
+    tools = [(tool_sql(source, client), table) for client, table in event_tables(source)]
+    tools.append((text_sql(source, "tool"), source.only(CONVERSATIONS.name).sql))
     selects = [
         f"SELECT {source.extract('$.session_id')} AS session_id FROM {table} WHERE {tool} = ?"
         for tool, table in tools
     ]
-    return " UNION ".join(selects) or _nothing(("session_id",))
-
-
-def _tables(source: Source) -> list[tuple[str, str]]:
-    """Return the clients that have a file of events, each with its table."""
-    return [
-        (client, source.tables[purpose.name])
-        for client, purpose in HOOK_EVENTS.items()
-        if purpose.name in source.tables
-    ]
-
-
-def _nothing(names: tuple[str, ...]) -> str:
-    return f"SELECT {', '.join(f'NULL AS {name}' for name in names)} LIMIT 0"
+    return " UNION ".join(selects)
 
 
 def _conditions(filters: SessionFilter) -> tuple[list[str], list[object]]:

@@ -4,10 +4,9 @@ from typing import NamedTuple
 
 from khive_persist.clock import InstantText
 from khive_persist.models.event_types import POST, PRE
-from khive_persist.models.purposes import HOOK_EVENTS
-from khive_persist.sessions.definitions import stands_for_end_sql
+from khive_persist.sessions.definitions import event_tables, stands_for_end_sql
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import NO_ROWS, Source, Statement
+from khive_persist.store.sqlite.statements import Source, Statement, union_all
 
 
 class Unmatched(NamedTuple):
@@ -25,11 +24,7 @@ class Unmatched(NamedTuple):
 
 
 async def find_unmatched(reader: Reader) -> list[Unmatched]:
-    """Return the tool calls without an end, the latest first.
-
-    Raises:
-        StoreError: As its subclasses say.
-    """
+    """Return the tool calls without an end, the latest first."""
     return await reader.fetch_as(Unmatched, _statement)
 
 
@@ -43,10 +38,7 @@ def _statement(source: Source) -> Statement:
     start_id = use_id.replace("content", "begun.content")
     columns = f"{session_id} AS session_id, {tool_name} AS tool_name"
     selects = []
-    for tool, purpose in HOOK_EVENTS.items():
-        table = source.tables.get(purpose.name)
-        if table is None:
-            continue
+    for tool, table in event_tables(source):
         selects.append(
             f"SELECT '{tool}' AS tool, {columns}, {use_id} AS tool_use_id, 1 AS calls,"
             f" {source.created_at} AS last"
@@ -63,6 +55,4 @@ def _statement(source: Source) -> Statement:
             f" WHERE {event_type} IN ({pre}, {post}) AND {use_id} IS NULL"
             f" GROUP BY {session_id}, {tool_name} HAVING calls > 0"
         )
-    if not selects:
-        return NO_ROWS
-    return Statement(f"SELECT * FROM ({' UNION ALL '.join(selects)}) ORDER BY last DESC", [])
+    return union_all(selects, within="SELECT * FROM ({}) ORDER BY last DESC")

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import NO_ROWS, Source, Statement
+from khive_persist.store.sqlite.statements import Source, Statement, union_all
 
 
 class ClientEvents(NamedTuple):
@@ -16,11 +16,7 @@ class ClientEvents(NamedTuple):
 
 
 async def count_other_clients(reader: Reader) -> list[ClientEvents]:
-    """Count the events of clients that are none of the tools, by client name.
-
-    Raises:
-        StoreError: As its subclasses say.
-    """
+    """Count the events of clients that are none of the tools, by client name."""
     return await reader.fetch_as(ClientEvents, _statement)
 
 
@@ -32,10 +28,8 @@ def _statement(source: Source) -> Statement:
         f" ({tools})"
         for table in source.tables.values()
     ]
-    if not selects:
-        return NO_ROWS
-    return Statement(
-        "SELECT client, count(*) AS events, count(*) - count(session_id) AS without_session"
-        f" FROM ({' UNION ALL '.join(selects)}) GROUP BY client ORDER BY client",
-        [],
+    return union_all(
+        selects,
+        within="SELECT client, count(*) AS events, count(*) - count(session_id) AS without_session"
+        " FROM ({}) GROUP BY client ORDER BY client",
     )

@@ -24,12 +24,7 @@ async def session_pages(
 ) -> AsyncGenerator[list[str], None]:
     """Yield the sessions of all records that the readers read, in order of their ids, by page.
 
-    Args:
-        readers: Readers of the records; plans are the first one's.
-        time: The period of the records; None for all.
-
-    Raises:
-        StoreError: As its subclasses say.
+    Plans are the first reader's.
     """
     rows = await readers[0].fetch(partial(_agent_sessions, time))
     # No index has the sessions that only plans name, as that of their agent.
@@ -53,11 +48,7 @@ async def session_pages(
 
 
 async def linked_plans(reader: Reader) -> dict[str, str]:
-    """Return the latest plan that names each agent's session, by that session.
-
-    Raises:
-        StoreError: As its subclasses say.
-    """
+    """Return the latest plan that names each agent's session, by that session."""
     return dict(map(tuple, await reader.fetch(_linked_plans)))
 
 
@@ -66,13 +57,7 @@ async def plan_contents(
 ) -> dict[str, dict[str, Any]]:
     """Return the content of the plan that counts, by session; a session without one is missing.
 
-    Args:
-        reader: A reader of the file of plans.
-        sessions: The sessions' ids.
-        linked: The result of `linked_plans`, as no index has the session of a plan's agent.
-
-    Raises:
-        StoreError: As its subclasses say.
+    `linked` is the result of `linked_plans`, as no index has the session of a plan's agent.
     """
     ids = list(sessions)
     plan_ids = [linked[session] for session in ids if session in linked]
@@ -103,9 +88,7 @@ def _ids_above(previous: str, time: Time | None, source: Source) -> Statement:
 
 
 def _agent_sessions(time: Time | None, source: Source) -> Statement:
-    table = source.tables.get(PLANNER_SESSIONS.name)
-    if table is None:
-        return NO_ROWS
+    table = source.only(PLANNER_SESSIONS.name).sql
     session, at = text_sql(source, "agent_session_id"), source.created_at
     within = "" if time is None else f" AND {at} >= ? AND {at} < ?"
     sql = f"SELECT DISTINCT {session} FROM {table} WHERE {session} <> ''{within} ORDER BY 1"
@@ -113,9 +96,7 @@ def _agent_sessions(time: Time | None, source: Source) -> Statement:
 
 
 def _linked_plans(source: Source) -> Statement:
-    table = source.tables.get(PLANNER_SESSIONS.name)
-    if table is None:
-        return NO_ROWS
+    table = source.only(PLANNER_SESSIONS.name).sql
     session = text_sql(source, "agent_session_id")
     order = plan_order_sql(source)
     sql = f"SELECT {session}, id FROM {table} WHERE {session} <> '' ORDER BY {order}"
@@ -123,9 +104,7 @@ def _linked_plans(source: Source) -> Statement:
 
 
 def _plans(source: Source, sessions: list[str], plans: list[str]) -> Statement:
-    table = source.tables.get(PLANNER_SESSIONS.name)
-    if table is None:
-        return NO_ROWS
+    table = source.only(PLANNER_SESSIONS.name).sql
     own_session, session = source.extract("$.session_id"), plan_session_sql(source)
     select = (
         f"SELECT {session} AS session, {source.content}, {plan_order_sql(source)} AS place"

@@ -109,9 +109,7 @@ async def sessions_everywhere(
 ) -> ProjectResults[list[SessionSummary]]:
     """Return the sessions of all projects; the same id in two projects is two sessions.
 
-    Args:
-        filters: The conditions of a session; whether its id is exact is found out for each project.
-        limit: The most sessions, the latest of all; None for all.
+    Whether an id is exact is found out for each project; a limit keeps the latest of all.
     """
 
     async def read(project: Project) -> list[SessionSummary]:
@@ -135,11 +133,7 @@ async def sessions_everywhere(
 async def sessions_of(
     project: Project, filters: SessionFilter, limit: int | None = None
 ) -> list[SessionSummary]:
-    """Return the sessions of one project, the latest first, once its spool is brought in.
-
-    Raises:
-        StoreError: As its subclasses say.
-    """
+    """Return the sessions of one project, the latest first, once its spool is brought in."""
     purposes = (PLANNER_SESSIONS, *HOOK_EVENTS.values(), CONVERSATIONS, OUTCOMES)
     rule = configuration.load(project.config).verdict_rule
     async with reading(project, *purposes) as reader:
@@ -147,11 +141,7 @@ async def sessions_of(
 
 
 async def read_everywhere(read: Callable[[Project], Awaitable[Result]]) -> ProjectResults[Result]:
-    """Read the home and each trusted project; one that cannot be read does not stop the others.
-
-    Args:
-        read: The function that reads one project.
-    """
+    """Read the home and each trusted project; one that cannot be read does not stop the others."""
     results: dict[Path, Result] = {}
     missing: list[Path] = []
     failed: dict[Path, str] = {}

@@ -59,7 +59,6 @@ async def read_session(root: Path, id: str) -> Session:
 
     Raises:
         NotFoundError: Several sessions begin so.
-        StoreError: As its subclasses say.
     """
     session_id = await _find_id(Project(root), id)
     if session_id is None:
@@ -80,7 +79,6 @@ async def read_own_kinds(project: Project, id: str) -> dict[str, list[Node]]:
 
     Raises:
         NotFoundError: Several sessions begin so.
-        StoreError: As its subclasses say.
     """
     session_id = await _find_id(project, id)
     purposes = [
@@ -99,7 +97,6 @@ async def whole_id(project: Project, id: str) -> str:
 
     Raises:
         NotFoundError: There is none, or several begin so.
-        StoreError: As its subclasses say.
     """
     session_id = await _find_id(project, id)
     if session_id is None:
@@ -133,9 +130,6 @@ async def find_session(project: Project, id: str) -> Filter:
     """Match the session of this id where a record has it, else those whose ids begin so.
 
     Events that wait in the spool are brought in first.
-
-    Raises:
-        StoreError: As its subclasses say.
     """
     return field("session_id") == id if await is_known(project, id) else begins(id)
 
@@ -145,9 +139,6 @@ async def is_known(project: Project, id: str) -> bool:
 
     `task-1` is one session, also to a file that has only `task-10`. Events that wait in the spool
     are brought in first.
-
-    Raises:
-        StoreError: As its subclasses say.
     """
     async with reading(project, *SESSION_FILES) as reader:
         if await is_session(reader, id):
@@ -156,11 +147,7 @@ async def is_known(project: Project, id: str) -> bool:
 
 
 async def ids_beginning(project: Project, prefix: str, limit: int) -> list[str]:
-    """Return the session ids that begin so, in order, in records of any kind, up to a limit.
-
-    Raises:
-        StoreError: As its subclasses say.
-    """
+    """Return the session ids that begin so, in order, in records of any kind, up to a limit."""
 
     def build(source: Source) -> Statement:
         columns = f"DISTINCT {source.extract('$.session_id')}"
@@ -187,11 +174,7 @@ def _other_files(project: Project) -> list[tuple[Path, Purpose]]:
 
 
 async def is_session(reader: Reader, id: str) -> bool:
-    """Return whether a record that the reader sees has this id as its session's.
-
-    Raises:
-        StoreError: As its subclasses say.
-    """
+    """Return whether a record that the reader sees has this id as its session's."""
     exact = field("session_id") == id
     return bool(await reader.fetch(lambda source: select(source, [exact], limit=1, columns="1")))
 

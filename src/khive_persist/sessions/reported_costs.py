@@ -16,7 +16,7 @@ from khive_persist.project import Project
 from khive_persist.sessions.token_totals import token_totals
 from khive_persist.store import codec
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import Source, Statement, select
+from khive_persist.store.sqlite.statements import Source, Statement, named, select
 
 # The explanation of a difference between the two costs.
 DIFFERENCE: Final = (
@@ -50,6 +50,13 @@ class ReportedCost(NamedTuple):
     is_guess: bool
 
 
+class _Row(NamedTuple):
+    session: Any
+    tool: Any
+    created_at: Any
+    reported: Any
+
+
 class _State(NamedTuple):
     session: str
     tool: str
@@ -65,19 +72,16 @@ async def reported_costs(
 ) -> list[ReportedCost]:
     """Return the sessions whose client says what they cost, the most expensive first.
 
-    Args:
-        reader: A reader of the file of messages.
-        prices: The prices of tokens.
-        filters: The conditions of a message: on its session, and not on its time.
-
-    Raises:
-        StoreError: As its subclasses say.
+    Filters are conditions on the session of messages, and not on their time.
     """
     states = await _states(reader, *filters)
     latest = {state.session: state for state in states}
     if not latest:
         return []
-    others = states if not filters else await _earlier(reader, latest.values(), states)
+    others = states
+    if filters and any(map(_goes_on, latest.values())):
+        # One may be a fork of a session that no filter names.
+        others = await _states(reader)
     of_sessions = field("session_id").in_([*latest])
     totals = await token_totals(reader, "session", prices, of_sessions)
     computed = {total.group: total for total in totals}
@@ -101,12 +105,7 @@ async def reported_costs(
 
 
 async def session_cost(project: Project, session: str) -> dict[str, Any]:
-    """Return the cost of one session, computed and as its client says; None where it is unknown.
-
-    Raises:
-        InvalidSettingsError: config.toml is wrong.
-        StoreError: As its subclasses say.
-    """
+    """Return the cost of one session, computed and as its client says; None where it is unknown."""
     prices = PriceTable(configuration.load(project.config).cost_prices)
     of_session = field("session_id") == session
     async with reading(project, CONVERSATIONS) as reader:
@@ -118,11 +117,6 @@ async def session_cost(project: Project, session: str) -> dict[str, Any]:
         "reported": reported[0].reported if reported else None,
         "difference": reported[0].difference if reported else None,
     }
-
-
-async def _earlier(reader: Reader, latest: Iterable[_State], states: list[_State]) -> list[_State]:
-    """Return all states, where a session may be a fork of one that no filter names."""
-    return await _states(reader) if any(map(_goes_on, latest)) else states
 
 
 def _goes_on(state: _State) -> bool:
@@ -149,26 +143,31 @@ def _before(state: _State, states: Iterable[_State]) -> float:
 
 async def _states(reader: Reader, *filters: Filter) -> list[_State]:
     """Return the states that clients wrote down, in order of time and of cost."""
-    states = []
-    async with aclosing(reader.stream(partial(_statement, filters))) as rows:
-        async for session, tool, created_at, text in rows:
-            reported = codec.column(text)
-            if isinstance(reported, dict) and isinstance(session, str):
-                states.append(_state(session, str(tool), created_at, reported))
+    async with aclosing(reader.stream_as(_Row, partial(_statement, filters))) as rows:
+        states = [
+            _state(row, reported)
+            async for row in rows
+            if isinstance(reported := codec.column(row.reported), dict)
+            if isinstance(row.session, str)
+        ]
     return sorted(states, key=lambda state: (state.at, state.cost))
 
 
 def _statement(filters: tuple[Filter, ...], source: Source) -> Statement:
-    session, tool = source.extract("$.session_id"), source.extract("$.tool")
-    columns = f"{session}, {tool}, {source.created_at}, {source.extract('$.reported')}"
-    return select(source, [*filters, ~field("reported").is_null()], columns=columns)
+    columns = {
+        "session": source.extract("$.session_id"),
+        "tool": source.extract("$.tool"),
+        "created_at": source.created_at,
+        "reported": source.extract("$.reported"),
+    }
+    return select(source, [*filters, ~field("reported").is_null()], columns=named(columns))
 
 
-def _state(session: str, tool: str, created_at: Any, reported: dict[str, Any]) -> _State:
+def _state(row: _Row, reported: dict[str, Any]) -> _State:
     return _State(
-        session,
-        tool,
-        clock.from_column(created_at) or clock.unreadable(),
+        row.session,
+        str(row.tool),
+        clock.from_column(row.created_at) or clock.unreadable(),
         float(reported.get("cost") or 0),
         float(reported.get("started_ms") or 0),
         clock.from_column(reported.get("began_at")),

@@ -37,17 +37,13 @@ class Chain(NamedTuple):
 async def read_chains(
     root: Path, prefix: str, agent: str | None = None, *, with_events: bool = False
 ) -> tuple[str, list[Chain]]:
-    """Return a session and the to-do lists of its agents.
+    """Return a session, by the beginning of its id, and the to-do lists of its agents.
 
-    Args:
-        root: The directory that holds `.khive`.
-        prefix: The session's id, or the beginning of it.
-        agent: The one agent that is meant: `MAIN`, or the beginning of a subagent's id.
-        with_events: Whether each period of work has its events.
+    `agent` is the one that is meant: `MAIN`, or the beginning of a subagent's id. With events each
+    period of work has its own.
 
     Raises:
         NotFoundError: No session or several begin so; or it, or the agent, has no list.
-        StoreError: As its subclasses say.
     """
     session = await whole_id(Project(root), prefix)
     async with AsyncExitStack() as stack:

@@ -2,7 +2,7 @@
 
 from contextlib import aclosing
 from functools import partial
-from typing import Final, Literal, NamedTuple, get_args
+from typing import Any, Final, Literal, NamedTuple, get_args
 
 from khive_persist import clock
 from khive_persist.models.query import AnyOf, Filter, field
@@ -15,7 +15,7 @@ from khive_persist.sessions.definitions import (
     used_sql,
 )
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import Source, Statement, select
+from khive_persist.store.sqlite.statements import Source, Statement, named, select
 
 By = Literal["day", "project", "tool", "model", "session", "agent"]
 
@@ -64,31 +64,45 @@ class TokenTotal(NamedTuple):
         return None if self.unpriced else self.cost
 
 
+class _Use(NamedTuple):
+    """The tokens and searches of one message; `prompt` is the tokens of its longest prompt."""
+
+    group: Any
+    model: str
+    created_at: Any
+    speed: str
+    geo: str
+    prompt: int
+    input: int
+    cache_read: int
+    cache_write: int
+    cache_write_1h: int
+    output: int
+    web_search: int
+
+
 async def token_totals(
     reader: Reader, by: By, prices: PriceTable, *filters: Filter
 ) -> list[TokenTotal]:
     """Return the tokens and costs of messages that pass every filter, most expensive group first.
 
     Each message counts once, however many lines and files repeat it.
-
-    Raises:
-        StoreError: As its subclasses say.
     """
     counts: dict[str | None, int] = {}
     sums: dict[str | None, Spent] = {}
-    async with aclosing(reader.stream(partial(_statement, by, filters))) as rows:
-        async for group, model, created_at, speed, geo, prompt, *used in rows:
+    async with aclosing(reader.stream_as(_Use, partial(_statement, by, filters))) as uses:
+        async for use in uses:
             spent = spent_by(
-                model,
-                dict(zip(PRICED, used, strict=True)),
-                clock.from_column(created_at) or clock.unreadable(),
+                use.model,
+                {name: getattr(use, name) for name in PRICED},
+                clock.from_column(use.created_at) or clock.unreadable(),
                 prices,
-                prompt=prompt,
-                speed=speed,
-                geo=geo,
+                prompt=use.prompt,
+                speed=use.speed,
+                geo=use.geo,
             )
-            counts[group] = counts.get(group, 0) + 1
-            sums[group] = sums.get(group, _NOTHING).plus(spent)
+            counts[use.group] = counts.get(use.group, 0) + 1
+            sums[use.group] = sums.get(use.group, _NOTHING).plus(spent)
     totals = [
         TokenTotal(
             None if group is None else str(group), counts[group], spent.input, spent.cache_read,
@@ -104,10 +118,12 @@ def _statement(by: By, filters: tuple[Filter, ...], source: Source) -> Statement
         group = f"substr({source.created_at}, 1, 10)"
     else:
         group = f"nullif({text_sql(source, _FIELDS[by])}, '')"
-    model, speed, geo = (text_sql(source, name) for name in ("model", "speed", "geo"))
-    columns = ", ".join(
-        [group, model, source.created_at, speed, geo, prompt_tokens_sql(source),
-         *(used_sql(source, name) for name in PRICED)]
-    )  # fmt: skip
+    columns = {
+        '"group"': group,
+        "created_at": source.created_at,
+        "prompt": prompt_tokens_sql(source),
+        **{name: text_sql(source, name) for name in ("model", "speed", "geo")},
+        **{name: used_sql(source, name) for name in PRICED},
+    }
     is_used = AnyOf(tuple(field(priced_field(name)) > 0 for name in PRICED))
-    return select(source, [*filters, is_used], columns=columns)
+    return select(source, [*filters, is_used], columns=named(columns))

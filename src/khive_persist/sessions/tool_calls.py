@@ -2,9 +2,9 @@
 
 from typing import Final, NamedTuple
 
-from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.sessions.activity import Time
 from khive_persist.sessions.definitions import (
+    event_tables,
     is_call_end_sql,
     is_failed_call_sql,
     text_sql,
@@ -66,14 +66,7 @@ class ToolFailures(NamedTuple):
 async def slowest_tools(reader: Reader, time: Time, previous: Time, limit: int) -> list[ToolTimes]:
     """Return the tools that took most time together; those without a duration come last.
 
-    Args:
-        reader: A reader of the files of events.
-        time: The period of the calls.
-        previous: The period just before it.
-        limit: The most tools.
-
-    Raises:
-        StoreError: As its subclasses say.
+    `previous` is the period just before.
     """
     return await reader.fetch_as(ToolTimes, lambda source: _times(source, time, previous, limit))
 
@@ -81,11 +74,7 @@ async def slowest_tools(reader: Reader, time: Time, previous: Time, limit: int) 
 async def failing_tools(
     reader: Reader, time: Time, previous: Time, limit: int
 ) -> list[ToolFailures]:
-    """Return the tools that failed most often, up to a limit.
-
-    Raises:
-        StoreError: As its subclasses say.
-    """
+    """Return the tools that failed most often, up to a limit."""
     return await reader.fetch_as(
         ToolFailures, lambda source: _failures(source, time, previous, limit)
     )
@@ -140,14 +129,10 @@ def _calls(
     selects = [
         f"SELECT {tool_sql(source, tool)} AS tool, {text_sql(source, 'tool_name')} AS name,"
         f" {at} >= ? AS is_now,"
-        f" {columns} FROM {source.tables[purpose.name]}"
+        f" {columns} FROM {table}"
         f" WHERE {is_call_end_sql(source)} AND {at} >= ? AND {at} < ?{condition}"
         " LIMIT -1"
-        for tool, purpose in HOOK_EVENTS.items()
-        if purpose.name in source.tables
+        for tool, table in event_tables(source)
     ]
-    if not selects:
-        nothing = "NULL AS tool, NULL AS name, 0 AS is_now, NULL AS length, 0 AS failed,"
-        return f"SELECT {nothing} NULL AS error, NULL AS at LIMIT 0", []
     union = " UNION ALL ".join(f"SELECT * FROM ({select})" for select in selects)
     return union, [time.since, previous.since, time.until] * len(selects)

@@ -4,9 +4,7 @@ from typing import NamedTuple
 
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement
-
-# The role of what is kept of such a line, and the kind of one that is no JSON.
-NO_MESSAGE = "none"
+from khive_persist.tools.message_part import NO_MESSAGE
 
 
 class UnknownLines(NamedTuple):
@@ -18,14 +16,7 @@ class UnknownLines(NamedTuple):
 
 
 async def count_unknown_lines(reader: Reader) -> list[UnknownLines]:
-    """Count the lines of unknown kinds, by tool, the most frequent first.
-
-    Args:
-        reader: A reader of the conversations.
-
-    Raises:
-        StoreError: As its subclasses say.
-    """
+    """Count the lines of unknown kinds, by tool, the most frequent first."""
     return await reader.fetch_as(UnknownLines, _statement)
 
 

@@ -27,9 +27,6 @@ def documents(path: Path) -> Iterator[dict[str, Any]]:
 
     Of a line above 1 MB it is some fields that stand at either end of it, which takes no more
     memory than they do.
-
-    Raises:
-        OSError: It cannot be read.
     """
     with ExitStack() as stack:
         file = stack.enter_context(path.open("rb"))

@@ -11,15 +11,11 @@ COMMAND: Final = "command"
 def kind_of(injected: Mapping[str, str], texts: Iterable[str]) -> str:
     """Return the kind of a user's message: a prompt where any of its blocks is one.
 
-    Args:
-        injected: The kinds of the client's own texts, by their beginnings.
-        texts: The message's blocks of text.
+    `injected` has the kinds of the client's own texts, by their beginnings.
     """
-    kinds = [_kind(injected, text) for text in texts if text.strip()]
+    kinds = [
+        next((kind for prefix, kind in injected.items() if text.startswith(prefix)), PROMPT)
+        for text in map(str.lstrip, texts)
+        if text
+    ]
     return kinds[0] if kinds and PROMPT not in kinds else PROMPT
-
-
-def _kind(injected: Mapping[str, str], text: str) -> str:
-    stripped = text.lstrip()
-    kinds = (kind for prefix, kind in injected.items() if stripped.startswith(prefix))
-    return next(kinds, PROMPT)

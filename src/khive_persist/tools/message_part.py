@@ -1,6 +1,7 @@
 """The parts of messages that the lines of a transcript hold."""
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 # 7d1b8f0e-5c3a-4c55-9f0e-3a4f0c2b9d11
@@ -58,6 +59,22 @@ def row_id(tool: str, key: str) -> str:
 def text_of(value: Any) -> str | None:
     """Return a value that is a non-empty text, or None."""
     return value if isinstance(value, str) and value else None
+
+
+def mapping_of(value: Any) -> Mapping[str, Any]:
+    """Return a value that is an object, or an empty one."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def mappings_in(value: Any) -> list[Mapping[str, Any]]:
+    """Return the objects in a value that is a list; none of any other."""
+    return [part for part in value if isinstance(part, Mapping)] if isinstance(value, list) else []
+
+
+def count_in(counts: Mapping[str, Any], name: str) -> int:
+    """Return a whole number above 0, or 0."""
+    value = counts.get(name)
+    return value if isinstance(value, int) and value > 0 else 0
 
 
 def present(**fields: Any) -> dict[str, Any]:

@@ -20,19 +20,17 @@ MAX_EVENT_TYPE_CHARACTERS: Final = 64
 MAX_NUMBER: Final = 1e15
 
 PLAIN_FIELDS: Final = (
-    "hook_event_name",
-    "session_id",
-    "tool_name",
-    "tool_use_id",
-    "cwd",
-    "transcript_path",
-    "agent_id",
-    "agent_type",
-    "turn_id",
-    "prompt_id",
-    "model",
-)
+    "hook_event_name", "session_id", "tool_name", "tool_use_id", "cwd", "transcript_path",
+    "agent_id", "agent_type", "turn_id", "prompt_id", "model",
+)  # fmt: skip
 PATH_KEYS: Final = ("file_path", "notebook_path", "absolute_path", "path", "dir_path", "paths")
+
+# As Claude Code and Codex name them.
+_PHASES: Final = {"PreToolUse": "pre", "PostToolUse": "post", "PostToolUseFailure": "post"}
+_WORDS: Final = {
+    "UserPromptSubmit": "prompt_submitted",
+    "PostToolUseFailure": "post_tool_use_failure",
+}
 
 _WORD_START: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _NO_WORD: Final = re.compile(r"[^a-z0-9]+")
@@ -71,9 +69,7 @@ def add_text(content: dict[str, object], name: str, text: str) -> None:
 
 def add_command(content: dict[str, object], tool_input: Mapping[str, object]) -> None:
     """Set `command` to the whole of what a tool that runs commands was given."""
-    command = string(tool_input, "command")
-    if command:
-        content["command"] = command
+    add_text(content, "command", string(tool_input, "command"))
 
 
 def add_failure(content: dict[str, object], error: str) -> None:
@@ -101,10 +97,7 @@ def add_metadata(content: dict[str, object], name: str, value: object) -> None:
 def add_mcp_server(content: dict[str, object], tool_name: str, known_server: str = "") -> None:
     """Name the server of a tool called `mcp__server__tool`.
 
-    Args:
-        content: The event's content.
-        tool_name: The tool's name; all before its last `__` is the server's.
-        known_server: The server's name where the tool says it.
+    All before the last `__` is the server's name, unless the tool says it.
     """
     if known_server:
         add_metadata(content, "mcp_server", known_server)
@@ -186,11 +179,18 @@ def snake_case(name: object) -> str:
     return event_type[:MAX_EVENT_TYPE_CHARACTERS].rstrip("_") or "unknown"
 
 
-def tool_event_type(
-    phase: str, name: str, kinds: Mapping[str, frozenset[str]], otherwise: str = ""
+def event_type(
+    name: str,
+    tool: str,
+    kinds: Mapping[str, frozenset[str]],
+    phases: Mapping[str, str] = _PHASES,
+    words: Mapping[str, str] = _WORDS,
 ) -> str:
-    """Join a phase and the tool's kind; for a tool of no kind `tool_use`, or return `otherwise`."""
-    for kind, names in kinds.items():
-        if name in names:
-            return f"{phase}_{kind}"
-    return otherwise or f"{phase}_tool_use"
+    """Return the type of an event: for one of a tool call, its phase and the tool's kind.
+
+    `words` has the types of events whose names are not ours.
+    """
+    if name not in phases:
+        return words.get(name) or snake_case(name)
+    kind = next((kind for kind, names in kinds.items() if tool in names), "")
+    return f"{phases[name]}_{kind}" if kind else words.get(name, f"{phases[name]}_tool_use")

@@ -73,17 +73,17 @@ class Registration(NamedTuple):
     """
 
     project_file: str
-    local_file: str
     user_file: str
     user_variable: str
     user_variable_file: str
     hooks: tuple[Hook, ...]
-    entry_name: str
-    comments: bool
-    runs_once: bool
-    program: Program | None
-    topmost: str
     by_hand: Mapping[Scope, tuple[str, ...]]
+    local_file: str = ""
+    entry_name: str = ""
+    comments: bool = False
+    runs_once: bool = False
+    program: Program | None = None
+    topmost: str = ""
 
 
 class Tool(NamedTuple):

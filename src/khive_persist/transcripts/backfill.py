@@ -8,7 +8,7 @@ from khive_persist.capture import previews
 from khive_persist.models.hook_event import HookEvent
 from khive_persist.sessions.lineage.endings import Ending, ending_of
 from khive_persist.tools import TOOLS, payload_fields
-from khive_persist.tools.message_part import row_id
+from khive_persist.tools.message_part import mapping_of, row_id
 
 
 class Call(NamedTuple):
@@ -85,8 +85,7 @@ def event(
     if error is not None:
         payload_fields.add_failure(content, error)
     cut = previews.shorten(content)
-    marks = content.pop("metadata", {})
-    marks = cut | (dict(marks) if isinstance(marks, Mapping) else {}) | {"reconstructed": True}
+    marks = cut | dict(mapping_of(content.pop("metadata", {}))) | {"reconstructed": True}
     content |= {"tool": tool, "metadata": marks, "payload": payload}
     key = f"reconstructed {payload['session_id']} {key} {payload['hook_event_name']}"
     return HookEvent.model_validate(

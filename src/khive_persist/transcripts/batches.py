@@ -24,17 +24,10 @@ _LATEST: Final = "latest"
 
 
 class Batch:
-    """Some lines of a transcript, read.
+    """Some lines of a transcript, read: their parts of messages, and the id of the row of each.
 
-    Attributes:
-        parts: Their parts of messages, in order.
-        ids: The id of each part's message row.
-        lines: The number of lines.
-        bytes: The number of their bytes.
-        unknown: The number of lines of each kind that is not known here.
-        damaged: The number of lines that are no JSON.
-        position: The end of the lines.
-        state: The state of the reader there.
+    `unknown` counts the lines of each kind that is not known here, `damaged` those that are no
+    JSON. Position and state of the reader are those at the end of the lines.
     """
 
     def __init__(self) -> None:
@@ -49,16 +42,9 @@ class Batch:
 
 
 def batches(file: Source, transcript: Path, tool: str, state: dict[str, Any]) -> Iterator[Batch]:
-    """Read what is new of a transcript.
+    """Read what is new of a transcript, which is open where it was left.
 
-    Args:
-        file: The transcript, open where it was left.
-        transcript: Its path.
-        tool: The tool that writes it.
-        state: The state of its reader there.
-
-    Raises:
-        OSError: It cannot be read.
+    `state` is that of its reader there.
     """
     reader = transcripts_of(tool).reader(state)
     batch_start = file.began_at.end

@@ -1,6 +1,5 @@
 """Tell from transcripts how tool calls ended: for their events, and for calls without events."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -10,6 +9,7 @@ from khive_persist.mirror.mirror import Mirror
 from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.project import Project
 from khive_persist.redaction import Redactor
+from khive_persist.sessions.timeline.calls import input_key
 from khive_persist.settings import Settings
 from khive_persist.store.sqlite.call_events import (
     CallEnd,
@@ -76,7 +76,6 @@ class CallEnds:
 
         Raises:
             StoreError: As its subclasses say; nothing was written.
-            MirrorError: The second copy cannot be written.
         """
         if not ends or not self._path.exists():
             return 0
@@ -100,15 +99,13 @@ class CallEnds:
             return {end.use_id for end in ends}
 
     def _has_event(self, end: EndedCall) -> bool:
-        """Return whether an event has the call's name and input, where events have no ids of
-        calls.
-        """
+        """Return whether an event has the call's name and input, where none has a call's id."""
         if self._purpose is not HOOK_EVENTS["gemini-cli"]:
             return False
         if end.session not in self._of_sessions:
             inputs = inputs_with_events(self._path, self._purpose, end.session)
-            self._of_sessions[end.session] = {_key(name, tool_input) for name, tool_input in inputs}
-        return _key(end.name, end.input) in self._of_sessions[end.session]
+            self._of_sessions[end.session] = {input_key([*pair]) for pair in inputs}
+        return input_key([end.name, end.input]) in self._of_sessions[end.session]
 
 
 def ends_in(part: MessagePart, tool: str) -> Iterator[EndedCall]:
@@ -155,7 +152,3 @@ def _text(output: Any) -> str:
     if isinstance(output, Mapping):
         return _text(output.get("text"))
     return output if isinstance(output, str) else ""
-
-
-def _key(name: str, tool_input: Any) -> str:
-    return json.dumps([name, tool_input], sort_keys=True, default=str)

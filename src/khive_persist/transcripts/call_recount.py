@@ -20,10 +20,6 @@ def recount(project: Project, settings: Settings, redactor: Redactor | None, ses
     """Complete the events of a session's calls, and count those anew that no event tells of.
 
     Committed, synced and copied on return.
-
-    Raises:
-        StoreError: As its subclasses say.
-        MirrorError: The second copy cannot be written.
     """
     path = project.database(CONVERSATIONS.file)
     if not path.exists():

@@ -29,15 +29,7 @@ class SyncPosition:
     def __init__(
         self, project: Project, transcript: Path, tool: str, epoch: str, focus_epoch: str
     ) -> None:
-        """Name the transcript and the databases.
-
-        Args:
-            project: The project.
-            transcript: The transcript's path.
-            tool: The tool that writes it.
-            epoch: The epoch of the messages' database.
-            focus_epoch: That of the to-do lists' database; an empty string where there is none.
-        """
+        """Name the transcript, and the epochs of the databases of messages and of to-do lists."""
         self._epoch = epoch
         self._focus_epoch = focus_epoch
         self._has_lists = False
@@ -88,12 +80,9 @@ class SyncPosition:
 
 
 def remove_sync_positions(project: Project, is_meant: Callable[[bytes], bool]) -> int:
-    """Remove positions by the content of their files: synced on return.
+    """Remove positions by the content of their files, and count them: synced on return.
 
     Their transcripts are read anew.
-
-    Returns:
-        The number of files removed.
 
     Raises:
         OSError: One cannot be read or removed.
@@ -106,14 +95,11 @@ def remove_sync_positions(project: Project, is_meant: Callable[[bytes], bool]) -
     count = 0
     for path in map(folder.joinpath, names):
         with suppress(FileNotFoundError):
-            is_written = path.name.endswith(".tmp") and _is_young(path)
+            age_seconds = time.time() - path.stat().st_mtime
+            is_written = path.name.endswith(".tmp") and age_seconds < _UNFINISHED_SECONDS
             if path.is_file() and not is_written and is_meant(path.read_bytes()):
                 path.unlink()
                 count += 1
     if count:
         sync_directory(folder)
     return count
-
-
-def _is_young(path: Path) -> bool:
-    return time.time() - path.stat().st_mtime < _UNFINISHED_SECONDS

@@ -77,12 +77,7 @@ async def collect(
 ) -> Collected:
     """Read transcripts into a project. See `sync`.
 
-    Args:
-        project: The project.
-        paths: The paths, as for `sync`.
-        all_projects: The choice of projects, as for `sync`.
-        reconstruct: The choice of backfill, as for `sync`.
-        advance: A function to call, in another thread, with the number of bytes read since.
+    `advance` is called, in another thread, with the number of bytes read since.
     """
     of_events = await _named_by_events(project) if not paths else []
     listed = partial(_named, paths) if paths else partial(_all, project, of_events, all_projects)
@@ -98,11 +93,13 @@ async def collect(
     read = [synced for _, synced in result.transcripts]
     if reconstruct:
         read_paths = [str(synced.path) for synced in read] if paths else None
-        reconstructed = await _backfill(project, read_paths)
+        sessions = await sessions_of(project, read_paths)
     else:
         failing = [str(synced.path) for synced in read if synced.failed_hooks]
-        reconstructed = await _heal(project, failing) if failing else 0
-    return result._replace(reconstructed=reconstructed)
+        failing_sessions = await sessions_of(project, failing) if failing else []
+        sessions = [id for id in failing_sessions if (await account(project, id)).lost]
+    counts = [await backfill(project, session_id) for session_id in sessions]
+    return result._replace(reconstructed=sum(counts))
 
 
 def _read(
@@ -122,18 +119,6 @@ def _read(
         except KhiveError as error:
             result.failed.append((path, str(error)))
     return result
-
-
-async def _backfill(project: Project, paths: list[str] | None) -> int:
-    sessions = await sessions_of(project, paths)
-    return sum([await backfill(project, session_id) for session_id in sessions])
-
-
-async def _heal(project: Project, paths: list[str]) -> int:
-    """Backfill the sessions that lack the event of a hook that failed."""
-    sessions = await sessions_of(project, paths)
-    lacking = [id for id in sessions if (await account(project, id)).lost]
-    return sum([await backfill(project, session_id) for session_id in lacking])
 
 
 def _named(paths: Sequence[Path]) -> Iterator[tuple[str | None, Path]]:

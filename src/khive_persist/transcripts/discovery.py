@@ -20,8 +20,7 @@ class Transcript(NamedTuple):
 def find(root: Path | None) -> Iterator[Transcript]:
     """Yield the transcripts that the tools keep of sessions in a directory or below it.
 
-    Args:
-        root: The directory, by whatever links; None for those of all.
+    It may be reached by whatever links; None stands for all directories.
     """
     project = None if root is None else Project(root)
     for tool in TOOLS:
@@ -49,11 +48,7 @@ def session_of(transcript: Transcript) -> str | None:
 
 
 def tool_of(path: Path) -> str | None:
-    """Return the tool that wrote a transcript, by its first lines; None where it is none's.
-
-    Raises:
-        OSError: It cannot be read.
-    """
+    """Return the tool that wrote a transcript, by its first lines; None where it is none's."""
     for document in documents(path):
         # Of the first tools the others' lines have words, too: they come last.
         for tool in reversed(TOOLS):

@@ -14,12 +14,7 @@ _ENDED: Final[frozenset[Ending]] = frozenset({"done", "failed"})
 
 
 class Expected(NamedTuple):
-    """The events that the hooks of a call send.
-
-    Attributes:
-        pre: Whether one comes before it.
-        post: Whether one comes after it.
-    """
+    """The events that the hooks of a call send: before it, after it, both or none."""
 
     pre: bool
     post: bool
@@ -27,12 +22,8 @@ class Expected(NamedTuple):
 
 def expected(tool: str, name: str, tool_use_id: str, ending: Ending) -> Expected:
     """Return which events a call should have, by how it ended."""
-    if is_silent(tool, name, tool_use_id) or ending == "invalid":
+    is_silent = name in _SILENT.get(tool, ()) or tool_use_id.startswith(_SERVERS_CALLS)
+    if is_silent or ending == "invalid":
         return Expected(pre=False, post=False)
     is_asked_first = tool == _ASKS_FIRST and ending == "denied"
     return Expected(pre=not is_asked_first, post=ending in _ENDED)
-
-
-def is_silent(tool: str, name: str, tool_use_id: str) -> bool:
-    """Return whether no hook is ever fired for a call."""
-    return name in _SILENT.get(tool, ()) or tool_use_id.startswith(_SERVERS_CALLS)

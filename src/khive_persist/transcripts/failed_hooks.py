@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 from khive_persist.capture.hook_config.command import is_ours
 from khive_persist.models.event_types import POST, PRE
 from khive_persist.models.hook_event import HookEvent
+from khive_persist.tools.message_part import mapping_of
 from khive_persist.transcripts.backfill import Call, as_hooks_say, event
 
 TOOL: Final = "claude-code"
@@ -53,12 +54,7 @@ class FailedHook(NamedTuple):
 
     def as_document(self) -> dict[str, str]:
         """Return the failure as a JSON object, without the event's payload."""
-        return {
-            "event": self.event,
-            "subject": self.subject,
-            "created_at": self.created_at,
-            "reason": self.reason,
-        }
+        return {name: value for name, value in self._asdict().items() if name != "payload"}
 
     def reconstructed(self, session_id: str) -> HookEvent | None:
         """Return the event made anew; None for one of a tool call, which the call itself gives."""
@@ -108,10 +104,9 @@ class Failures:
             self._facts.append(_MessageFacts(created_at, prompt=(str(content["turn_id"]), text)))
 
     def find(self, calls: Iterable[Call]) -> list[FailedHook]:
-        """Return the hooks that failed, in order of time; two hooks of one event are one.
+        """Return the hooks that failed, in order of time, by all tool calls of the session.
 
-        Args:
-            calls: All tool calls of the session.
+        Two hooks of one event are one.
         """
         if not self._fields:
             return []
@@ -161,9 +156,8 @@ def hook_failure(content: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """Return what a message says of a hook that failed and may be ours."""
     if content.get("kind") != "attachment":
         return None
-    payload = content.get("payload")
-    attachment = payload.get("attachment") if isinstance(payload, Mapping) else None
-    if not isinstance(attachment, Mapping) or attachment.get("type") not in _FAILED:
+    attachment = mapping_of(mapping_of(content.get("payload")).get("attachment"))
+    if attachment.get("type") not in _FAILED:
         return None
     command = attachment.get("command")
     is_anothers = command is not None and not is_ours(command, TOOL)
@@ -171,7 +165,6 @@ def hook_failure(content: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 
 def _is_turn(content: Mapping[str, Any]) -> bool:
-    """Return whether a message begins a turn of the agent."""
     is_prompt = content.get("role") == "user" and content.get("kind") not in _WITHOUT_HOOK
     return is_prompt and bool(content.get("turn_id"))
 

@@ -1,6 +1,6 @@
 """Save snapshots of to-do lists from the tool calls of messages, as those are stored."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, NamedTuple
 
@@ -22,6 +22,7 @@ from khive_persist.store.sqlite.connection import Connection
 from khive_persist.store.sqlite.errors import translated
 from khive_persist.store.sqlite.rows import fetch_ids
 from khive_persist.tombstones import CurrentTombstones
+from khive_persist.tools.message_part import mapping_of
 from khive_persist.transcripts.batches import Batch
 
 # In a reader's state: the calls that have no result yet, each with the row of its message. The call
@@ -49,11 +50,7 @@ class Focus:
         self._tombstones = CurrentTombstones(project)
 
     def epoch(self) -> str:
-        """Return which file has the snapshots; an empty string where there is none, or an old one.
-
-        Raises:
-            StoreError: As its subclasses say.
-        """
+        """Return the epoch of the snapshots' file; an empty string for none, or an old one."""
         if not self._path.exists():
             return ""
         with sqlite.opened_reader(self._path) as connection, translated(self._path):
@@ -69,17 +66,11 @@ class Focus:
         their messages are committed and before the position after them is remembered: killed
         between, the next sync tells the same, and nothing is there twice.
 
-        Args:
-            connection: A connection to the messages.
-            tool: The tool that writes the transcript.
-            ended_calls: The calls, in the order of the lines.
-
         Returns:
             The number of snapshots that are new or changed.
 
         Raises:
             StoreError: As its subclasses say; nothing was written.
-            MirrorError: The second copy cannot be written.
         """
         ids = [id for call in ended_calls for id in (call.call_row, call.result_row)]
         rows = fetch_ids(connection, CONVERSATIONS.table, list(dict.fromkeys(ids)))
@@ -95,9 +86,7 @@ class Focus:
 def calls_ended(batch: Batch, state: dict[str, Any]) -> Iterator[EndedTodoCall]:
     """Yield the calls on to-do lists that end with the parts of a batch.
 
-    Args:
-        batch: Some lines.
-        state: The state kept from batch to batch; calls without a result are noted in it.
+    Calls without a result are noted in the state, which is kept from batch to batch.
     """
     pending: dict[str, str] = dict(state.pop(PENDING, {}))
     for id, part in zip(batch.ids, batch.parts, strict=True):
@@ -152,11 +141,10 @@ def _row(tool: str, ended_call: EndedTodoCall, messages: dict[str, StoredRow]) -
     )
 
 
-def _content(row: StoredRow | None) -> dict[str, Any]:
-    content = None if row is None else codec.column(row[1])
-    return content if isinstance(content, dict) else {}
+def _content(row: StoredRow | None) -> Mapping[str, Any]:
+    return mapping_of(row and codec.column(row[1]))
 
 
-def _listed(content: dict[str, Any], name: str, use_id: str) -> list[tuple[int, dict[str, Any]]]:
+def _listed(content: Mapping[str, Any], name: str, use_id: str) -> list[tuple[int, dict[str, Any]]]:
     listed = enumerate(content.get(name, ()))
     return [(number, entry) for number, entry in listed if entry.get("tool_use_id") == use_id]

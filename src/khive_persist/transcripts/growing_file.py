@@ -33,12 +33,9 @@ START: Final = Position()
 
 
 class RawLine(NamedTuple):
-    """One line, with its end.
+    """One line, its number from 1, and the byte at which the next one starts.
 
-    Attributes:
-        number: The line's number, from 1.
-        end: The start of the next line, in bytes.
-        content: The line, without NULs before it: a crash of the machine leaves them.
+    It is without NULs before it: a crash of the machine leaves them.
     """
 
     number: int
@@ -47,20 +44,10 @@ class RawLine(NamedTuple):
 
 
 class GrowingFile:
-    """A file that somebody else writes to.
-
-    Attributes:
-        is_known: Whether it still begins as what was read of it.
-        is_rewritten: Whether it does not.
-        began_at: The position where reading starts.
-    """
+    """A file that somebody else writes to: a `Source`."""
 
     def __init__(self, path: Path, position: Position) -> None:
-        """Open the file at a known position, or at its beginning if it is another file now.
-
-        Raises:
-            OSError: The file cannot be read.
-        """
+        """Open the file at a known position, or at its beginning if it is another file now."""
         self._file: IO[bytes] = path.open("rb", _BUFFER_BYTES)
         try:
             self.is_known = (
@@ -73,7 +60,6 @@ class GrowingFile:
         self.began_at = position if self.is_known else START
 
     def close(self) -> None:
-        """Close the file."""
         self._file.close()
 
     @property
@@ -83,7 +69,6 @@ class GrowingFile:
 
     @property
     def modified_at(self) -> str:
-        """Return when the file was written to last, as UTC text."""
         return clock.to_text(clock.from_ns(os.fstat(self._file.fileno()).st_mtime_ns))
 
     def lines(self) -> Iterator[RawLine]:
@@ -107,7 +92,6 @@ class GrowingFile:
             yield RawLine(number, end, content)
 
     def position(self, line: int, end: int) -> Position:
-        """Return the position after so many lines and bytes."""
         descriptor = self._file.fileno()
         head = os.pread(descriptor, min(end, _COMPARED_BYTES), 0)
         tail_start = max(0, end - _COMPARED_BYTES)

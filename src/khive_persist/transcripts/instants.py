@@ -47,23 +47,13 @@ class Neighbours:
         self.latest = latest
 
     def dated(self, parts: Iterable[MessagePart], at: str | None) -> list[MessagePart]:
-        """Date the parts of a line; None stays where no line before had a time.
-
-        Args:
-            parts: The parts of messages in the line.
-            at: The line's own time.
-        """
+        """Date the parts of a line; None stays where no line before had a time."""
         self.latest = at or self.latest
         timed = [(part, _text(part.created_at)) for part in parts]
         return [part._replace(created_at=time or self.latest or None) for part, time in timed]
 
     def date_first(self, parts: list[MessagePart], otherwise: str) -> None:
-        """Date those that no line before them dates.
-
-        Args:
-            parts: Parts of messages in the order of their lines; changed in place.
-            otherwise: The time where no line has one.
-        """
+        """Date, in place, those that no line before them dates: by the next, else otherwise."""
         following = otherwise
         for number in range(len(parts) - 1, -1, -1):
             at = parts[number].created_at

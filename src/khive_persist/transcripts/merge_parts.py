@@ -1,6 +1,5 @@
 """Merge the parts of a message, whatever order, file or session they come in."""
 
-from collections.abc import Iterable
 from typing import Any, Final
 
 from khive_persist.tools.message_part import MessagePart
@@ -45,7 +44,8 @@ def merged(content: dict[str, Any] | None, part: MessagePart) -> dict[str, Any]:
     else:
         result = content | {n: v for n, v in fields.items() if n not in (*_JOINED, *_LISTED)}
         for name in _JOINED:
-            result |= _one(name, filter(None, (content.get(name), fields.get(name))))
+            if joined := "\n".join(filter(None, (content.get(name), fields.get(name)))):
+                result[name] = joined
         for name in _LISTED:
             listed = [*content.get(name, ()), *fields.get(name, ())]
             if listed:
@@ -87,11 +87,6 @@ def _anew(part: MessagePart, metadata: dict[str, Any]) -> dict[str, Any]:
     copied = {"is_copy": True} if part.is_copy else {}
     sessions = {"sessions": metadata["sessions"]} if metadata.get("sessions") else {}
     return part.fields | {"metadata": {"parts": [part.part_id]} | copied | sessions}
-
-
-def _one(name: str, texts: Iterable[str]) -> dict[str, str]:
-    joined = "\n".join(texts)
-    return {name: joined} if joined else {}
 
 
 def _noted(metadata: dict[str, Any], session: Any, home: dict[str, Any]) -> dict[str, Any]:

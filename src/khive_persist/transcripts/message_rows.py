@@ -23,12 +23,7 @@ _METADATA: Final = codec.dump({"lion_class": Message.lion_class()})
 
 
 class MessageRow(NamedTuple):
-    """A message's row, redacted.
-
-    Attributes:
-        row: The row.
-        is_exact: Whether its content is as `codec.dump` writes it.
-    """
+    """A message's row, redacted; exact where its content is as `codec.dump` writes it."""
 
     row: StoredRow
     is_exact: bool = False

@@ -14,6 +14,7 @@ from khive_persist.models.query import field
 from khive_persist.opening import open_store, reading
 from khive_persist.project import Project
 from khive_persist.sessions.lineage.endings import Ending
+from khive_persist.sessions.timeline.calls import input_key
 from khive_persist.store import codec
 from khive_persist.store.redacting import load_redactor
 from khive_persist.store.sqlite.statements import distinct
@@ -23,7 +24,7 @@ from khive_persist.transcripts.backfill import Call, event_of_call
 from khive_persist.transcripts.call_recount import recount
 from khive_persist.transcripts.expectation import expected
 from khive_persist.transcripts.failed_hooks import FailedHook
-from khive_persist.transcripts.recorded_calls import Event, input_key, read_session
+from khive_persist.transcripts.recorded_calls import Event, read_session
 
 _REJECTED: Final = "The user doesn't want to proceed with this tool use"
 _PERMISSION: Final = "permission_request"
@@ -94,7 +95,11 @@ class Account(NamedTuple):
     @property
     def incomplete(self) -> list[ToolCall]:
         """Return the calls that lack an event that they should have."""
-        return [call for call in self.calls if self._lacks_pre(call) or self._lacks_post(call)]
+        return [
+            call
+            for call in self.calls
+            if (call.wants_pre and not call.has_pre) or (call.wants_post and not call.has_post)
+        ]
 
     @property
     def endings(self) -> dict[str, int]:
@@ -110,21 +115,12 @@ class Account(NamedTuple):
             "lost": [failed.as_document() for failed in self.lost],
         }
 
-    def _lacks_pre(self, call: ToolCall) -> bool:
-        return call.wants_pre and not call.has_pre
-
-    def _lacks_post(self, call: ToolCall) -> bool:
-        return call.wants_post and not call.has_post
-
 
 async def account(project: Project, session_id: str) -> Account:
     """Reconcile the transcripts of a session, as `sync` read them, with its hook events.
 
     A call and its events are matched by their `tool_use_id`; Gemini CLI has none, there the tool's
     name and input have to be the same.
-
-    Raises:
-        StoreError: As its subclasses say.
     """
     events, calls, failed, messages = await read_session(project, session_id)
     of_calls = _matched(calls, events)
@@ -151,9 +147,6 @@ async def backfill(project: Project, session_id: str) -> int:
 
     Returns:
         The number of events written.
-
-    Raises:
-        StoreError: As its subclasses say.
     """
     events, calls, failed, _ = await read_session(project, session_id)
     new_events = []
@@ -178,7 +171,11 @@ async def backfill(project: Project, session_id: str) -> int:
             elif not phase_events and (expectation.post if is_post else expectation.pre):
                 new_events.append(event_of_call(call, session_id, is_post=is_post))
     tombstones = await anyio.to_thread.run_sync(Tombstones.load, project)
-    new_events = [event for event in new_events if not _is_pruned(tombstones, event)]
+    new_events = [
+        event
+        for event in new_events
+        if not tombstones.is_pruned(event.purpose_of(event.content).name, codec.to_row(event))
+    ]
     async with open_store(HookEvent, dir=project.root) as store:
         for id in surplus:
             await store.delete(id)
@@ -188,11 +185,6 @@ async def backfill(project: Project, session_id: str) -> int:
     # What was counted by messages is counted by these events from now on.
     await anyio.to_thread.run_sync(recount, project, settings, redactor, session_id)
     return len(new_events)
-
-
-def _is_pruned(tombstones: Tombstones, event: HookEvent) -> bool:
-    purpose = event.purpose_of(event.content)
-    return tombstones.is_pruned(purpose.name, codec.to_row(event))
 
 
 async def sessions_of(project: Project, paths: list[str] | None = None) -> list[str]:
@@ -227,7 +219,6 @@ def _of_failed(
 
 
 def _matched(calls: list[Call], events: list[Event]) -> list[list[Event]]:
-    """Return the events of each call."""
     by_id: dict[tuple[str, str], list[Event]] = {}
     by_input: dict[tuple[str, str, str, bool], list[Event]] = {}
     for event in events:
@@ -279,7 +270,12 @@ def _ending(call: Call, call_events: list[Event], events: list[Event]) -> Ending
     stopped: where hooks were running, only the former asked for a permission.
     """
     ending = call.ending
-    if ending == "denied" and call.tool == "claude-code" and _is_rejected(call):
+    output = (call.result or {}).get("output")
+    if (
+        ending == "denied"
+        and call.tool == "claude-code"
+        and _REJECTED in json.dumps(output, default=str)
+    ):
         has_pre = any(
             event.event_type in PRE and not event.is_reconstructed for event in call_events
         )
@@ -291,10 +287,6 @@ def _ending(call: Call, call_events: list[Event], events: list[Event]) -> Ending
         )
         return "interrupted" if has_pre and not was_asked else ending
     return ending
-
-
-def _is_rejected(call: Call) -> bool:
-    return _REJECTED in json.dumps((call.result or {}).get("output"), default=str)
 
 
 def _reason(ending: Ending, *, has_pre: bool) -> str:

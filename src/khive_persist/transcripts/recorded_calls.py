@@ -1,6 +1,5 @@
 """Read what is recorded of a session's tool calls: in its events, and in its messages."""
 
-import json
 from contextlib import aclosing
 from typing import Any, Final, NamedTuple
 
@@ -9,15 +8,14 @@ from khive_persist.models.purposes import CONVERSATIONS, HOOK_EVENTS
 from khive_persist.models.query import field
 from khive_persist.opening import reading
 from khive_persist.project import Project
+from khive_persist.sessions.timeline.calls import input_key
 from khive_persist.store import codec
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import Source, Statement, select
+from khive_persist.store.sqlite.statements import Source, Statement, named, select
+from khive_persist.tools.gemini_cli.transcript import FAILED
 from khive_persist.tools.message_part import NO_MESSAGE
 from khive_persist.transcripts.backfill import Call
 from khive_persist.transcripts.failed_hooks import FailedHook, Failures
-
-# Gemini's words for how a call ended that did not succeed.
-_FAILED: Final = ("error", "cancelled")
 
 
 class Event(NamedTuple):
@@ -38,14 +36,20 @@ class Event(NamedTuple):
     is_reconstructed: bool
 
 
+_PATHS: Final = {
+    "event_type": "event_type",
+    "tool_use_id": "tool_use_id",
+    "name": "tool_name",
+    "input": "payload.tool_input",
+    "prompt_id": "payload.prompt_id",
+    "first_of_batch": "payload.tool_calls[0].tool_use_id",
+}
+
+
 async def read_session(
     project: Project, session_id: str
 ) -> tuple[list[Event], list[Call], list[FailedHook], int]:
-    """Read the events of a session in order of time, its calls, failed hooks, and messages' count.
-
-    Raises:
-        StoreError: As its subclasses say.
-    """
+    """Read the events of a session in order of time, its calls, failed hooks, messages' number."""
     async with reading(project, *HOOK_EVENTS.values()) as reader:
         events = [
             event
@@ -59,23 +63,25 @@ async def read_session(
 
 async def _events(reader: Reader, tool: str, name: str, session_id: str) -> list[Event]:
     def build(source: Source) -> Statement:
-        table = source.only(name)
-        paths = (
-            "event_type", "tool_use_id", "tool_name", "payload.tool_input", "payload.prompt_id",
-            "payload.tool_calls[0].tool_use_id",
-        )  # fmt: skip
-        columns = ", ".join(table.extract(f"$.{path}") for path in paths)
-        reconstructed = table.extract("$.metadata.reconstructed")
-        columns = f"id, {columns}, {table.created_at}, {reconstructed}"
-        return select(table, [field("session_id") == session_id], columns=columns)
+        columns = {
+            "id": "id",
+            "tool": f"'{tool}'",
+            "created_at": source.created_at,
+            "is_reconstructed": f"{source.extract('$.metadata.reconstructed')} IS 1",
+            **{name: source.extract(f"$.{path}") for name, path in _PATHS.items()},
+        }
+        of_session = field("session_id") == session_id
+        return select(source.only(name), [of_session], columns=named(columns))
 
-    events = []
-    async with aclosing(reader.stream(build)) as rows:
-        async for row in rows:
-            id, kind, use_id, tool_name, tool_input, prompt, first, created_at, reconstructed = row
-            key = input_key(codec.column(tool_input))
-            details = prompt, first, str(created_at), reconstructed == 1
-            events.append(Event(id, tool, str(kind), use_id, tool_name, key, *details))
+    async with aclosing(reader.stream_as(Event, build)) as rows:
+        events = [
+            event._replace(
+                event_type=str(event.event_type),
+                input=input_key(codec.column(event.input)),
+                created_at=str(event.created_at),
+            )
+            async for event in rows
+        ]
     return sorted(events, key=lambda event: event.created_at)
 
 
@@ -99,7 +105,7 @@ async def _calls(reader: Reader, session_id: str) -> tuple[list[Call], list[Fail
             for call in content.get("tool_calls", ()):
                 requests.append((call, content, str(created_at)))
                 if "result" in call:
-                    failed = call.get("is_error") is True or call.get("status") in _FAILED
+                    failed = call.get("is_error") is True or call.get("status") in FAILED
                     result = {"output": call["result"], "is_error": failed}
                     ended_at = clock.from_column(call.get("ended_at"))
                     end_text = clock.to_text(ended_at) if ended_at else str(created_at)
@@ -129,8 +135,3 @@ async def _calls(reader: Reader, session_id: str) -> tuple[list[Call], list[Fail
     ]
     calls.sort(key=lambda call: call.created_at)
     return calls, failures.find(calls), messages
-
-
-def input_key(value: Any) -> str:
-    """Return a tool's input as a text that is the same for equal ones."""
-    return json.dumps(value, sort_keys=True, default=str)

@@ -44,11 +44,7 @@ class Source(Protocol):
 
 
 def opened(path: Path, position: Position) -> Source:
-    """Open a transcript at a known position, whatever its form.
-
-    Raises:
-        OSError: It cannot be read.
-    """
+    """Open a transcript at a known position, whatever its form."""
     if path.name.endswith(COMPRESSED):
         return CompressedFile(path, position)
     return Document(path, position) if path.suffix == DOCUMENT else GrowingFile(path, position)
@@ -68,11 +64,9 @@ class _Whole:
         self.began_at = position if self.is_known else START
 
     def position(self, line: int, end: int) -> Position:
-        """Return the position after so many lines and unpacked bytes."""
         return Position(line, end, self._mark, _ENDED if self._is_at_end else "")
 
     def close(self) -> None:
-        """Close the file."""
         self._file.close()
 
 

@@ -84,16 +84,11 @@ class Sync:
     def run(self, transcript: Path, tool: str, advance: Advance = lambda _: None) -> Synced:
         """Bring in what is new of a transcript: committed, synced and copied on return.
 
-        It may be written to meanwhile; a last line without an end is left for the next time. A
-        file that was rewritten is read anew, and its messages are the same again. Killed, the next
-        sync goes on from what was committed last. The memory that it takes does not depend on the
-        length of the file, only on that of its longest line. What was purged or pruned before stays
-        out.
-
-        Args:
-            transcript: The transcript's path.
-            tool: The tool that writes it.
-            advance: A function that is called with the number of bytes that were read since.
+        It may be written to meanwhile; a last line without an end is left for the next time. A file
+        that was rewritten is read anew, and its messages are the same again. Killed, the next sync
+        goes on from what was committed last. The memory that it takes does not depend on the length
+        of the file, only on that of its longest line. What was purged or pruned before stays out.
+        `advance` is called with the number of bytes that were read since.
 
         Raises:
             OSError: It cannot be read.
@@ -121,20 +116,16 @@ class Sync:
             result = result._replace(is_restarted=file.is_rewritten)
             calls = CallEnds(self._project, self._settings, self._redactor, tool)
             batch_writer = BatchWriter(
-                writer,
-                self._focus,
-                calls,
-                sync_position,
-                row_builder,
-                tool,
-                state,
+                writer, self._focus, calls, sync_position, row_builder, tool, state,
                 self._tombstones,
-            )
-            batch_rows = (
-                (batch, row_builder.new(batch))
-                for batch in marked(batches(file, transcript, tool, state), calls)
-            )
-            for stored_batch in _stored(batch_writer, batch_rows):
+            )  # fmt: skip
+
+            def batch_rows() -> Iterator[_BatchRows]:
+                for batch in batches(file, transcript, tool, state):
+                    calls.mark(batch)
+                    yield batch, row_builder.new(batch)
+
+            for stored_batch in _stored(batch_writer, batch_rows()):
                 unknown.update(stored_batch.unknown)
                 result = result._replace(
                     new=result.new + stored_batch.new,
@@ -159,13 +150,6 @@ class Sync:
             return False
         modified = clock.to_text(clock.from_ns(transcript.path.stat().st_mtime_ns))
         return modified <= tombstones.purged_until(session_id)
-
-
-def marked(read: Iterable[Batch], calls: CallEnds) -> Iterator[Batch]:
-    """Yield batches whose messages say which calls end with them that no event tells of."""
-    for batch in read:
-        calls.mark(batch)
-        yield batch
 
 
 def _stored(batch_writer: BatchWriter, batch_rows: Iterable[_BatchRows]) -> Iterator[StoredBatch]:

@@ -4,7 +4,6 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from contextlib import ExitStack
-from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
 from khive_persist.mirror.document import digest
@@ -46,15 +45,8 @@ class StoredBatch(NamedTuple):
 class _PendingCommit:
     """The batches written in an open transaction, and the work due when it is committed.
 
-    Attributes:
-        transaction: The open transaction.
-        until: The time when others have waited long enough.
-        ended_todo_calls: The calls on to-do lists that have ended, batch by batch.
-        ended_calls: All calls that have ended.
-        batches: The number of batches.
-        bytes: The number of bytes of the transcript.
-        position: The end of the last batch.
-        state: The state of the reader there.
+    `until` is when others have waited long enough. Position and state are those after the last
+    batch.
     """
 
     def __init__(self, transaction: Transaction) -> None:
@@ -86,18 +78,7 @@ class BatchWriter:
         state: dict[str, Any],
         tombstones: CurrentTombstones,
     ) -> None:
-        """Take the parts that work together.
-
-        Args:
-            writer: The writer of messages.
-            focus: The to-do lists of the messages.
-            calls: The ends of their calls.
-            sync_position: The place of the position.
-            row_builder: The builder of rows.
-            tool: The tool that writes the transcript.
-            state: The state as it was loaded; what is not the reader's is taken out.
-            tombstones: The records that were removed before, and stay out.
-        """
+        """Take the parts that work together; out of `state` goes what is not the reader's."""
         self._writer = writer
         self._focus = focus
         self._calls = calls
@@ -115,25 +96,15 @@ class BatchWriter:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._transaction.__exit__(kind, error, traceback)
+    def __exit__(self, *error: Any) -> None:
+        self._transaction.__exit__(*error)
 
     def store(self, batch: Batch, messages: Mapping[str, MessageRow]) -> StoredBatch:
         """Store a batch; it counts when `commit` has returned, which is called now and then.
 
-        Args:
-            batch: The lines after those of the batch before.
-            messages: The rows of its messages, as if nothing of them was stored before.
-
         Raises:
             OSError: The position cannot be kept; the batch is stored.
             StoreError: As its subclasses say; nothing since the last commit was stored.
-            MirrorError: The second copy cannot be written.
         """
         pending = self._pending or self._begin()
         rows = fetch_ids(pending.transaction.connection, CONVERSATIONS.table, list(messages))
@@ -159,15 +130,9 @@ class BatchWriter:
         failed = sum(hook_failure(part.fields) is not None for part in batch.parts)
         left_out = len(messages) - len(remaining)
         return StoredBatch(
-            new_count,
-            changed_count,
-            batch.lines,
-            batch.bytes,
-            batch.unknown,
-            batch.damaged,
-            failed,
-            left_out,
-        )
+            new_count, changed_count, batch.lines, batch.bytes, batch.unknown, batch.damaged,
+            failed, left_out,
+        )  # fmt: skip
 
     def commit(self) -> None:
         """Commit what was stored: synced, copied and marked as read on return.
@@ -175,7 +140,6 @@ class BatchWriter:
         Raises:
             OSError: The position cannot be kept; the rest is done.
             StoreError: As its subclasses say; nothing since the last commit was stored.
-            MirrorError: The second copy cannot be written.
         """
         pending, self._pending = self._pending, None
         if pending is None:

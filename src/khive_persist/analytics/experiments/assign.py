@@ -13,7 +13,7 @@ from khive_persist.models.assignment import NAMED, RANDOM, Assignment
 from khive_persist.models.experiment import Experiment
 from khive_persist.opening import find_project, open_store, reading
 from khive_persist.project import Project
-from khive_persist.sessions.has_started import PURPOSES, has_begun
+from khive_persist.sessions.has_started import has_begun
 from khive_persist.store.immutable import FixedStore, InsertResult
 
 Begun = Callable[[str], Awaitable[bool]]
@@ -59,8 +59,7 @@ async def assign_in_project(
         experiments = await enter(open_store(Experiment, dir=project.root))
         assignments = await enter(open_store(Assignment, dir=project.root))
         # What waits in the spool comes in before.
-        reader = await enter(reading(project, *PURPOSES))
-        begun = partial(has_begun, reader)
+        begun = partial(has_begun, partial(reading, project))
         return await insert_assignment(
             experiments, assignments, begun, session_id, experiment, variant
         )

@@ -22,13 +22,7 @@ _GROUP: Final = 2
 
 
 def problems_of(path: Path, entries: list[Entry], project_root: Path) -> list[str]:
-    """Return which of our hooks Codex does not run, as nobody said that it may, each one line.
-
-    Args:
-        path: The file that has them.
-        entries: Our hooks in it.
-        project_root: The project's directory.
-    """
+    """Return which of our hooks Codex does not run, as nobody said that it may, each one line."""
     state = _state(settings_path("codex", "user", project_root).with_name("config.toml"))
     untrusted, modified, disabled = [], [], []
     for entry in entries:

@@ -119,12 +119,6 @@ def launcher_of(command: str) -> Path | None:
     return Path(program) if is_copy and parts[-1] == launcher.NAME else None
 
 
-def is_portable(command: str) -> bool:
-    """Return whether one of our commands names no path of this machine."""
-    words = _words(command)
-    return bool(words) and words[0] in (SHARED, launcher.NAME) and "--dir" not in command
-
-
 def _tool_of(command: str) -> str:
     """Return the tool that one of our commands is for; an empty string where it is not ours."""
     words = _words(command)

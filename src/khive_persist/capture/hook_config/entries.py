@@ -25,12 +25,7 @@ _EMPTY_FILE: Final = "{\n}\n"
 
 
 class Target(NamedTuple):
-    """The URL or the command that gets an event.
-
-    Attributes:
-        url: The URL that it is sent to, or an empty string for a command.
-        command: The command that is run, or an empty string for an HTTP hook.
-    """
+    """The URL or the command that gets an event; the other one is an empty string."""
 
     url: str = ""
     command: str = ""

@@ -29,13 +29,7 @@ _CODEX_FEATURES: Final = ("hooks", "codex_hooks")
 
 
 class Layer(NamedTuple):
-    """One file of a tool's settings.
-
-    Attributes:
-        path: The file.
-        values: The settings in it; empty where it is not there.
-        is_managed: Whether an administrator decides it.
-    """
+    """One file of a tool's settings, empty where it is not there; an administrator's is managed."""
 
     path: Path
     values: Mapping[str, Any]
@@ -43,13 +37,7 @@ class Layer(NamedTuple):
 
 
 def off_switches(tool: str, project_root: Path, entries: list[Entry]) -> list[str]:
-    """Return the switches that keep our hooks of a tool from running, each one line.
-
-    Args:
-        tool: The name of one of `TOOLS`.
-        project_root: The project's directory.
-        entries: Our hooks in the settings that are looked at.
-    """
+    """Return the switches that keep our hooks of a tool from running, each one line."""
     problems: list[str] = []
     if switches := _TOOL_LAYERS.get(tool):
         layers = list(switches.layers(project_root, problems))

@@ -47,12 +47,7 @@ class KnownVersions(NamedTuple):
 
 
 def known_versions(tool: Tool, extra_version: str = "") -> KnownVersions:
-    """Return the versions of a tool on this machine; each program is asked.
-
-    Args:
-        tool: The tool.
-        extra_version: A version that also reads the settings, as on another machine.
-    """
+    """Return the versions of a tool on this machine, and one on another; each program is asked."""
     program = tool.registration.program
     if program is None:
         return KnownVersions()

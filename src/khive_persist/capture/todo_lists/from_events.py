@@ -10,7 +10,6 @@ from khive_persist import clock
 from khive_persist.capture.todo_lists.snapshot_rows import snapshot_row
 from khive_persist.capture.todo_lists.tool_calls import (
     TOOLS,
-    ListUpdate,
     completed,
     created,
     list_update,
@@ -44,14 +43,7 @@ async def gather(
     """Save the snapshots that a session's events tell of: committed, synced and copied on return.
 
     What a transcript told of already is not saved again, nor what was pruned; where nothing is new
-    nothing is written.
-
-    Args:
-        project: The project that has the events, and gets the snapshots.
-        session_id: The session.
-        busy_timeout_seconds: The longest wait for other writers.
-        redact: A function that is given each row, and returns the one to write.
-        mirror: The keeper of the second copy.
+    nothing is written. `redact` is given each row, and returns the one to write.
 
     Returns:
         How many snapshots are new, or told anew.
@@ -88,7 +80,13 @@ def _row(session_id: str, event: Any) -> StoredRow | None:
         return None
     kind = fields["event_type"]
     is_call = kind not in _TASKS
-    update = _call(fields, payload) if is_call else _task(kind, payload)
+    if not is_call:
+        update = _TASKS[kind](payload.get("task_id"), payload.get("task_subject"))
+    elif fields.get("success") is False:
+        return None
+    else:
+        answer = payload.get("tool_response")
+        update = list_update(fields["tool_name"], payload.get("tool_input"), answer)
     if update is None:
         return None
     use_id = fields.get("tool_use_id") if is_call else None
@@ -103,13 +101,3 @@ def _row(session_id: str, event: Any) -> StoredRow | None:
         turn_id=fields.get("turn_id") or fields.get("prompt_id"),
         tool_use_id=use_id,
     )
-
-
-def _call(fields: dict[str, Any], payload: dict[str, Any]) -> ListUpdate | None:
-    if fields.get("success") is False:
-        return None
-    return list_update(fields["tool_name"], payload.get("tool_input"), payload.get("tool_response"))
-
-
-def _task(kind: str, payload: dict[str, Any]) -> ListUpdate | None:
-    return _TASKS[kind](payload.get("task_id"), payload.get("task_subject"))

@@ -54,10 +54,7 @@ class ListUpdate(NamedTuple):
 def list_update(name: str, arguments: Any, result: Any) -> ListUpdate | None:
     """Return the update that a call makes; None where it makes none, or failed.
 
-    Args:
-        name: The tool's name.
-        arguments: The tool's input.
-        result: The tool's answer: its text, or its object, as hooks and transcripts give it.
+    `result` is its text, or its object, as hooks and transcripts give it.
     """
     if not isinstance(arguments, Mapping) or _failed(name, result):
         return None

@@ -12,7 +12,8 @@ from typing import Final, NamedTuple
 
 from khive_persist import settings as configuration
 from khive_persist.capture.drain import drain
-from khive_persist.capture.notices import diverted, dropped_from_home, untrusted_line
+from khive_persist.capture.home_limits import dropped_lines
+from khive_persist.capture.notices import diverted, untrusted_line
 from khive_persist.capture.record_file import RecordFile
 from khive_persist.capture.spool import (
     Event,
@@ -121,7 +122,7 @@ async def examine(project: Project, *, thoroughly: bool = True) -> DoctorReport:
         f"{count} events of {project_path} wait here: it is not trusted, or cannot take them"
         for project_path, count in diverted(project).items()
     ]
-    problems += dropped_from_home()
+    problems += dropped_lines()
     problems += _without_marks(project) + _backups(project)
     try:
         configuration.load(project.config)

@@ -26,7 +26,7 @@ from khive_persist.server.routes.read.listing import Listing, Page
 from khive_persist.server.routes.read.operations import Operation, ReadRequest, routes_of
 from khive_persist.server.routes.read.schemas import INSTANT, TEXT, shape
 from khive_persist.server.store_pool import Stores
-from khive_persist.sessions.has_started import PURPOSES, has_begun
+from khive_persist.sessions.has_started import has_begun
 from khive_persist.store import codec
 from khive_persist.store.immutable import InsertResult
 from khive_persist.store.keyset_pages import NewestRow, PageKey, newest
@@ -79,11 +79,8 @@ def routes(
             assigning.as_document(inserted.record), 201 if inserted.created else 200
         )
 
-    async def begun(session_id: str) -> bool:
-        # What waits in the spool is not seen: the drainer brings it in within moments.
-        async with readers.reader(*PURPOSES) as reader:
-            return await has_begun(reader, session_id)
-
+    # What waits in the spool is not seen: the drainer brings it in within moments.
+    begun = partial(has_begun, readers.reader)
     return [
         route(access, "POST", f"{PATH}/{{name}}/assignments", assign, right="ingest"),
         route(access, "POST", PATH, create, right="ingest"),

@@ -9,16 +9,7 @@ from khive_persist.sessions.definitions import Spent, is_message, spent, unrepor
 
 
 class Work(NamedTuple):
-    """The work of one agent, or of several together.
-
-    Attributes:
-        messages: The number of its messages, prompts and results of tools among them.
-        spent: The tokens and the cost of these.
-        tool_calls: The number of tool calls that ended, each once.
-        failures: The number of those that failed or were refused.
-        started_at: The time of its first record.
-        ended_at: The time of its last record.
-    """
+    """The work of one agent, or of several together, in the words of `AgentWork`."""
 
     messages: int = 0
     spent: Spent = Spent()
@@ -61,17 +52,12 @@ class AgentWork(NamedTuple):
 def agent_work(work: Work) -> AgentWork:
     """Return work as it is shown."""
     spent, start, end = work.spent, work.started_at, work.ended_at
+    fields = work._asdict() | spent._asdict()
     return AgentWork(
-        work.messages,
-        *(spent.input, spent.cache_read, spent.cache_write, spent.output),
-        spent.cost,
-        spent.unpriced,
-        work.tool_calls,
-        work.failures,
-        start,
-        end,
-        spent.tokens,
-        (end - start).total_seconds() if start and end else None,
+        cost=spent.cost,
+        tokens=spent.tokens,
+        duration_seconds=(end - start).total_seconds() if start and end else None,
+        **{name: fields[name] for name in AgentWork._fields if name in fields},
     )
 
 

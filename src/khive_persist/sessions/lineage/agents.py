@@ -110,7 +110,10 @@ class Agents:
         agents = {id: trace for id, trace in self._traces.items() if id is None or trace.is_real}
         work = {id: sum_work([trace.work, calls.get(id, Work())]) for id, trace in agents.items()}
         parents = {id: parent for id, parent in self._parents.parents().items() if id in agents}
-        in_order = [id for id in _in_order(agents) if id is not None]
+        in_order = sorted(
+            (id for id in agents if id is not None),
+            key=lambda agent: (agents[agent].work.started_at or _LAST, agent),
+        )
         children: dict[str | None, list[str]] = {}
         for id in in_order:
             if id in parents and parents[id] in agents:
@@ -156,17 +159,12 @@ class Agents:
             self._types[started] = kind
 
     def _calls(self) -> dict[str | None, Work]:
-        """Return the calls that events tell of, by agent."""
         calls: dict[str | None, Work] = {}
         for (use_id, of_event, is_failed), count in self._ends.items():
             agent = of_event if use_id is None else self._callers.get(use_id, of_event)
             work = Work(tool_calls=count, failures=count * is_failed)
             calls[agent] = sum_work([calls.get(agent, Work()), work])
         return calls
-
-
-def _in_order(agents: Mapping[str | None, _Trace]) -> list[str | None]:
-    return sorted(agents, key=lambda agent: (agents[agent].work.started_at or _LAST, agent or ""))
 
 
 def _below(
@@ -189,17 +187,14 @@ def _below(
 def _totals(order: list[tuple[str | None, int]], work: Mapping[str | None, Work]) -> list[Work]:
     """Sum the work of each agent with all below it: those that follow it and are deeper."""
     totals = [work[id] for id, _ in order]
-    open_above: list[int] = []
-    for number in range(len(order)):
-        while open_above and order[open_above[-1]][1] >= order[number][1]:
-            _close(totals, open_above)
-        open_above.append(number)
-    while open_above:
-        _close(totals, open_above)
+    above: list[int] = []
+    parents: list[int | None] = []
+    for number, (_, depth) in enumerate(order):
+        while above and order[above[-1]][1] >= depth:
+            above.pop()
+        parents.append(above[-1] if above else None)
+        above.append(number)
+    for number, parent in reversed([*enumerate(parents)]):
+        if parent is not None:
+            totals[parent] = sum_work([totals[parent], totals[number]])
     return totals
-
-
-def _close(totals: list[Work], open_above: list[int]) -> None:
-    closed = open_above.pop()
-    if open_above:
-        totals[open_above[-1]] = sum_work([totals[open_above[-1]], totals[closed]])

@@ -61,13 +61,7 @@ _NESTED: Final = ("error", "text", "functionResponse", "response", "output")
 
 
 def ending_of(tool: str, result: Mapping[str, Any] | None, status: Any = None) -> Ending:
-    """Tell how a call ended.
-
-    Args:
-        tool: The AI tool.
-        result: Its result, as a message has it; None where there is none.
-        status: The tool's word for the ending, where the transcript has one.
-    """
+    """Tell how a call ended, by its result in a message, and by the tool's word for it."""
     if result is None:
         return "unknown"
     if result.get("is_error") is not True:

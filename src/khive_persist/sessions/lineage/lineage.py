@@ -17,6 +17,7 @@ from khive_persist.sessions.lineage.links import Links, find_links
 from khive_persist.sessions.read import whole_id
 from khive_persist.store import codec
 from khive_persist.store.sqlite.statements import Source, Statement, select
+from khive_persist.tools.message_part import mapping_of
 
 
 class Start(NamedTuple):
@@ -53,7 +54,6 @@ async def read_lineage(project: Project, session_id: str, prices: PriceTable) ->
 
     Raises:
         NotFoundError: No session, or several, begin so; or it has neither messages nor events.
-        StoreError: As its subclasses say.
     """
     session_id = await whole_id(project, session_id)
     # A reader makes one table of all its files: messages and events are of two.
@@ -62,16 +62,17 @@ async def read_lineage(project: Project, session_id: str, prices: PriceTable) ->
             agents, is_told = Agents(prices), False
             async with aclosing(messages.stream(partial(_contents, session_id))) as rows:
                 async for text, created_at in rows:
-                    agents.see_message(_content(text), _instant(created_at))
+                    agents.see_message(mapping_of(codec.column(text)), _instant(created_at))
                     is_told = True
             starts = []
             async with aclosing(events.stream(partial(_contents, session_id))) as rows:
                 async for text, created_at in rows:
-                    content, at = _content(text), _instant(created_at)
+                    content, at = mapping_of(codec.column(text)), _instant(created_at)
                     agents.see_event(content, at)
                     is_told = True
                     if content.get("event_type") == "session_start":
-                        starts.append(Start(at, _source(content)))
+                        payload = mapping_of(content.get("payload"))
+                        starts.append(Start(at, str(payload.get("source") or "")))
         links = await find_links(messages, session_id)
     if not is_told:
         raise NotFoundError(
@@ -88,15 +89,5 @@ def _contents(session_id: str, source: Source) -> Statement:
     return select(source, [field("session_id") == session_id], columns=columns)
 
 
-def _content(text: Any) -> dict[str, Any]:
-    content = codec.column(text)
-    return content if isinstance(content, dict) else {}
-
-
 def _instant(created_at: Any) -> datetime:
     return clock.from_column(created_at) or clock.unreadable()
-
-
-def _source(content: dict[str, Any]) -> str:
-    payload = content.get("payload")
-    return str(payload.get("source") or "") if isinstance(payload, dict) else ""

@@ -3,17 +3,23 @@
 from collections.abc import Iterable
 from datetime import datetime
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from khive_persist import clock
+from khive_persist.models.query import field
 from khive_persist.store import codec
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import Source, Statement
+from khive_persist.store.sqlite.statements import Source, Statement, distinct, named
 
 # Only messages of forks, and the first of a session that names another, have one of these keys. To
 # look for the text first is several times as fast as to read each message's JSON.
 _MARKS: Final = ('"sessions":[', '"forked_from":', '"parent_session_id":')
-_FIELDS: Final = ("$.session_id", "$.metadata.sessions", "$.forked_from", "$.parent_session_id")
+# By the names that they have in a `_Marked`.
+_FIELDS: Final = {
+    "copies": "$.metadata.sessions",
+    "forked_from": "$.forked_from",
+    "parent": "$.parent_session_id",
+}
 
 
 class Link(NamedTuple):
@@ -49,6 +55,14 @@ class Links(NamedTuple):
     started: tuple[Link, ...] = ()
 
 
+class _Marked(NamedTuple):
+    session: Any
+    copies: Any
+    forked_from: Any
+    parent: Any
+    created_at: Any
+
+
 class _Shared(NamedTuple):
     messages: int
     at: str
@@ -59,38 +73,34 @@ async def find_links(reader: Reader, session_id: str) -> Links:
 
     Where a history was handed on several times, a session is a fork of the one that said the last
     message that they have in common.
-
-    Args:
-        reader: A reader of the messages.
-        session_id: The session's id.
-
-    Raises:
-        StoreError: As its subclasses say.
     """
     shared: dict[str, dict[str, _Shared]] = {}
     named_origins: dict[str, str] = {}
     parents: dict[str, str] = {}
-    for session, copies_text, forked_from, parent, created_at in await reader.fetch(_marked):
+    for message in await reader.fetch_as(_Marked, _marked):
+        session, forked_from = message.session, message.forked_from
         if not isinstance(session, str):
             continue
         # A copy whose original is not recorded stands under the fork that was read first.
         owner = forked_from if isinstance(forked_from, str) else session
-        copies = codec.column(copies_text)
+        copies = codec.column(message.copies)
         for fork in copies if isinstance(copies, list) else ():
             if isinstance(fork, str):
                 by_owner = shared.setdefault(fork, {})
                 messages, at = by_owner.get(owner, _Shared(0, ""))
-                by_owner[owner] = _Shared(messages + 1, max(at, str(created_at)))
+                by_owner[owner] = _Shared(messages + 1, max(at, str(message.created_at)))
         if isinstance(forked_from, str):
             named_origins[session] = forked_from
-        if isinstance(parent, str):
-            parents[session] = parent
+        if isinstance(message.parent, str):
+            parents[session] = message.parent
     origins = named_origins | {fork: _last(by_owner) for fork, by_owner in shared.items()}
     forks = sorted(fork for fork, origin in origins.items() if origin == session_id)
     started = sorted(id for id, parent in parents.items() if parent == session_id)
     origin, parent = origins.get(session_id), parents.get(session_id)
     mentioned = [*forks, *started, *filter(None, (origin, parent))]
-    recorded = {row[0] for row in await reader.fetch(partial(_recorded, mentioned))}
+    is_mentioned = field("session_id").in_(mentioned)
+    build = partial(distinct, path="$.session_id", filters=[is_mentioned])
+    recorded = {row[0] for row in await reader.fetch(build)}
 
     def link(other: str, common: _Shared | None) -> Link:
         at = clock.from_column(common.at) if common else None
@@ -114,17 +124,8 @@ def _by_time(links: Iterable[Link]) -> tuple[Link, ...]:
 
 def _marked(source: Source) -> Statement:
     has_mark = " OR ".join(f"instr({source.content}, ?)" for _ in _MARKS)
-    columns = ", ".join(source.extract(path) for path in _FIELDS)
-    has_field = " OR ".join(f"{source.extract(path)} IS NOT NULL" for path in _FIELDS[1:])
-    sql = (
-        f"SELECT {columns}, {source.created_at} FROM {source.sql}"
-        f" WHERE ({has_mark}) AND ({has_field})"
-    )
+    fields = {name: source.extract(path) for name, path in _FIELDS.items()}
+    has_field = " OR ".join(f"{text} IS NOT NULL" for text in fields.values())
+    columns = {"session": source.extract("$.session_id"), "created_at": source.created_at} | fields
+    sql = f"SELECT {named(columns)} FROM {source.sql} WHERE ({has_mark}) AND ({has_field})"
     return Statement(sql, list(_MARKS))
-
-
-def _recorded(sessions: list[str], source: Source) -> Statement:
-    session = source.extract("$.session_id")
-    marks = ", ".join("?" * len(sessions)) or "NULL"
-    sql = f"SELECT DISTINCT {session} FROM {source.sql} WHERE {session} IN ({marks})"
-    return Statement(sql, list(sessions))

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from khive_persist.tools.message_part import mapping_of, mappings_in, text_of
+
 # Results of other tools can name an agent, too.
 _STARTERS: Final = frozenset({"Agent", "Task"})
 _MAIN: Final = None
@@ -28,32 +30,32 @@ class Parents:
 
     def see_message(self, content: Mapping[str, Any]) -> None:
         """Take in one message of the session."""
-        agent = _text(content.get("agent_id"))
+        agent = text_of(content.get("agent_id"))
         if agent is not None:
             self._see_agent(agent, content)
-        for call in _listed(content.get("tool_calls")):
-            use_id = _text(call.get("tool_use_id"))
+        for call in mappings_in(content.get("tool_calls")):
+            use_id = text_of(call.get("tool_use_id"))
             if use_id is not None:
                 self._callers.setdefault(use_id, agent)
                 self._names[use_id] = str(call.get("name"))
-            if (started := _text(call.get("spawned_agent_id"))) is not None:
+            if (started := text_of(call.get("spawned_agent_id"))) is not None:
                 self._started.setdefault(started, (None, agent))
-        for result in _listed(content.get("tool_results")):
-            if (started := _text(result.get("spawned_agent_id"))) is not None:
-                use_id = _text(result.get("tool_use_id"))
+        for result in mappings_in(content.get("tool_results")):
+            if (started := text_of(result.get("spawned_agent_id"))) is not None:
+                use_id = text_of(result.get("tool_use_id"))
                 self._started.setdefault(started, (use_id or "", agent))
 
     def see_event(self, content: Mapping[str, Any]) -> None:
         """Take in one hook event of the session."""
-        agent = _text(content.get("agent_id"))
+        agent = text_of(content.get("agent_id"))
         if agent is not None:
             self._agents.setdefault(agent)
         if content.get("event_type") != "post_agent_spawn":
             return
-        payload, metadata = _mapping(content.get("payload")), _mapping(content.get("metadata"))
-        response = _mapping(payload.get("tool_response"))
+        payload, metadata = mapping_of(content.get("payload")), mapping_of(content.get("metadata"))
+        response = mapping_of(payload.get("tool_response"))
         for started in (response.get("agentId"), metadata.get("spawned_agent_id")):
-            if (agent_id := _text(started)) is not None:
+            if (agent_id := text_of(started)) is not None:
                 self._started.setdefault(agent_id, (None, agent))
 
     def parents(self) -> dict[str, str | None]:
@@ -67,13 +69,13 @@ class Parents:
 
     def _see_agent(self, agent: str, content: Mapping[str, Any]) -> None:
         self._agents.setdefault(agent)
-        if (parent := _text(content.get("parent_agent_id"))) is not None:
+        if (parent := text_of(content.get("parent_agent_id"))) is not None:
             self._named[agent] = parent
         elif content.get("parent_is_session") is True:
             self._named.setdefault(agent, _MAIN)
-        if (use_id := _text(content.get("parent_tool_use_id"))) is not None:
+        if (use_id := text_of(content.get("parent_tool_use_id"))) is not None:
             self._started_by_call[agent] = use_id
-        if (teammate := _text(content.get("teammate_id"))) is not None:
+        if (teammate := text_of(content.get("teammate_id"))) is not None:
             self._teammates[agent] = teammate
 
     def _candidates(self, agent: str) -> Iterable[str | None]:
@@ -87,15 +89,3 @@ class Parents:
                 call_id, caller = self._started[name]
                 if call_id is None or self._names.get(call_id) in _STARTERS:
                     yield caller
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _listed(value: Any) -> list[Mapping[str, Any]]:
-    return [part for part in value if isinstance(part, Mapping)] if isinstance(value, list) else []

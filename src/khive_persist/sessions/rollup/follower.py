@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any, Final, NamedTuple
 
 import anyio
-import anyio.to_thread
+from anyio.to_thread import run_sync
 
 from khive_persist.errors import StoreError, StoreUnavailableError
 from khive_persist.models.purposes import Purpose
@@ -26,6 +26,16 @@ _PATIENCE_SECONDS: Final = 2.0
 _PAUSE_SECONDS: Final = 0.02
 # More sessions than these changed at once are cheaper counted with all others.
 _MANY_SESSIONS: Final = 50
+_END: Final = "SELECT count(*), coalesce(max(rowid), 0) FROM {}"
+_LARGEST: Final = "SELECT coalesce(max(rowid), 0) FROM {}"
+# Of `rowid <= ?` SQLite would read the rows themselves.
+_COUNT: Final = "SELECT (SELECT count(*) FROM {}) - (SELECT count(*) FROM {} WHERE rowid > ?)"
+_CHUNK_ABOVE: Final = (
+    "SELECT max(rowid) FROM (SELECT rowid FROM {} WHERE rowid > ? ORDER BY rowid LIMIT ?)"
+)
+_CHUNK_BELOW: Final = (
+    "SELECT min(rowid) - 1 FROM (SELECT rowid FROM {} WHERE rowid <= ? ORDER BY rowid DESC LIMIT ?)"
+)
 
 
 class Progress(NamedTuple):
@@ -82,13 +92,7 @@ class Follower:
     def __init__(
         self, open_reader: Callable[[Purpose], Reader], rollup: Rollup, prices: PriceTable
     ) -> None:
-        """Prepare to read.
-
-        Args:
-            open_reader: The function that opens a reader of one purpose, which `close` closes.
-            rollup: The sums that are kept.
-            prices: The prices of tokens.
-        """
+        """Prepare to read; `open_reader` opens a reader of one purpose, which `close` closes."""
         self.rollup = rollup
         self._prices = prices
         self._files = [_File(purpose, open_reader(purpose)) for purpose in PURPOSES]
@@ -173,10 +177,10 @@ class Follower:
     async def _begin(self, file: _File, version: FileVersion | None) -> bool:
         """Begin with a file that was not there before, or forget one that is gone."""
         if file.last:
-            await _in_thread(self.rollup.forget, file.purpose.name)
+            await run_sync(self.rollup.forget, file.purpose.name)
         file.forget()
         if version is not None:
-            rows = await file.reader.fetch(partial(_end, file.purpose))
+            rows = await _fetch(file, _END)
             # The rows of now are old, and are read from their end.
             file.total, file.low = rows[0]
             file.last = file.low
@@ -186,7 +190,7 @@ class Follower:
     async def _read_older(self, file: _File) -> None:
         """Count the chunk of rows below those that are counted."""
         began = time.monotonic()
-        above = await self._rowid(file, _chunk_below, file.low) or 0
+        above = await _rowid(file, _CHUNK_BELOW, file.low) or 0
         if len(file.tail) < TAIL_ROWS:
             await self._note_tail(file, above, file.low)
         file.read += await self._add(file, Span(above, file.low))
@@ -197,7 +201,7 @@ class Follower:
 
     async def _read_newer(self, file: _File) -> bool:
         """Count a chunk of new rows, and return whether there was any."""
-        upto = await self._rowid(file, _chunk_above, file.last)
+        upto = await _rowid(file, _CHUNK_ABOVE, file.last)
         if upto is None:
             return False
         await self._note_tail(file, file.last, upto)
@@ -209,21 +213,19 @@ class Follower:
 
     async def _add(self, file: _File, span: Span) -> int:
         groups = await read_groups(file.reader, file.purpose, span, self._prices)
-        await _in_thread(self.rollup.add, groups)
+        await run_sync(self.rollup.add, groups)
         return sum(group.rows for group in groups)
 
     async def _note_tail(self, file: _File, above: int, upto: int) -> None:
         # Before the rows are counted: a change that comes between is seen at the next look.
-        build = partial(_signatures, file.purpose, above, upto)
-        file.tail |= {row[0]: tuple(row[1:]) for row in await file.reader.fetch(build)}
+        file.tail |= await _signatures(file, above, upto)
         for rowid in sorted(file.tail)[:-TAIL_ROWS]:
             del file.tail[rowid]
 
     async def _look_at_tail(self, file: _File) -> None:
         previous = file.tail
         if previous:
-            build = partial(_signatures, file.purpose, min(previous) - 1, file.last)
-            current = {row[0]: tuple(row[1:]) for row in await file.reader.fetch(build)}
+            current = await _signatures(file, min(previous) - 1, file.last)
             rowids = previous.keys() | current.keys()
             wrong = {rowid for rowid in rowids if previous.get(rowid) != current.get(rowid)}
             sessions = {
@@ -236,7 +238,7 @@ class Follower:
             else:
                 await self._count_sessions(file, sessions)
         # The rowid of a last row that was deleted is given again.
-        rows = await file.reader.fetch(partial(_largest, file.purpose))
+        rows = await _fetch(file, _LARGEST)
         file.last = min(file.last, rows[0][0])
 
     async def _count_sessions(self, file: _File, sessions: set[str]) -> None:
@@ -244,16 +246,16 @@ class Follower:
         for session in sessions:
             span = Span(0, file.last, session)
             groups = await read_groups(file.reader, file.purpose, span, self._prices)
-            await _in_thread(self.rollup.replace, file.purpose.name, session, groups)
+            await run_sync(self.rollup.replace, file.purpose.name, session, groups)
 
     async def _compare_count(self, file: _File) -> None:
         """Compare the number of rows, from their smallest index, with that of the sums."""
         began = time.monotonic()
         if began < file.count_at:
             return
-        rows = await file.reader.fetch(partial(_count, file.purpose, file.last))
+        rows = await _fetch(file, _COUNT, file.last)
         file.count_at = _later(time.monotonic() - began)
-        row_count = await _in_thread(self.rollup.row_count, file.purpose.name)
+        row_count = await run_sync(self.rollup.row_count, file.purpose.name)
         file.total = file.read = row_count
         if rows[0][0] != row_count:
             file.recount_at = 0.0
@@ -266,83 +268,54 @@ class Follower:
                 return False
             file.recounted, file.has_changed, file.settled, file.spent = 0, False, set(), 0.0
             await self._note_tail(file, 0, file.last)
-            await _in_thread(self.rollup.begin_recount)
-        upto = await self._rowid(file, _chunk_above, file.recounted)
+            await run_sync(self.rollup.begin_recount)
+        upto = await _rowid(file, _CHUNK_ABOVE, file.recounted)
         upto = file.last if upto is None else min(upto, file.last)
         if upto > file.recounted:
             span = Span(file.recounted, upto)
             groups = await read_groups(file.reader, file.purpose, span, self._prices)
-            await _in_thread(self.rollup.recount, groups)
+            await run_sync(self.rollup.recount, groups)
             file.recounted = upto
         file.spent += time.monotonic() - began
         if upto < file.last:
             return True
-        await _in_thread(self.rollup.end_recount, file.purpose.name, file.settled)
-        file.total = file.read = await _in_thread(self.rollup.row_count, file.purpose.name)
+        await run_sync(self.rollup.end_recount, file.purpose.name, file.settled)
+        file.total = file.read = await run_sync(self.rollup.row_count, file.purpose.name)
         file.recounted, file.recount_at = None, _later(file.spent)
         return False
 
     def _is_recounting(self) -> bool:
         return any(file.recounted is not None for file in self._files)
 
-    async def _rowid(
-        self, file: _File, build: Callable[[Purpose, int, Source], Statement], at: int
-    ) -> int | None:
-        rows = await file.reader.fetch(partial(build, file.purpose, at))
-        rowid: int | None = rows[0][0] if rows else None
-        return rowid
-
 
 def _later(spent: float) -> float:
     return time.monotonic() + max(_SHARE * spent, _LEAST_SECONDS)
 
 
-def _end(purpose: Purpose, source: Source) -> Statement:
-    return _of(purpose, source, "SELECT count(*), coalesce(max(rowid), 0) FROM {}", [])
+async def _signatures(file: _File, above: int, upto: int) -> dict[int, tuple[Any, ...]]:
+    """Return all that is counted of the last rows of a range, by rowid."""
+
+    def build(source: Source) -> Statement:
+        sql = (
+            f"SELECT rowid, {', '.join(signature(source, file.purpose))} FROM {{}}"
+            f" WHERE rowid > ? AND rowid <= ? ORDER BY rowid DESC LIMIT {TAIL_ROWS}"
+        )
+        return _of(file.purpose, sql, (above, upto), source)
+
+    return {row[0]: tuple(row[1:]) for row in await file.reader.fetch(build)}
 
 
-def _largest(purpose: Purpose, source: Source) -> Statement:
-    return _of(purpose, source, "SELECT coalesce(max(rowid), 0) FROM {}", [])
+async def _rowid(file: _File, sql: str, at: int) -> int | None:
+    rows = await _fetch(file, sql, at, CHUNK_ROWS)
+    return rows[0][0] if rows else None
 
 
-def _count(purpose: Purpose, last: int, source: Source) -> Statement:
-    # Of `rowid <= ?` SQLite would read the rows themselves.
-    newer = "SELECT count(*) FROM {} WHERE rowid > ?"
-    return _of(purpose, source, f"SELECT (SELECT count(*) FROM {{}}) - ({newer})", [last])
+async def _fetch(file: _File, sql: str, *values: int) -> list[Any]:
+    return await file.reader.fetch(partial(_of, file.purpose, sql, values))
 
 
-def _chunk_above(purpose: Purpose, above: int, source: Source) -> Statement:
-    inner = f"SELECT rowid FROM {{}} WHERE rowid > ? ORDER BY rowid LIMIT {CHUNK_ROWS}"
-    return _of(purpose, source, f"SELECT max(rowid) FROM ({inner})", [above])
-
-
-def _chunk_below(purpose: Purpose, upto: int, source: Source) -> Statement:
-    inner = f"SELECT rowid FROM {{}} WHERE rowid <= ? ORDER BY rowid DESC LIMIT {CHUNK_ROWS}"
-    return _of(purpose, source, f"SELECT min(rowid) - 1 FROM ({inner})", [upto])
-
-
-def _signatures(purpose: Purpose, above: int, upto: int, source: Source) -> Statement:
-    columns = ", ".join(signature(source, purpose))
-    return _of(
-        purpose,
-        source,
-        f"SELECT rowid, {columns} FROM {{}} WHERE rowid > ? AND rowid <= ?"
-        f" ORDER BY rowid DESC LIMIT {TAIL_ROWS}",
-        [above, upto],
-    )
-
-
-def _of(purpose: Purpose, source: Source, sql: str, values: list[Any]) -> Statement:
-    """Return a statement over the table of a purpose.
-
-    Raises:
-        StoreUnavailableError: There is no table.
-    """
+def _of(purpose: Purpose, sql: str, values: tuple[Any, ...], source: Source) -> Statement:
     table = source.tables.get(purpose.name)
     if table is None:
         raise StoreUnavailableError(f"{purpose.file} is just being made")
-    return Statement(sql.replace("{}", table), values)
-
-
-async def _in_thread(function: Callable[..., Any], *values: Any) -> Any:
-    return await anyio.to_thread.run_sync(function, *values)
+    return Statement(sql.replace("{}", table), [*values])

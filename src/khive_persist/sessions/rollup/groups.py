@@ -1,6 +1,6 @@
 """The sums of some rows of a file, by session, hour, tool, project and model."""
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Any, Final, NamedTuple
 
@@ -33,7 +33,7 @@ from khive_persist.sessions.definitions import (
     verdict_order_sql,
 )
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import NO_ROWS, Source, Statement
+from khive_persist.store.sqlite.statements import NO_ROWS, Source, Statement, named
 
 PURPOSES: Final = (*HOOK_EVENTS.values(), CONVERSATIONS, PLANNER_SESSIONS, OUTCOMES)
 HOUR_CHARACTERS: Final = len("YYYY-MM-DD HH")
@@ -64,13 +64,7 @@ class Group(NamedTuple):
         others: The number of those that are no messages, but lines of an unknown kind.
         calls: Ends of tool calls.
         failures: Those of calls that failed.
-        input: Tokens of prompts that came from no cache.
-        cache_read: Tokens that came from one.
-        cache_write: Tokens that were put into one.
-        output: Tokens of answers.
-        cost: The cost of those that have a price, in 10⁻¹² USD.
-        priced: The number of those.
-        unpriced: The number of rows that used tokens and have no price.
+        cost: The `picodollars` of a `Spent`, as which tokens and other counts are.
         prompt: Time and text of the first prompt; None without one.
         plan: The order of the plan that counts, and, after a tab, a JSON array of its own session
             and its fields; None without one.
@@ -139,11 +133,7 @@ class Span(NamedTuple):
 async def read_groups(
     reader: Reader, purpose: Purpose, span: Span, prices: PriceTable
 ) -> list[Group]:
-    """Return the sums of some rows. A group may come several times.
-
-    Raises:
-        StoreError: As its subclasses say.
-    """
+    """Return the sums of some rows. A group may come several times."""
     condition, values = "rowid > ? AND rowid <= ?", [span.above, span.upto]
 
     def build(source: Source) -> Statement:
@@ -165,18 +155,7 @@ async def read_groups(
 async def groups_within(
     reader: Reader, purpose: Purpose, since: str, until: str, prices: PriceTable
 ) -> AsyncGenerator[Group, None]:
-    """Yield the sums of the rows of a period, in order of their session, in flat memory.
-
-    Args:
-        reader: A reader of the purpose's file.
-        purpose: The purpose of the rows.
-        since: The time from which rows count: text in UTC.
-        until: The time before which rows count.
-        prices: The prices of tokens.
-
-    Raises:
-        StoreError: As its subclasses say.
-    """
+    """Yield the sums of the rows of a period, in order of their session, in flat memory."""
 
     def build(source: Source) -> Statement:
         condition = f"{source.created_at} >= ? AND {source.created_at} < ?"
@@ -264,14 +243,10 @@ def _statement(
         }
         sums |= {"calls": "count(call)", "failures": "count(failed)", "prompt": "min(prompt)"}
     # With a limit SQLite makes the columns first: it would sort the whole of content otherwise.
-    inner = f"SELECT {_named(keys | columns)} FROM {table} WHERE {condition} LIMIT -1"
+    inner = f"SELECT {named(keys | columns)} FROM {table} WHERE {condition} LIMIT -1"
     names = ", ".join(keys)
-    sql = f"SELECT {names}, {_named(sums)} FROM ({inner}) GROUP BY {', '.join(by)}"
+    sql = f"SELECT {names}, {named(sums)} FROM ({inner}) GROUP BY {', '.join(by)}"
     return Statement(sql, list(values))
-
-
-def _named(columns: Mapping[str, str]) -> str:
-    return ", ".join(f"{sql} AS {name}" for name, sql in columns.items())
 
 
 def _group(sums: _Messages, prices: PriceTable) -> Group:
@@ -285,28 +260,9 @@ def _group(sums: _Messages, prices: PriceTable) -> Group:
         geo=sums.geo,
         messages=sums.rows,
     )
-    return Group(
-        session=sums.session,
-        file=CONVERSATIONS.name,
-        hour=sums.hour,
-        tool=sums.tool,
-        project=sums.project,
-        model=sums.model,
-        rows=sums.rows,
-        first=sums.first,
-        last=sums.last,
-        prompt=sums.prompt,
-        others=sums.others,
-        calls=sums.calls,
-        failures=sums.failures,
-        input=spent.input,
-        cache_read=spent.cache_read,
-        cache_write=spent.cache_write,
-        output=spent.output,
-        cost=spent.picodollars,
-        priced=spent.priced,
-        unpriced=spent.unpriced,
-    )
+    fields = sums._asdict() | spent._asdict()
+    shared = {name: fields[name] for name in Group._fields if name in fields}
+    return Group(file=CONVERSATIONS.name, cost=spent.picodollars, **shared)
 
 
 def _keys(source: Source, purpose: Purpose) -> list[str]:
@@ -352,8 +308,7 @@ def _verdict(source: Source) -> str:
 
 def _ways(source: Source) -> list[str]:
     """Select a request's speed, and the region where alone it may have been served."""
-    fields = (source.extract(f"$.{name}") for name in ("speed", "geo"))
-    return [f"CASE typeof({field}) WHEN 'text' THEN {field} ELSE '' END" for field in fields]
+    return [text_sql(source, name) for name in ("speed", "geo")]
 
 
 def _band(source: Source, prices: PriceTable) -> str:

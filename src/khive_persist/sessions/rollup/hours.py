@@ -52,14 +52,20 @@ class Overview(NamedTuple):
     groups: list[tuple[str | None, Sums]]
 
 
+# Those of a `Group` that are summed, and of which kind of rows.
+_COUNTS: Final = (
+    "events", "messages", "failures", "input", "cache_read", "cache_write", "output", "cost",
+    "priced", "unpriced",
+)  # fmt: skip
+
+
 class _Sum:
-    """Sums that grow."""
+    """Sums that grow, in the order of `_COUNTS`."""
 
     __slots__ = ("counts", "sessions")
 
     def __init__(self) -> None:
-        # events, failures, messages, input, cache_read, cache_write, output, cost, priced, unpriced
-        self.counts = [0] * 10
+        self.counts = [0] * len(_COUNTS)
         self.sessions: set[str] = set()
 
     def count(self, counts: Sequence[int], sessions: Iterable[str]) -> None:
@@ -70,22 +76,9 @@ class _Sum:
         self.count(other.counts, other.sessions)
 
     def as_sums(self, sessions: int) -> Sums:
-        (
-            events, failures, messages, input, cache_read, cache_write, output, cost, priced,
-            unpriced,
-        ) = self.counts  # fmt: skip
-        return Sums(
-            events=events,
-            failures=failures,
-            sessions=sessions,
-            messages=messages,
-            input=input,
-            cache_read=cache_read,
-            cache_write=cache_write,
-            output=output,
-            cost=cost / PICODOLLARS if priced else None,
-            unpriced=unpriced,
-        )
+        counts = dict(zip(_COUNTS, self.counts, strict=True))
+        cost, priced = counts.pop("cost"), counts.pop("priced")
+        return Sums(sessions=sessions, cost=cost / PICODOLLARS if priced else None, **counts)
 
 
 _NO_SUM: Final = _Sum()
@@ -105,13 +98,9 @@ class Hours:
         self._groups: dict[By, dict[str, str]] = {by: {} for by in BY}
 
     def overview(self, since: str | None, until: str | None, bucket: Bucket, by: By) -> Overview:
-        """Return the sums of a period.
+        """Return the sums of a period, from the hour `since` on, before the hour `until`.
 
-        Args:
-            since: The first hour: the first 13 characters of its time; None for no limit.
-            until: The hour before which the period ends.
-            bucket: The length of the steps of the series.
-            by: The field that makes the groups.
+        An hour is the first 13 characters of a time, None no limit. `by` makes the groups.
         """
         totals = _Sum()
         groups: dict[str, _Sum] = {}
@@ -162,7 +151,7 @@ class Hours:
             ]  # fmt: skip
         ordered = sorted(
             ((name, groups.get(name, _NO_SUM)) for name in groups.keys() | of_groups.keys()),
-            key=lambda item: (-item[1].counts[0], -item[1].counts[2], item[0]),
+            key=lambda item: (-item[1].counts[0], -item[1].counts[1], item[0]),
         )
         return Overview(
             totals.as_sums(sum(steps.values())),
@@ -212,15 +201,8 @@ class Hours:
                 continue
             counts = (
                 group.rows if is_event else 0,
-                group.failures,
                 group.rows - group.others if is_message else 0,
-                group.input,
-                group.cache_read,
-                group.cache_write,
-                group.output,
-                group.cost,
-                group.priced,
-                group.unpriced,
+                *(getattr(group, name) for name in _COUNTS[2:]),
             )
             # One text for each session, however many hours it has.
             id = group.session

@@ -80,12 +80,7 @@ class Rollup:
     """
 
     def __init__(self, rule: float | None = None) -> None:
-        """Begin without sums.
-
-        Args:
-            rule: The share of failures above which a session has failed that nobody has judged;
-                None for no such rule.
-        """
+        """Begin without sums. Without a verdict `rule` judges: see `definitions.ruled`."""
         self._rule = rule
         self.version = 0
         self.updated_at = clock.to_text(clock.now())
@@ -209,16 +204,8 @@ class Rollup:
         with self._lock, self._transaction():
             self._connection.executemany(_ADD_FRESH, groups)
 
-    def end_recount(self, file: str, settled: set[str]) -> int:
-        """Let the second count of a file hold from now on.
-
-        Args:
-            file: Its purpose's name.
-            settled: The sessions that keep the first count, as they were counted since.
-
-        Returns:
-            The number of sessions whose sums differ.
-        """
+    def end_recount(self, file: str, settled: set[str]) -> None:
+        """Let the second count of a file hold from now on, but for the settled sessions."""
         different = "SELECT session FROM (SELECT * FROM {} EXCEPT SELECT * FROM {})".format
         of_file = "(SELECT * FROM cells WHERE file = ?)"
         with self._lock:
@@ -239,7 +226,6 @@ class Rollup:
                 )
         with self._lock:
             self._connection.execute("DROP TABLE fresh")
-        return len(sessions)
 
     @contextmanager
     def _changing(self, sessions: set[str], hours: set[str] | None = None) -> Iterator[None]:

@@ -43,13 +43,9 @@ class SessionQuery(NamedTuple):
 def sessions(
     rollup: Rollup, query: SessionQuery, previous: Sequence[Any] | None, limit: int
 ) -> tuple[list[SessionItem], Sequence[Any] | None]:
-    """Return the sessions that fulfil a query, in order.
+    """Return the sessions that fulfil a query, in order, up to a limit.
 
-    Args:
-        rollup: The sums.
-        query: The conditions and the order.
-        previous: Key and id of the last session of the page before; None for the first page.
-        limit: The most sessions.
+    `previous` is key and id of the last session of the page before; None for the first page.
 
     Returns:
         The sessions, and the key and id of the last one if there are more.

@@ -13,15 +13,7 @@ _LAST_ROWID: Final = (1 << 63) - 1
 
 
 async def read_titles(reader: Reader, sessions: Iterable[str]) -> dict[str, str]:
-    """Return the titles of a few sessions, as a rollup has them; one without a prompt is missing.
-
-    Args:
-        reader: A reader of the files of events and messages.
-        sessions: The sessions' ids.
-
-    Raises:
-        StoreError: As its subclasses say.
-    """
+    """Return the titles of a few sessions, as a rollup has them; of those that have a prompt."""
     titles = {}
     for session in sessions:
         span = Span(0, _LAST_ROWID, session)

@@ -39,13 +39,7 @@ _OMITTED: Final = frozenset(
 
 
 def build_timeline(session: Session, prices: PriceTable, *, thinking: bool = False) -> list[Entry]:
-    """Return the entries of a session, in order of time; a gap of 10 minutes or more is one, too.
-
-    Args:
-        session: The records of the session.
-        prices: The prices of tokens.
-        thinking: Whether the model's thinking is included.
-    """
+    """Return the entries of a session, in order of time; a gap of 10 minutes or more is one."""
     depths = _depths(session)
     calls = Calls(session.events, session.messages)
     entries = [
@@ -89,19 +83,15 @@ def _with_gaps(entries: Iterable[Entry]) -> Iterator[Entry]:
 
 
 def _depths(session: Session) -> dict[str | None, int]:
-    """Return the depth of each agent below the session's own."""
     gathered = Parents()
-    agents: dict[str, None] = {}
-    for content in map(content_of, session.messages):
+    messages, events = [*map(content_of, session.messages)], [*map(content_of, session.events)]
+    for content in messages:
         gathered.see_message(content)
-        if content.get("agent_id"):
-            agents.setdefault(content["agent_id"])
-    for content in map(content_of, session.events):
+    for content in events:
         gathered.see_event(content)
-        if content.get("agent_id"):
-            agents.setdefault(content["agent_id"])
     known_parents = gathered.parents()
-    parents = {agent: known_parents.get(agent) for agent in agents}
+    agents = (content.get("agent_id") for content in (*messages, *events))
+    parents = {agent: known_parents.get(agent) for agent in agents if agent}
     depths: dict[str | None, int] = {None: 0}
     for agent in parents:
         chain: list[str | None] = []
@@ -186,14 +176,8 @@ def _events(session: Session) -> Iterator[Entry]:
         if not about and isinstance(payload, Mapping):
             about = payload.get("message") or payload.get("reason") or payload.get("source")
         title = kind.replace("_", " ") + (f": {line_of(about)}" if about else "")
-        is_failed = content.get("success") is False
-        yield Entry(
-            event.created_at,
-            "event",
-            title,
-            agent_id=content.get("agent_id"),
-            is_failed=is_failed,
-        )
+        is_failed, agent = content.get("success") is False, content.get("agent_id")
+        yield Entry(event.created_at, "event", title, agent_id=agent, is_failed=is_failed)
 
 
 def _focus(chains: Sequence[FocusChain]) -> Iterator[Entry]:

@@ -19,6 +19,7 @@ from khive_persist.models.message import Message
 from khive_persist.sessions.definitions import stands_for_end
 from khive_persist.sessions.timeline.entry import Entry, content_of
 from khive_persist.sessions.timeline.tool_call import tool_call
+from khive_persist.tools.message_part import mapping_of, mappings_in
 
 _BATCH: Final = "post_tool_batch"
 _REFUSED: Final = "<tool_use_error>"
@@ -70,7 +71,7 @@ class Calls:
         use_id, name = _id(call), str(call.get("name"))
         event = self._matches.get(id(call))
         if use_id is not None:
-            key = (use_id, name, _key(call.get("input")))
+            key = (use_id, name, input_key(call.get("input")))
             if key in self._message_calls:
                 return None
             self._message_calls.add(key)
@@ -121,7 +122,7 @@ class Calls:
         calls = [
             call
             for message in messages
-            for call in _listed(content_of(message).get("tool_calls"))
+            for call in mappings_in(content_of(message).get("tool_calls"))
             if _id(call) is None or _id(call) not in self._by_id
         ]
         events = [call for call in self._of_events if call.use_id is None]
@@ -129,10 +130,10 @@ class Calls:
         for has_input in (True, False):
             unmatched: dict[tuple[str, str], deque[EventCall]] = {}
             for event in events:
-                key = (event.name, _key(event.input) if has_input else "")
+                key = (event.name, input_key(event.input) if has_input else "")
                 unmatched.setdefault(key, deque()).append(event)
             for call in calls:
-                key = (str(call.get("name")), _key(call.get("input")) if has_input else "")
+                key = (str(call.get("name")), input_key(call.get("input")) if has_input else "")
                 if id(call) not in matches and (candidates := unmatched.get(key)):
                     matches[id(call)] = candidates.popleft()
             matched_ids = set(map(id, matches.values()))
@@ -166,14 +167,16 @@ def _calls(events: Sequence[HookEvent]) -> Iterator[EventCall]:
         if kind not in PRE and kind not in POST:
             continue
         use_id, name = _id(content), str(content.get("tool_name"))
-        arguments = _payload(content).get("tool_input")
-        key = use_id if use_id is not None else (name, _key(arguments))
+        arguments = mapping_of(content.get("payload")).get("tool_input")
+        key = use_id if use_id is not None else (name, input_key(arguments))
         of_key = running.setdefault(key, [])
         if kind in PRE:
             if use_id is not None and of_key and of_key[-1].ended_at is None:
                 continue
             call = EventCall(use_id, name, arguments, content.get("agent_id"), event.created_at)
-            _end_by_beginning(call, content)
+            # Where no event came after it, a transcript may have added how it ended.
+            if stands_for_end(content):
+                _end(call, content)
             calls.append(call)
             of_key.append(call)
             continue
@@ -186,32 +189,22 @@ def _calls(events: Sequence[HookEvent]) -> Iterator[EventCall]:
             calls.append(ended_call)
             if use_id is not None:
                 of_key.append(ended_call)
-        _end(ended_call, event, content)
+        ended_call.ended_at = event.created_at
+        _end(ended_call, content)
         if ended_call.input is None:
             ended_call.input = arguments
     yield from calls
     seen_ids = {call.use_id for call in calls}
     for event, content in batches:
-        for part in _listed(_payload(content).get("tool_calls")):
+        for part in mappings_in(mapping_of(content.get("payload")).get("tool_calls")):
             if (use_id := _id(part)) is not None and use_id not in seen_ids:
                 seen_ids.add(use_id)
                 yield _of_batch(event, content, part, use_id)
 
 
-def _end(call: EventCall, event: HookEvent, content: dict[str, Any]) -> None:
+def _end(call: EventCall, content: dict[str, Any]) -> None:
     texts = with_whole_texts(content)
     output = texts.get("error") or texts.get("output")
-    call.result = {"output": output, "is_error": content.get("success") is False}
-    call.ended_at = event.created_at
-    if isinstance(duration := content.get("duration_ms"), int | float):
-        call.duration_ms = float(duration)
-
-
-def _end_by_beginning(call: EventCall, content: dict[str, Any]) -> None:
-    """End a call whose end has no event, where a transcript added it to the event before it."""
-    if not stands_for_end(content):
-        return
-    output = content.get("error") or content.get("output")
     call.result = {"output": output, "is_error": content.get("success") is False}
     if isinstance(duration := content.get("duration_ms"), int | float):
         call.duration_ms = float(duration)
@@ -222,11 +215,9 @@ def _of_batch(
 ) -> EventCall:
     output = part.get("tool_response")
     is_error = isinstance(output, str) and output.startswith(_REFUSED)
-    call = EventCall(use_id, str(part.get("tool_name")), part.get("tool_input"), None)
-    call.agent_id = content.get("agent_id")
-    call.ended_at = event.created_at
-    call.result = {"output": output, "is_error": is_error}
-    return call
+    name, agent = str(part.get("tool_name")), content.get("agent_id")
+    result = {"output": output, "is_error": is_error}
+    return EventCall(use_id, name, part.get("tool_input"), agent, None, event.created_at, result)
 
 
 def _results(
@@ -234,15 +225,9 @@ def _results(
 ) -> Iterator[tuple[str, tuple[dict[str, Any], datetime, str | None]]]:
     for message in messages:
         content = content_of(message)
-        for result in _listed(content.get("tool_results")):
-            yield (
-                str(result.get("tool_use_id")),
-                (
-                    dict(result),
-                    message.created_at,
-                    content.get("agent_id"),
-                ),
-            )
+        for result in mappings_in(content.get("tool_results")):
+            facts = dict(result), message.created_at, content.get("agent_id")
+            yield str(result.get("tool_use_id")), facts
 
 
 def _id(content: Mapping[str, Any]) -> str | None:
@@ -250,14 +235,6 @@ def _id(content: Mapping[str, Any]) -> str | None:
     return str(use_id) if use_id else None
 
 
-def _key(value: Any) -> str:
+def input_key(value: Any) -> str:
+    """Return a tool's input as a text that is the same for equal ones."""
     return json.dumps(value, sort_keys=True, default=str)
-
-
-def _payload(content: Mapping[str, Any]) -> Mapping[str, Any]:
-    payload = content.get("payload")
-    return payload if isinstance(payload, Mapping) else {}
-
-
-def _listed(value: Any) -> list[Mapping[str, Any]]:
-    return [part for part in value if isinstance(part, Mapping)] if isinstance(value, list) else []

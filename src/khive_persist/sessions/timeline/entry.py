@@ -3,9 +3,7 @@
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
-Kind = Literal[
-    "plan", "prompt", "message", "thinking", "tool", "focus", "event", "gap"
-]  # fmt: skip
+Kind = Literal["plan", "prompt", "message", "thinking", "tool", "focus", "event", "gap"]
 
 
 class Entry(NamedTuple):

@@ -9,6 +9,8 @@ from typing import Any, Final
 from khive_persist.store.json_values import writable
 
 OUTPUT_LINES: Final = 12
+# What an answer may be wrapped in.
+_ANSWERS: Final = ("text", "output", "stdout", "error", "functionResponse", "response", "content")
 # Clients write down a command that was typed to themselves: each part in a tag of its own.
 _TYPED: Final = re.compile(
     r"<(command-name|command-args|bash-input|command)>\s*(.*?)\s*</\1>", re.DOTALL
@@ -24,15 +26,7 @@ def text_of(value: Any) -> str:
     if isinstance(value, list):
         return "\n".join(filter(None, map(text_of, value)))
     if isinstance(value, Mapping):
-        for name in (
-            "text",
-            "output",
-            "stdout",
-            "error",
-            "functionResponse",
-            "response",
-            "content",
-        ):
+        for name in _ANSWERS:
             if value.get(name):
                 return text_of(value[name])
     return json.dumps(writable(value), ensure_ascii=False)

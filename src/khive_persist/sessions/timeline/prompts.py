@@ -1,6 +1,6 @@
 """The prompts of events, without those that a transcript has, too."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
@@ -21,6 +21,14 @@ class _Prompt(NamedTuple):
     turn: str | None
 
 
+# How a transcript may have the prompt of an event, the surest first.
+_WAYS: Final[tuple[Callable[[_Prompt, _Prompt], bool], ...]] = (
+    lambda prompt, other: prompt.words == other.words,
+    lambda prompt, other: prompt.turn is not None and prompt.turn == other.turn,
+    lambda prompt, other: abs(prompt.at - other.at) <= _NEAR and prompt.words in other.words,
+)
+
+
 def prompts_of_events(events: Sequence[HookEvent], messages: Sequence[Message]) -> Iterator[Entry]:
     """Yield the prompts that only events tell of.
 
@@ -35,7 +43,7 @@ def prompts_of_events(events: Sequence[HookEvent], messages: Sequence[Message]) 
             turn = content.get("prompt_id") or content.get("turn_id")
             words = line_of(_text_of(content))
             prompts.append((_Prompt(event.created_at, words, turn), content))
-    for is_same in (_has_same_words, _has_same_turn, _contains):
+    for is_same in _WAYS:
         remaining = []
         for prompt, content in prompts:
             match = next((other for other in unmatched if is_same(prompt, other)), None)
@@ -63,15 +71,3 @@ def _text_of(content: Mapping[str, Any]) -> str:
     payload = content.get("payload")
     prompt = in_our_words(payload).get("prompt") if isinstance(payload, Mapping) else None
     return "" if prompt is None else prompt if isinstance(prompt, str) else line_of(prompt)
-
-
-def _has_same_words(prompt: _Prompt, other: _Prompt) -> bool:
-    return prompt.words == other.words
-
-
-def _has_same_turn(prompt: _Prompt, other: _Prompt) -> bool:
-    return prompt.turn is not None and prompt.turn == other.turn
-
-
-def _contains(prompt: _Prompt, other: _Prompt) -> bool:
-    return abs(prompt.at - other.at) <= _NEAR and prompt.words in other.words

@@ -12,9 +12,7 @@ from khive_persist.store.json_values import writable
 
 _PATHS: Final = ("file_path", "path", "notebook_path", "absolute_path", "dir_path")
 # The subject of a call is the first of these that it has.
-_ABOUT: Final = (
-    "command", "cmd", *_PATHS, "pattern", "description", "prompt", "message",
-)  # fmt: skip
+_ABOUT: Final = ("command", "cmd", *_PATHS, "pattern", "description", "prompt", "message")
 _CHANGED: Final = frozenset(
     {"old_string", "old_text", "new_string", "new_text", "edits", "content", "input", "command"}
 )
@@ -47,7 +45,6 @@ def tool_call(at: datetime, name: str, arguments: Any, result: Any) -> Entry:
 
 
 def _input_line(arguments: Mapping[str, Any]) -> str:
-    """Return the other arguments of a call on one line."""
     text = " ".join(f"{name}={_short(value)}" for name, value in arguments.items())
     excess = len(text) - _INPUT_CHARACTERS
     return f"[{text[:_INPUT_CHARACTERS]}" + (f"… {excess} more characters]" if excess > 0 else "]")
@@ -72,13 +69,9 @@ def diff(arguments: Mapping[str, Any]) -> list[str]:
     if isinstance(patch, str) and patch.startswith("*** Begin Patch"):
         lines += patch.splitlines()
     text = arguments.get("content")
-    if not lines and isinstance(text, str) and _path(arguments):
+    if not lines and isinstance(text, str) and _first(arguments, _PATHS):
         lines += [f"+{line}" for line in text.splitlines()[:OUTPUT_LINES]]
     return lines
-
-
-def _path(arguments: Mapping[str, Any]) -> str | None:
-    return _first(arguments, _PATHS)
 
 
 def _first(values: Mapping[str, Any], names: Iterable[str]) -> str | None:

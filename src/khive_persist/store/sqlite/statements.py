@@ -233,6 +233,18 @@ def select(
     return Statement(sql, values)
 
 
+def named(columns: Mapping[str, str]) -> str:
+    """Spell the columns of a SELECT by their names, as whoever makes records of its rows needs."""
+    return ", ".join(f"{expression} AS {name}" for name, expression in columns.items())
+
+
+def union_all(selects: Sequence[str], values: Iterable[Any] = (), within: str = "{}") -> Statement:
+    """Join SELECTs, each of which binds these values, within another one; without any, no row."""
+    if not selects:
+        return NO_ROWS
+    return Statement(within.replace("{}", " UNION ALL ".join(selects)), [*values] * len(selects))
+
+
 def distinct(source: Source, path: str, filters: Iterable[Filter] = ()) -> Statement:
     """Return the SELECT of each value that a field has, once."""
     return select(source, filters, columns=f"DISTINCT {source.extract(path)}")

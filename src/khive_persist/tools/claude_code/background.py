@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from khive_persist.tools.message_part import present
+from khive_persist.tools.message_part import mapping_of, present
 
 _KIND: Final = "task-notification"
 _FIELD: Final = "<{name}>([^<]*)</{name}>"
@@ -18,10 +18,9 @@ def background_end(document: Mapping[str, Any]) -> dict[str, Any] | None:
 
     Only the client's own notices count: what a command wrote may look like one.
     """
-    origin, message = document.get("origin"), document.get("message")
-    if not isinstance(origin, Mapping) or origin.get("kind") != _KIND:
+    if mapping_of(document.get("origin")).get("kind") != _KIND:
         return None
-    text = message.get("content") if isinstance(message, Mapping) else None
+    text = mapping_of(document.get("message")).get("content")
     if not isinstance(text, str) or not text.startswith(f"<{_KIND}>"):
         return None
     # What the agent answered comes last, and may hold anything.

@@ -1,6 +1,7 @@
 """Find Claude Code's transcripts: a folder a working directory, subagents in one of the session."""
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -36,14 +37,7 @@ def folder_name(path: str) -> str:
 
     Each UTF-16 unit that is no letter or digit of ASCII is a dash.
     """
-    return "".join(
-        character if character.isascii() and character.isalnum() else _dashes(character)
-        for character in path
-    )
-
-
-def _dashes(character: str) -> str:
-    return "--" if ord(character) > 0xFFFF else "-"
+    return re.sub("[^A-Za-z0-9]", lambda match: "--" if match[0] > "\uffff" else "-", path)
 
 
 def _of_agents(transcript: Path) -> list[Path]:

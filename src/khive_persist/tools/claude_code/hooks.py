@@ -50,7 +50,7 @@ def describe(payload: Mapping[str, object]) -> dict[str, object]:
     tool = payload_fields.string(payload, "tool_name")
     tool_input = payload_fields.mapping(payload, "tool_input")
     content = payload_fields.plain_fields(payload)
-    content["event_type"] = _event_type(name, tool)
+    content["event_type"] = payload_fields.event_type(name, tool, _KINDS)
     if tool in _KINDS["command"]:
         payload_fields.add_command(content, tool_input)
     server = payload_fields.string(payload_fields.mapping(payload, "mcp_server"), "name")
@@ -66,7 +66,9 @@ def describe(payload: Mapping[str, object]) -> dict[str, object]:
         ],
     )
     if name in _SWITCHES:
-        _add_switch(content, payload)
+        payload_fields.add_text(content, "model", payload_fields.string(payload, "to_model"))
+        if from_model := payload_fields.string(payload, "from_model"):
+            payload_fields.add_metadata(content, "from_model", from_model)
     if tool in _KINDS["agent_spawn"]:
         _add_spawned_agent(content, tool_input, payload_fields.mapping(payload, "tool_response"))
     if name == "PostToolUse":
@@ -84,26 +86,6 @@ def describe(payload: Mapping[str, object]) -> dict[str, object]:
     if name in _TEXTS:
         payload_fields.add_text(content, "output", payload_fields.string(payload, _TEXTS[name]))
     return content
-
-
-def _add_switch(content: dict[str, object], payload: Mapping[str, object]) -> None:
-    payload_fields.add_text(content, "model", payload_fields.string(payload, "to_model"))
-    if from_model := payload_fields.string(payload, "from_model"):
-        payload_fields.add_metadata(content, "from_model", from_model)
-
-
-def _event_type(name: str, tool: str) -> str:
-    if name == "UserPromptSubmit":
-        return "prompt_submitted"
-    if name == "PreToolUse":
-        return payload_fields.tool_event_type("pre", tool, _KINDS)
-    if name == "PostToolUse":
-        return payload_fields.tool_event_type("post", tool, _KINDS)
-    if name == "PostToolUseFailure":
-        return payload_fields.tool_event_type(
-            "post", tool, _KINDS, otherwise="post_tool_use_failure"
-        )
-    return payload_fields.snake_case(name)
 
 
 def is_launch(response: Mapping[str, object]) -> bool:
@@ -271,8 +253,6 @@ TOOL: Final = Tool(
             ),
             Hook("FileChanged", _SECONDS, _WATCHED_FILES, since="2.1.83"),
         ),
-        entry_name="",
-        comments=False,
         runs_once=True,
         program=Program(
             name="claude",
@@ -283,7 +263,6 @@ TOOL: Final = Tool(
             ),
             oldest="2.1.100",
         ),
-        topmost="",
         by_hand={"project": _TRUST, "local": _TRUST, "user": _TRUST},
     ),
 )

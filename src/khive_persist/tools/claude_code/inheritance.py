@@ -24,15 +24,9 @@ def session_transcript(agent: Path) -> Path | None:
 
 
 def end_of_original(session: Path, search_start: int, document: Mapping[str, Any]) -> int | None:
-    """Find the line of a session that a line of its agent repeats.
+    """Return where the line of a session ends that a line of its agent repeats; None without one.
 
-    Args:
-        session: The session's transcript.
-        search_start: The first byte to look at; an agent's lines come in the session's order.
-        document: The agent's line.
-
-    Returns:
-        Where the original ends, or None where there is none.
+    It is looked for from a byte on: an agent's lines come in the session's order.
     """
     at = text_of(document.get("timestamp"))
     if at is None:

@@ -38,11 +38,11 @@ class Queue:
         if operation == "popAll":
             self._waiting.clear()
         if operation == "enqueue" and text is not None:
-            self._waiting += [[_digest(text), at or ""]]
+            self._waiting += [[digest_of(text), at or ""]]
             del self._waiting[:-_MAX_WAITING]
         if operation not in ("dequeue", "remove"):
             return None
-        digest = _digest(text) if text is not None else None
+        digest = digest_of(text) if text is not None else None
         number = next(
             (n for n, entry in enumerate(self._waiting) if digest in (None, entry[0])), None
         )
@@ -62,17 +62,18 @@ class Queue:
         return True
 
 
-def _digest(text: str) -> str:
+def digest_of(text: str) -> str:
+    """Return what stands for a prompt where no text may."""
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 def _note(digests: list[str], text: str) -> None:
-    digests.append(_digest(text))
+    digests.append(digest_of(text))
     del digests[:-_MAX_WAITING]
 
 
 def _take(digests: list[str], text: str) -> bool:
-    if (digest := _digest(text)) not in digests:
+    if (digest := digest_of(text)) not in digests:
         return False
     digests.remove(digest)
     return True

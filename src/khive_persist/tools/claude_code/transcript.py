@@ -5,7 +5,6 @@ is a fork repeats lines of the other in a file of its own. Beside a subagent's t
 file that says which tool call started it.
 """
 
-import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -19,7 +18,7 @@ from khive_persist.tools.claude_code.background import background_end
 from khive_persist.tools.claude_code.hooks import is_launch
 from khive_persist.tools.claude_code.inheritance import end_of_original, session_transcript
 from khive_persist.tools.claude_code.injected import INJECTED
-from khive_persist.tools.claude_code.queue import Queue
+from khive_persist.tools.claude_code.queue import Queue, digest_of
 from khive_persist.tools.claude_code.usage import (
     COST_STATE,
     reported_cost,
@@ -27,7 +26,15 @@ from khive_persist.tools.claude_code.usage import (
     usage_fields,
 )
 from khive_persist.tools.injected import PROMPT, kind_of
-from khive_persist.tools.message_part import NO_MESSAGE, Line, MessagePart, present, text_of
+from khive_persist.tools.message_part import (
+    NO_MESSAGE,
+    Line,
+    MessagePart,
+    mapping_of,
+    mappings_in,
+    present,
+    text_of,
+)
 
 # Bookkeeping of the client, which says nothing of the conversation.
 _OTHER: Final = frozenset(
@@ -56,7 +63,7 @@ def state_of(path: Path) -> dict[str, Any]:
     session = session_transcript(path)
     if path.name.startswith("agent-"):
         with suppress(OSError, ValueError):
-            beside = _mapping(json.loads(path.with_suffix(".meta.json").read_bytes()))
+            beside = mapping_of(json.loads(path.with_suffix(".meta.json").read_bytes()))
     name, team = text_of(beside.get("name")), text_of(beside.get("teamName"))
     return present(
         agent_type=text_of(beside.get("agentType")),
@@ -79,13 +86,12 @@ class Reader:
         self._queue = Queue(state)
 
     def read(self, document: Mapping[str, Any]) -> Line:
-        """Return what one line says."""
         self.state |= present(session_id=text_of(document.get("sessionId")))
         if self._is_inherited(document):
             return Line(str(document.get("type")))
         line = self._line(document)
         at = text_of(document.get("timestamp"))
-        if began_at := at or text_of(_mapping(document.get("snapshot")).get("timestamp")):
+        if began_at := at or text_of(mapping_of(document.get("snapshot")).get("timestamp")):
             self.state.setdefault("began_at", began_at)
         if at:
             self.state["last_at"] = at
@@ -94,9 +100,7 @@ class Reader:
         return line
 
     def _is_inherited(self, document: Mapping[str, Any]) -> bool:
-        """Return whether an agent's file begins with this line, and its session's transcript has
-        it.
-        """
+        """Return whether an agent's file begins with this line of its session's transcript."""
         session = self.state.get("session_transcript")
         if session is None or self.state.get("has_begun"):
             return False
@@ -109,9 +113,7 @@ class Reader:
         return True
 
     def _is_copy(self, document: Mapping[str, Any], at: str | None) -> bool:
-        """Return whether it was said before this file began: to the session that this one is a
-        fork of.
-        """
+        """Return whether it was said before the file began: to the session that it is a fork of."""
         if _origin(document):
             return True
         began_at = self.state.get("began_at")
@@ -142,7 +144,7 @@ class Reader:
         return Line(kind, (self._other(document, uuid, kind),), is_known=False)
 
     def _assistant(self, document: Mapping[str, Any], uuid: str | None) -> tuple[MessagePart, ...]:
-        message = _mapping(document.get("message"))
+        message = mapping_of(document.get("message"))
         message_id = text_of(message.get("id"))
         request_id = text_of(document.get("requestId"))
         at = text_of(document.get("timestamp"))
@@ -152,7 +154,7 @@ class Reader:
         if key is None:
             return ()
         is_models = message.get("model") != _NO_MODEL
-        usage = _mapping(message.get("usage")) if is_models else {}
+        usage = mapping_of(message.get("usage")) if is_models else {}
         fields = self._common(document) | present(
             role="assistant",
             kind="message",
@@ -188,10 +190,10 @@ class Reader:
         return (MessagePart(key, key, fields | {"reported": reported}, at, is_whole=True),)
 
     def _user(self, document: Mapping[str, Any], uuid: str) -> MessagePart:
-        blocks = _blocks(_mapping(document.get("message")).get("content"))
+        blocks = _blocks(mapping_of(document.get("message")).get("content"))
         role = "tool" if "tool_results" in blocks and "text" not in blocks else "user"
         self._answers.see_user(is_result="tool_results" in blocks)
-        origin = text_of(_mapping(document.get("origin")).get("kind"))
+        origin = text_of(mapping_of(document.get("origin")).get("kind"))
         if document.get("isMeta"):
             kind = "meta"
         elif document.get("isCompactSummary"):
@@ -199,7 +201,7 @@ class Reader:
         elif role == "user" and origin not in (None, _HUMAN):
             kind = str(origin).replace("-", "_")
         else:
-            kind = kind_of(INJECTED, _texts(_mapping(document.get("message")).get("content")))
+            kind = kind_of(INJECTED, _texts(mapping_of(document.get("message")).get("content")))
         fields = self._common(document) | present(
             role=role,
             kind=kind,
@@ -208,7 +210,10 @@ class Reader:
             **blocks,
         )
         _note_spawned(fields)
-        if _is_launch(fields.get("tool_use_result")) and len(fields.get("tool_results", ())) == 1:
+        if (
+            is_launch(mapping_of(fields.get("tool_use_result")))
+            and len(fields.get("tool_results", ())) == 1
+        ):
             fields["tool_results"][0]["is_running"] = True
         if (end := background_end(document)) is not None:
             fields["tool_results"] = [*fields.get("tool_results", ()), end]
@@ -220,7 +225,7 @@ class Reader:
         if prompt is None:
             return ()
         text, at = prompt
-        digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+        digest = digest_of(text)
         key = f"{self.state.get('session_id')} queued {at} {digest}"
         fields = self._common(document) | present(
             role="user", kind=kind_of(INJECTED, [text]), message_id=digest, text=text
@@ -229,7 +234,7 @@ class Reader:
 
     def _attached_prompt(self, document: Mapping[str, Any]) -> dict[str, Any]:
         """Return the fields of a prompt that the agent took while it worked."""
-        attachment = _mapping(document.get("attachment"))
+        attachment = mapping_of(document.get("attachment"))
         if attachment.get("type") != "queued_command":
             return {}
         texts = _texts(attachment.get("prompt"))
@@ -267,12 +272,7 @@ class Reader:
 
 def _origin(document: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the session and the line that a line of a branch repeats."""
-    return _mapping(document.get("forkedFrom"))
-
-
-def _is_launch(result: Any) -> bool:
-    """Return whether what a call answered is that it goes on in the background."""
-    return is_launch(result) if isinstance(result, dict) else False
+    return mapping_of(document.get("forkedFrom"))
 
 
 def _note_spawned(fields: dict[str, Any]) -> None:
@@ -281,13 +281,12 @@ def _note_spawned(fields: dict[str, Any]) -> None:
     A subagent's transcript says it in the text only, which is read for calls that start agents.
     """
     results = fields.get("tool_results", ())
-    tool_use_result = _mapping(fields.get("tool_use_result"))
+    tool_use_result = mapping_of(fields.get("tool_use_result"))
     agent = text_of(tool_use_result.get("agentId")) or text_of(tool_use_result.get("agent_id"))
     for result in results:
         spawned_id = agent if len(results) == 1 else None
-        blocks = result["output"] if isinstance(result["output"], list) else []
-        for block in blocks if spawned_id is None else ():
-            match = _SPAWNED.match(str(_mapping(block).get("text", "")))
+        for block in mappings_in(result["output"]) if spawned_id is None else ():
+            match = _SPAWNED.match(str(block.get("text", "")))
             spawned_id = match[1] if match else spawned_id
         if spawned_id is not None:
             result["spawned_agent_id"] = spawned_id
@@ -298,8 +297,7 @@ def _blocks(content: Any) -> dict[str, Any]:
     if isinstance(content, str):
         return present(text=content)
     texts, thoughts, calls, results, others = [], [], [], [], []
-    for block in content if isinstance(content, list) else []:
-        block = _mapping(block)
+    for block in map(mapping_of, content if isinstance(content, list) else ()):
         match block.get("type"):
             case "text":
                 texts.append(str(block.get("text", "")))
@@ -326,7 +324,7 @@ def _blocks(content: Any) -> dict[str, Any]:
 def _result(block: Mapping[str, Any]) -> dict[str, Any]:
     """Return the result of a call; that of a server's tool is an error by its kind."""
     output = block.get("content")
-    is_error = str(_mapping(output).get("type")).endswith("_tool_result_error")
+    is_error = str(mapping_of(output).get("type")).endswith("_tool_result_error")
     return {"tool_use_id": block.get("tool_use_id"), "output": output} | {
         "is_error": block.get("is_error") is True or is_error
     }
@@ -335,10 +333,5 @@ def _result(block: Mapping[str, Any]) -> dict[str, Any]:
 def _texts(content: Any) -> list[str]:
     if isinstance(content, str):
         return [content]
-    blocks = content if isinstance(content, list) else []
-    texts = (_mapping(block).get("text") for block in blocks)
+    texts = (block.get("text") for block in mappings_in(content))
     return [text for text in texts if isinstance(text, str)]
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}

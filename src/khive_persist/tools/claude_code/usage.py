@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from khive_persist.prices import US
-from khive_persist.tools.message_part import present
+from khive_persist.tools.message_part import mapping_of, mappings_in, present
 
 _TOKENS: Final = {
     "input": "input_tokens",
@@ -25,10 +25,12 @@ def usage_fields(usage: Mapping[str, Any]) -> dict[str, Any]:
     `prompt_tokens` is there where the message is of several requests: a price may depend on how
     long the longest of their prompts is.
     """
-    tools = _mapping(usage.get("server_tool_use"))
+    tools = mapping_of(usage.get("server_tool_use"))
     speed = usage.get("speed")
     prompts = [
-        _prompt(iteration) for iteration in _iterations(usage) if iteration.get("type") == _OWN
+        _prompt(iteration)
+        for iteration in mappings_in(usage.get("iterations"))
+        if iteration.get("type") == _OWN
     ]
     return present(
         tokens=_tokens(usage),
@@ -46,7 +48,7 @@ def side_requests(usage: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """
     return [
         iteration
-        for iteration in _iterations(usage)
+        for iteration in mappings_in(usage.get("iterations"))
         if isinstance(iteration.get("type"), str)
         and iteration["type"] != _OWN
         and any(_tokens(iteration).values())
@@ -62,8 +64,8 @@ def reported_cost(document: Mapping[str, Any]) -> dict[str, Any] | None:
     cost = _number(document.get("totalCostUSD"))
     if cost is None:
         return None
-    models = _mapping(document.get("modelUsage"))
-    costs = {name: _number(_mapping(used).get("costUSD")) for name, used in models.items()}
+    models = mapping_of(document.get("modelUsage"))
+    costs = {name: _number(mapping_of(used).get("costUSD")) for name, used in models.items()}
     return {
         "cost": cost,
         "started_ms": _number(document.get("startTime")) or 0,
@@ -73,19 +75,13 @@ def reported_cost(document: Mapping[str, Any]) -> dict[str, Any] | None:
     }
 
 
-def _iterations(usage: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    listed = usage.get("iterations")
-    iterations = listed if isinstance(listed, list) else []
-    return [iteration for iteration in iterations if isinstance(iteration, dict)]
-
-
 def _tokens(usage: Mapping[str, Any]) -> dict[str, int]:
     tokens = {
         name: usage[field]
         for name, field in _TOKENS.items()
         if _count(usage.get(field)) is not None
     }
-    longer = _count(_mapping(usage.get("cache_creation")).get("ephemeral_1h_input_tokens")) or 0
+    longer = _count(mapping_of(usage.get("cache_creation")).get("ephemeral_1h_input_tokens")) or 0
     if 0 < longer <= tokens.get("cache_write", 0):
         # An hour in the cache costs more than five minutes.
         tokens |= {"cache_write": tokens["cache_write"] - longer, "cache_write_1h": longer}
@@ -103,7 +99,3 @@ def _count(value: Any) -> int | None:
 def _number(value: Any) -> float | None:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return value if is_number and abs(value) < _MAX_NUMBER else None
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}

@@ -24,7 +24,8 @@ def _find(project: Project | None) -> Iterator[Path]:
 
 def _of_agents(transcript: Path) -> Iterator[Path]:
     """Yield those of that day and later that were written to since a day before this one was."""
-    session = _thread(transcript).get("session_id")
+    if (session := _thread(transcript).get("session_id")) is None:
+        return
     since = transcript.stat().st_mtime - _DAY_SECONDS
     # Their folders are years, months and days.
     is_dated = len(transcript.parents) > 3 and transcript.parent.name.isdigit()
@@ -33,11 +34,7 @@ def _of_agents(transcript: Path) -> Iterator[Path]:
     for day in days:
         if root is None or day >= transcript.parent:
             for rollout in in_folder(day, "rollout-*"):
-                if (
-                    rollout != transcript
-                    and rollout.stat().st_mtime >= since
-                    and session is not None
-                ):
+                if rollout != transcript and rollout.stat().st_mtime >= since:
                     thread = _thread(rollout)
                     if thread.get("session_id") == session and thread.get("id") != session:
                         yield rollout

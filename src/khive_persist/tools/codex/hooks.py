@@ -42,7 +42,7 @@ def describe(payload: Mapping[str, object]) -> dict[str, object]:
     tool = payload_fields.string(payload, "tool_name")
     tool_input = payload_fields.mapping(payload, "tool_input")
     content = payload_fields.plain_fields(payload)
-    content["event_type"] = _event_type(name, tool)
+    content["event_type"] = payload_fields.event_type(name, tool, _KINDS)
     if tool in _SHELL:
         payload_fields.add_command(content, tool_input)
     payload_fields.add_mcp_server(content, tool)
@@ -55,16 +55,6 @@ def describe(payload: Mapping[str, object]) -> dict[str, object]:
     if name in _TEXTS:
         payload_fields.add_text(content, "output", payload_fields.string(payload, _TEXTS[name]))
     return content
-
-
-def _event_type(name: str, tool: str) -> str:
-    if name == "UserPromptSubmit":
-        return "prompt_submitted"
-    if name == "PreToolUse":
-        return payload_fields.tool_event_type("pre", tool, _KINDS)
-    if name == "PostToolUse":
-        return payload_fields.tool_event_type("post", tool, _KINDS)
-    return payload_fields.snake_case(name)
 
 
 def _patch_paths(tool_input: Mapping[str, object]) -> list[object]:
@@ -113,19 +103,10 @@ _SECONDS: Final = 5
 _LAST: Final = frozenset(["SessionEnd", "Interrupt"])
 _LAST_SECONDS: Final = 3
 _EVENTS: Final = (
-    "SessionStart",
-    "SessionEnd",
-    "UserPromptSubmit",
-    "PreToolUse",
-    "PermissionRequest",
-    "PostToolUse",
-    "PreCompact",
-    "PostCompact",
-    "SubagentStart",
-    "SubagentStop",
-    "Stop",
+    "SessionStart", "SessionEnd", "UserPromptSubmit", "PreToolUse", "PermissionRequest",
+    "PostToolUse", "PreCompact", "PostCompact", "SubagentStart", "SubagentStop", "Stop",
     "Interrupt",
-)
+)  # fmt: skip
 _BLOCKING: Final = frozenset(
     ["UserPromptSubmit", "PreToolUse", "PermissionRequest", "PreCompact", "SubagentStop", "Stop"]
 )
@@ -144,22 +125,13 @@ TOOL: Final = Tool(
     transcript_file=r"/rollout-[^/]+\.jsonl(?:\.zst)?\Z",
     registration=Registration(
         project_file=".codex/hooks.json",
-        local_file="",
         user_file=".codex/hooks.json",
         user_variable="CODEX_HOME",
         user_variable_file="hooks.json",
         hooks=tuple(
-            Hook(
-                event,
-                _LAST_SECONDS if event in _LAST else _SECONDS,
-                blocks=event in _BLOCKING,
-            )
+            Hook(event, _LAST_SECONDS if event in _LAST else _SECONDS, blocks=event in _BLOCKING)
             for event in _EVENTS
         ),
-        entry_name="",
-        comments=False,
-        runs_once=False,
-        program=None,
         topmost=".git",
         by_hand={
             "project": (

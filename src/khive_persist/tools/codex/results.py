@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Final
 
-from khive_persist.tools.message_part import present
+from khive_persist.tools.message_part import mapping_of, mappings_in, present, text_of
 
 # What Codex says in place of a result where a call did not run.
 _REFUSED: Final = re.compile(
@@ -77,8 +77,7 @@ def texts_in(content: Any) -> list[str]:
     """List the texts of a content's parts."""
     if isinstance(content, str):
         return [content]
-    parts = content if isinstance(content, list) else []
-    texts = (part.get("text") for part in parts if isinstance(part, Mapping))
+    texts = (part.get("text") for part in mappings_in(content))
     return [text for text in texts if isinstance(text, str) and text]
 
 
@@ -96,11 +95,10 @@ def _exit_code(text: str) -> int | None:
 
 
 def _duration_ms(payload: Mapping[str, Any], item: Mapping[str, Any]) -> float | None:
-    duration = item.get("duration")
-    if isinstance(duration, Mapping):
-        seconds, nanoseconds = duration.get("secs"), duration.get("nanos")
-        if isinstance(seconds, int) and isinstance(nanoseconds, int):
-            return seconds * 1_000 + nanoseconds / _NANOSECONDS
+    duration = mapping_of(item.get("duration"))
+    seconds, nanoseconds = duration.get("secs"), duration.get("nanos")
+    if isinstance(seconds, int) and isinstance(nanoseconds, int):
+        return seconds * 1_000 + nanoseconds / _NANOSECONDS
     began, end = payload.get("started_at_ms"), payload.get("completed_at_ms")
     if isinstance(began, int) and isinstance(end, int) and end >= began:
         return end - began
@@ -109,9 +107,8 @@ def _duration_ms(payload: Mapping[str, Any], item: Mapping[str, Any]) -> float |
 
 def _changed_files(changes: Any) -> list[str]:
     paths: dict[str, None] = {}
-    for path, change in changes.items() if isinstance(changes, Mapping) else ():
+    for path, change in mapping_of(changes).items():
         paths[str(path)] = None
-        moved = change.get("move_path") if isinstance(change, Mapping) else None
-        if isinstance(moved, str) and moved:
+        if moved := text_of(mapping_of(change).get("move_path")):
             paths[moved] = None
     return list(paths)

@@ -9,12 +9,20 @@ import hashlib
 import json
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 
 from khive_persist.tools.codex.injected import INJECTED
 from khive_persist.tools.codex.results import end_of, is_running, result_of, text_in, texts_in
 from khive_persist.tools.injected import kind_of
-from khive_persist.tools.message_part import Line, MessagePart, present, text_of
+from khive_persist.tools.message_part import (
+    Line,
+    MessagePart,
+    count_in,
+    mapping_of,
+    present,
+    text_of,
+)
 
 # Events repeat what items say, for the client's screen; the state of the world is not said.
 _OTHER: Final = frozenset({"inter_agent_communication_metadata", "world_state"})
@@ -37,10 +45,8 @@ class Reader:
         self.state = state
 
     def read(self, document: Mapping[str, Any]) -> Line:
-        """Return what one line says."""
         kind = str(document.get("type"))
-        payload = document.get("payload")
-        payload = payload if isinstance(payload, Mapping) else {}
+        payload = mapping_of(document.get("payload"))
         at = text_of(document.get("timestamp"))
         match kind:
             case "session_meta":
@@ -87,10 +93,10 @@ class Reader:
     def _item(
         self, document: Mapping[str, Any], payload: Mapping[str, Any], item: str, at: str | None
     ) -> tuple[MessagePart, ...]:
-        passthrough = payload.get("internal_chat_message_metadata_passthrough")
-        turn = passthrough.get("turn_id") if isinstance(passthrough, Mapping) else None
+        passthrough = mapping_of(payload.get("internal_chat_message_metadata_passthrough"))
         key = text_of(payload.get("id")) or self._key(document)
-        fields = self._common(turn) | {"kind": "message", "message_id": key}
+        fields = self._common(passthrough.get("turn_id"))
+        fields |= {"kind": "message", "message_id": key}
         if item == "message":
             role = str(payload.get("role"))
             fields |= present(role=role, text=text_in(payload.get("content")))
@@ -155,7 +161,7 @@ class Reader:
         """Read what only an event says: how a call ended, and the tokens of older versions."""
         kind = payload.get("type")
         if kind == "token_count" and not self.state.get("has_usage_records"):
-            return self._token_count(_mapping(payload.get("info")), at)
+            return self._token_count(mapping_of(payload.get("info")), at)
         if kind == "item_completed" and (end := end_of(payload)) is not None:
             return self._call_end(str(end["tool_use_id"]), end, at)
         return ()
@@ -190,7 +196,7 @@ class Reader:
 
     def _token_count(self, info: Mapping[str, Any], at: str | None) -> tuple[MessagePart, ...]:
         """Read the tokens of a response as versions before 0.151 tell them, some more than once."""
-        total, usage = _mapping(info.get("total_token_usage")), info.get("last_token_usage")
+        total, usage = mapping_of(info.get("total_token_usage")), info.get("last_token_usage")
         count = total.get("total_tokens")
         if not isinstance(usage, Mapping) or count == self.state.get("tokens_so_far"):
             return ()
@@ -214,26 +220,19 @@ class Reader:
         )
 
 
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
 def _agent_type(payload: Mapping[str, Any]) -> str | None:
     """Return a subagent's role, or what it is where it was not spawned by the model."""
-    source = payload.get("source")
-    subagent = source.get("subagent") if isinstance(source, Mapping) else None
-    if isinstance(subagent, str):
-        return text_of(subagent)
-    subagent = subagent if isinstance(subagent, Mapping) else {}
+    kind = mapping_of(payload.get("source")).get("subagent")
+    if isinstance(kind, str):
+        return text_of(kind)
+    subagent = mapping_of(kind)
     spawn = subagent.get("thread_spawn")
-    role = spawn.get("agent_role") if isinstance(spawn, Mapping) else None
-    # Codex's hooks have this word for an agent without a role.
-    fallback = "default" if isinstance(spawn, Mapping) else None
     return (
-        text_of(role)
+        text_of(mapping_of(spawn).get("agent_role"))
         or text_of(payload.get("agent_role"))
         or text_of(subagent.get("other"))
-        or fallback
+        # Codex's hooks have this word for an agent without a role.
+        or ("default" if isinstance(spawn, Mapping) else None)
     )
 
 
@@ -249,11 +248,7 @@ def _call(payload: Mapping[str, Any]) -> dict[str, Any]:
 
 def _tokens(usage: Mapping[str, Any]) -> dict[str, int]:
     """Count the tokens of each kind: Codex's input has cached ones, its output the reasoning."""
-
-    def number(name: str) -> int:
-        value = usage.get(name)
-        return value if isinstance(value, int) and value > 0 else 0
-
+    number = partial(count_in, usage)
     cache_read, cache_write = number("cached_input_tokens"), number("cache_write_input_tokens")
     return {
         "input": max(0, number("input_tokens") - cache_read - cache_write),

@@ -18,6 +18,7 @@ _KINDS: Final = {
     "agent_spawn": frozenset({"invoke_agent", "delegate_to_agent", "codebase_investigator"}),
 }
 _MODEL_EVENTS: Final = ("BeforeModel", "AfterModel", "BeforeToolSelection")
+_PHASES: Final = {"BeforeTool": "pre", "AfterTool": "post"}
 # The events that are the same thing as one of Claude Code's, in its word.
 _SAME: Final = {
     "BeforeAgent": "prompt_submitted",
@@ -42,7 +43,7 @@ def describe(payload: Mapping[str, object]) -> dict[str, object]:
     tool_input = payload_fields.mapping(payload, "tool_input")
     details = payload_fields.mapping(payload, "details")
     content = payload_fields.plain_fields(payload)
-    content["event_type"] = _event_type(name, tool)
+    content["event_type"] = payload_fields.event_type(name, tool, _KINDS, _PHASES, _SAME)
     if tool in _KINDS["command"]:
         payload_fields.add_command(content, tool_input)
     elif name == "Notification":
@@ -82,14 +83,6 @@ def without_conversation(payload: Mapping[str, object]) -> dict[str, object] | N
     size = len(payload_fields.compact_json(messages).encode("utf-8", "surrogatepass"))
     omitted = {"omitted": "conversation", "messages": len(messages), "bytes": size}
     return {**payload, "llm_request": {**request, "messages": omitted}}
-
-
-def _event_type(name: str, tool: str) -> str:
-    if name == "BeforeTool":
-        return payload_fields.tool_event_type("pre", tool, _KINDS)
-    if name == "AfterTool":
-        return payload_fields.tool_event_type("post", tool, _KINDS)
-    return _SAME.get(name) or payload_fields.snake_case(name)
 
 
 def _add_response(content: dict[str, object], response: Mapping[str, object], tool: str) -> None:
@@ -135,15 +128,9 @@ def _response_text(response: Mapping[str, object]) -> str:
 
 _MILLISECONDS: Final = 5_000
 _EVENTS: Final = (
-    "SessionStart",
-    "SessionEnd",
-    "BeforeAgent",
-    "AfterAgent",
-    "BeforeTool",
-    "AfterTool",
-    "Notification",
-    "PreCompress",
-)
+    "SessionStart", "SessionEnd", "BeforeAgent", "AfterAgent", "BeforeTool", "AfterTool",
+    "Notification", "PreCompress",
+)  # fmt: skip
 _BLOCKING: Final = frozenset(["BeforeAgent", "AfterAgent", "BeforeTool", "PreCompress"])
 _TRUST: Final = (
     "Gemini CLI runs hooks, those of your user settings too, only in a folder that it trusts:"
@@ -159,7 +146,6 @@ TOOL: Final = Tool(
     without_conversation=without_conversation,
     registration=Registration(
         project_file=".gemini/settings.json",
-        local_file="",
         user_file=".gemini/settings.json",
         user_variable="GEMINI_CLI_HOME",
         user_variable_file=".gemini/settings.json",
@@ -170,8 +156,6 @@ TOOL: Final = Tool(
         entry_name="khive-persist",
         comments=True,
         runs_once=True,
-        program=None,
-        topmost="",
         by_hand={"project": _TRUST, "local": (), "user": _TRUST},
     ),
 )

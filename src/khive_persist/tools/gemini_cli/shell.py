@@ -46,10 +46,8 @@ def unwrapped(text: str) -> str:
 def shell_end(text: str, display: object = None) -> ShellEnd:
     """Read what a command's answer says, without its wrapper.
 
-    Args:
-        text: The text for the model.
-        display: The text for the person: the output alone, so that a line of it that looks like
-            an exit code is known for what it is.
+    `display` is the text for the person: the output alone, so that a line of it that looks like an
+    exit code is known for what it is.
     """
     if text.startswith(_CANCELLED):
         return ShellEnd("", False, error=text, is_interrupted=True)

@@ -9,6 +9,7 @@ after its session; the call that started it names it.
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +17,15 @@ from khive_persist.tools.gemini_cli.hooks import SHELL
 from khive_persist.tools.gemini_cli.injected import INJECTED
 from khive_persist.tools.gemini_cli.shell import shell_end, unwrapped
 from khive_persist.tools.injected import PROMPT, kind_of
-from khive_persist.tools.message_part import Line, MessagePart, present, text_of
+from khive_persist.tools.message_part import (
+    Line,
+    MessagePart,
+    count_in,
+    mapping_of,
+    mappings_in,
+    present,
+    text_of,
+)
 
 # The id of a message's tool results, where they are said once more.
 _RESPONSE: Final = "_response"
@@ -47,14 +56,12 @@ class Reader:
         self.state = state
 
     def read(self, document: Mapping[str, Any]) -> Line:
-        """Return what one line says."""
         if "sessionId" in document:
             self._meet(document)
             return Line("header")
         if "$set" in document:
-            patch = document["$set"]
-            messages = patch.get("messages") if isinstance(patch, Mapping) else None
-            return Line("$set", tuple(self._reminded(messages if _is_list(messages) else [])))
+            patch = mapping_of(document["$set"])
+            return Line("$set", tuple(self._reminded(patch.get("messages"))))
         if text_of(document.get("id")) and "type" in document:
             return Line(str(document["type"]), tuple(self._messages([document])))
         return Line(",".join(sorted(map(str, document)))[:80], is_known="$rewindTo" in document)
@@ -62,24 +69,26 @@ class Reader:
     def _meet(self, header: Mapping[str, Any]) -> None:
         chat_id = text_of(header.get("sessionId"))
         parent = text_of(self.state.get("parent_session"))
+        directories = header.get("directories")
+        directories = directories if isinstance(directories, list) else []
         is_subagent = header.get("kind") == "subagent" and parent is not None
         self.state |= present(
             session_id=parent if is_subagent else chat_id,
             agent_id=chat_id if is_subagent else None,
             chat_id=chat_id,
-            cwd=self.state.get("cwd") or _first(header.get("directories")),
+            cwd=self.state.get("cwd") or (directories[0] if directories else None),
         )
 
     def _messages(self, messages: Any) -> Iterator[MessagePart]:
-        for message in messages if isinstance(messages, list) else []:
-            if isinstance(message, Mapping) and (id := text_of(message.get("id"))):
+        for message in mappings_in(messages):
+            if id := text_of(message.get("id")):
                 # The same id stands for the same context in every session.
                 key = f"{self.state.get('chat_id', '')} {id}"
                 fields = self._fields(message, id)
                 yield MessagePart(key, id, fields, text_of(message.get("timestamp")), is_whole=True)
 
     def _reminded(self, messages: Any) -> Iterator[MessagePart]:
-        listed = [message for message in messages if isinstance(message, Mapping)]
+        listed = mappings_in(messages)
         answered_ids = {
             id for message in listed if not _is_response(message) for id in _answered(message)
         }
@@ -115,9 +124,7 @@ class Reader:
 
 
 def _is_response(message: Mapping[str, Any]) -> bool:
-    """Return whether it is what the client makes of a message's tool calls when it goes on from a
-    file.
-    """
+    """Return whether the client made it of a message's tool calls, when it went on from a file."""
     return (text_of(message.get("id")) or "").endswith(_RESPONSE)
 
 
@@ -147,13 +154,11 @@ def _text(content: Any, *, is_thought: bool = False) -> str:
 
 
 def _thoughts(thoughts: Any) -> str:
-    listed = (
-        [thought for thought in thoughts if isinstance(thought, Mapping)]
-        if _is_list(thoughts)
-        else []
-    )
     words = ("subject", "description")
-    return "\n".join(" ".join(str(thought[w]) for w in words if w in thought) for thought in listed)
+    return "\n".join(
+        " ".join(str(thought[w]) for w in words if w in thought)
+        for thought in mappings_in(thoughts)
+    )
 
 
 def _calls(calls: Any) -> list[dict[str, Any]]:
@@ -166,26 +171,19 @@ def _calls(calls: Any) -> list[dict[str, Any]]:
             ended_at=text_of(call.get("timestamp")),
             spawned_agent_id=text_of(call.get("agentId")),
         )
-        for call in (calls if _is_list(calls) else [])
-        if isinstance(call, Mapping)
+        for call in mappings_in(calls)
     ]
 
 
 def _end(call: Mapping[str, Any]) -> dict[str, Any]:
-    """Return how a call ended, where its status tells less: a command that failed is a success
-    there.
-    """
+    """Return how a call ended, where its status tells less: there a failed command is a success."""
     status = call.get("status")
     if status in FAILED:
         return {"is_error": True}
     if call.get("name") not in SHELL or status != "success":
         return {}
-    results = call.get("result")
-    parts: list[Any] = results if isinstance(results, list) else []
-    answers = (part.get("functionResponse") for part in parts if isinstance(part, Mapping))
-    responses = (answer.get("response") for answer in answers if isinstance(answer, Mapping))
-    for response in responses:
-        text = response.get("output") if isinstance(response, Mapping) else None
+    for part in mappings_in(call.get("result")):
+        text = mapping_of(mapping_of(part.get("functionResponse")).get("response")).get("output")
         if isinstance(text, str):
             end = shell_end(unwrapped(text), call.get("resultDisplay"))
             code = {} if end.exit_code is None else {"exit_code": end.exit_code}
@@ -195,30 +193,20 @@ def _end(call: Mapping[str, Any]) -> dict[str, Any]:
 
 def _asked(content: Any) -> list[dict[str, Any]]:
     """Return the tool calls in a message's content, where no line has them with their results."""
-    parts = content if _is_list(content) else []
-    calls = (part.get("functionCall") for part in parts if isinstance(part, Mapping))
     return [
         {"tool_use_id": call.get("id"), "name": call.get("name"), "input": call.get("args")}
-        for call in calls
-        if isinstance(call, Mapping)
+        for part in mappings_in(content)
+        if isinstance(call := part.get("functionCall"), Mapping)
     ]
-
-
-def _first(values: Any) -> Any:
-    return values[0] if isinstance(values, list) and values else None
-
-
-def _is_list(value: Any) -> bool:
-    return isinstance(value, list)
 
 
 def _results(content: Any) -> list[dict[str, Any]]:
     results = []
-    for part in content if isinstance(content, list) else []:
-        answer = part.get("functionResponse") if isinstance(part, Mapping) else None
+    for part in mappings_in(content):
+        answer = part.get("functionResponse")
         if isinstance(answer, Mapping):
             response = answer.get("response")
-            failed = isinstance(response, Mapping) and "error" in response
+            failed = "error" in mapping_of(response)
             results.append(
                 {"tool_use_id": answer.get("id"), "output": response, "is_error": failed}
             )
@@ -227,11 +215,7 @@ def _results(content: Any) -> list[dict[str, Any]]:
 
 def _tokens(usage: Mapping[str, Any]) -> dict[str, int]:
     """Count the tokens of each kind: Gemini's input has the cached ones, its output no thoughts."""
-
-    def number(name: str) -> int:
-        value = usage.get(name)
-        return value if isinstance(value, int) and value > 0 else 0
-
+    number = partial(count_in, usage)
     return {
         "input": max(0, number("input") - number("cached")) + number("tool"),
         "cache_read": number("cached"),
