@@ -12,7 +12,7 @@ from khive_persist.server.http.headers import SecurityHeadersMiddleware
 from khive_persist.server.http.hosts import HostMiddleware, allowed_hosts
 from khive_persist.server.http.paths import PathMiddleware
 from khive_persist.server.http.request_head import RequestHeadMiddleware
-from khive_persist.server.openapi import routes as openapi
+from khive_persist.server.openapi import document as openapi
 from khive_persist.server.routes import (
     dashboard,
     events,

@@ -16,6 +16,7 @@ from khive_persist.errors import (
     VersionError,
 )
 from khive_persist.models.application_session import ACTIVE, COMPLETED, ApplicationSession
+from khive_persist.models.faults import invalid
 from khive_persist.models.query import column, field
 from khive_persist.store import codec
 from khive_persist.store.store import Store
@@ -191,9 +192,7 @@ def _new_session(**fields: Any) -> ApplicationSession:
     try:
         return ApplicationSession(**fields)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        path = ".".join(map(str, first["loc"]))
-        raise InvalidRecordError(f"{path}: {first['msg']}" if path else first["msg"]) from error
+        raise invalid(error) from error
 
 
 def _next_version(

@@ -51,15 +51,6 @@ class FailedHook(NamedTuple):
     reason: str
     payload: dict[str, Any]
 
-    def as_document(self) -> dict[str, str]:
-        """Return the failure as a JSON object, without the event's payload."""
-        return {
-            "event": self.event,
-            "subject": self.subject,
-            "created_at": self.created_at,
-            "reason": self.reason,
-        }
-
     def reconstructed(self, session_id: str) -> HookEvent | None:
         """Return the event made anew; None for one of a tool call, which the call itself gives."""
         if self.event in _OF_CALLS:

@@ -6,8 +6,9 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from khive_persist.errors import ConflictError, InvalidRecordError, NotFoundError
+from khive_persist.errors import ConflictError, NotFoundError
 from khive_persist.models.experiment import Experiment, Variant
+from khive_persist.models.faults import invalid
 from khive_persist.models.query import column
 from khive_persist.opening import open_store
 from khive_persist.store.immutable import FixedStore, InsertResult
@@ -95,13 +96,6 @@ def experiment_of(content: object) -> Experiment:
         return Experiment.model_validate({"content": content})
     except ValidationError as error:
         raise invalid(error) from error
-
-
-def invalid(error: ValidationError) -> InvalidRecordError:
-    """Return what is wrong with a record, on one line that quotes nothing of it."""
-    first = error.errors(include_url=False, include_input=False)[0]
-    path = ".".join(map(str, first["loc"]))
-    return InvalidRecordError(f"{path}: {first['msg']}" if path else first["msg"])
 
 
 def missing(name: str) -> NotFoundError:

@@ -10,7 +10,7 @@ from khive_persist.cli.commands.import_ import as_document, print_imported
 from khive_persist.cli.confirm import confirm
 from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import say_removed, with_output
-from khive_persist.cli.output import print_documents, print_json, print_table
+from khive_persist.cli.output import print_documents, print_json, print_table, warn
 from khive_persist.cli.progress import progress
 from khive_persist.maintenance.trust.forget import forget, listed_project
 from khive_persist.project import Project
@@ -61,7 +61,7 @@ def command(context: click.Context, form: str) -> int:
     say_removed()
     errors = [project.error for project in projects if project.error]
     for error in errors:
-        click.echo(f"khive-persist: {error}", err=True)
+        warn(error)
     return FAILED if errors else DONE
 
 
@@ -115,7 +115,7 @@ def merge_command(old: str, into: str, as_json: bool) -> int:
                 f"{source.root} is merged into {target.root}: {merged.former_khive} is what it was"
             )
     if merged.former_khive is None:
-        click.echo(f"khive-persist: {source.root} is not merged", err=True)
+        warn(f"{source.root} is not merged")
         return FAILED
     return DONE
 

@@ -31,6 +31,11 @@ HEADERS: Final[tuple[tuple[bytes, bytes], ...]] = (
 _NO_STORE: Final = (b"cache-control", b"no-store")
 
 
+def version_tag(version: int) -> str:
+    """Return the version of a record as an ETag."""
+    return f'"{version}"'
+
+
 class SecurityHeadersMiddleware:
     """The middleware that adds them. An answer that does not say how it may be cached may not be.
 

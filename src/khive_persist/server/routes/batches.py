@@ -2,11 +2,13 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable
-from typing import Any, Final, Generic, Literal, NamedTuple, TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final, Generic, Literal, NamedTuple, NotRequired, TypeVar
 
 from starlette.responses import Response
+from typing_extensions import TypedDict
 
+from khive_persist.errors import InvalidRecordError
 from khive_persist.recorder.messages import Payload, Record
 from khive_persist.server.http.errors import HTTPError
 from khive_persist.server.preparer import INLINE_BYTES
@@ -37,6 +39,21 @@ class BatchResult(NamedTuple):
     id: str | None
     result: Status
     reason: str = ""
+
+
+class BatchItem(TypedDict):
+    """One result, as JSON has it; see `BatchResult`."""
+
+    id: str | None
+    result: Status
+    reason: NotRequired[str]
+
+
+class BatchResults(TypedDict):
+    """The answer to a batch: a result a document, in their order, and the counts of results."""
+
+    results: list[BatchItem]
+    counts: dict[Status, int]
 
 
 class Piece(NamedTuple, Generic[Row]):
@@ -79,6 +96,29 @@ def read_batch(body: bytes, media_type: str) -> list[Any]:
     return documents
 
 
+def pieces_of(body: bytes, media_type: str, make: Callable[[Any], Row]) -> list[Piece[Row]]:
+    """Return the documents of a body in pieces, as `read_batch` and `in_pieces` say.
+
+    `make` makes the row of a document, or raises `InvalidRecordError`.
+    """
+    return in_pieces(body, _results(read_batch(body, media_type), make))
+
+
+def _results(
+    documents: list[Any], make: Callable[[Any], Row]
+) -> Iterator[tuple[BatchResult, Row | None]]:
+    for document in documents:
+        try:
+            if isinstance(document, InvalidJson):
+                raise InvalidRecordError(document.reason)
+            row = make(document)
+        except InvalidRecordError as error:
+            id = document.get("id") if isinstance(document, dict) else None
+            yield BatchResult(id if isinstance(id, str) else None, "refused", str(error)), None
+        else:
+            yield BatchResult(row.id, "refused"), row
+
+
 def in_pieces(body: bytes, documents: Iterable[tuple[BatchResult, Row | None]]) -> list[Piece[Row]]:
     """Return documents in pieces: each a refusal, or a result to be and its row.
 
@@ -100,9 +140,7 @@ def in_pieces(body: bytes, documents: Iterable[tuple[BatchResult, Row | None]]) 
 
 
 class BatchAnswer:
-    """The answer to a batch: one result a document, in their order, and how many of each there
-    are.
-    """
+    """The answer to a batch, made piece by piece: the JSON of `BatchResults`."""
 
     def __init__(self) -> None:
         self._texts: list[str] = []
@@ -110,12 +148,11 @@ class BatchAnswer:
 
     async def add(self, results: list[BatchResult]) -> Counter[Status]:
         """Add the results of a piece, and return how many of each it has; others have a turn."""
-        documents = []
+        documents: list[BatchItem] = []
         for result in results:
-            document: dict[str, Any] = {"id": result.id, "result": result.result}
+            documents.append({"id": result.id, "result": result.result})
             if result.reason:
-                document["reason"] = result.reason
-            documents.append(document)
+                documents[-1]["reason"] = result.reason
         counts = Counter(result.result for result in results)
         self._counts += counts
         if documents:

@@ -81,11 +81,7 @@ class Metrics:
         self._lookups.labels("hit" if is_hit else "miss").inc()
 
     def text(self, pending: int) -> tuple[bytes, str]:
-        """Return all of it as Prometheus reads it, and the media type of that.
-
-        Args:
-            pending: The number of callers that wait for a commit now.
-        """
+        """Return all of it as Prometheus reads it, and the media type; `pending` callers wait."""
         self._waiting.set(pending)
         return generate_latest(self.registry), CONTENT_TYPE_LATEST
 

@@ -1,6 +1,6 @@
 """`POST /v1/{kind}`: records of one kind, each with an id of its sender's."""
 
-from collections.abc import Iterator
+from functools import partial
 from typing import Any, Final
 
 import anyio.to_thread
@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute
 
 from khive_persist.errors import InvalidRecordError, NotFoundError
 from khive_persist.models.application_session import ApplicationSession
+from khive_persist.models.faults import invalid
 from khive_persist.models.focus_chain import FocusChain
 from khive_persist.models.hook_event import HookEvent
 from khive_persist.models.immutable import Immutable
@@ -31,15 +32,12 @@ from khive_persist.server.request.body import BodyReader
 from khive_persist.server.routes.batches import (
     BatchAnswer,
     BatchResult,
-    InvalidJson,
     Piece,
     Status,
-    in_pieces,
-    read_batch,
+    pieces_of,
 )
 from khive_persist.server.store_pool import Stores
 from khive_persist.store import codec
-from khive_persist.store.codec import StoredRow
 from khive_persist.transfer.row_validation import checked
 
 # Those of the others have routes of their own.
@@ -73,7 +71,8 @@ def routes(
         kind = media_type(request)
         recorder = await intake.recorder_of(len(body))
         answer = BatchAnswer()
-        for piece in await intake.preparer.pieces(_prepare, body, record, kind, replaces):
+        make = partial(_row, record, replaces)
+        for piece in await intake.preparer.pieces(pieces_of, body, kind, make):
             if record is FocusChain and piece.rows:
                 await _store_todo_lists(live, stores, piece, replaces)
             elif piece.rows:
@@ -115,27 +114,7 @@ def _replaces(request: Request) -> bool:
     raise HTTPError(400, "bad_request", "update is true or false")
 
 
-def _prepare(body: bytes, record: type[Node], kind: str, replaces: bool) -> list[Piece[Record]]:
-    return in_pieces(body, _rows(read_batch(body, kind), record, replaces))
-
-
-def _rows(
-    documents: list[Any], record: type[Node], replaces: bool
-) -> Iterator[tuple[BatchResult, Record | None]]:
-    for document in documents:
-        try:
-            columns = _columns(record, document)
-        except InvalidRecordError as error:
-            id = document.get("id") if isinstance(document, dict) else None
-            yield BatchResult(id if isinstance(id, str) else None, "refused", str(error)), None
-        else:
-            row = Record(columns, "created_at" in document, replaces)
-            yield BatchResult(row.id, "refused"), row
-
-
-def _columns(record: type[Node], document: Any) -> StoredRow:
-    if isinstance(document, InvalidJson):
-        raise InvalidRecordError(document.reason)
+def _row(record: type[Node], replaces: bool, document: Any) -> Record:
     if not isinstance(document, dict) or "content" not in document:
         raise InvalidRecordError("a record is an object with content")
     if unknown := sorted(document.keys() - _KEYS):
@@ -143,10 +122,8 @@ def _columns(record: type[Node], document: Any) -> StoredRow:
     try:
         node = record(**document)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        path = ".".join(map(str, first["loc"]))
-        raise InvalidRecordError(f"{path}: {first['msg']}") from error
-    return checked(codec.to_row(node))
+        raise invalid(error) from error
+    return Record(checked(codec.to_row(node)), "created_at" in document, replaces)
 
 
 async def _store_todo_lists(

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from importlib.metadata import version
 from typing import Any, Final, NamedTuple
 
@@ -130,23 +131,11 @@ def operations(project: Project, readers: ReaderPool, stopping: anyio.Event) -> 
         day = current_time.date() if period.is_running(current_time) else None
         return await answered(query, question, [period.kind, period.time, str(day)])
 
-    async def compare(query: ReadRequest) -> Response:
-        return await compared(query, as_page=False)
-
-    async def compare_page(query: ReadRequest) -> Response:
-        return await compared(query, as_page=True)
-
     async def names(_query: ReadRequest) -> Any:
         async with readers.reader(EXPERIMENTS) as reader:
             rows = await reader.fetch(_experiments)
         experiments = [str(row[0]) for row in rows]
         return ComparisonNames(grouping.NAMES, metrics.NAMES, _PATTERNS, experiments)
-
-    async def report(query: ReadRequest) -> Response:
-        return await reported(query, as_page=False)
-
-    async def report_page(query: ReadRequest) -> Response:
-        return await reported(query, as_page=True)
 
     groups = (
         BY, GROUP, METRIC, PAIRED_BY, MIN_N, INCLUDE_LATE, parameters.SINCE, parameters.UNTIL,
@@ -154,7 +143,7 @@ def operations(project: Project, readers: ReaderPool, stopping: anyio.Event) -> 
     return [
         Operation(
             "/v1/compare",
-            compare,
+            partial(compared, as_page=False),
             "Groups of sessions compared, with every figure.",
             groups,
             "khive_persist.analytics.compare.comparison:Comparison",
@@ -162,7 +151,7 @@ def operations(project: Project, readers: ReaderPool, stopping: anyio.Event) -> 
         ),
         Operation(
             "/v1/compare/page",
-            compare_page,
+            partial(compared, as_page=True),
             "The report of a comparison, a page that stands by itself.",
             groups,
             media_type=PAGE,
@@ -177,7 +166,7 @@ def operations(project: Project, readers: ReaderPool, stopping: anyio.Event) -> 
         ),
         Operation(
             "/v1/report",
-            report,
+            partial(reported, as_page=False),
             "A day or a week, beside the one before.",
             (PERIOD, AT),
             "khive_persist.analytics.periodic_report.document:PeriodReport",
@@ -185,7 +174,7 @@ def operations(project: Project, readers: ReaderPool, stopping: anyio.Event) -> 
         ),
         Operation(
             "/v1/report/page",
-            report_page,
+            partial(reported, as_page=True),
             "The same as a page that stands by itself.",
             (PERIOD, AT),
             media_type=PAGE,

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final, NamedTuple
 
+from anyio import to_thread
+
 from khive_persist import clock
 from khive_persist.errors import NotFoundError
 from khive_persist.project import Project
@@ -13,8 +15,6 @@ from khive_persist.server.routes.read.filters import names_session
 from khive_persist.server.routes.read.listing import Listing, Page
 from khive_persist.server.routes.read.operations import Operation, ReadRequest
 from khive_persist.server.routes.read.parameters import Parameter
-from khive_persist.server.routes.read.schemas import FOCUS, shape
-from khive_persist.sessions import todo_history
 from khive_persist.sessions.lineage.lineage import Lineage, read_lineage
 from khive_persist.sessions.read import read_session
 from khive_persist.sessions.rollup import sessions as rollup_sessions
@@ -22,7 +22,7 @@ from khive_persist.sessions.rollup.session_item import SORTS, SessionItem
 from khive_persist.sessions.rollup.sessions import SessionQuery
 from khive_persist.sessions.timeline.build import build_timeline
 from khive_persist.sessions.timeline.entry import Entry
-from khive_persist.sessions.todo_history import read_chains
+from khive_persist.sessions.todo_history import Focus, focus_of, read_chains
 from khive_persist.transfer.writing.csv import line
 
 ID: Final = {"id": "A session's id, or the beginning of one."}
@@ -67,7 +67,7 @@ def operations(project: Project, readers: ReaderPool) -> list[Operation]:
         async def page(position: Sequence[Any] | None, limit: int) -> Page:
             await readers.wait_until_read()
             return Page(
-                *await readers.run_in_thread(
+                *await to_thread.run_sync(
                     rollup_sessions.sessions, readers.rollup, filters, position, limit
                 )
             )
@@ -98,8 +98,7 @@ def operations(project: Project, readers: ReaderPool) -> list[Operation]:
         id = (await _find_session(project, readers, query.path["id"])).session_id
         read = partial(read_chains, project.root, id, with_events=query["events"])
         session_id, chains = await readers.run_heavy(read)
-        agents = [todo_history.as_document(chain, query["events"]) for chain in chains]
-        return {"session_id": session_id, "agents": agents}
+        return focus_of(session_id, chains, query["events"])
 
     filters = (
         parameters.TOOL, parameters.SINCE, parameters.UNTIL, parameters.COMPLEXITY,
@@ -129,14 +128,14 @@ def operations(project: Project, readers: ReaderPool) -> list[Operation]:
             focus,
             "The to-do lists of a session's agents.",
             (EVENTS,),
-            shape(FOCUS),
+            Focus,
             path_words=ID,
         ),
     ]
 
 
 async def _find_session(project: Project, readers: ReaderPool, prefix: str) -> SessionItem:
-    rollup, run = readers.rollup, readers.run_in_thread
+    rollup, run = readers.rollup, to_thread.run_sync
     await readers.wait_until_read()
     sessions = await run(rollup_sessions.session, rollup, prefix) if prefix else []
     # Where it is a session, of an application, say, that of another id that begins so is not meant.
