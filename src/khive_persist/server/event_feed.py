@@ -76,7 +76,7 @@ class Feed:
 
     Attributes:
         count: The number of batches that were read; the number of the next.
-        losses: How often it began anew, as where its place was not there any more in a file
+        losses: The number of times that it began anew, as where its place was gone in a file
             replaced.
         positions: The place after all that was read; None while nothing is followed.
     """

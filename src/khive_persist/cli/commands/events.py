@@ -1,7 +1,6 @@
 """`khive-persist events`."""
 
 from contextlib import aclosing
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -42,18 +41,11 @@ def command(form: str, limit: int | None, **filter_options: Any) -> None:
 
 
 def filters(
-    project: Project,
-    session_id: str | None = None,
-    event_type: str | None = None,
-    tool: str | None = None,
-    since: datetime | None = None,
-    until: datetime | None = None,
+    project: Project, session_id: str | None, event_type: str | None = None, **criteria: Any
 ) -> list[Filter]:
-    """Return the filters that these options mean."""
-    result: list[Filter] = []
-    if session_id is not None:
-        result.append(anyio.run(find_session, project, session_id))
-    return result + filters_of(type=event_type, tool=tool, since=since, until=until)
+    """Return the filters that these options mean; of a session, those of its beginning, too."""
+    of_session = [] if session_id is None else [anyio.run(find_session, project, session_id)]
+    return of_session + filters_of(type=event_type, **criteria)
 
 
 def summary(content: dict[str, Any]) -> str:

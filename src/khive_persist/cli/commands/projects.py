@@ -68,7 +68,7 @@ def command(context: click.Context, form: str) -> int:
 @command.command("forget")
 @click.argument("path")
 @click.option("--yes", is_flag=True, help="Do not ask, though it is still there.")
-def forget_command(path: str, yes: bool) -> int:
+def forget_command(path: str, yes: bool) -> None:
     """Take a project off the list that is gone.
 
     Nothing is deleted but its mark in your home's .khive. One that was moved is not to be
@@ -81,7 +81,6 @@ def forget_command(path: str, yes: bool) -> int:
         confirm(f"trust {project.khive} no longer, which is still there", yes=yes)
     forget(project)
     click.echo(f"{project.root} is forgotten")
-    return DONE
 
 
 @command.command("merge")

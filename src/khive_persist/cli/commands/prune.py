@@ -7,7 +7,6 @@ import click
 from khive_persist import settings as configuration
 from khive_persist.capture.drain import drain
 from khive_persist.cli.confirm import confirm
-from khive_persist.cli.exit_codes import DONE
 from khive_persist.cli.options import Parsed, existing_project, with_project
 from khive_persist.cli.output import print_json, print_table
 from khive_persist.cli.progress import progress
@@ -33,7 +32,7 @@ _SIZE = Parsed("size", rules.size)
 @with_project
 def command(
     purpose: str | None, tool: str | None, dry_run: bool, yes: bool, as_json: bool, **limits: Any
-) -> int:
+) -> None:
     """Remove what is too old or too much, from databases and mirror.
 
     \b
@@ -65,4 +64,3 @@ def command(
         print_table(("purpose", *Pruned._fields), rows, "no records")
         if dry_run:
             click.echo("nothing was removed: this was a dry run")
-    return DONE

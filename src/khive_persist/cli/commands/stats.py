@@ -24,6 +24,7 @@ from khive_persist.cli.output import print_fields, print_json, print_table
 from khive_persist.models.criteria import filters_of
 from khive_persist.prices import PriceTable
 from khive_persist.sessions.event_counts import EventCount
+from khive_persist.sessions.projects import ProjectResults
 from khive_persist.sessions.reported_costs import DIFFERENCE, ReportedCost
 from khive_persist.sessions.token_totals import BY, By, TokenTotal
 from khive_persist.store.kinds import KindCount
@@ -66,21 +67,26 @@ def command(
       khive-persist stats --by project --since 7d
       khive-persist stats --json | jq .plans.total_cost
     """
+    of_messages = filters_of(tool=tool, since=since, until=until)
+    of_events = [*filters_of(type=event_type), *of_messages]
+    # A client's total is of the whole session.
+    of_sessions = filters_of(tool=tool) if since is None and until is None else None
     if all_projects:
         if session_id is not None:
             raise click.UsageError("--session names a session of one project")
-        return _of_all(event_type, tool, since, until, by, as_json=as_json)
+        read = partial(stats_everywhere, of_events, of_messages, by, of_sessions)
+        return _print_all(from_everywhere(read), by, as_json=as_json)
     project = drained_project()
     if marks.is_state(project.khive):
         say_removed()
-    of_events = filters(project, session_id, event_type, tool, since, until)
-    of_messages = filters(project, session_id, None, tool, since, until)
+    of_session = filters(project, session_id)
+    if of_sessions is not None:
+        of_sessions += of_session
     prices = PriceTable(configuration.load(project.config).cost_prices)
-    # A client's total is of the whole session.
-    of_sessions = None
-    if since is None and until is None:
-        of_sessions = filters(project, session_id, None, tool, None, None)
-    stats = anyio.run(read_stats, project, of_events, of_messages, by, prices, of_sessions)
+    stats = anyio.run(
+        read_stats, project, of_session + of_events, of_session + of_messages, by, prices,
+        of_sessions,
+    )  # fmt: skip
     if as_json:
         print_json(stats)
     else:
@@ -88,20 +94,7 @@ def command(
     return DONE
 
 
-def _of_all(
-    event_type: str | None,
-    tool: str | None,
-    since: datetime | None,
-    until: datetime | None,
-    by: By,
-    *,
-    as_json: bool,
-) -> int:
-    of_messages = filters_of(tool=tool, since=since, until=until)
-    of_events = [*filters_of(type=event_type), *of_messages]
-    of_sessions = filters_of(tool=tool) if since is None and until is None else None
-    read = partial(stats_everywhere, of_events, of_messages, by, of_sessions)
-    everywhere = from_everywhere(read)
+def _print_all(everywhere: ProjectResults[Stats], by: By, *, as_json: bool) -> int:
     say_removed()
     if as_json:
         print_json([{"project": str(root)} | stats for root, stats in everywhere.results.items()])

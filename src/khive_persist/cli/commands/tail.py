@@ -45,7 +45,7 @@ def command(
       khive-persist tail -n 100 --no-follow
     """
     project = drained_project()
-    event_filters = filters(project, session_id, event_type, tool)
+    event_filters = filters(project, session_id, event_type, tool=tool)
     anyio.run(_tail, project, event_filters, lines, follow, jsonl)
 
 

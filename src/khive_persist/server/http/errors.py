@@ -4,6 +4,7 @@ import logging
 import re
 import traceback
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final, NotRequired
 
 from starlette.exceptions import HTTPException
@@ -63,7 +64,7 @@ class Problem(TypedDict):
 
     Attributes:
         code: A stable word for programs.
-        hint: What to do about it, or nothing.
+        hint: The remedy, or nothing.
         version: The version of the record, where that is the cause.
     """
 
@@ -108,13 +109,8 @@ class HTTPError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Return how to make the error again in another process, with all of its fields."""
-        return _http_error, (self.status, self.code, self.message, self.hint, self.headers)
-
-
-def _http_error(
-    status: int, code: str, message: str, hint: str, headers: Mapping[str, str]
-) -> HTTPError:
-    return HTTPError(status, code, message, hint=hint, headers=headers)
+        make = partial(HTTPError, hint=self.hint, headers=self.headers)
+        return make, (self.status, self.code, self.message)
 
 
 def json_response(

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from typing_extensions import TypedDict
 
 from khive_persist.errors import InvalidRecordError
-from khive_persist.recorder.messages import Payload, Record
+from khive_persist.recorder.messages import Payload, Record, Result
 from khive_persist.server.http.errors import HTTPError
 from khive_persist.server.preparer import INLINE_BYTES
 from khive_persist.server.request.auth import JSON_LINES
@@ -66,6 +66,11 @@ class Piece(NamedTuple, Generic[Row]):
 
     results: list[BatchResult]
     rows: dict[int, Row]
+
+    def take(self, replies: Iterable[Result]) -> None:
+        """Take the results of its rows, in their order."""
+        for (at, row), reply in zip(self.rows.items(), replies, strict=True):
+            self.results[at] = BatchResult(row.id, *reply)
 
 
 class InvalidJson(NamedTuple):

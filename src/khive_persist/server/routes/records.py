@@ -76,9 +76,7 @@ def routes(
             if record is FocusChain and piece.rows:
                 await _store_todo_lists(live, stores, piece, replaces)
             elif piece.rows:
-                replies = await recorder.store(purpose, [*piece.rows.values()])
-                for (at, row), reply in zip(piece.rows.items(), replies, strict=True):
-                    piece.results[at] = BatchResult(row.id, *reply)
+                piece.take(await recorder.store(purpose, [*piece.rows.values()]))
             for status, count in (await answer.add(piece.results)).items():
                 intake.metrics.recorded(purpose, status, count)
         return answer.response()
@@ -99,10 +97,13 @@ def _kind(project: Project, kind: str) -> tuple[type[Node], Purpose]:
     if kind == ASSIGNMENTS.name:
         hint = "a session is assigned below /v1/experiments"
         raise NotFoundError(f"no records {kind!r} here", hint=hint)
-    raise NotFoundError(
-        f"no records {kind!r} here",
-        hint="a kind of your own is known once its class was opened in this project",
-    )
+    raise no_records(kind)
+
+
+def no_records(kind: str) -> NotFoundError:
+    """Return the refusal of a kind that is not known."""
+    hint = "a kind of your own is known once its class was opened in this project"
+    return NotFoundError(f"no records {kind[:80]!r} here", hint=hint)
 
 
 def _replaces(request: Request) -> bool:

@@ -30,7 +30,7 @@ from khive_persist.server.request.body import BodyReader
 from khive_persist.server.routes.application_sessions.cache import SessionCache
 from khive_persist.server.routes.application_sessions.inflight_writes import InflightWrites
 from khive_persist.server.routes.application_sessions.retries import retried
-from khive_persist.server.routes.batches import BatchAnswer, BatchResult, pieces_of
+from khive_persist.server.routes.batches import BatchAnswer, pieces_of
 from khive_persist.store import codec
 from khive_persist.transfer.row_validation import checked
 
@@ -103,12 +103,9 @@ async def _append(intake: Intake, kind: Kind, id: str, body: bytes, media_type: 
     make = partial(_record, kind, id)
     for piece in await intake.preparer.pieces(pieces_of, body, media_type, make):
         if piece.rows:
-            rows = [*piece.rows.values()]
             # The recorder may have ended: what it had stored then has its ids.
-            store = partial(recorder.store, purpose, rows)
-            replies = await retried(store, (StoreBusyError, StoreUnavailableError))
-            for at, row, reply in zip(piece.rows, rows, replies, strict=True):
-                piece.results[at] = BatchResult(row.id, *reply)
+            store = partial(recorder.store, purpose, [*piece.rows.values()])
+            piece.take(await retried(store, (StoreBusyError, StoreUnavailableError)))
         for status, count in (await answer.add(piece.results)).items():
             intake.metrics.recorded(purpose, status, count)
     return answer.response()

@@ -1,6 +1,5 @@
 """`GET /v1/compare` and `/v1/report`: groups of sessions, and days and weeks, set side by side."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
@@ -23,7 +22,7 @@ from khive_persist.server.routes.read.fingerprint import state_of
 from khive_persist.server.routes.read.operations import Operation, ReadRequest
 from khive_persist.server.routes.read.parameters import Parameter
 from khive_persist.server.routes.read.report_client import LIMIT_SECONDS, Reporter
-from khive_persist.server.routes.read.responses import CACHE, has_tag
+from khive_persist.server.routes.read.responses import CACHE, has_tag, tag_of
 from khive_persist.store import codec
 from khive_persist.store.sqlite.statements import Source, Statement, select
 
@@ -51,7 +50,6 @@ INCLUDE_LATE: Final = Parameter(
 PERIOD: Final = Parameter("period", "word", "How long it is, in UTC.", KINDS, default="week")
 AT: Final = Parameter("at", "time", "A time in it; else the last one that is over.")
 _PATTERNS: Final = (*metrics.PATTERNS, "experiment:NAME")
-_DIGEST_BYTES: Final = 12
 _REFUSALS: Final = {"504": f"it takes longer than {LIMIT_SECONDS:.0f} s"}
 _NO_EXPERIMENT: Final = {"404": "there is no such experiment"}
 
@@ -84,7 +82,7 @@ def operations(project: Project, readers: ReaderPool, stopping: anyio.Event) -> 
         is_page = bool(question["as_page"])
         # Before it is computed: what comes meanwhile is in the answer, or makes another tag.
         fingerprint = codec.dump_lossy([server_version, is_page, key, state_of(project)]).encode()
-        tag = f'"{hashlib.blake2b(fingerprint, digest_size=_DIGEST_BYTES).hexdigest()}"'
+        tag = tag_of(fingerprint)
         headers = CACHE | {"etag": f"W/{tag}"}
         if is_page:
             # Also where it is not changed: a cache takes the headers of the later answer.

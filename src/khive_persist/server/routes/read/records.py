@@ -22,7 +22,7 @@ from khive_persist.server.routes.read.filters import of_plans, of_session, of_ti
 from khive_persist.server.routes.read.listing import Listing, Page
 from khive_persist.server.routes.read.operations import Operation, ReadRequest
 from khive_persist.server.routes.read.parameters import Parameter
-from khive_persist.server.routes.records import CLASSES
+from khive_persist.server.routes.records import CLASSES, no_records
 from khive_persist.store import codec
 from khive_persist.store.keyset_pages import NewestRow, PageKey, newest
 from khive_persist.transfer.columns import columns_of
@@ -167,7 +167,4 @@ async def _purpose(project: Project, name: str) -> tuple[type[Node], Purpose]:
     for purpose in await anyio.to_thread.run_sync(known_purposes, project):
         if purpose.name == name:
             return Node, purpose
-    raise NotFoundError(
-        f"no records {name[:80]!r} here",
-        hint="a kind of your own is known once its class was opened in this project",
-    )
+    raise no_records(name)

@@ -37,6 +37,7 @@ ORDER: Final = Parameter(
 THINKING: Final = Parameter("thinking", "boolean", "Also what the model thought.", default=False)
 EVENTS: Final = Parameter("events", "boolean", "Also what happened meanwhile.", default=False)
 MAX_WORDS: Final = 20
+_PLAIN: Final = ("tool", "complexity", "min_confidence", "max_cost", "verdict", "sort")
 
 
 class Story(NamedTuple):
@@ -52,16 +53,11 @@ def operations(project: Project, readers: ReaderPool) -> list[Operation]:
 
     async def sessions(query: ReadRequest) -> Listing:
         filters = SessionQuery(
-            tool=query["tool"],
             since=None if query["since"] is None else clock.to_text(query["since"]),
             until=None if query["until"] is None else clock.to_text(query["until"]),
-            complexity=query["complexity"],
-            min_confidence=query["min_confidence"],
-            max_cost=query["max_cost"],
-            verdict=query["verdict"],
             words=(query["q"] or "").split()[:MAX_WORDS],
-            sort=query["sort"],
             descending=query["order"] == "desc",
+            **{name: query[name] for name in _PLAIN},
         )
 
         async def page(position: Sequence[Any] | None, limit: int) -> Page:
@@ -104,33 +100,16 @@ def operations(project: Project, readers: ReaderPool) -> list[Operation]:
         parameters.TOOL, parameters.SINCE, parameters.UNTIL, parameters.COMPLEXITY,
         parameters.MIN_CONFIDENCE, parameters.MAX_COST, VERDICT, WORDS, SORT, ORDER,
     )  # fmt: skip
+    of_one = partial(Operation, path_words=ID)
+    story_summary = "A session as entries in order of time."
+    lineage_summary = "Who worked in a session, and where it came from."
+    focus_summary = "The to-do lists of a session's agents."
     return [
         Operation("/v1/sessions", sessions, "Sessions.", filters, SessionItem, True),
-        Operation("/v1/sessions/{id}", session, "One session.", (), SessionItem, path_words=ID),
-        Operation(
-            "/v1/sessions/{id}/story",
-            story,
-            "A session as entries in order of time.",
-            (THINKING,),
-            Story,
-            path_words=ID,
-        ),
-        Operation(
-            "/v1/sessions/{id}/lineage",
-            lineage,
-            "Who worked in a session, and where it came from.",
-            (),
-            Lineage,
-            path_words=ID,
-        ),
-        Operation(
-            "/v1/sessions/{id}/focus",
-            focus,
-            "The to-do lists of a session's agents.",
-            (EVENTS,),
-            Focus,
-            path_words=ID,
-        ),
+        of_one("/v1/sessions/{id}", session, "One session.", (), SessionItem),
+        of_one("/v1/sessions/{id}/story", story, story_summary, (THINKING,), Story),
+        of_one("/v1/sessions/{id}/lineage", lineage, lineage_summary, (), Lineage),
+        of_one("/v1/sessions/{id}/focus", focus, focus_summary, (EVENTS,), Focus),
     ]
 
 
