@@ -1,9 +1,11 @@
 """The schema of an answer is made of its Python type."""
 
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NotRequired, Required
 
 import pytest
+from pydantic import ConfigDict, with_config
+from typing_extensions import TypedDict
 
 from khive_persist.clock import InstantText
 from khive_persist.server.openapi.answers import answer_schema
@@ -47,6 +49,25 @@ def test_a_named_tuple_is_the_object_of_its_fields_as_the_docstring_describes_th
     assert fields["at"]["pattern"] == fields["best"]["anyOf"][0]["pattern"]
     laps = components["Race"]["properties"]["laps"]["additionalProperties"]
     assert laps == {"type": "array", "items": {"$ref": "#/components/schemas/Lap"}}
+
+
+class Split(TypedDict):
+    at: str
+    note: NotRequired[str]
+
+
+@with_config(ConfigDict(extra="allow"))
+class OpenSplit(TypedDict, total=False):
+    at: Required[str]
+
+
+def test_a_field_of_a_typed_dict_may_be_missing_and_others_allowed() -> None:
+    components: dict[str, Any] = {}
+    answer_schema(Split | OpenSplit, components)
+    split, open_split = components["Split"], components["OpenSplit"]
+    assert (split["required"], open_split["required"]) == (["at"], ["at"])
+    assert split["properties"]["note"] == {"type": "string"}
+    assert (split["additionalProperties"], open_split["additionalProperties"]) == (False, True)
 
 
 def test_two_answers_of_one_name_are_refused() -> None:

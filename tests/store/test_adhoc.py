@@ -106,10 +106,10 @@ async def test_reports_hold_over_old_rows_and_one_that_is_no_json(
     assert sessions[0].session_id == "s9"
     assert {one.session_id for one in sessions} == {"s1", "s2", "s3", "s4", "s9"}
     counted = await count_events(reader)
-    of_codex = [row for row in counted if row["tool"] == "codex"]
-    assert sum(row["events"] for row in of_codex) == 2
+    of_codex = [row for row in counted if row.tool == "codex"]
+    assert sum(row.events for row in of_codex) == 2
     # Only the end of a call can say that it failed.
-    assert [row["failures"] for row in of_codex if row["event_type"]] == [0]
+    assert [row.failures for row in of_codex if row.event_type] == [0]
     unmatched = await find_unmatched(reader)
     assert {(one.tool, one.tool_use_id, one.calls) for one in unmatched} == {
         ("codex", "u", 1),

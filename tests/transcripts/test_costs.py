@@ -142,23 +142,20 @@ def test_what_stands_in_no_transcript_is_the_difference(project: Project) -> Non
 def test_stats_and_one_session_show_the_difference(project: Project) -> None:
     synced(project, "claude-code", [DATA / "compact.jsonl", *FORK.glob("*.jsonl")])
     whole = anyio.run(read_stats, project, [], [], "session", PriceTable(), [])
-    assert {one["session_id"]: one["difference"] for one in whole["reported"]} == pytest.approx(
+    assert {one.session_id: one.difference for one in whole["reported"]} == pytest.approx(
         {COMPACTED: 0.0015594, ORIGINAL: 0, FORKED: 0}
     )
     assert anyio.run(read_stats, project, [], [], "day", PriceTable(), None)["reported"] == []
     cost = anyio.run(session_cost, project, COMPACTED)
-    assert cost == {
-        "computed": pytest.approx(0.0046822), "unpriced": 0, "reported": 0.0062416,
-        "difference": pytest.approx(0.0015594),
-    }  # fmt: skip
+    assert cost == pytest.approx((0.0046822, 0, 0.0062416, 0.0015594))
 
 
 def test_a_session_that_no_client_reports_has_a_computed_cost_alone(project: Project) -> None:
     synced(project, "codex", transcripts("codex"))
     assert reported(project) == {}
     cost = anyio.run(session_cost, project, "01a1fba8-5999-72e2-af3b-725dbe705173")
-    assert (cost["computed"], cost["reported"], cost["difference"]) == (None, None, None)
-    assert cost["unpriced"] > 0
+    assert (cost.computed, cost.reported, cost.difference) == (None, None, None)
+    assert cost.unpriced > 0
 
 
 @pytest.mark.parametrize(

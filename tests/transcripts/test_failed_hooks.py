@@ -130,7 +130,6 @@ def test_hooks_that_failed_are_counted(outage: Project) -> None:
     ]  # fmt: skip
     assert {one.reason for one in found.lost} == {REFUSED["stderr"]}
     assert [call.tool_use_id for call in found.incomplete] == ["b", "c"]
-    assert "payload" not in found.as_document()["lost"][0]
 
 
 def test_all_that_failed_comes_back(outage: Project) -> None:

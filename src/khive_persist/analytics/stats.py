@@ -1,6 +1,8 @@
 """The counts of `stats`: events and failures, tokens and costs, plans, own kinds."""
 
-from typing import Any
+from typing import Any, NotRequired
+
+from typing_extensions import TypedDict
 
 from khive_persist import settings as configuration
 from khive_persist.models.planner_session import PlannerSession
@@ -10,11 +12,44 @@ from khive_persist.models.query import Filter
 from khive_persist.opening import open_store, reading
 from khive_persist.prices import PriceTable
 from khive_persist.project import Project
-from khive_persist.sessions.event_counts import count_events
+from khive_persist.sessions.event_counts import EventCount, count_events
 from khive_persist.sessions.projects import ProjectResults, read_everywhere
-from khive_persist.sessions.reported_costs import reported_costs
-from khive_persist.sessions.token_totals import By, token_totals
-from khive_persist.store.kinds import count_records
+from khive_persist.sessions.reported_costs import ReportedCost, reported_costs
+from khive_persist.sessions.token_totals import By, TokenTotal, token_totals
+from khive_persist.store.kinds import KindCount, count_records
+from khive_persist.store.planner_sessions import PlanStats
+
+
+class TokenCount(TypedDict):
+    """The tokens and costs of one group: the field of its name says what they are counted by."""
+
+    day: NotRequired[str | None]
+    project: NotRequired[str | None]
+    tool: NotRequired[str | None]
+    model: NotRequired[str | None]
+    session: NotRequired[str | None]
+    agent: NotRequired[str | None]
+    messages: int
+    input: int
+    cache_read: int
+    cache_write: int
+    output: int
+    cost: float | None
+    unpriced: int
+
+
+class Stats(TypedDict):
+    """The counts of events by tool and type, of tokens and costs, of plans, and of own kinds.
+
+    Attributes:
+        reported: The costs of sessions that the clients themselves report.
+    """
+
+    events: list[EventCount]
+    tokens: list[TokenCount]
+    reported: list[ReportedCost]
+    plans: PlanStats
+    kinds: list[KindCount]
 
 
 async def read_stats(
@@ -24,10 +59,8 @@ async def read_stats(
     by: By,
     prices: PriceTable,
     session_filters: list[Filter] | None,
-) -> dict[str, Any]:
-    """Return counts of events by tool and type, of tokens and costs, of plans, and of own kinds.
-
-    With them stand the costs of sessions that the clients themselves report.
+) -> Stats:
+    """Count what is recorded.
 
     Args:
         project: The project; what waits in its spool is brought in first.
@@ -45,7 +78,9 @@ async def read_stats(
         reported = []
         if session_filters is not None:
             reported = await reported_costs(reader, prices, *session_filters)
-    tokens = [{by: total.group} | dict(list(total._asdict().items())[1:]) for total in totals]
+    tokens: list[Any] = [
+        dict(zip((by, *TokenTotal._fields[1:]), total, strict=True)) for total in totals
+    ]
     async with open_store(PlannerSession, dir=project.root, read_only=True) as plans:
         of_plans = await plans.get_stats()
     own_kinds = [kind for kind in known_purposes(project) if kind.name not in BUILT_IN_NAMES]
@@ -53,9 +88,9 @@ async def read_stats(
     return {
         "events": events,
         "tokens": tokens,
-        "reported": [cost._asdict() for cost in reported],
+        "reported": reported,
         "plans": of_plans,
-        "kinds": [kind._asdict() for kind in kinds],
+        "kinds": kinds,
     }
 
 
@@ -64,10 +99,10 @@ async def stats_everywhere(
     message_filters: list[Filter],
     by: By,
     session_filters: list[Filter] | None,
-) -> ProjectResults[dict[str, Any]]:
+) -> ProjectResults[Stats]:
     """Return what `read_stats` counts, of each project by itself, at the project's own prices."""
 
-    async def read(project: Project) -> dict[str, Any]:
+    async def read(project: Project) -> Stats:
         prices = PriceTable(configuration.load(project.config).cost_prices)
         return await read_stats(
             project, event_filters, message_filters, by, prices, session_filters

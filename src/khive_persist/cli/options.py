@@ -3,7 +3,6 @@
 import os
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import anyio
@@ -14,6 +13,7 @@ from khive_persist.capture.drain import drain
 from khive_persist.capture.home_store import removed_lines
 from khive_persist.capture.notices import notices
 from khive_persist.capture.spool import Spool, counted, home_spool_line, waiting_at_home
+from khive_persist.cli.output import warn
 from khive_persist.errors import ProjectError
 from khive_persist.models.criteria import CRITERIA
 from khive_persist.models.purposes import HOOK_EVENTS, OTHER_CLIENTS
@@ -29,83 +29,95 @@ Result = TypeVar("Result")
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
-class Moment(click.ParamType[datetime]):
-    """An age as in `2h`, or a date or time in ISO form, in UTC unless it has an offset."""
+class Parsed(click.ParamType[Any]):
+    """A word that a function reads; the message of its ValueError is told."""
 
-    name = "when"
+    def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
+        self.name = name
+        self._parse = parse
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> datetime:
-        if isinstance(value, datetime):
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not isinstance(value, str):
             return value
         try:
-            return clock.moment(value)
-        except ValueError:
-            self.fail(f"{value!r} is no time: {clock.MOMENTS}")
+            return self._parse(value)
+        except ValueError as error:
+            self.fail(str(error))
 
 
-def with_project(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add `--dir`, which may also stand after the sub-command."""
-    return click.option(
-        "--dir", "directory", metavar="DIR", help="The directory that holds .khive."
-    )(function)
+def _moment(text: str) -> datetime:
+    try:
+        return clock.moment(text)
+    except ValueError as error:
+        raise ValueError(f"{text!r} is no time: {clock.MOMENTS}") from error
 
 
-def project_of(context: click.Context, directory: str | None) -> Project:
+# An age as in `2h`, or a date or time in ISO form, in UTC unless it has an offset.
+MOMENT: Final = Parsed("when", _moment)
+
+
+def _keep_directory(
+    context: click.Context, _parameter: click.Parameter, directory: str | None
+) -> None:
+    context.obj = directory or context.obj
+
+
+# It may also stand after the sub-command; `named_directory` gives its value.
+with_project: Final = click.option(
+    "--dir", metavar="DIR", help="The directory that holds .khive.", expose_value=False,
+    callback=_keep_directory,
+)  # fmt: skip
+
+
+def named_directory() -> str | None:
+    """Return the directory that `--dir` of this command, or before it, names."""
+    directory: str | None = click.get_current_context().obj
+    return directory
+
+
+def project_of() -> Project:
     """Return the project to write to: `--dir` only names it.
 
     Raises:
         UntrustedError: The project is not trusted; the line says what mends that.
     """
-    chosen = directory or context.obj
-    return Project(search.named(chosen)) if chosen else find_project()
+    directory = named_directory()
+    return Project(search.named(directory)) if directory else find_project()
 
 
-def found_project(context: click.Context, directory: str | None) -> tuple[Project, Path | None]:
-    """Return the project to read from, and the directory that was passed over for it.
-
-    Raises:
-        UntrustedError: The project is named, and not trusted.
-    """
-    if directory or context.obj or os.environ.get("KHIVE_DIR"):
-        return project_of(context, directory), None
-    root, passed = search.upward()
-    return Project(root), passed
-
-
-def existing_project(context: click.Context, directory: str | None) -> Project:
+def existing_project() -> Project:
     """Return the project to read from, and print what a person must know of it on stderr.
 
     Raises:
         ProjectError: There is no `.khive`: an empty one would look like a recorder without events.
+        UntrustedError: The project is named, and not trusted.
     """
-    project = unsettled_project(context, directory)
+    project = unsettled_project()
     # A restore that was killed half-way is finished before anything is looked at.
     atomic_switch.settle(project.khive)
     return project
 
 
-def unsettled_project(context: click.Context, directory: str | None) -> Project:
-    """Return the project as `existing_project` does, but leave an unfinished restore as it is.
-
-    Raises:
-        ProjectError: There is no `.khive`.
-    """
-    project, passed = found_project(context, directory)
-    printed = context.find_root().meta.setdefault(_NOTICES, set())
+def unsettled_project() -> Project:
+    """Return the project as `existing_project` does, but leave an unfinished restore as it is."""
+    if named_directory() or os.environ.get("KHIVE_DIR"):
+        project, passed = project_of(), None
+    else:
+        root, passed = search.upward()
+        project = Project(root)
+    printed = click.get_current_context().find_root().meta.setdefault(_NOTICES, set())
     for line in notices(project, passed):
         if line not in printed:
             printed.add(line)
-            click.echo(f"khive-persist: {line}", err=True)
+            warn(line)
     if not project.exists():
         raise ProjectError(f"{project.khive} is not there", hint="make it with khive-persist init")
     return project
 
 
-def drained_project(context: click.Context, directory: str | None) -> Project:
+def drained_project() -> Project:
     """Return the project to read from, its spool drained; what still waits is said on stderr."""
-    project = existing_project(context, directory)
+    project = existing_project()
     result = drain(project)
     if result.waiting_count:
         reasons = "; ".join(map(str, result.errors)) or "they cannot be read"
@@ -113,40 +125,32 @@ def drained_project(context: click.Context, directory: str | None) -> Project:
         home_count = waiting_at_home(project)
         lines = [f"{waiting_events} wait in {project.spool}"] if waiting_events else []
         lines += [home_spool_line(home_count, project.root)] if home_count else []
-        click.echo(f"khive-persist: {', '.join(lines)}: {reasons}", err=True)
+        warn(f"{', '.join(lines)}: {reasons}")
     return project
 
 
 def say_removed() -> None:
     """Say on stderr what the limits of the home's store have lately removed."""
     for line in removed_lines():
-        click.echo(f"khive-persist: {line}", err=True)
+        warn(line)
 
 
-def with_all_projects(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add `--all-projects`."""
-    return click.option(
-        "--all-projects", is_flag=True, help="Of each project that you trust, and the home."
-    )(function)
+with_all_projects: Final = click.option(
+    "--all-projects", is_flag=True, help="Of each project that you trust, and the home."
+)
 
 
 def from_everywhere(
-    context: click.Context,
-    directory: str | None,
     read: Callable[[], Awaitable[ProjectResults[Result]]],
 ) -> ProjectResults[Result]:
     """Return what all projects gave, and print on stderr which gave nothing, and why."""
-    if directory or context.find_root().obj:
+    if named_directory():
         raise click.UsageError("--all-projects and --dir exclude each other")
     everywhere = anyio.run(read)
     if everywhere.missing:
-        click.echo(
-            f"khive-persist: {len(everywhere.missing)} projects are gone: khive-persist projects"
-            " names them",
-            err=True,
-        )
+        warn(f"{len(everywhere.missing)} projects are gone: khive-persist projects names them")
     for root, error in everywhere.failed.items():
-        click.echo(f"khive-persist: {root} is left out: {error}", err=True)
+        warn(f"{root} is left out: {error}")
     return everywhere
 
 
@@ -182,7 +186,7 @@ def _criterion(name: str) -> Decorator:
             return click.option(flag, type=tools, metavar="TOOL", help=about)
         case "time":
             about = about.removesuffix(".") + ": 2h, 3d, 2026-11-01."
-            return click.option(flag, type=Moment(), help=about)
+            return click.option(flag, type=MOMENT, help=about)
         case "number":
             return click.option(flag, type=float, help=about)
     return click.option(flag, _ARGUMENTS.get(name, name), metavar=_METAVARS[name], help=about)

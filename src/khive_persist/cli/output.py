@@ -4,11 +4,13 @@ import logging
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Final
 
 import click
 
 from khive_persist.store import codec
+from khive_persist.transfer.target import replacing
 
 # A table in a pipe has no screen to fit: its cells are as wide as they need.
 _PIPE_WIDTH: Final = 10_000
@@ -19,12 +21,17 @@ class _Warnings(logging.Handler):
     """Prints the library's warnings as lines on stderr."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        click.echo(f"khive-persist: {record.getMessage()}", err=True)
+        warn(record.getMessage())
 
 
 def print_warnings() -> None:
     """Print the library's warnings on stderr from now on."""
     logging.getLogger("khive_persist").handlers = [_Warnings(logging.WARNING)]
+
+
+def warn(line: str) -> None:
+    """Print a line on stderr, with the name of the program before it."""
+    click.echo(f"khive-persist: {line}", err=True)
 
 
 def print_json(value: Any) -> None:
@@ -85,6 +92,17 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], empty: st
         console.print(table)
     for line in captured.get().splitlines():
         click.echo(line.rstrip())
+
+
+def write_report(target: str, report: str, *, force: bool) -> None:
+    """Write a report to a file, and say so on stderr.
+
+    Raises:
+        InvalidFileError: The file is there, and `force` is not set, or it cannot be written.
+    """
+    with replacing(Path(target), force=force) as file:
+        file.write(report.encode("utf-8", "replace"))
+    click.echo(f"written to {target}", err=True)
 
 
 def print_fields(fields: Mapping[str, Any]) -> None:

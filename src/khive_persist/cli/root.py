@@ -112,14 +112,12 @@ def run(arguments: list[str], **options: Any) -> int:
         return _fail(str(error), WRONG_USE)
     except click.ClickException as error:
         return _fail(error.format_message(), FAILED)
-    except KhiveError as error:
+    except (KhiveError, OSError) as error:
         return _fail(str(error), FAILED)
     except click.Abort:
         return _fail("interrupted", INTERRUPTED)
     except KeyboardInterrupt:
         return INTERRUPTED
-    except OSError as error:
-        return _fail(str(error), FAILED)
     except Exception as error:  # A mistake of ours; whoever called must still get one line.
         if os.environ.get("KHIVE_DEBUG"):
             raise

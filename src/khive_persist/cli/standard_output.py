@@ -7,7 +7,7 @@ helper was killed.
 import io
 import os
 import sys
-from typing import Any, TextIO
+from typing import Any
 
 from khive_persist.cli.exit_codes import READER_LEFT
 
@@ -23,15 +23,11 @@ class _Descriptor(io.FileIO):
 
 def end_with_reader() -> None:
     """Let this process end in silence once nobody reads what it prints."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout = _ending(sys.stdout)
-
-
-def _ending(stream: TextIO) -> io.TextIOWrapper:
-    raw = _Descriptor(stream.fileno(), "w", closefd=False)
-    return io.TextIOWrapper(
-        io.BufferedWriter(raw),
-        encoding=stream.encoding,
-        errors=stream.errors,
-        line_buffering=stream.isatty(),
-    )
+    stream = sys.stdout
+    if isinstance(stream, io.TextIOWrapper):
+        sys.stdout = io.TextIOWrapper(
+            io.BufferedWriter(_Descriptor(stream.fileno(), "w", closefd=False)),
+            encoding=stream.encoding,
+            errors=stream.errors,
+            line_buffering=stream.isatty(),
+        )

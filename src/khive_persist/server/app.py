@@ -8,11 +8,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from khive_persist.server.context import ServerContext
 from khive_persist.server.http.errors import ErrorMiddleware
-from khive_persist.server.http.headers import SecurityHeadersMiddleware
+from khive_persist.server.http.headers import with_headers
 from khive_persist.server.http.hosts import HostMiddleware, allowed_hosts
-from khive_persist.server.http.paths import PathMiddleware
-from khive_persist.server.http.request_head import RequestHeadMiddleware
-from khive_persist.server.openapi import routes as openapi
+from khive_persist.server.http.paths import with_words
+from khive_persist.server.http.request_head import with_sound_heads
+from khive_persist.server.openapi import document as openapi
 from khive_persist.server.routes import (
     dashboard,
     events,
@@ -23,7 +23,7 @@ from khive_persist.server.routes import (
     records,
 )
 from khive_persist.server.routes.application_sessions import application_sessions
-from khive_persist.server.routes.metrics import MetricsMiddleware
+from khive_persist.server.routes.metrics import with_metrics
 from khive_persist.server.routes.read import routes as read_routes
 
 
@@ -60,10 +60,10 @@ def build_app(context: ServerContext) -> ASGIApp:
     def origins() -> frozenset[str]:
         return frozenset(map(str.lower, context.live.settings.server_allowed_origins))
 
-    app: ASGIApp = PathMiddleware(_MethodRouter(routes(context)))
-    app = ErrorMiddleware(RequestHeadMiddleware(app, context.limits), context.limits)
-    app = SecurityHeadersMiddleware(HostMiddleware(app, hosts, origins))
-    return MetricsMiddleware(app, context.metrics)
+    app: ASGIApp = with_words(_MethodRouter(routes(context)))
+    app = ErrorMiddleware(with_sound_heads(app, context.limits), context.limits)
+    app = with_headers(HostMiddleware(app, hosts, origins))
+    return with_metrics(app, context.metrics)
 
 
 class _MethodRouter:

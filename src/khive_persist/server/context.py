@@ -22,16 +22,7 @@ class ServerContext:
     """The context of one server of one project. No part of it holds it.
 
     Attributes:
-        project: The project.
         address: The address that it listens on; a name or an IP address.
-        limits: The limits of a connection.
-        live: The settings in force, and the redactor.
-        access: The tokens and the logins, and whether any is needed.
-        bodies: The reader of bodies.
-        intake: The processes that store what is sent.
-        readers: The pool of readers.
-        stores: The open stores, by class of record.
-        metrics: The counters.
         stopped_transcripts: Transcripts of sessions that stopped, until they are synced.
         stopping: Set when the server begins to stop: an answer without an end ends then.
     """

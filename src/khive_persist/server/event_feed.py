@@ -35,14 +35,7 @@ class Batch:
     def __init__(
         self, number: int, end: Positions, rows: Sequence[Stored], keys: Sequence[Any]
     ) -> None:
-        """Take the rows of some wishes.
-
-        Args:
-            number: The number of the batch.
-            end: The positions after the rows.
-            rows: The rows.
-            keys: The keys of the wishes, in the order of their numbers.
-        """
+        """Take the rows of some wishes, whose keys are in the order of their numbers."""
         self.number = number
         self.after = end
         self.since = time.monotonic()
@@ -60,13 +53,8 @@ class Batch:
     ) -> list[bytes] | None:
         """Return the rows of one wish as they are sent: made once for all who have it.
 
-        Args:
-            key: The key of the wish.
-            spell: The function that makes the text of a row.
-            join: The function that puts texts together.
-
-        Returns:
-            The chunks; None where no listener had that wish when the rows were read.
+        None where no listener had that wish when the rows were read. `spell` makes the text of a
+        row, and `join` puts texts together.
         """
         if key not in self._numbers:
             return None
@@ -85,6 +73,12 @@ class Feed:
     A listener at the beginning of a batch takes that. One at another position, because it has just
     come, came back or is slow, reads for itself up to the position of the feed: none waits for
     another, and nothing is kept for one.
+
+    Attributes:
+        count: The number of batches that were read; the number of the next.
+        losses: The number of times that it began anew, as where its place was gone in a file
+            replaced.
+        positions: The place after all that was read; None while nothing is followed.
     """
 
     def __init__(self, readers: Sequence[Reader], reader: Reader) -> None:
@@ -100,32 +94,15 @@ class Feed:
         self._listening: Counter[Any] = Counter()
         self._wanted = anyio.Event()
         self._changed = anyio.Event()
-        self._positions: Positions | None = None
+        self.positions: Positions | None = None
         self._batches: dict[Positions, Batch] = {}
-        self._count = 0
-        self._losses = 0
-
-    @property
-    def count(self) -> int:
-        """Return how many batches were read; the number of the next."""
-        return self._count
+        self.count = 0
+        self.losses = 0
 
     @property
     def listening(self) -> int:
         """Return how many listen."""
         return self._listening.total()
-
-    @property
-    def losses(self) -> int:
-        """Return how often it began anew, as where its place was not there any more in a file
-        replaced.
-        """
-        return self._losses
-
-    @property
-    def positions(self) -> Positions | None:
-        """Return the place after all that was read; None while nothing is followed."""
-        return self._positions
 
     def join(self, key: Any, wish: Wish) -> None:
         """Count a listener.
@@ -179,10 +156,10 @@ class Feed:
                     await reader.file_version(purpose)
                     for reader, purpose in zip(self._readers, FILES, strict=True)
                 ]
-                previous_state = self._positions, self._losses
+                previous_state = self.positions, self.losses
                 if versions != previous_versions:
                     is_more = await self._read()
-                is_news = (self._positions, self._losses) != previous_state
+                is_news = (self.positions, self.losses) != previous_state
             except StoreError:
                 # Who listens looks for itself, and is told what is wrong.
                 self._forget()
@@ -195,22 +172,20 @@ class Feed:
 
     async def _read(self) -> bool:
         """Read what follows; whether there may be more."""
-        if self._positions is None or not await are_there(self._reader, FILES, self._positions):
+        if self.positions is None or not await are_there(self._reader, FILES, self.positions):
             self._forget()
-            self._positions = await ends(self._reader, FILES)
+            self.positions = await ends(self._reader, FILES)
             # Where those who listen stand may not be there any more, either.
-            self._losses += 1
+            self.losses += 1
             return False
         listeners = list(self._wishes.items())
         wishes = [wish for _, wish in listeners]
-        rows, end = await following(self._reader, FILES, self._positions, wishes, WITHOUT)
-        if end == self._positions:
+        rows, end = await following(self._reader, FILES, self.positions, wishes, WITHOUT)
+        if end == self.positions:
             return False
-        self._batches[self._positions] = Batch(
-            self._count, end, rows, [key for key, _ in listeners]
-        )
-        self._count += 1
-        self._positions = end
+        self._batches[self.positions] = Batch(self.count, end, rows, [key for key, _ in listeners])
+        self.count += 1
+        self.positions = end
         return True
 
     def _drop(self) -> None:
@@ -224,7 +199,7 @@ class Feed:
             size -= batch.size
 
     def _forget(self) -> None:
-        self._positions = None
+        self.positions = None
         self._batches.clear()
 
     async def close(self) -> None:

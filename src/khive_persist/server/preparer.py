@@ -38,12 +38,7 @@ class Preparer:
     async def run(
         self, work: Callable[[bytes, *Words], Prepared], body: bytes, *words: *Words
     ) -> Prepared:
-        """Return what a function makes of a body: here where it is small.
-
-        Args:
-            work: A function of a module of ours.
-            body: The body that it reads.
-            words: Its further arguments.
+        """Return what a function of a module of ours makes of a body: here where it is small.
 
         Raises:
             HTTPError: 503 where another body is not read within `PATIENCE_SECONDS`, this one takes

@@ -4,11 +4,10 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import anyio
-import anyio.to_thread
+from anyio import to_thread
 
 from khive_persist.errors import InvalidSettingsError
 from khive_persist.models.purposes import Purpose
@@ -50,13 +49,7 @@ class ReaderPool:
     def __init__(
         self, project: Project, live: LiveSettings, request_count: Callable[[], int]
     ) -> None:
-        """Open nothing yet.
-
-        Args:
-            project: The project.
-            live: The settings in force.
-            request_count: The function that returns the number of requests to store so far.
-        """
+        """Open nothing yet; `request_count` returns the number of requests to store so far."""
         self._asked = request_count
         self._project = project
         self._live = live
@@ -102,16 +95,12 @@ class ReaderPool:
             _log.error("settings_wrong", extra={"fields": {"reason": str(error)}})
             return PriceTable()
 
-    async def run_in_thread(self, function: Callable[..., Result], *values: Any) -> Result:
-        """Compute in a thread, so that only the caller waits for it."""
-        return await anyio.to_thread.run_sync(partial(function, *values))
-
     async def run_heavy(self, work: Callable[[], Awaitable[Result]]) -> Result:
         """Run long work in a thread with an event loop of its own, a few at a time.
 
         Cancelled, it is done to its end, and nobody is told.
         """
-        return await anyio.to_thread.run_sync(anyio.run, work, limiter=self._heavy)
+        return await to_thread.run_sync(anyio.run, work, limiter=self._heavy)
 
     async def wait_until_read(self) -> None:
         """Wait a moment for the first reading of all files: most places are read in less."""
@@ -133,11 +122,11 @@ class ReaderPool:
                 if self._live.settings.cost_prices != self._settings.cost_prices:
                     self.follower.set_prices(self.prices())
                 if self._live.settings.verdict_rule != self._settings.verdict_rule:
-                    await self.run_in_thread(self.rollup.set_rule, self._live.settings.verdict_rule)
+                    await to_thread.run_sync(self.rollup.set_rule, self._live.settings.verdict_rule)
                 self._settings = self._live.settings
             has_more = await self.follower.look()
             if began > renewed + _RENEW_SECONDS or not has_more:
-                await self.run_in_thread(self.hours.renew)
+                await to_thread.run_sync(self.hours.renew)
                 renewed = time.monotonic()
             if self.follower.problems != problems:
                 problems = self.follower.problems

@@ -1,6 +1,6 @@
 """The counts of `stats` over the events of all tools."""
 
-from typing import Any
+from typing import NamedTuple
 
 from khive_persist.models.query import Filter
 from khive_persist.sessions.definitions import (
@@ -13,17 +13,28 @@ from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement, select
 
 
-async def count_events(reader: Reader, *filters: Filter) -> list[dict[str, Any]]:
-    """Count the events of each tool, or other client, and type.
+class EventCount(NamedTuple):
+    """The events of one type of one tool, or other client.
 
-    Returns:
-        The most frequent first: `tool`, `event_type`, `events`, `failures` (ends of tool calls that
-        failed) and `sessions`: the number of sessions with such events, so that a session counts
-        for each type that it has.
+    Attributes:
+        failures: The number of ends of tool calls that failed.
+        sessions: The number of sessions with such events: a session counts for each type.
     """
-    names = ("tool", "event_type", "events", "failures", "sessions")
-    rows = await reader.fetch(lambda source: _statement(source, filters))
-    return [dict(zip(names, row, strict=True)) for row in rows]
+
+    tool: str
+    event_type: str | None
+    events: int
+    failures: int
+    sessions: int
+
+
+async def count_events(reader: Reader, *filters: Filter) -> list[EventCount]:
+    """Count the events of each tool and type, the most frequent first.
+
+    Raises:
+        StoreError: As its subclasses say.
+    """
+    return await reader.fetch_as(EventCount, lambda source: _statement(source, filters))
 
 
 def _statement(source: Source, filters: tuple[Filter, ...]) -> Statement:

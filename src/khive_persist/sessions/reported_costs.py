@@ -104,19 +104,33 @@ async def reported_costs(
     return sorted(costs, key=lambda report: (-report.reported, report.session_id))
 
 
-async def session_cost(project: Project, session: str) -> dict[str, Any]:
-    """Return the cost of one session, computed and as its client says; None where it is unknown."""
+class SessionCost(NamedTuple):
+    """The cost of one session in USD, computed and as its client says; see `ReportedCost`."""
+
+    computed: float | None
+    unpriced: int
+    reported: float | None
+    difference: float | None
+
+
+async def session_cost(project: Project, session: str) -> SessionCost:
+    """Return the cost of one session, computed and as its client says; None where it is unknown.
+
+    Raises:
+        InvalidSettingsError: config.toml is wrong.
+        StoreError: As its subclasses say.
+    """
     prices = PriceTable(configuration.load(project.config).cost_prices)
     of_session = field("session_id") == session
     async with reading(project, CONVERSATIONS) as reader:
         totals = await token_totals(reader, "session", prices, of_session)
         reported = await reported_costs(reader, prices, of_session)
-    return {
-        "computed": totals[0].cost if totals else None,
-        "unpriced": totals[0].unpriced if totals else 0,
-        "reported": reported[0].reported if reported else None,
-        "difference": reported[0].difference if reported else None,
-    }
+    return SessionCost(
+        totals[0].cost if totals else None,
+        totals[0].unpriced if totals else 0,
+        reported[0].reported if reported else None,
+        reported[0].difference if reported else None,
+    )
 
 
 def _goes_on(state: _State) -> bool:

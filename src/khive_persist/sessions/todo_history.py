@@ -4,11 +4,14 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, NotRequired
+
+from typing_extensions import TypedDict
 
 from khive_persist import clock
 from khive_persist.capture.todo_lists.from_events import TELLING
 from khive_persist.capture.todo_lists.tool_calls import TOOLS
+from khive_persist.clock import InstantText
 from khive_persist.errors import NotFoundError
 from khive_persist.models.as_document import document
 from khive_persist.models.focus_chain import FocusChain
@@ -124,26 +127,53 @@ def as_lines(chains: Sequence[Chain], with_events: bool) -> Iterator[dict[str, A
         yield from map(document, chain.history)
         if with_events:
             for fields in _work(chain, with_events):
-                yield {"agent_id": chain.agent_id} | fields
+                yield {"agent_id": chain.agent_id, **fields}
 
 
-def as_document(chain: Chain, with_events: bool) -> dict[str, Any]:
-    """Return the list of one agent as JSON has it."""
+class TodoWork(TypedDict):
+    """A time that an item was in progress; see `Work`. With its events, where they were asked."""
+
+    text: str
+    start: InstantText
+    end: InstantText | None
+    seconds: float | None
+    ended: str | None
+    events: NotRequired[list[dict[str, Any]]]
+
+
+class TodoList(NamedTuple):
+    """The to-do list of one agent: its items now, the work on them, and its snapshots."""
+
+    agent_id: str | None
+    current: list[dict[str, Any]]
+    work: list[TodoWork]
+    history: list[dict[str, Any]]
+
+
+class Focus(NamedTuple):
+    """The to-do lists of a session's agents."""
+
+    session_id: str
+    agents: list[TodoList]
+
+
+def focus_of(session_id: str, chains: Sequence[Chain], with_events: bool) -> Focus:
+    """Return the lists of a session as JSON has them."""
+    return Focus(session_id, [_todo_list(chain, with_events) for chain in chains])
+
+
+def _todo_list(chain: Chain, with_events: bool) -> TodoList:
     current = [
         item | {"seconds_in_progress": in_progress(chain, item["text"])[0]}
         for item in items_of(chain.history[-1])
     ]
-    return {
-        "agent_id": chain.agent_id,
-        "current": current,
-        "work": list(_work(chain, with_events)),
-        "history": [*map(document, chain.history)],
-    }
+    history = [*map(document, chain.history)]
+    return TodoList(chain.agent_id, current, list(_work(chain, with_events)), history)
 
 
-def _work(chain: Chain, with_events: bool) -> Iterator[dict[str, Any]]:
+def _work(chain: Chain, with_events: bool) -> Iterator[TodoWork]:
     for number, period in enumerate(chain.work):
-        fields: dict[str, Any] = {
+        fields: TodoWork = {
             "text": period.text,
             "start": clock.to_text(period.start),
             "end": None if period.end is None else clock.to_text(period.end),

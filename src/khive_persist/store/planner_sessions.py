@@ -1,6 +1,6 @@
 """`PlannerSessionStore`: what is asked of plans."""
 
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 from khive_persist.models.planner_session import PlannerSession
 from khive_persist.models.query import column, field
@@ -8,6 +8,27 @@ from khive_persist.store.sqlite.statements import Source, Statement, aggregate
 from khive_persist.store.store import Store
 
 _NUMBERS: Final = ("agent_count", "confidence", "planning_cost")
+
+
+class PlanStats(TypedDict):
+    """The counts, averages and the sum of costs of all plans.
+
+    Attributes:
+        total_sessions: The number of plans.
+        complexities: The number of each complexity.
+        avg_agent_count: The average over the plans that have one, or None.
+        avg_confidence: The average over the plans that have one, or None.
+        total_cost: The sum, in US dollars.
+        not_numbers: By field, the number of plans that have something else there, as text: these
+            are in no average and no sum.
+    """
+
+    total_sessions: int
+    complexities: dict[str, int]
+    avg_agent_count: float | None
+    avg_confidence: float | None
+    total_cost: float
+    not_numbers: dict[str, int]
 
 
 class PlannerSessionStore(Store[PlannerSession]):
@@ -24,15 +45,8 @@ class PlannerSessionStore(Store[PlannerSession]):
         newest = -column("created_at")
         return await self.find(field("complexity") == complexity, order_by=newest, limit=limit)
 
-    async def get_stats(self) -> dict[str, Any]:
-        """Compute counts, averages and a sum over all plans in SQL, from an index alone.
-
-        Returns:
-            `total_sessions`; `complexities`, the count of each; `avg_agent_count` and
-            `avg_confidence` over the plans that have one, or None; `total_cost` in US dollars;
-            `not_numbers`, by field the count of plans that have something else there, as text:
-            these are in no average and no sum.
-        """
+    async def get_stats(self) -> PlanStats:
+        """Compute counts, averages and a sum over all plans in SQL, from an index alone."""
         rows = await self._fetch(_by_complexity)
         return {
             "total_sessions": sum(row[1] for row in rows),

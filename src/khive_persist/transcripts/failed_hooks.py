@@ -52,10 +52,6 @@ class FailedHook(NamedTuple):
     reason: str
     payload: dict[str, Any]
 
-    def as_document(self) -> dict[str, str]:
-        """Return the failure as a JSON object, without the event's payload."""
-        return {name: value for name, value in self._asdict().items() if name != "payload"}
-
     def reconstructed(self, session_id: str) -> HookEvent | None:
         """Return the event made anew; None for one of a tool call, which the call itself gives."""
         if self.event in _OF_CALLS:

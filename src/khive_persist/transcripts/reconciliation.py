@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import anyio.to_thread
 
@@ -14,6 +14,7 @@ from khive_persist.models.query import field
 from khive_persist.opening import open_store, reading
 from khive_persist.project import Project
 from khive_persist.sessions.lineage.endings import Ending
+from khive_persist.sessions.reported_costs import SessionCost
 from khive_persist.sessions.timeline.calls import input_key
 from khive_persist.store import codec
 from khive_persist.store.redacting import load_redactor
@@ -69,6 +70,15 @@ class ToolCall(NamedTuple):
     reason: str
 
 
+class LostEvent(NamedTuple):
+    """An event whose hook failed; see `FailedHook`."""
+
+    event: str
+    subject: str
+    created_at: str
+    reason: str
+
+
 class Account(NamedTuple):
     """The tool calls of one session against its events.
 
@@ -81,6 +91,9 @@ class Account(NamedTuple):
         failed_hooks: The number of hooks that failed while it ran, by its transcript.
         lost: Those of them whose event is not there, in order of time.
         after_end: The number of events after the session's end.
+        endings: The number of calls that ended so.
+        incomplete: The calls that lack an event that they should have.
+        cost: The cost of the session, where it was asked for.
     """
 
     session_id: str
@@ -89,31 +102,11 @@ class Account(NamedTuple):
     messages: int
     calls: list[ToolCall]
     failed_hooks: int
-    lost: list[FailedHook]
+    lost: list[LostEvent]
     after_end: int
-
-    @property
-    def incomplete(self) -> list[ToolCall]:
-        """Return the calls that lack an event that they should have."""
-        return [
-            call
-            for call in self.calls
-            if (call.wants_pre and not call.has_pre) or (call.wants_post and not call.has_post)
-        ]
-
-    @property
-    def endings(self) -> dict[str, int]:
-        """Return how many calls ended how."""
-        return dict(Counter(call.ending for call in self.calls))
-
-    def as_document(self) -> dict[str, Any]:
-        """Return the account as a JSON object."""
-        return self._asdict() | {
-            "calls": [call._asdict() for call in self.calls],
-            "endings": self.endings,
-            "incomplete": [call._asdict() for call in self.incomplete],
-            "lost": [failed.as_document() for failed in self.lost],
-        }
+    endings: dict[str, int]
+    incomplete: list[ToolCall]
+    cost: SessionCost | None = None
 
 
 async def account(project: Project, session_id: str) -> Account:
@@ -126,15 +119,28 @@ async def account(project: Project, session_id: str) -> Account:
     of_calls = _matched(calls, events)
     of_failed = _of_failed(failed, calls, events)
     end = max((e.created_at for e in events if e.event_type == "session_end"), default=None)
+    tool_calls = [
+        _tool_call(call, matches, events) for call, matches in zip(calls, of_calls, strict=True)
+    ]
     return Account(
         session_id,
         sum(not event.is_reconstructed for event in events),
         sum(event.is_reconstructed for event in events),
         messages,
-        [_tool_call(call, matches, events) for call, matches in zip(calls, of_calls, strict=True)],
+        tool_calls,
         len(failed),
-        [hook for hook, matches in zip(failed, of_failed, strict=True) if not matches],
+        [
+            LostEvent(hook.event, hook.subject, hook.created_at, hook.reason)
+            for hook, matches in zip(failed, of_failed, strict=True)
+            if not matches
+        ],
         sum(end is not None and event.created_at > end for event in events),
+        Counter(call.ending for call in tool_calls),
+        [
+            call
+            for call in tool_calls
+            if (call.wants_pre and not call.has_pre) or (call.wants_post and not call.has_post)
+        ],
     )
 
 

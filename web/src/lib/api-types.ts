@@ -1,5 +1,15 @@
 // Made by `make api-types` of the OpenAPI document, which says what fields mean.
 
+export type Account = {
+  session_id: string; events: number; reconstructed: number; messages: number; calls: ToolCall[];
+  failed_hooks: number; lost: LostEvent[]; after_end: number; endings: Record<string, number>;
+  incomplete: ToolCall[]; cost: SessionCost | null;
+};
+
+export type AdditionFields = {
+  id: string; created_at: string;
+};
+
 export type Agent = {
   agent_id: string | null; agent_type: string | null; parent_agent_id: string | null;
   parent_is_recorded: boolean; depth: number; models: string[]; own: AgentWork; total: AgentWork;
@@ -12,6 +22,11 @@ export type AgentWork = {
   duration_seconds: number | null;
 };
 
+export type AssignmentAnswer = {
+  session_id: string; experiment: string; variant: string; method: 'random' | 'named';
+  is_late: boolean;
+};
+
 export type BackupItem = {
   id: string; created_at: string; kind: 'full' | 'incremental'; parent: string | null; rows: number;
   content_bytes: number; stored_bytes: number; stored_as: string;
@@ -20,6 +35,14 @@ export type BackupItem = {
 
 export type BackupList = {
   backups: BackupItem[]; damaged: Record<string, string>; unfinished: string[]; ahead: string[];
+};
+
+export type BatchItem = {
+  id: string | null; result: 'new' | 'same' | 'changed' | 'refused' | 'spooled'; reason?: string;
+};
+
+export type BatchResults = {
+  results: BatchItem[]; counts: Record<'new' | 'same' | 'changed' | 'refused' | 'spooled', number>;
 };
 
 export type Bin = {
@@ -70,6 +93,10 @@ export type Description = {
   q3: number | null; minimum: number | null; maximum: number | null; outliers: number;
 };
 
+export type Disagreement = {
+  kind: string; purpose: string; id: string;
+};
+
 export type DoctorReport = {
   versions: Record<string, string>; khive: string; databases: Database[]; spool: SpoolState;
   quarantined: string[]; unmatched: Unmatched[]; unmatched_calls: number; problems: string[];
@@ -87,7 +114,11 @@ export type Entry = {
 };
 
 export type Error = {
-  error: { code: string; message: string; hint: string; version?: number | null; };
+  error: Problem;
+};
+
+export type EventCount = {
+  tool: string; event_type: string | null; events: number; failures: number; sessions: number;
 };
 
 export type ExpensiveSession = {
@@ -101,12 +132,24 @@ export type ExperimentAssignments = {
   remarks: string[];
 };
 
+export type ExperimentContent = {
+  name: string; variants: Variant[]; note?: string; metadata?: Record<string, unknown>;
+};
+
 export type ExperimentCount = {
   name: string; created_at: string | null; note: string | null; variants: VariantCount[];
 };
 
+export type ExperimentFields = {
+  name: string; created_at: string;
+};
+
 export type FailingTool = {
   tool: string; tool_name: string | null; count: number; before: number; example: string | null;
+};
+
+export type Focus = {
+  session_id: string; agents: TodoList[];
 };
 
 export type Group = {
@@ -129,6 +172,14 @@ export type Interval = {
   low: number; high: number; level: number;
 };
 
+export type KindCount = {
+  purpose: string; records: number; sessions: number; first: string | null; last: string | null;
+};
+
+export type LastSaved = {
+  at: string; kind: string; id: string;
+};
+
 export type Lineage = {
   session_id: string; tool: string | null; starts: Start[]; agents: Agent[]; links: Links;
 };
@@ -139,6 +190,10 @@ export type Link = {
 
 export type Links = {
   forked_from: Link | null; forks: Link[]; started_by: Link | null; started: Link[];
+};
+
+export type LostEvent = {
+  event: string; subject: string; created_at: string; reason: string;
 };
 
 export type MannWhitney = {
@@ -223,8 +278,17 @@ export type PlanOutcome = {
   unpriced: number | null;
 };
 
+export type PlanStats = {
+  total_sessions: number; complexities: Record<string, number>; avg_agent_count: number | null;
+  avg_confidence: number | null; total_cost: number; not_numbers: Record<string, number>;
+};
+
 export type PreviousPeriod = {
   name: string; since: string; until: string;
+};
+
+export type Problem = {
+  code: string; message: string; hint: string; version?: number;
 };
 
 export type ProjectInfo = {
@@ -239,10 +303,37 @@ export type RecordItem = {
   id: string; created_at: string; content: unknown; node_metadata: unknown;
 };
 
+export type ReportedCost = {
+  session_id: string; tool: string; computed: number | null; unpriced: number; reported: number;
+  difference: number; is_guess: boolean;
+};
+
 export type SeriesTotals = {
   kind: 'score' | 'measurement'; name: string; unit: string | null; values: number;
   sessions: number; mean: number | null; smallest: number | null; largest: number | null;
   values_before: number; mean_before: number | null;
+};
+
+export type ServerStatus = {
+  status: string;
+};
+
+export type SessionCheck = {
+  session_id: string; exists: boolean; is_restorable: boolean; status: unknown; version: unknown;
+  last_saved: LastSaved | null; counts: Record<string, number>; differences: Disagreement[];
+};
+
+export type SessionCost = {
+  computed: number | null; unpriced: number; reported: number | null; difference: number | null;
+};
+
+export type SessionFields = {
+  session_id: string; status: unknown; version: number;
+};
+
+export type SessionHead = {
+  session_id: string; status: 'active' | 'completed'; version: number; started_at?: string;
+  updated_at?: string; completed_at?: string;
 };
 
 export type SessionItem = {
@@ -275,6 +366,11 @@ export type Start = {
   at: string; source: string;
 };
 
+export type Stats = {
+  events: EventCount[]; tokens: TokenCount[]; reported: ReportedCost[]; plans: PlanStats;
+  kinds: KindCount[];
+};
+
 export type Story = {
   session_id: string; tools: string[]; entries: Entry[];
 };
@@ -284,8 +380,31 @@ export type Sums = {
   cache_read: number; cache_write: number; output: number; cost: number | null; unpriced: number;
 };
 
+export type TodoList = {
+  agent_id: string | null; current: Record<string, unknown>[]; work: TodoWork[];
+  history: Record<string, unknown>[];
+};
+
+export type TodoWork = {
+  text: string; start: string; end: string | null; seconds: number | null; ended: string | null;
+  events?: Record<string, unknown>[];
+};
+
+export type TokenCount = {
+  day?: string | null; project?: string | null; tool?: string | null; model?: string | null;
+  session?: string | null; agent?: string | null; messages: number; input: number;
+  cache_read: number; cache_write: number; output: number; cost: number | null; unpriced: number;
+};
+
 export type TokenRights = {
   name: string | null; rights: ('ingest' | 'read' | 'admin')[];
+};
+
+export type ToolCall = {
+  tool: string; tool_use_id: string; name: string; created_at: string; has_pre: boolean;
+  has_post: boolean; has_result: boolean; wants_pre: boolean; wants_post: boolean;
+  ending: 'done' | 'failed' | 'denied' | 'interrupted' | 'invalid' | 'refused' | 'unknown';
+  reason: string;
 };
 
 export type ToolTimes = {
@@ -297,6 +416,10 @@ export type ToolTimes = {
 export type Unmatched = {
   tool: string; session_id: string | null; tool_name: string | null; tool_use_id: string | null;
   calls: number; last: string | null;
+};
+
+export type Variant = {
+  name: string; weight: number;
 };
 
 export type VariantCount = {

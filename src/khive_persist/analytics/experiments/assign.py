@@ -4,13 +4,13 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from khive_persist.analytics.experiments.create import find_experiment, made
 from khive_persist.analytics.experiments.random_assignment import draw
 from khive_persist.errors import ConflictError, InvalidRecordError
-from khive_persist.models.assignment import NAMED, RANDOM, Assignment
-from khive_persist.models.experiment import Experiment
+from khive_persist.models.assignment import NAMED, RANDOM, Assignment, Method
+from khive_persist.models.experiment import Experiment, Name
 from khive_persist.opening import find_project, open_store, reading
 from khive_persist.project import Project
 from khive_persist.sessions.has_started import has_begun
@@ -96,24 +96,33 @@ async def insert_assignment(
         content["variant"] = variant
     content["is_late"] = await begun(session_id)
     inserted = await assignments.insert_if_absent(made(Assignment, content))
-    existing: Any = inserted.record.content
-    if variant is not None and existing.get("variant") != variant:
+    existing = as_document(inserted.record)
+    if variant is not None and existing.variant != variant:
         at = f"{inserted.record.created_at:%Y-%m-%d %H:%M:%S} UTC"
         raise ConflictError(
-            f"the session {session_id!r} has the variant {existing.get('variant')!r} of"
+            f"the session {session_id!r} has the variant {existing.variant!r} of"
             f" {experiment!r}, {described(existing)}, since {at}; it keeps it"
         )
     return inserted
 
 
-def described(content: Any) -> str:
+class AssignmentAnswer(NamedTuple):
+    """The answer to who asked for an assignment."""
+
+    session_id: str
+    experiment: Name
+    variant: Name
+    method: Method
+    is_late: bool
+
+
+def described(answer: AssignmentAnswer) -> str:
     """Return how an assignment was made, in words."""
-    method = "by name" if content.get("method") == NAMED else "at random"
-    return f"assigned {method}" + (", late" if content.get("is_late") else "")
+    method = "by name" if answer.method == NAMED else "at random"
+    return f"assigned {method}" + (", late" if answer.is_late else "")
 
 
-def as_document(assignment: Assignment) -> dict[str, Any]:
+def as_document(assignment: Assignment) -> AssignmentAnswer:
     """Return what whoever asked is told of an assignment."""
     content: Any = assignment.content
-    fields = ("session_id", "experiment", "variant", "method", "is_late")
-    return {name: content.get(name) for name in fields}
+    return AssignmentAnswer(*(content.get(name) for name in AssignmentAnswer._fields))

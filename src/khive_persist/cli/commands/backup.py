@@ -70,13 +70,10 @@ _with_yes = click.option("--yes", is_flag=True, help="Do not ask.")
 )  # fmt: skip
 @click.option("--compression", type=click.Choice(["auto", "zstd", "none"]), help="Default: auto.")
 @_with_identities
-@click.pass_context
 def create_command(
-    context: click.Context,
     destination: str | None,
     endpoint: str,
     as_json: bool,
-    directory: str | None,
     since: str,
     if_due: bool,
     recipients: tuple[str, ...],
@@ -92,7 +89,7 @@ def create_command(
     says whether the backup is full, and what had its time is deleted then. Start it as often as you
     like, as from cron.
     """
-    backups = Backups(existing_project(context, directory), destination, endpoint)
+    backups = Backups(existing_project(), destination, endpoint)
     if if_due or since:
         _say_ahead(backups.catalogue())
     with progress("bytes") as advance:
@@ -118,19 +115,12 @@ def create_command(
 
 @command.command("list")
 @_with_destination
-@click.pass_context
-def list_command(
-    context: click.Context,
-    destination: str | None,
-    endpoint: str,
-    as_json: bool,
-    directory: str | None,
-) -> int:
+def list_command(destination: str | None, endpoint: str, as_json: bool) -> int:
     """List backups, the oldest first.
 
     Exit code 1 where the manifest of one is damaged.
     """
-    backups = Backups(project_of(context, directory), destination, endpoint)
+    backups = Backups(project_of(), destination, endpoint)
     catalogue = backups.catalogue()
     manifests = list(catalogue.manifests.values())
     damaged = {id: str(error) for id, error in catalogue.damaged.items()}
@@ -149,20 +139,14 @@ def list_command(
 @command.command("verify")
 @_with_destination
 @click.argument("ids", nargs=-1, metavar="[ID]...")
-@click.pass_context
 def verify_command(
-    context: click.Context,
-    destination: str | None,
-    endpoint: str,
-    as_json: bool,
-    directory: str | None,
-    ids: tuple[str, ...],
+    destination: str | None, endpoint: str, as_json: bool, ids: tuple[str, ...]
 ) -> int:
     """Compare every byte of backups, and of what they are based on, with their digests.
 
     Of all backups, if none is named. No key is needed. Exit code 1 where one cannot be restored.
     """
-    backups = Backups(project_of(context, directory), destination, endpoint)
+    backups = Backups(project_of(), destination, endpoint)
     catalogue = backups.catalogue()
     total = (
         sum(manifest.stored_bytes for manifest in catalogue.manifests.values()) if not ids else None
@@ -183,13 +167,10 @@ def verify_command(
 @click.argument("id", metavar="ID|latest")
 @_with_identities
 @_with_yes
-@click.pass_context
 def restore_command(
-    context: click.Context,
     destination: str | None,
     endpoint: str,
     as_json: bool,
-    directory: str | None,
     id: str,
     identities: tuple[str, ...],
     yes: bool,
@@ -200,7 +181,7 @@ def restore_command(
     Interrupted at any point, all of the old is there, or all of the new. config.toml is restored
     only where there is none. Events that wait in the spool come into the restored databases.
     """
-    project = project_of(context, directory)
+    project = project_of()
     backups = Backups(project, destination, endpoint)
     catalogue = backups.catalogue()
     manifest = catalogue.find(id)
@@ -242,13 +223,10 @@ def restore_command(
 @click.option("--keep-days", type=click.FloatRange(0), help="Keep those of so many days.")
 @click.option("--dry-run", is_flag=True, help="Only say which would go.")
 @_with_yes
-@click.pass_context
 def prune_command(
-    context: click.Context,
     destination: str | None,
     endpoint: str,
     as_json: bool,
-    directory: str | None,
     keep_count: int | None,
     keep_days: float | None,
     dry_run: bool,
@@ -260,7 +238,7 @@ def prune_command(
     the rules are those of config.toml; with one option, that alone. What was begun and not finished
     more than a day ago goes too.
     """
-    backups = Backups(project_of(context, directory), destination, endpoint)
+    backups = Backups(project_of(), destination, endpoint)
     catalogue = backups.catalogue()
     ids = backups.prunable(catalogue, keep_count, keep_days)
     _say_ahead(catalogue)

@@ -11,7 +11,7 @@ import click
 from khive_persist import clock
 from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import drained_project, with_filters, with_project
-from khive_persist.cli.output import print_json, print_table
+from khive_persist.cli.output import print_json, print_table, write_report
 from khive_persist.errors import extra
 from khive_persist.transfer.target import replacing
 
@@ -54,9 +54,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="One JSON document, with every figure.")
 @with_project
 @with_filters("since", "until")
-@click.pass_context
 def command(
-    context: click.Context,
     groups: tuple[str, ...],
     by: str,
     names: tuple[str, ...],
@@ -72,7 +70,6 @@ def command(
     key_file: str | None,
     force: bool,
     as_json: bool,
-    directory: str | None,
     since: datetime | None,
     until: datetime | None,
 ) -> int:
@@ -93,7 +90,7 @@ def command(
       khive-persist compare A B --by group --html report.html --text appendix.txt
       khive-persist compare A B --by group --csv tables --pseudonyms study.key
     """
-    project = drained_project(context, directory)
+    project = drained_project()
     with extra("analysis", "comparing"):
         from khive_persist.analytics.compare import collect, compare, grouping, metrics
         from khive_persist.analytics.compare.statistics import power
@@ -107,11 +104,11 @@ def command(
     if html is not None:
         from khive_persist.analytics.compare.report.page import page
 
-        _write(html, page(collected, compared, clock.now()), force=force)
+        write_report(html, page(collected, compared, clock.now()), force=force)
     if text is not None:
         from khive_persist.analytics.compare.report.text import text as report_text
 
-        _write(text, report_text(collected, compared, clock.now()), force=force)
+        write_report(text, report_text(collected, compared, clock.now()), force=force)
     if folder is not None or excel is not None:
         from khive_persist.analytics.compare.pseudonyms import read_key
         from khive_persist.analytics.compare.report.csv_files import write_csv
@@ -186,12 +183,6 @@ def _print(
                 # How many have nothing recorded stands in the table.
                 if reason != ABSENT:
                     click.echo(f"Of {group.name}, {count} left out: {reason}.")
-
-
-def _write(target: str, report: str, *, force: bool) -> None:
-    with replacing(Path(target), force=force) as file:
-        file.write(report.encode("utf-8", "replace"))
-    click.echo(f"written to {target}", err=True)
 
 
 async def _write_excel(target: str, tables: "list[Table]", force: bool) -> None:

@@ -14,7 +14,7 @@ import click
 
 from khive_persist.capture import hook_path
 from khive_persist.cli.exit_codes import DONE, FAILED
-from khive_persist.cli.options import with_project
+from khive_persist.cli.options import named_directory, with_project
 from khive_persist.cli.root import root
 from khive_persist.errors import CaptureError
 from khive_persist.models.planner_session import PlannerSession, PlannerSessionContent
@@ -39,14 +39,13 @@ PLANS: list[PlannerSessionContent] = [
 
 @click.command("demo")
 @with_project
-@click.pass_context
-def command(context: click.Context, directory: str | None) -> int:
+def command() -> int:
     """Record sample sessions of three tools and look at them.
 
     What Claude Code, Codex and Gemini CLI really sent is put through the real hook, into a new
     directory (or DIR), and shown as you would look at your own.
     """
-    chosen = directory or context.obj
+    chosen = named_directory()
     project_root = Path(chosen) if chosen else Path(tempfile.mkdtemp(prefix="khive-demo-"))
     project = Project(project_root)
     project.root.mkdir(parents=True, exist_ok=True)

@@ -2,13 +2,18 @@
 
 import os
 from collections import Counter
-from typing import Any
 
 import anyio
 import click
 
 from khive_persist.cli.exit_codes import DONE, FAILED
-from khive_persist.cli.options import drained_project, say_removed, unsettled_project, with_project
+from khive_persist.cli.options import (
+    drained_project,
+    named_directory,
+    say_removed,
+    unsettled_project,
+    with_project,
+)
 from khive_persist.cli.output import print_fields, print_json, print_table
 from khive_persist.errors import ProjectError
 from khive_persist.maintenance.doctor.hooks import HookState, examine_hooks
@@ -21,7 +26,7 @@ from khive_persist.maintenance.doctor.report import (
 from khive_persist.project import Project, make_directory
 from khive_persist.sessions.open_tool_calls import Unmatched
 from khive_persist.sessions.read import whole_id
-from khive_persist.sessions.reported_costs import DIFFERENCE, session_cost
+from khive_persist.sessions.reported_costs import DIFFERENCE, SessionCost, session_cost
 from khive_persist.store.sqlite.connection import set_aside
 from khive_persist.transcripts.reconciliation import Account, account
 from khive_persist.trust import search
@@ -33,14 +38,7 @@ from khive_persist.trust import search
               help="Reconcile this session's events with its transcript.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 @with_project
-@click.pass_context
-def command(
-    context: click.Context,
-    set_aside: str | None,
-    session_id: str | None,
-    as_json: bool,
-    directory: str | None,
-) -> int:
+def command(set_aside: str | None, session_id: str | None, as_json: bool) -> int:
     """Say what is wrong: databases, spool, hooks, events without an end.
 
     Exit code 1 where something was found that you should do something about. A tool call without an
@@ -59,13 +57,13 @@ def command(
     that failed, as when the server of HTTP hooks was down. `sync` reads the transcript first, and
     `sync --backfill` writes what is missing.
     """
-    untrusted = _untrusted(directory or context.obj)
+    untrusted = _untrusted()
     lines = [] if untrusted is None else examine_untrusted(untrusted)
-    if untrusted is not None and not _is_passed_over(context, directory):
+    if untrusted is not None and not _is_passed_over():
         return _say_untrusted(untrusted, lines, as_json=as_json)
-    project = unsettled_project(context, directory)
+    project = unsettled_project()
     if session_id is not None:
-        drained_project(context, directory)
+        drained_project()
         full_id = anyio.run(whole_id, project, session_id)
         cost = anyio.run(session_cost, project, full_id)
         return _account(anyio.run(account, project, full_id), cost, as_json=as_json)
@@ -86,9 +84,9 @@ def command(
     return FAILED if problems else DONE
 
 
-def _untrusted(directory: str | None) -> Project | None:
+def _untrusted() -> Project | None:
     """Return the project that is named, or the nearest one, where it is not trusted."""
-    if directory:
+    if directory := named_directory():
         project = Project(directory)
         may_not = os.path.lexists(project.khive) and not search.may_be_used(project.khive)
         return project if may_not else None
@@ -98,9 +96,9 @@ def _untrusted(directory: str | None) -> Project | None:
     return None if passed is None else Project(passed)
 
 
-def _is_passed_over(context: click.Context, directory: str | None) -> bool:
+def _is_passed_over() -> bool:
     """Return whether another project is read instead."""
-    return not (directory or context.obj) and Project(search.upward().root).exists()
+    return not named_directory() and Project(search.upward().root).exists()
 
 
 def _say_untrusted(project: Project, lines: list[str], *, as_json: bool) -> int:
@@ -112,10 +110,10 @@ def _say_untrusted(project: Project, lines: list[str], *, as_json: bool) -> int:
     return FAILED
 
 
-def _account(result: Account, cost: dict[str, Any], *, as_json: bool) -> int:
+def _account(result: Account, cost: SessionCost, *, as_json: bool) -> int:
     lacking = result.incomplete
     if as_json:
-        print_json(result.as_document() | {"cost": cost})
+        print_json(result._replace(cost=cost))
     else:
         print_fields(
             {
@@ -130,13 +128,13 @@ def _account(result: Account, cost: dict[str, Any], *, as_json: bool) -> int:
                 "hooks that failed": result.failed_hooks,
                 "hooks that failed, without an event": len(result.lost),
                 "events after the end": result.after_end,
-                "cost computed (USD)": cost["computed"],
-                "messages without a price": cost["unpriced"],
-                "cost reported by the client (USD)": cost["reported"],
-                "difference (USD)": cost["difference"],
+                "cost computed (USD)": cost.computed,
+                "messages without a price": cost.unpriced,
+                "cost reported by the client (USD)": cost.reported,
+                "difference (USD)": cost.difference,
             }
         )
-        if cost["difference"]:
+        if cost.difference:
             click.echo(DIFFERENCE)
         if lacking:
             rows = [

@@ -1,7 +1,6 @@
 """`khive-persist events`."""
 
 from contextlib import aclosing
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +26,7 @@ EMPTY = "no events"
 @with_project
 @with_filters("session", "type", "tool", "since", "until", "limit")
 @with_output
-@click.pass_context
-def command(
-    context: click.Context,
-    /,
-    directory: str | None,
-    form: str,
-    limit: int | None,
-    **filter_options: Any,
-) -> None:
+def command(form: str, limit: int | None, **filter_options: Any) -> None:
     """List hook events, newest first.
 
     \b
@@ -45,33 +36,16 @@ def command(
     A table shows the newest 50 unless --limit says otherwise; JSON is all that match. A session may
     be named by the beginning of its id.
     """
-    project = drained_project(context, directory)
+    project = drained_project()
     anyio.run(_list, project.root, filters(project, **filter_options), form, limit)
 
 
 def filters(
-    project: Project,
-    session_id: str | None = None,
-    event_type: str | None = None,
-    tool: str | None = None,
-    since: datetime | None = None,
-    until: datetime | None = None,
+    project: Project, session_id: str | None, event_type: str | None = None, **criteria: Any
 ) -> list[Filter]:
-    """Return the filters that these options mean."""
-    result: list[Filter] = []
-    if session_id is not None:
-        result.append(anyio.run(find_session, project, session_id))
-    return result + criteria(event_type, tool, since, until)
-
-
-def criteria(
-    event_type: str | None = None,
-    tool: str | None = None,
-    since: datetime | None = None,
-    until: datetime | None = None,
-) -> list[Filter]:
-    """Return the filters that these options mean in any project."""
-    return filters_of(type=event_type, tool=tool, since=since, until=until)
+    """Return the filters that these options mean; of a session, those of its beginning, too."""
+    of_session = [] if session_id is None else [anyio.run(find_session, project, session_id)]
+    return of_session + filters_of(type=event_type, **criteria)
 
 
 def summary(content: dict[str, Any]) -> str:

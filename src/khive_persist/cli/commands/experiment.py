@@ -48,22 +48,14 @@ def command() -> None:
 @click.option("--note", metavar="TEXT", help="What it is about.")
 @_AS_JSON
 @with_project
-@click.pass_context
-def create(
-    context: click.Context,
-    name: str,
-    variants: tuple[str, ...],
-    note: str | None,
-    as_json: bool,
-    directory: str | None,
-) -> None:
+def create(name: str, variants: tuple[str, ...], note: str | None, as_json: bool) -> None:
     """Create an experiment, which never changes from then on.
 
     There are 2 to 100 variants, the one to compare the others with first; each has its share of the
     sessions by its weight, 1 where none is written. Names have letters, digits, `_`, `.` and `-`.
     The same again changes nothing; another one of this name is refused. Prints its name.
     """
-    project = drained_project(context, directory)
+    project = drained_project()
     result = anyio.run(_create, project, name, [*map(_variant, variants)], note)
     content: Any = result.record.content
     if as_json:
@@ -80,15 +72,7 @@ def create(
 @click.argument("variant", required=False)
 @_AS_JSON
 @with_project
-@click.pass_context
-def assign(
-    context: click.Context,
-    session: str,
-    name: str,
-    variant: str | None,
-    as_json: bool,
-    directory: str | None,
-) -> None:
+def assign(session: str, name: str, variant: str | None, as_json: bool) -> None:
     """Assign a variant of an experiment to a session. Prints the variant.
 
     SESSION is the whole id of a session, which need not have begun: the beginning of an id is taken
@@ -98,13 +82,13 @@ def assign(
     Assign it before the session's work begins. Later it is marked as late, and `compare` leaves out
     what was named late. Assigned again, a session keeps what it has.
     """
-    project = drained_project(context, directory)
+    project = drained_project()
     result = anyio.run(assigning.assign_in_project, project, session, name, variant)
     document = assigning.as_document(result.record)
     if as_json:
-        print_json(document | {"is_new": result.created})
+        print_json(document._asdict() | {"is_new": result.created})
         return
-    click.echo(document["variant"])
+    click.echo(document.variant)
     was = (
         "" if result.created else f" on {result.record.created_at:%Y-%m-%d %H:%M:%S} UTC, and kept"
     )
@@ -114,10 +98,9 @@ def assign(
 @command.command("list")
 @_AS_JSON
 @with_project
-@click.pass_context
-def list_(context: click.Context, as_json: bool, directory: str | None) -> None:
+def list_(as_json: bool) -> None:
     """List experiments, the oldest first: variants, weights, and how many sessions have them."""
-    counts = anyio.run(_count, drained_project(context, directory), None)
+    counts = anyio.run(_count, drained_project(), None)
     if as_json:
         print_json(counts)
         return
@@ -129,8 +112,7 @@ def list_(context: click.Context, as_json: bool, directory: str | None) -> None:
 @click.argument("name")
 @_AS_JSON
 @with_project
-@click.pass_context
-def show(context: click.Context, name: str, as_json: bool, directory: str | None) -> None:
+def show(name: str, as_json: bool) -> None:
     """Show an experiment: the sessions of each variant, and whether they fit the weights.
 
     Of sessions that were drawn, Pearson's chi-square test says whether each variant has as many as
@@ -139,7 +121,7 @@ def show(context: click.Context, name: str, as_json: bool, directory: str | None
     """
     with extra("analysis", "the check of the ratio"):
         from khive_persist.analytics.compare.statistics.ratio import check_ratio
-    (experiment,) = anyio.run(_count, drained_project(context, directory), name)
+    (experiment,) = anyio.run(_count, drained_project(), name)
     weighted = [
         (variant.random, variant.weight)
         for variant in experiment.variants

@@ -43,15 +43,11 @@ _STDOUT: Final = "-"
 @with_project
 @with_filters("session", "type", "tool", "since", "until", "complexity", "min_confidence",
               "max_cost", "limit")  # fmt: skip
-@click.pass_context
 def command(
-    context: click.Context,
-    /,
     purpose: str,
     form: Form | None,
     output: str,
     force: bool,
-    directory: str | None,
     limit: int | None,
     **filter_options: Any,
 ) -> None:
@@ -66,7 +62,7 @@ def command(
     cells of more than 32,767 characters. A filter that only plans or only events have leaves out
     the others. The file is there as a whole or not at all.
     """
-    project = drained_project(context, directory)
+    project = drained_project()
     own_purposes = known_purposes(project)[len(BUILT_IN) :]
     names = [*(kind.name for kind in (*BUILT_IN, *own_purposes)), "events", "all"]
     if purpose not in names:

@@ -14,8 +14,8 @@ from khive_persist.models.todo_list import IN_PROGRESS
 from khive_persist.sessions.todo_history import (
     MAIN,
     Chain,
-    as_document,
     as_lines,
+    focus_of,
     in_progress,
     items_of,
     read_chains,
@@ -34,15 +34,7 @@ EVENTS = ("item", "time", "event_type", "tool_name", "what")
 @click.option("--events", "with_events", is_flag=True, help="Also what happened meanwhile.")
 @with_project
 @with_output
-@click.pass_context
-def command(
-    context: click.Context,
-    session: str,
-    agent: str | None,
-    with_events: bool,
-    directory: str | None,
-    form: str,
-) -> None:
+def command(session: str, agent: str | None, with_events: bool, form: str) -> None:
     """Show what an agent had on its to-do list, and when.
 
     SESSION is a session's id, or the beginning of one. First comes what was added, started,
@@ -58,14 +50,13 @@ def command(
     as sync finds them in transcripts and hooks record them, and from programs that save a
     FocusChain. With --jsonl, each snapshot is a line, and with --events each time of work, too.
     """
-    project = drained_project(context, directory)
+    project = drained_project()
     reading = partial(read_chains, project.root, session, agent, with_events=with_events)
     id, chains = anyio.run(reading)
     if form == "jsonl":
         print_documents(form, as_lines(chains, with_events))
     elif form == "json":
-        agents = [as_document(chain, with_events) for chain in chains]
-        print_json({"session_id": id, "agents": agents})
+        print_json(focus_of(id, chains, with_events))
     else:
         click.echo(f"session {cell(id, limit=None)}\n")
         print_table(HISTORY, (row for chain in chains for row in _history(chain)), "no snapshots")

@@ -11,7 +11,7 @@ from khive_persist.capture.drain import usable_settings
 from khive_persist.capture.hook_config import Change, as_row, has_scope, install, status, uninstall
 from khive_persist.capture.notices import diverted_lines
 from khive_persist.cli.exit_codes import DONE, FAILED
-from khive_persist.cli.options import with_project
+from khive_persist.cli.options import named_directory, with_project
 from khive_persist.cli.output import print_json, print_table
 from khive_persist.project import Project
 from khive_persist.tools import TOOLS, Scope
@@ -60,13 +60,10 @@ def _with_tools(function: Callable[..., Any]) -> Callable[..., Any]:
     help="Start a program for each event, or send it to `serve`.",
 )
 @click.option("--url", metavar="URL", help="With http: where the server of this .khive listens.")
-@click.pass_context
 def install_command(
-    context: click.Context,
     tools: Sequence[str],
     scope: Scope,
     as_json: bool,
-    directory: str | None,
     client_version: str,
     model_events: bool,
     transport: str,
@@ -102,13 +99,11 @@ def install_command(
     not come back, as its text is in the message, nor do batches of subagents, whose calls do; these
     two are not counted, either. `doctor --session` counts all else that is missing.
     """
-    chosen_directory = directory or context.find_root().obj
-    root = _project_root(chosen_directory)
-    project = _project(chosen_directory, root, scope)
+    project = _project(scope)
     _check_version(client_version)
     settings = usable_settings(project)
     with_model_events = model_events or settings.gemini_model_events != "off"
-    fixed = Path(chosen_directory).absolute() if chosen_directory and scope == "user" else None
+    fixed = _root() if named_directory() and scope == "user" else None
     server = None
     if transport == "http":
         _check_http(tools)
@@ -121,7 +116,7 @@ def install_command(
         raise click.UsageError("--url goes with --transport http")
     changes = {
         tool: install(
-            tool, scope, root, model_events=with_model_events, directory=fixed, server=server,
+            tool, scope, _root(), model_events=with_model_events, directory=fixed, server=server,
             version=client_version,
         )
         for tool in tools
@@ -131,30 +126,21 @@ def install_command(
 
 @command.command("uninstall")
 @_with_tools
-@click.pass_context
-def uninstall_command(
-    context: click.Context,
-    tools: Sequence[str],
-    scope: Scope,
-    as_json: bool,
-    directory: str | None,
-) -> None:
+def uninstall_command(tools: Sequence[str], scope: Scope, as_json: bool) -> None:
     """Take the recording hook out; the file is as it was before."""
-    root = _project_root(directory or context.find_root().obj)
-    changes = {tool: uninstall(tool, scope, root) for tool in tools}
+    changes = {tool: uninstall(tool, scope, _root()) for tool in tools}
     _print_changes("uninstall", changes, as_json)
 
 
 @command.command("status")
 @with_project
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
-@click.pass_context
-def status_command(context: click.Context, directory: str | None, as_json: bool) -> int:
+def status_command(as_json: bool) -> int:
     """Show where the hooks are installed, and what keeps them from working.
 
     Exit code 1 where something does.
     """
-    root = _project_root(directory or context.find_root().obj)
+    root = _root()
     statuses = [
         (tool, scope, status(tool, scope, root))
         for tool in TOOLS
@@ -182,18 +168,18 @@ def status_command(context: click.Context, directory: str | None, as_json: bool)
     return FAILED if problems else DONE
 
 
-def _project(directory: str | None, root: Path, scope: Scope) -> Project:
+def _project(scope: Scope) -> Project:
     """Return the project that the hooks will record into, as far as that is known.
 
     Raises:
         UntrustedError: It holds more than settings, and is not trusted.
     """
-    project = Project(root)
-    if directory is not None or scope != "user":
-        if project.exists() or directory is not None:
-            search.adopt(project.khive)
-        return project
-    return Project(search.upward().root)
+    directory, project = named_directory(), Project(_root())
+    if directory is None and scope == "user":
+        return Project(search.upward().root)
+    if directory is not None or project.exists():
+        search.adopt(project.khive)
+    return project
 
 
 def _check_version(version: str) -> None:
@@ -209,8 +195,8 @@ def _check_http(tools: Sequence[str]) -> None:
         raise click.UsageError(f"{' and '.join(without)} can send no events over HTTP")
 
 
-def _project_root(directory: str | None) -> Path:
-    return Path(directory or ".").absolute()
+def _root() -> Path:
+    return Path(named_directory() or ".").absolute()
 
 
 def _print_changes(verb: Verb, changes: dict[str, Change], as_json: bool) -> None:

@@ -10,7 +10,7 @@ import click
 
 from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import project_of, with_project
-from khive_persist.cli.output import cell, print_json
+from khive_persist.cli.output import cell, print_json, warn
 from khive_persist.cli.progress import progress
 from khive_persist.models.purpose_registry import known_purposes
 from khive_persist.models.purposes import BUILT_IN
@@ -40,9 +40,7 @@ from khive_persist.transfer.plain_documents import PlainRecords
 @click.option("--update", is_flag=True, help="Replace records that are here with other content.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @with_project
-@click.pass_context
 def command(
-    context: click.Context,
     source: str,
     purpose: str | None,
     id_field: str | None,
@@ -50,7 +48,6 @@ def command(
     preference: Preference | None,
     update: bool,
     as_json: bool,
-    directory: str | None,
 ) -> int:
     """Import records from SOURCE: what export wrote, a mirror, a .khive, or an old database.
 
@@ -72,7 +69,7 @@ def command(
     """
     if purpose is None and (id_field or created_at_field):
         raise click.UsageError("--id and --created-at go with --purpose")
-    project = project_of(context, directory)
+    project = project_of()
     records: IO[bytes] | Path = sys.stdin.buffer if source == "-" else Path(source)
     purposes = {purpose.name: purpose for purpose in known_purposes(project)}
     if purpose is not None and purpose not in purposes:
@@ -85,7 +82,7 @@ def command(
     options = {"update": update, "preference": preference, "default": default, "plain": plain}
     result = anyio.run(partial(_import, project, records, purposes=own_purposes, **options))
     if not result.purposes and not result.refused:
-        click.echo(f"khive-persist: {cell(source, None)} is empty: it has no record", err=True)
+        warn(f"{cell(source, None)} is empty: it has no record")
     if as_json:
         print_json(as_document(result, update=update))
     else:
@@ -113,11 +110,11 @@ def as_document(result: Imported, *, update: bool) -> dict[str, Any]:
 def print_imported(result: Imported, project: Project, *, update: bool) -> None:
     """Print what came into which database, and on stderr what was refused."""
     for location, reason in result.listed:
-        click.echo(f"khive-persist: {cell(location)}: {cell(reason)}", err=True)
+        warn(f"{cell(location)}: {cell(reason)}")
     if unlisted := result.refused - len(result.listed):
-        click.echo(f"khive-persist: and {unlisted} more", err=True)
+        warn(f"and {unlisted} more")
     if result.aside:
-        click.echo(f"khive-persist: what was refused is in {result.aside}", err=True)
+        warn(f"what was refused is in {result.aside}")
     for name, counts in result.purposes.items():
         path = project.database(f"{name}.db")
         line = f"{path}: {counts.new} new, {counts.same} same, {counts.changed} changed"

@@ -26,8 +26,7 @@ DEEPEST = 40
 @click.argument("session")
 @with_project
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
-@click.pass_context
-def command(context: click.Context, session: str, directory: str | None, as_json: bool) -> None:
+def command(session: str, as_json: bool) -> None:
     """Show who worked in a session, and where it came from.
 
     SESSION is a session's id, or the beginning of one. Its agents are a tree: each subagent stands
@@ -43,7 +42,7 @@ def command(context: click.Context, session: str, directory: str | None, as_json
     Tokens are of the tools' transcripts, which `sync` reads; what both tell of counts once. A model
     without a price has tokens and no cost. Time is from the first to the last that is recorded.
     """
-    project = drained_project(context, directory)
+    project = drained_project()
     prices = PriceTable(configuration.load(project.config).cost_prices)
     lineage = anyio.run(read_lineage, project, session, prices)
     if as_json:

@@ -30,21 +30,13 @@ def command() -> None:
 @click.option("--note", metavar="TEXT", help="Why.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @with_project
-@click.pass_context
-def set_(
-    context: click.Context,
-    session: str,
-    verdict: Verdict,
-    note: str | None,
-    as_json: bool,
-    directory: str | None,
-) -> None:
+def set_(session: str, verdict: Verdict, note: str | None, as_json: bool) -> None:
     """Record a verdict on a session: success, partial or failure.
 
     SESSION is the id of the agent's session or of the plan's, or the beginning of one. What was
     recorded before stays; the latest counts. Prints the verdict's id.
     """
-    project = drained_project(context, directory)
+    project = drained_project()
     saved = anyio.run(_set, project, session, verdict, note)
     if as_json:
         print_json(document(saved))

@@ -43,14 +43,10 @@ _TASK_CHARACTERS = 40
     "session", "tool", "since", "until", "complexity", "min_confidence", "max_cost", "limit"
 )
 @with_output
-@click.pass_context
 def command(
-    context: click.Context,
-    /,
     is_calibration: bool,
     bins: int,
     partial: float,
-    directory: str | None,
     form: str,
     limit: int | None,
     **filter_options: Any,
@@ -80,7 +76,7 @@ def command(
     otherwise; JSON, and the calibration, is of all that match. A rule in config.toml can give
     verdicts where nobody has: see [outcomes] there.
     """
-    project = drained_project(context, directory)
+    project = drained_project()
     filter_options |= {"dir": project.root, "limit": limit}
     if is_calibration:
         _print_calibration(anyio.run(_calibration, bins, partial, filter_options), form)

@@ -10,7 +10,7 @@ from khive_persist.cli.commands.import_ import as_document, print_imported
 from khive_persist.cli.confirm import confirm
 from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import say_removed, with_output
-from khive_persist.cli.output import print_documents, print_json, print_table
+from khive_persist.cli.output import print_documents, print_json, print_table, warn
 from khive_persist.cli.progress import progress
 from khive_persist.maintenance.trust.forget import forget, listed_project
 from khive_persist.project import Project
@@ -61,14 +61,14 @@ def command(context: click.Context, form: str) -> int:
     say_removed()
     errors = [project.error for project in projects if project.error]
     for error in errors:
-        click.echo(f"khive-persist: {error}", err=True)
+        warn(error)
     return FAILED if errors else DONE
 
 
 @command.command("forget")
 @click.argument("path")
 @click.option("--yes", is_flag=True, help="Do not ask, though it is still there.")
-def forget_command(path: str, yes: bool) -> int:
+def forget_command(path: str, yes: bool) -> None:
     """Take a project off the list that is gone.
 
     Nothing is deleted but its mark in your home's .khive. One that was moved is not to be
@@ -81,7 +81,6 @@ def forget_command(path: str, yes: bool) -> int:
         confirm(f"trust {project.khive} no longer, which is still there", yes=yes)
     forget(project)
     click.echo(f"{project.root} is forgotten")
-    return DONE
 
 
 @command.command("merge")
@@ -115,7 +114,7 @@ def merge_command(old: str, into: str, as_json: bool) -> int:
                 f"{source.root} is merged into {target.root}: {merged.former_khive} is what it was"
             )
     if merged.former_khive is None:
-        click.echo(f"khive-persist: {source.root} is not merged", err=True)
+        warn(f"{source.root} is not merged")
         return FAILED
     return DONE
 

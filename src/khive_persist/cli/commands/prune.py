@@ -7,33 +7,16 @@ import click
 from khive_persist import settings as configuration
 from khive_persist.capture.drain import drain
 from khive_persist.cli.confirm import confirm
-from khive_persist.cli.exit_codes import DONE
-from khive_persist.cli.options import existing_project, with_project
+from khive_persist.cli.options import Parsed, existing_project, with_project
 from khive_persist.cli.output import print_json, print_table
 from khive_persist.cli.progress import progress
-from khive_persist.errors import InvalidSettingsError
 from khive_persist.maintenance.retention import rules
 from khive_persist.maintenance.retention.prune import Pruned
 from khive_persist.maintenance.retention.removal import plan_pruning, prune_all
 from khive_persist.models.purposes import HOOK_EVENTS
 
-
-class _Limit(click.ParamType[Any]):
-    def __init__(self, name: str, parse: Any) -> None:
-        self.name = name
-        self._parse = parse
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        try:
-            return self._parse(value)
-        except InvalidSettingsError as error:
-            self.fail(str(error))
-
-
-_AGE = _Limit("age", rules.age)
-_SIZE = _Limit("size", rules.size)
+_AGE = Parsed("age", rules.age)
+_SIZE = Parsed("size", rules.size)
 
 
 @click.command("prune")
@@ -47,18 +30,9 @@ _SIZE = _Limit("size", rules.size)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @with_project
-@click.pass_context
 def command(
-    context: click.Context,
-    /,
-    purpose: str | None,
-    tool: str | None,
-    dry_run: bool,
-    yes: bool,
-    as_json: bool,
-    directory: str | None,
-    **limits: Any,
-) -> int:
+    purpose: str | None, tool: str | None, dry_run: bool, yes: bool, as_json: bool, **limits: Any
+) -> None:
     """Remove what is too old or too much, from databases and mirror.
 
     \b
@@ -72,7 +46,7 @@ def command(
     """
     if tool is not None and purpose is not None:
         raise click.UsageError("name a tool or a purpose, not both")
-    project = existing_project(context, directory)
+    project = existing_project()
     settings = configuration.load(project.config)
     name = HOOK_EVENTS[tool].name if tool is not None else purpose
     work = plan_pruning(project, settings, rules.Rule("*", **limits), [name] if name else [])
@@ -90,4 +64,3 @@ def command(
         print_table(("purpose", *Pruned._fields), rows, "no records")
         if dry_run:
             click.echo("nothing was removed: this was a dry run")
-    return DONE

@@ -6,7 +6,7 @@ from khive_persist import settings as configuration
 from khive_persist.cli.confirm import confirm
 from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import existing_project, with_project
-from khive_persist.cli.output import cell, print_json
+from khive_persist.cli.output import cell, print_json, warn
 from khive_persist.cli.progress import progress
 from khive_persist.maintenance.retention.purge import Purged, purge
 from khive_persist.models.purpose_registry import known_purposes
@@ -20,16 +20,7 @@ from khive_persist.models.purpose_registry import known_purposes
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @with_project
-@click.pass_context
-def command(
-    context: click.Context,
-    session_id: str,
-    with_quarantine: bool,
-    dry_run: bool,
-    yes: bool,
-    as_json: bool,
-    directory: str | None,
-) -> int:
+def command(session_id: str, with_quarantine: bool, dry_run: bool, yes: bool, as_json: bool) -> int:
     """Remove a session, to the last byte of it: databases, indexes, logs, mirror and spool.
 
     \b
@@ -42,7 +33,7 @@ def command(
     which only `backup prune` deletes; quarantine/, where --quarantine does; events that wait in the
     home's spool; and a log that another program keeps. So it is where nothing of it was found.
     """
-    project = existing_project(context, directory)
+    project = existing_project()
     settings = configuration.load(project.config)
     purposes = known_purposes(project)
     if not session_id:
@@ -78,13 +69,13 @@ def _print(result: Purged, session_id: str, *, dry_run: bool) -> None:
     if result.quarantined:
         click.echo(f"{result.quarantined} files of quarantine/ removed")
     if not result.removed and not result.spooled:
-        click.echo(f"khive-persist: no record of session {cell(session_id)}", err=True)
+        warn(f"no record of session {cell(session_id)}")
     for backup in result.backups:
-        click.echo(f"khive-persist: {backup} was made before and may have it", err=True)
+        warn(f"{backup} was made before and may have it")
     for reason in result.unseen:
-        click.echo(f"khive-persist: backups may have it; {reason}", err=True)
+        warn(f"backups may have it; {reason}")
     for path in result.left_in:
-        click.echo(f"khive-persist: {path} {_why(path.name)}", err=True)
+        warn(f"{path} {_why(path.name)}")
 
 
 def _why(name: str) -> str:

@@ -10,7 +10,7 @@ import click
 
 from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import drained_project, with_output, with_project
-from khive_persist.cli.output import Documents, cell, print_documents, print_table
+from khive_persist.cli.output import Documents, cell, print_documents, print_table, warn
 from khive_persist.errors import StoreError
 from khive_persist.project import Project
 from khive_persist.store.sqlite.catalogue import Table, databases_in
@@ -34,15 +34,7 @@ _STDIN: Final = "-"
 @click.option("--csv", "form", flag_value="csv", help="CSV with a header, for a spreadsheet.")
 @with_project
 @with_output
-@click.pass_context
-def command(
-    context: click.Context,
-    sql: str | None,
-    file: IO[bytes] | None,
-    tables: bool,
-    directory: str | None,
-    form: str,
-) -> int:
+def command(sql: str | None, file: IO[bytes] | None, tables: bool, form: str) -> int:
     """Run SQL over all files, for reading only.
 
     \b
@@ -66,7 +58,7 @@ def command(
         file = sys.stdin.buffer
     if file is not None:
         sql = _text(file)
-    project = drained_project(context, directory)
+    project = drained_project()
     return _print_tables(project, form) if sql is None else _run(project, sql, form)
 
 
@@ -136,4 +128,4 @@ def _print_table_of(table: Table) -> None:
 
 def _print_unread(errors: list[StoreError]) -> None:
     for error in errors:
-        click.echo(f"khive-persist: left out: {cell(error, None)}", err=True)
+        warn(f"left out: {cell(error, None)}")

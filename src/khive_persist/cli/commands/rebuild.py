@@ -22,14 +22,7 @@ from khive_persist.project import Project
 @click.option("--yes", is_flag=True, help="Also set records aside that the mirror has not.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @with_project
-@click.pass_context
-def command(
-    context: click.Context,
-    source: Source | None,
-    yes: bool,
-    as_json: bool,
-    directory: str | None,
-) -> int:
+def command(source: Source | None, yes: bool, as_json: bool) -> int:
     """Make one copy of the records anew from the other, and prove that they are equal.
 
     \b
@@ -41,14 +34,14 @@ def command(
     """
     if source is None:
         raise click.UsageError("say which copy is right: --from-mirror or --from-database")
-    project = existing_project(context, directory)
+    project = existing_project()
     purposes = mirrored(project)
     with progress("records") as advance:
         result = make_anew(
             project, source, purposes, advance, may_discard=lambda count: yes or _agrees(count)
         )
     # Says what waits still.
-    drained_project(context, directory)
+    drained_project()
     if as_json:
         print_json(
             result._asdict()

@@ -11,7 +11,7 @@ from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool, counted
 from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import project_of, with_project
-from khive_persist.cli.output import print_json, print_warnings
+from khive_persist.cli.output import print_json, print_warnings, warn
 from khive_persist.copies import second_copies
 from khive_persist.errors import InvalidRecordError
 from khive_persist.models.described import described
@@ -36,16 +36,7 @@ PLAN: Final = "planner-session"
 @click.option("--lines", is_flag=True, help="One document a line, as in JSON Lines.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @with_project
-@click.pass_context
-def command(
-    context: click.Context,
-    kind: str,
-    file: Any,
-    tool: str,
-    lines: bool,
-    as_json: bool,
-    directory: str | None,
-) -> int:
+def command(kind: str, file: Any, tool: str, lines: bool, as_json: bool) -> int:
     """Record an event, a plan or a record of your own by hand, from FILE or stdin.
 
     KIND is hook-event, planner-session, or the name of a kind of your own. A hook-event is a
@@ -62,7 +53,7 @@ def command(
     that its database cannot take now waits in the spool, and one line on stderr says so.
     """
     print_warnings()
-    project = project_of(context, directory)
+    project = project_of()
     record = None if kind == HOOK_EVENT else _record_class(project, kind)
     read = file.read()
     documents = [line for line in read.splitlines() if line.strip()] if lines else [read]
@@ -92,9 +83,7 @@ def command(
             suffix = f" and {len(copies) - 1} more" if len(copies) > 1 else ""
             click.echo(f"and in {copies[0]}{suffix}", err=True)
     if waiting_count:
-        click.echo(
-            f"khive-persist: {counted(Spool(project).waiting())} wait in {project.spool}", err=True
-        )
+        warn(f"{counted(Spool(project).waiting())} wait in {project.spool}")
     return FAILED if waiting_count else DONE
 
 
@@ -118,6 +107,6 @@ def _parsed(record: type[Node], number: int, document: bytes) -> Node:
     try:
         return record(content=codec.load(document))
     except ValidationError as error:
-        raise InvalidRecordError(f"document {number}: {refusal(error)}") from error
+        raise refusal(error, f"document {number}") from error
     except ValueError as error:
         raise InvalidRecordError(f"document {number} is no JSON ({error})") from error

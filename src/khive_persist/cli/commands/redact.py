@@ -10,7 +10,7 @@ from khive_persist.capture.drain import drain
 from khive_persist.cli.confirm import confirm
 from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import existing_project, with_project
-from khive_persist.cli.output import print_json, print_table
+from khive_persist.cli.output import print_json, print_table, warn
 from khive_persist.cli.progress import progress
 from khive_persist.maintenance.retention.removal import rescan_all, unscanned
 from khive_persist.store.redacting import load_redactor
@@ -23,15 +23,8 @@ from khive_persist.store.redacting import load_redactor
 @click.option("--yes", is_flag=True, help="With --rescan: do not ask.")
 @click.option("--json", "as_json", is_flag=True, help="With --rescan: one JSON document.")
 @with_project
-@click.pass_context
 def command(
-    context: click.Context,
-    file: IO[bytes] | None,
-    is_rescan: bool,
-    dry_run: bool,
-    yes: bool,
-    as_json: bool,
-    directory: str | None,
+    file: IO[bytes] | None, is_rescan: bool, dry_run: bool, yes: bool, as_json: bool
 ) -> int:
     """Replace secrets in text, or in what was stored before.
 
@@ -45,7 +38,7 @@ def command(
     """
     if is_rescan == (file is not None):
         raise click.UsageError("name a FILE, or say --rescan")
-    project = existing_project(context, directory)
+    project = existing_project()
     if file is not None:
         settings = configuration.load(project.config)
         redactor = load_redactor(project, settings._replace(redaction_enabled=True))
@@ -76,12 +69,11 @@ def command(
             click.echo("nothing was changed: this was a dry run")
     busy = [name for name, scan in results.items() if not scan.log_is_empty]
     for name in busy:
-        click.echo(
-            f"khive-persist: another program reads {name}.db all the time, and keeps its log: close"
-            " it and run this again",
-            err=True,
+        warn(
+            f"another program reads {name}.db all the time, and keeps its log: close"
+            " it and run this again"
         )
     reasons = unscanned(project)
     for reason in reasons:
-        click.echo(f"khive-persist: {reason}", err=True)
+        warn(reason)
     return FAILED if busy or reasons else DONE

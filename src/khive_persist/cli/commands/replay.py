@@ -3,14 +3,14 @@
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import anyio
 import click
 
 from khive_persist import settings as configuration
 from khive_persist.cli.exit_codes import DONE, FAILED
-from khive_persist.cli.options import drained_project, with_project
+from khive_persist.cli.options import Parsed, drained_project, with_project
+from khive_persist.cli.output import warn
 from khive_persist.cli.progress import progress
 from khive_persist.cli.timeline_lines import TimelineLines
 from khive_persist.errors import NotFoundError
@@ -22,26 +22,19 @@ from khive_persist.sessions.timeline.build import build_timeline
 from khive_persist.sessions.timeline.entry import Entry
 
 
-class Speed(click.ParamType[float]):
-    """A factor, or `max`."""
-
-    name = "speed"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        try:
-            speed = math.inf if value == "max" else float(value)
-        except ValueError:
-            speed = math.nan
-        if not speed > 0:
-            self.fail(f"{value!r} is no speed: write 1, 0.5, 20 or max")
-        return speed
+def _speed(text: str) -> float:
+    try:
+        speed = math.inf if text == "max" else float(text)
+    except ValueError:
+        speed = math.nan
+    if not speed > 0:
+        raise ValueError(f"{text!r} is no speed: write 1, 0.5, 20 or max")
+    return speed
 
 
 @click.command("replay")
 @click.argument("session")
-@click.option("--speed", type=Speed(), default=1.0, show_default="1",
+@click.option("--speed", type=Parsed("speed", _speed), default=1.0, show_default="1",
               help="Times as fast as it happened; max: without a pause.")  # fmt: skip
 @click.option("--max-gap", "max_gap_seconds", type=click.FloatRange(0), metavar="SECONDS",
               help="Make longer pauses as short as this.")  # fmt: skip
@@ -51,9 +44,7 @@ class Speed(click.ParamType[float]):
 @click.option("--emit", "destination", metavar="COMMAND|URL",
               help="Send the tool's payloads there again instead.")  # fmt: skip
 @with_project
-@click.pass_context
 def command(
-    context: click.Context,
     session: str,
     speed: float,
     max_gap_seconds: float | None,
@@ -61,7 +52,6 @@ def command(
     to_html: str | None,
     force: bool,
     destination: str | None,
-    directory: str | None,
 ) -> int:
     """Play a session as it happened, as a page, or to another recorder.
 
@@ -83,7 +73,7 @@ def command(
         raise click.UsageError("--emit and --to-html do not go together")
     if force and to_html is None:
         raise click.UsageError("--force goes with --to-html")
-    project = drained_project(context, directory)
+    project = drained_project()
     recorded = anyio.run(read_session, project.root, session)
     if not any(recorded):
         if anyio.run(is_known, project, session):
@@ -158,5 +148,5 @@ def _emit(
     for reason, count in result.left_out.items():
         click.echo(f"{count} not sent: {reason}", err=True)
     for reason, count in result.refused.items():
-        click.echo(f"khive-persist: {count} not taken: {reason}", err=True)
+        warn(f"{count} not taken: {reason}")
     return FAILED if result.refused or any(payload.is_lost for payload in payloads) else DONE

@@ -17,21 +17,21 @@ from khive_persist.analytics.periodic_report.text import text as report_text
 from khive_persist.analytics.periodic_report.text import title
 from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import (
-    Moment,
+    MOMENT,
     drained_project,
     from_everywhere,
     with_all_projects,
     with_project,
 )
-from khive_persist.cli.output import cell, print_json, print_table
+from khive_persist.cli.output import cell, print_json, print_table, warn, write_report
 from khive_persist.errors import extra
-from khive_persist.transfer.target import check_target, replacing
+from khive_persist.transfer.target import check_target
 
 
 @click.command("report")
 @click.option("--period", "kind", type=click.Choice(KINDS), default="week", show_default=True,
               help="A day, or a week from Monday on, in UTC.")  # fmt: skip
-@click.option("--at", type=Moment(),
+@click.option("--at", type=MOMENT,
               help="A time in it: 2026-11-20, or 3d for three days ago; else the last one that is"
               " over.")  # fmt: skip
 @click.option("--html", metavar="FILE", help="Write a page with plots, which stands by itself.")
@@ -40,9 +40,7 @@ from khive_persist.transfer.target import check_target, replacing
 @click.option("--json", "as_json", is_flag=True, help="One JSON document, with every figure.")
 @with_all_projects
 @with_project
-@click.pass_context
 def command(
-    context: click.Context,
     kind: Kind,
     at: datetime | None,
     html: str | None,
@@ -50,7 +48,6 @@ def command(
     force: bool,
     as_json: bool,
     all_projects: bool,
-    directory: str | None,
 ) -> int:
     """Report on a day or a week: cost, failures, slow tools, plans, beside the one before.
 
@@ -74,8 +71,8 @@ def command(
     if all_projects:
         if html is not None or text is not None:
             raise click.UsageError("--html and --text write the report of one project")
-        return _of_all(context, directory, kind, at, as_json=as_json)
-    project = drained_project(context, directory)
+        return _of_all(kind, at, as_json=as_json)
+    project = drained_project()
     for target in (html, text):
         if target is not None:
             # Before the work, which takes a while.
@@ -83,27 +80,24 @@ def command(
     current_time = clock.now()
     report = anyio.run(partial(read_report, project, kind, at, current_time))
     if html is not None:
-        _write(html, _page(report, current_time), force=force)
+        write_report(html, _page(report, current_time), force=force)
     if text is not None:
-        _write(text, report_text(report, current_time), force=force)
+        write_report(text, report_text(report, current_time), force=force)
     if as_json:
         print_json(report)
     else:
         _print(report)
     if not report["is_empty"]:
         return DONE
-    click.echo(
-        f"khive-persist: nothing was recorded from {report['since'][:10]} to"
-        f" {report['until'][:10]}, the second day not included",
-        err=True,
+    warn(
+        f"nothing was recorded from {report['since'][:10]} to"
+        f" {report['until'][:10]}, the second day not included"
     )
     return FAILED
 
 
-def _of_all(
-    context: click.Context, directory: str | None, kind: Kind, at: datetime | None, *, as_json: bool
-) -> int:
-    everywhere = from_everywhere(context, directory, partial(report_everywhere, kind, at))
+def _of_all(kind: Kind, at: datetime | None, *, as_json: bool) -> int:
+    everywhere = from_everywhere(partial(report_everywhere, kind, at))
     reports = everywhere.results
     if as_json:
         print_json([{"project": str(root)} | report for root, report in reports.items()])
@@ -120,12 +114,6 @@ def _page(report: Mapping[str, Any], current_time: datetime) -> str:
     with extra("analysis", "the page"):
         from khive_persist.analytics.periodic_report.page import page
     return page(report, current_time)
-
-
-def _write(target: str, report: str, *, force: bool) -> None:
-    with replacing(Path(target), force=force) as file:
-        file.write(report.encode("utf-8", "replace"))
-    click.echo(f"written to {target}", err=True)
 
 
 def _print(report: Mapping[str, Any]) -> None:

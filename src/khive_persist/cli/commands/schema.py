@@ -2,13 +2,12 @@
 
 import click
 
-from khive_persist.cli.exit_codes import DONE
 from khive_persist.cli.output import print_json
 from khive_persist.mirror.schema import schema
 
 
 @click.command("schema")
-def command() -> int:
+def command() -> None:
     """Print the JSON Schema of the files in sessions/.
 
     \b
@@ -18,4 +17,3 @@ def command() -> int:
     too.
     """
     print_json(schema())
-    return DONE

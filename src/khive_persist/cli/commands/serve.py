@@ -1,7 +1,6 @@
 """`khive-persist serve`."""
 
 import os
-import sys
 from typing import Any
 
 import click
@@ -40,7 +39,6 @@ def command(
     insecure: bool,
     log_json: bool,
     unit: str | None,
-    directory: str | None,
 ) -> None:
     """Take events and records over HTTP, and answer questions about them.
 
@@ -53,12 +51,11 @@ def command(
     It prints its URL once it answers. SIGTERM or Ctrl-C stops it when all that has begun is stored
     and answered. A token is needed: that of .khive/server.token, or one that you make.
     """
-    context.obj = directory or context.obj
     if context.invoked_subcommand is not None:
         return
     if (tls_cert is None) != (tls_key is None):
         raise click.UsageError("--tls-cert and --tls-key go together")
-    project = project_of(context, directory)
+    project = project_of()
     if unit is not None:
         _change_unit(unit, project, _words(context))
         return
@@ -70,7 +67,7 @@ def command(
     tls = Tls(tls_cert, tls_key) if tls_cert is not None and tls_key is not None else None
     logs.set_up(as_json=log_json)
     options = Options(address, port, tls, is_insecure=insecure)
-    serve(project, usable_settings(project), options, _print_url)
+    serve(project, usable_settings(project), options, click.echo)
 
 
 @command.group("token")
@@ -86,21 +83,17 @@ def token_command() -> None:
 @click.argument("name")
 @click.option("--rights", type=RIGHTS, multiple=True, required=True, help="One or more times.")
 @with_project
-@click.pass_context
-def create_command(
-    context: click.Context, name: str, rights: tuple[Any, ...], directory: str | None
-) -> None:
+def create_command(name: str, rights: tuple[Any, ...]) -> None:
     """Make a token and print it: it is kept nowhere else."""
-    click.echo(_tokens(project_of(context, directory)).create(name, rights))
+    click.echo(_tokens(project_of()).create(name, rights))
 
 
 @token_command.command("list")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 @with_project
-@click.pass_context
-def list_command(context: click.Context, as_json: bool, directory: str | None) -> None:
+def list_command(as_json: bool) -> None:
     """List the tokens: their names and rights."""
-    tokens = _tokens(project_of(context, directory)).list()
+    tokens = _tokens(project_of()).list()
     if as_json:
         documents = [
             {"name": token.name, "rights": token.rights, "created_at": token.created_at}
@@ -115,10 +108,9 @@ def list_command(context: click.Context, as_json: bool, directory: str | None) -
 @token_command.command("revoke")
 @click.argument("name")
 @with_project
-@click.pass_context
-def revoke_command(context: click.Context, name: str, directory: str | None) -> None:
+def revoke_command(name: str) -> None:
     """Revoke a token: a running server refuses it from now on."""
-    _tokens(project_of(context, directory)).revoke(name)
+    _tokens(project_of()).revoke(name)
 
 
 def _tokens(project: Project) -> Any:
@@ -133,7 +125,7 @@ def _words(context: click.Context) -> list[str]:
     words: list[str] = []
     for option in context.command.params:
         value = context.params.get(option.name or "")
-        if option.name in {"unit", "directory"} or value is None or value is False:
+        if option.name == "unit" or value is None or value is False:
             continue
         words.append(option.opts[0])
         if value is not True:
@@ -163,8 +155,3 @@ def _needs_packages() -> None:
         import prometheus_client  # noqa: F401
         import starlette  # noqa: F401
         import uvicorn  # noqa: F401
-
-
-def _print_url(url: str) -> None:
-    click.echo(url)
-    sys.stdout.flush()

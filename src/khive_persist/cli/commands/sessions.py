@@ -32,11 +32,7 @@ TABLE_LIMIT = 50
 )
 @with_all_projects
 @with_output
-@click.pass_context
 def command(
-    context: click.Context,
-    /,
-    directory: str | None,
     form: str,
     limit: int | None,
     since: datetime | None,
@@ -67,8 +63,8 @@ def command(
     if form == "table" and limit is None:
         limit = TABLE_LIMIT
     if all_projects:
-        return _of_all(context, directory, form, chosen, limit)
-    project = drained_project(context, directory)
+        return _of_all(form, chosen, limit)
+    project = drained_project()
     session_id = chosen.session_id
     chosen = chosen._replace(
         is_exact=session_id is not None and anyio.run(is_known, project, session_id)
@@ -81,16 +77,8 @@ def command(
     return DONE
 
 
-def _of_all(
-    context: click.Context,
-    directory: str | None,
-    form: str,
-    session_filter: SessionFilter,
-    limit: int | None,
-) -> int:
-    everywhere = from_everywhere(
-        context, directory, partial(sessions_everywhere, session_filter, limit)
-    )
+def _of_all(form: str, session_filter: SessionFilter, limit: int | None) -> int:
+    everywhere = from_everywhere(partial(sessions_everywhere, session_filter, limit))
     pairs = [
         (str(root), summary)
         for root, summaries in everywhere.results.items()

@@ -37,15 +37,7 @@ MAX_NAMED = 3
 @click.option("--no-pager", is_flag=True, help="Print a long story at once, on a terminal too.")
 @with_project
 @with_output
-@click.pass_context
-def command(
-    context: click.Context,
-    id: str,
-    thinking: bool,
-    no_pager: bool,
-    directory: str | None,
-    form: str,
-) -> None:
+def command(id: str, thinking: bool, no_pager: bool, form: str) -> None:
     """Show a record, or a whole session.
 
     ID is a record's id or a session's, or the beginning of one. A session is told as one story:
@@ -59,7 +51,7 @@ def command(
       khive-persist show 3aeaa724-c75a-4fc5-9e77-8feafee36ced
       khive-persist show 3aeaa724 --thinking | less -R
     """
-    project = drained_project(context, directory)
+    project = drained_project()
     # The id of an application's session is that of the session, which is shown as a whole.
     built_in = [purpose for purpose in BUILT_IN if purpose != APPLICATION_SESSIONS]
     # Kinds of a user's own may have the ids of sessions, too.

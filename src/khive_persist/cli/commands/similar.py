@@ -1,5 +1,6 @@
 """`khive-persist similar`."""
 
+from functools import partial
 from typing import Any
 
 import anyio
@@ -19,15 +20,8 @@ from khive_persist.cli.output import print_documents, print_table
               show_default=True, help="At most so many.")  # fmt: skip
 @with_project
 @with_output
-@click.pass_context
 def command(
-    context: click.Context,
-    words: tuple[str, ...],
-    complexity: str | None,
-    pattern: str | None,
-    limit: int,
-    directory: str | None,
-    form: str,
+    words: tuple[str, ...], complexity: str | None, pattern: str | None, limit: int, form: str
 ) -> None:
     """Show plans like yours, and how they ended.
 
@@ -40,20 +34,16 @@ def command(
     plan without any of your words is left out. Words are told apart as they are written: import is
     not importer.
     """
-    project = drained_project(context, directory)
-    options = {
-        "complexity": complexity, "pattern": pattern, "limit": limit, "dir": project.root,
-    }  # fmt: skip
-    plans = anyio.run(_similar, " ".join(words), options)
+    project = drained_project()
+    plans = anyio.run(
+        partial(similar_plans, " ".join(words), complexity=complexity, pattern=pattern,
+                limit=limit, dir=project.root)
+    )  # fmt: skip
     if form == "table":
         columns = ("score", *outcomes_command.COLUMNS)
         print_table(columns, map(_row, plans), "no similar plans")
     else:
         print_documents(form, [plan.as_document() for plan in plans])
-
-
-async def _similar(task: str, options: dict[str, Any]) -> list[SimilarPlan]:
-    return await similar_plans(task, **options)
 
 
 def _row(similar: SimilarPlan) -> tuple[Any, ...]:

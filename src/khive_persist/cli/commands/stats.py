@@ -1,6 +1,6 @@
 """`khive-persist stats`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -9,8 +9,8 @@ import anyio
 import click
 
 from khive_persist import settings as configuration
-from khive_persist.analytics.stats import read_stats, stats_everywhere
-from khive_persist.cli.commands.events import criteria, filters
+from khive_persist.analytics.stats import Stats, read_stats, stats_everywhere
+from khive_persist.cli.commands.events import filters
 from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import (
     drained_project,
@@ -21,10 +21,14 @@ from khive_persist.cli.options import (
     with_project,
 )
 from khive_persist.cli.output import print_fields, print_json, print_table
+from khive_persist.models.criteria import filters_of
 from khive_persist.prices import PriceTable
+from khive_persist.sessions.event_counts import EventCount
+from khive_persist.sessions.projects import ProjectResults
 from khive_persist.sessions.reported_costs import DIFFERENCE, ReportedCost
 from khive_persist.sessions.token_totals import BY, By, TokenTotal
 from khive_persist.store.kinds import KindCount
+from khive_persist.store.planner_sessions import PlanStats
 from khive_persist.trust import marks
 
 
@@ -35,10 +39,7 @@ from khive_persist.trust import marks
               help="What tokens and costs are counted by.")  # fmt: skip
 @with_all_projects
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
-@click.pass_context
 def command(
-    context: click.Context,
-    directory: str | None,
     as_json: bool,
     session_id: str | None,
     event_type: str | None,
@@ -66,21 +67,26 @@ def command(
       khive-persist stats --by project --since 7d
       khive-persist stats --json | jq .plans.total_cost
     """
+    of_messages = filters_of(tool=tool, since=since, until=until)
+    of_events = [*filters_of(type=event_type), *of_messages]
+    # A client's total is of the whole session.
+    of_sessions = filters_of(tool=tool) if since is None and until is None else None
     if all_projects:
         if session_id is not None:
             raise click.UsageError("--session names a session of one project")
-        return _of_all(context, directory, event_type, tool, since, until, by, as_json=as_json)
-    project = drained_project(context, directory)
+        read = partial(stats_everywhere, of_events, of_messages, by, of_sessions)
+        return _print_all(from_everywhere(read), by, as_json=as_json)
+    project = drained_project()
     if marks.is_state(project.khive):
         say_removed()
-    of_events = filters(project, session_id, event_type, tool, since, until)
-    of_messages = filters(project, session_id, None, tool, since, until)
+    of_session = filters(project, session_id)
+    if of_sessions is not None:
+        of_sessions += of_session
     prices = PriceTable(configuration.load(project.config).cost_prices)
-    # A client's total is of the whole session.
-    of_sessions = None
-    if since is None and until is None:
-        of_sessions = filters(project, session_id, None, tool, None, None)
-    stats = anyio.run(read_stats, project, of_events, of_messages, by, prices, of_sessions)
+    stats = anyio.run(
+        read_stats, project, of_session + of_events, of_session + of_messages, by, prices,
+        of_sessions,
+    )  # fmt: skip
     if as_json:
         print_json(stats)
     else:
@@ -88,22 +94,7 @@ def command(
     return DONE
 
 
-def _of_all(
-    context: click.Context,
-    directory: str | None,
-    event_type: str | None,
-    tool: str | None,
-    since: datetime | None,
-    until: datetime | None,
-    by: By,
-    *,
-    as_json: bool,
-) -> int:
-    of_events = criteria(event_type, tool, since, until)
-    of_messages = criteria(None, tool, since, until)
-    of_sessions = criteria(None, tool, None, None) if since is None and until is None else None
-    read = partial(stats_everywhere, of_events, of_messages, by, of_sessions)
-    everywhere = from_everywhere(context, directory, read)
+def _print_all(everywhere: ProjectResults[Stats], by: By, *, as_json: bool) -> int:
     say_removed()
     if as_json:
         print_json([{"project": str(root)} | stats for root, stats in everywhere.results.items()])
@@ -112,37 +103,41 @@ def _of_all(
     return FAILED if everywhere.failed else DONE
 
 
-def _print(projects: Mapping[str | None, Mapping[str, Any]], by: By) -> None:
+def _print(projects: Mapping[str | None, Stats], by: By) -> None:
     """Print what was counted, each row with its project before it where there are several."""
     single = None in projects
 
-    def table(name: str, columns: Sequence[str], empty: str) -> None:
+    def table(
+        columns: Sequence[str], rows_of: Callable[[Stats], Iterable[Iterable[Any]]], empty: str
+    ) -> None:
         rows = [
-            tuple(entry.values()) if single else (project, *entry.values())
+            tuple(row) if single else (project, *row)
             for project, stats in projects.items()
-            for entry in stats[name]
+            for row in rows_of(stats)
         ]
         print_table(columns if single else ("project", *columns), rows, empty)
 
-    table("events", ("tool", "event_type", "events", "failures", "sessions"), "no events")
+    table(EventCount._fields, lambda stats: stats["events"], "no events")
     click.echo()
-    table("tokens", (by, *TokenTotal._fields[1:]), "no messages: see khive-persist sync")
+    tokens = (by, *TokenTotal._fields[1:])
+    table(
+        tokens,
+        lambda stats: (count.values() for count in stats["tokens"]),
+        "no messages: see khive-persist sync",
+    )
     if any(stats["reported"] for stats in projects.values()):
         click.echo()
         click.echo("what the clients themselves say that sessions cost, in USD:")
-        table("reported", ReportedCost._fields, "")
-        if any(entry["difference"] for stats in projects.values() for entry in stats["reported"]):
+        table(ReportedCost._fields, lambda stats: stats["reported"], "")
+        if any(cost.difference for stats in projects.values() for cost in stats["reported"]):
             click.echo(DIFFERENCE)
     click.echo()
     if single:
         print_fields({f"plans {name}": value for name, value in projects[None]["plans"].items()})
     else:
-        names = list(dict.fromkeys(name for stats in projects.values() for name in stats["plans"]))
-        rows = [
-            (project, *(stats["plans"].get(name) for name in names))
-            for project, stats in projects.items()
-        ]
-        print_table(("project", *(f"plans {name}" for name in names)), rows, "no plans")
+        plan_names = [*PlanStats.__annotations__]
+        rows = [(project, *stats["plans"].values()) for project, stats in projects.items()]
+        print_table(("project", *(f"plans {name}" for name in plan_names)), rows, "no plans")
     if any(stats["kinds"] for stats in projects.values()):
         click.echo()
-        table("kinds", KindCount._fields, "no records")
+        table(KindCount._fields, lambda stats: stats["kinds"], "no records")

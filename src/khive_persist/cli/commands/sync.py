@@ -8,7 +8,7 @@ import click
 
 from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import drained_project, with_project
-from khive_persist.cli.output import print_json, print_table
+from khive_persist.cli.output import print_json, print_table, warn
 from khive_persist.cli.progress import progress
 from khive_persist.models.purposes import CONVERSATIONS
 from khive_persist.project import Project
@@ -27,15 +27,7 @@ COLUMNS = ("tool", "new", "changed", "lines", "unknown", "damaged", "transcript"
               help="Write the events that tool calls should have had.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @with_project
-@click.pass_context
-def command(
-    context: click.Context,
-    paths: tuple[Path, ...],
-    is_all: bool,
-    is_backfill: bool,
-    as_json: bool,
-    directory: str | None,
-) -> int:
+def command(paths: tuple[Path, ...], is_all: bool, is_backfill: bool, as_json: bool) -> int:
     """Read the tools' transcripts: every message, once.
 
     \b
@@ -54,7 +46,7 @@ def command(
     are marked as reconstructed; `doctor --session` shows what is missing and why. Without it, this
     is done for sessions of which is read now that hooks failed, as when a server was down.
     """
-    project = drained_project(context, directory)
+    project = drained_project()
     with progress("bytes") as advance:
         work = partial(
             collect,
@@ -78,13 +70,11 @@ def command(
             click.echo(f"{reconstructed} events reconstructed", err=True)
     if left_out := sum(synced.left_out for _, synced in transcripts):
         line = f"{left_out} messages stay out: they were purged or pruned before"
-        click.echo(f"khive-persist: {line}", err=True)
+        warn(line)
     if purged := sum(synced.is_purged for _, synced in transcripts):
-        click.echo(
-            f"khive-persist: {purged} transcripts are of sessions that were purged", err=True
-        )
+        warn(f"{purged} transcripts are of sessions that were purged")
     for path, reason in failed:
-        click.echo(f"khive-persist: {path}: {reason}", err=True)
+        warn(f"{path}: {reason}")
     return FAILED if failed else DONE
 
 

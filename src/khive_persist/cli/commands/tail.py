@@ -30,10 +30,7 @@ WIDTHS = (19, 11, 8, 24, 16)
 @with_project
 @with_filters("session", "type", "tool")
 @click.option("--jsonl", is_flag=True, help="One JSON document a line, for a program.")
-@click.pass_context
 def command(
-    context: click.Context,
-    directory: str | None,
     lines: int,
     follow: bool,
     jsonl: bool,
@@ -47,8 +44,8 @@ def command(
       khive-persist tail --type pre_command
       khive-persist tail -n 100 --no-follow
     """
-    project = drained_project(context, directory)
-    event_filters = filters(project, session_id, event_type, tool)
+    project = drained_project()
+    event_filters = filters(project, session_id, event_type, tool=tool)
     anyio.run(_tail, project, event_filters, lines, follow, jsonl)
 
 

@@ -8,8 +8,8 @@ import click
 
 from khive_persist.capture.spool import home_spool_line, waiting_at_home
 from khive_persist.cli.exit_codes import DONE, FAILED
-from khive_persist.cli.options import with_project
-from khive_persist.cli.output import print_json
+from khive_persist.cli.options import named_directory, with_project
+from khive_persist.cli.output import print_json, warn
 from khive_persist.errors import ProjectError
 from khive_persist.maintenance.trust.accept import Acceptance, Origin, accept, origin
 from khive_persist.maintenance.trust.survey import Finding, listing, survey
@@ -22,10 +22,7 @@ from khive_persist.trust import marks, search
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 @with_project
-@click.pass_context
-def command(
-    context: click.Context, keep: bool, yes: bool, as_json: bool, directory: str | None
-) -> int:
+def command(keep: bool, yes: bool, as_json: bool) -> int:
     """Take a .khive for your own, after a look at what lies in it.
 
     A .khive that came with a clone, an archive or another program's hands is not used until then:
@@ -40,7 +37,7 @@ def command(
     again when you have changed what sends, listens, or records or redacts less, or put that into
     .khive/config.local.toml.
     """
-    project = _project(directory or context.find_root().obj)
+    project = _project()
     search.refuse_foreign(project.khive)
     known_origin = origin(project)
     findings = survey(project)
@@ -67,9 +64,9 @@ def command(
     return DONE if acceptance.is_marked else FAILED
 
 
-def _project(directory: str | None) -> Project:
+def _project() -> Project:
     """Return the project that is named, or the nearest one, trusted or not."""
-    chosen = directory or os.environ.get("KHIVE_DIR")
+    chosen = named_directory() or os.environ.get("KHIVE_DIR")
     if chosen:
         root = Path(chosen).absolute()
     else:
@@ -104,10 +101,8 @@ def _print(project: Project, acceptance: Acceptance) -> None:
     if acceptance.waiting:
         click.echo(f"{acceptance.waiting} events still wait: see khive-persist doctor", err=True)
     for error in acceptance.errors:
-        click.echo(f"khive-persist: what waited did not all come in: {error}", err=True)
+        warn(f"what waited did not all come in: {error}")
     if acceptance.is_marked:
         click.echo(f"{project.khive} is trusted")
     else:
-        click.echo(
-            f"khive-persist: no mark can be kept of {project.khive}: name it by KHIVE_DIR", err=True
-        )
+        warn(f"no mark can be kept of {project.khive}: name it by KHIVE_DIR")

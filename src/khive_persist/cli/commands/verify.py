@@ -18,8 +18,7 @@ COLUMNS = ("purpose", *Tally._fields)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 @click.option("--jsonl", "as_lines", is_flag=True, help="One difference a line.")
 @with_project
-@click.pass_context
-def command(context: click.Context, as_json: bool, as_lines: bool, directory: str | None) -> int:
+def command(as_json: bool, as_lines: bool) -> int:
     """Prove that both copies of the records are equal, or list each difference.
 
     Every record is in a database and, as JSON, in sessions/. Both are read and compared row by row,
@@ -32,7 +31,7 @@ def command(context: click.Context, as_json: bool, as_lines: bool, directory: st
     A record that is missing in one copy comes back with `khive-persist rebuild`. A file in
     sessions/ that is not ours is named and left alone.
     """
-    project = drained_project(context, directory)
+    project = drained_project()
     purposes = mirrored(project)
     bring_in(project, purposes)
     with progress("records") as advance, compared(project, purposes, advance) as comparison:

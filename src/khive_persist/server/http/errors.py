@@ -4,15 +4,18 @@ import logging
 import re
 import traceback
 from collections.abc import Mapping
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, NotRequired
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from typing_extensions import TypedDict
 
 from khive_persist import errors
-from khive_persist.errors import KhiveError
+from khive_persist.errors import ConflictError, KhiveError
+from khive_persist.server.http.headers import version_tag
 from khive_persist.server.http.limits import Limits
 from khive_persist.server.http.tokens import PREFIX
 from khive_persist.server.http.unread_body import ActiveDiscards, UnreadBody
@@ -56,6 +59,27 @@ _HTTP_CODES: Final = {404: "no_route", 405: "method_not_allowed"}
 _log = logging.getLogger("khive_persist.server")
 
 
+class Problem(TypedDict):
+    """The cause of an error.
+
+    Attributes:
+        code: A stable word for programs.
+        hint: The remedy, or nothing.
+        version: The version of the record, where that is the cause.
+    """
+
+    code: str
+    message: str
+    hint: str
+    version: NotRequired[int]
+
+
+class Error(TypedDict):
+    """The answer where there is no other."""
+
+    error: Problem
+
+
 class HTTPError(Exception):
     """The error of a request that is answered with an HTTP status of its own.
 
@@ -85,13 +109,8 @@ class HTTPError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Return how to make the error again in another process, with all of its fields."""
-        return _http_error, (self.status, self.code, self.message, self.hint, self.headers)
-
-
-def _http_error(
-    status: int, code: str, message: str, hint: str, headers: Mapping[str, str]
-) -> HTTPError:
-    return HTTPError(status, code, message, hint=hint, headers=headers)
+        make = partial(HTTPError, hint=self.hint, headers=self.headers)
+        return make, (self.status, self.code, self.message)
 
 
 def json_response(
@@ -121,8 +140,11 @@ def error_response(error: Exception) -> Response:
         status, code, message, hint = 500, "internal", "a mistake of ours", "see the server's log"
     if status == 503:
         headers.setdefault("retry-after", str(RETRY_AFTER_SECONDS))
-    body = {"code": code, "message": _line(message), "hint": _line(hint)}
-    return json_response({"error": body}, status, headers)
+    problem: Problem = {"code": code, "message": _line(message), "hint": _line(hint)}
+    if isinstance(error, ConflictError) and error.version is not None:
+        problem["version"] = error.version
+        headers["etag"] = version_tag(error.version)
+    return json_response(Error(error=problem), status, headers)
 
 
 def _line(text: str) -> str:

@@ -31,16 +31,18 @@ HEADERS: Final[tuple[tuple[bytes, bytes], ...]] = (
 _NO_STORE: Final = (b"cache-control", b"no-store")
 
 
-class SecurityHeadersMiddleware:
-    """The middleware that adds them. An answer that does not say how it may be cached may not be.
+def version_tag(version: int) -> str:
+    """Return the version of a record as an ETag."""
+    return f'"{version}"'
+
+
+def with_headers(app: ASGIApp) -> ASGIApp:
+    """Return an app that adds them. An answer that does not say how it may be cached may not be.
 
     An answer may have a policy of its own: a report has its style in it, and no script at all.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def securing(scope: Scope, receive: Receive, send: Send) -> None:
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = [*message.get("headers", ())]
@@ -49,4 +51,6 @@ class SecurityHeadersMiddleware:
                 message = {**message, "headers": headers}
             await send(message)
 
-        await self._app(scope, receive, sending)
+        await app(scope, receive, sending)
+
+    return securing

@@ -11,18 +11,17 @@ _ESCAPED: Final = re.compile("%2f", re.IGNORECASE)
 _STAND_IN: Final = "\udc2f"
 
 
-class PathMiddleware:
-    """The middleware by which an app routes by words that may hold an escaped `/`."""
+def with_words(app: ASGIApp) -> ASGIApp:
+    """Return an app that routes by words that may hold an escaped `/`."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def routing(scope: Scope, receive: Receive, send: Send) -> None:
         raw: bytes = scope["raw_path"]
         if b"%2" in raw:
             path = _ESCAPED.sub(_STAND_IN, raw.decode("ascii", "replace"))
             scope = {**scope, "path": unquote(path)}
-        await self._app(scope, receive, send)
+        await app(scope, receive, send)
+
+    return routing
 
 
 def with_slashes(word: str) -> str:

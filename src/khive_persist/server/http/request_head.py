@@ -9,29 +9,15 @@ from khive_persist.server.http.limits import Limits
 
 _CODING: Final = b"transfer-encoding"
 _ONCE: Final = frozenset(
-    {
-        b"authorization",
-        b"content-encoding",
-        b"content-length",
-        b"content-type",
-        _CODING,
-    }
+    {b"authorization", b"content-encoding", b"content-length", b"content-type", _CODING}
 )
 
 
-class RequestHeadMiddleware:
-    """The middleware that refuses a head that is too large, or that can be read in two ways."""
+def with_sound_heads(app: ASGIApp, limits: Limits) -> ASGIApp:
+    """Return an app that refuses a head that is too large, or that can be read in two ways."""
 
-    def __init__(self, app: ASGIApp, limits: Limits) -> None:
-        self._app = app
-        self._limits = limits
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self._check(scope)
-        await self._app(scope, receive, send)
-
-    def _check(self, scope: Scope) -> None:
-        headers, limits = scope["headers"], self._limits
+    async def checking(scope: Scope, receive: Receive, send: Send) -> None:
+        headers = scope["headers"]
         if len(scope["raw_path"]) + len(scope["query_string"]) > limits.target_bytes:
             raise HTTPError(414, "target_too_long", "the path is too long", headers=CLOSE)
         size = 0
@@ -54,3 +40,6 @@ class RequestHeadMiddleware:
             )
         if coding is not None and coding.lower() != b"chunked":
             raise HTTPError(501, "transfer_encoding", "only chunked is known", headers=CLOSE)
+        await app(scope, receive, send)
+
+    return checking

@@ -11,7 +11,18 @@ from functools import cache
 from inspect import cleandoc
 from pkgutil import resolve_name
 from types import UnionType
-from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin, get_type_hints
+from typing import (
+    Annotated,
+    Any,
+    Final,
+    Literal,
+    NotRequired,
+    Required,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, WithJsonSchema, create_model
 from pydantic.json_schema import GenerateJsonSchema
@@ -62,6 +73,8 @@ def _in_json(annotation: Any) -> Any:
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return _INSTANT if annotation == InstantText else annotation
+    if origin in (Required, NotRequired):
+        return _in_json(*arguments)
     if hasattr(annotation, "_fields") or is_typeddict(annotation):
         return _model(annotation)
     if origin in (None, Literal):
@@ -76,10 +89,12 @@ def _model(record: Any) -> type[BaseModel]:
     text = cleandoc(record.__doc__ or "").replace("None", "null")
     about, _, attributes = text.partition("\nAttributes:\n")
     described = {name: " ".join(text.split()) for name, text in _ATTRIBUTE.findall(attributes)}
-    fields: dict[str, Any] = {
-        name: (_in_json(hint), Field(description=described.get(name)))
-        for name, hint in get_type_hints(record, include_extras=True).items()
-    }
-    return create_model(
-        record.__name__, __config__=ConfigDict(extra="forbid"), __doc__=about.strip(), **fields
-    )
+    hints = get_type_hints(record, include_extras=True)
+    required = getattr(record, "__required_keys__", hints)
+    fields: dict[str, Any] = {}
+    for name, hint in hints.items():
+        # A factory is not called: it says that the field may be missing, and gives no default.
+        optional: dict[str, Any] = {} if name in required else {"default_factory": dict}
+        fields[name] = _in_json(hint), Field(description=described.get(name), **optional)
+    config = getattr(record, "__pydantic_config__", ConfigDict(extra="forbid"))
+    return create_model(record.__name__, __config__=config, __doc__=about.strip(), **fields)

@@ -1,19 +1,29 @@
-"""The OpenAPI document of an app's routes."""
+"""The OpenAPI document of an app's routes, and its own route."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any, Final
 
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from khive_persist.server.http.errors import Error
 from khive_persist.server.openapi.answers import answer_schema
-from khive_persist.server.openapi.writes import WriteDescription, describe_write
+from khive_persist.server.openapi.writes import WRITES, WriteDescription
 from khive_persist.server.request.access import Access
-from khive_persist.server.request.auth import GuardedEndpoint
+from khive_persist.server.request.auth import GuardedEndpoint, route
 from khive_persist.server.routes.read.listing import MEDIA_TYPES
 from khive_persist.server.routes.read.operations import Operation
-from khive_persist.server.routes.read.parameters import MAX_CHARACTERS, MAX_VALUES, TIME, Parameter
+from khive_persist.server.routes.read.parameters import (
+    MAX_CHARACTERS,
+    MAX_VALUES,
+    TIME,
+    Parameter,
+    parsed,
+)
+from khive_persist.server.routes.read.responses import answer
 from khive_persist.server.routes.read.schemas import BOOLEAN, TEXT, Schema, array, maybe, record
 
 _ERROR: Final = "#/components/schemas/Error"
@@ -50,17 +60,28 @@ _TYPES: Final[dict[str, Schema]] = {
 _CONVERTOR: Final = re.compile(r"\{(\w+)(?::\w+)?\}")
 
 
-def openapi(access: Access, routes: Iterable[BaseRoute]) -> dict[str, Any]:
+def routes(access: Access, every: Sequence[BaseRoute]) -> list[BaseRoute]:
+    """Return the route that describes every route, itself included; looked at when it is asked."""
+
+    async def document(request: Request) -> Response:
+        parsed(request, ())
+        return answer(request, openapi(access, every))
+
+    return [route(access, "GET", "/v1/openapi.json", document, right="read")]
+
+
+def openapi(access: Access, every: Iterable[BaseRoute]) -> dict[str, Any]:
     """Return the document of some routes; one that nothing is told of is left out."""
     paths: dict[str, dict[str, Any]] = {}
-    components: dict[str, Schema] = {"Error": _error()}
-    for route in routes:
-        if not isinstance(route, Route) or not isinstance(route.app, GuardedEndpoint):
+    components: dict[str, Schema] = {}
+    answer_schema(Error, components)
+    for each in every:
+        if not isinstance(each, Route) or not isinstance(each.app, GuardedEndpoint):
             continue
-        for method in sorted((route.methods or set()) - {"HEAD"}):
-            described = _described(route, method, route.app, components)
+        for method in sorted((each.methods or set()) - {"HEAD"}):
+            described = _described(each, method, each.app, components)
             if described is not None:
-                path = _merged_path(_CONVERTOR.sub(r"{\1}", route.path), paths)
+                path = _merged_path(_CONVERTOR.sub(r"{\1}", each.path), paths)
                 paths.setdefault(path, {})[method.lower()] = described
     return {
         "openapi": "3.1.0",
@@ -92,7 +113,7 @@ def _described(
     operation = guarded.operation
     if isinstance(operation, Operation):
         described = _reading(operation, components)
-    elif (write := describe_write(method, route.path)) is not None:
+    elif (write := WRITES.get((method, route.path))) is not None:
         described = _writing(write, guarded, components)
     else:
         return None
@@ -192,22 +213,6 @@ def _in_path(name: str, schema: Schema) -> dict[str, Any]:
 
 def _refusal(reason: str) -> dict[str, Any]:
     return {"description": reason, "content": {"application/json": {"schema": {"$ref": _ERROR}}}}
-
-
-def _error() -> Schema:
-    return record(
-        error={
-            "type": "object",
-            "required": ["code", "message", "hint"],
-            "properties": {
-                "code": {"type": "string", "description": "A stable word for programs."},
-                "message": TEXT,
-                "hint": {"type": "string", "description": "What to do about it, or nothing."},
-                "version": {"type": ["integer", "null"]},
-            },
-            "additionalProperties": False,
-        }
-    )
 
 
 def _operation_id(method: str, path: str) -> str:

@@ -3,21 +3,21 @@
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from khive_persist.models.experiment import MOST_VARIANTS, NAME
+from khive_persist.analytics.experiments.assign import AssignmentAnswer
+from khive_persist.models.experiment import MOST_VARIANTS, NAME, ExperimentContent
 from khive_persist.models.purposes import HOOK_EVENTS
+from khive_persist.server.routes.application_sessions.cache import SessionHead
+from khive_persist.server.routes.batches import BatchResults
+from khive_persist.server.routes.health import ServerStatus
 from khive_persist.server.routes.login import TokenRights
 from khive_persist.server.routes.read.parameters import Parameter
 from khive_persist.server.routes.read.schemas import (
     ANYTHING,
-    BOOLEAN,
-    COUNT,
-    INSTANT,
     TEXT,
     Schema,
     array,
     maybe,
     record,
-    shape,
 )
 from khive_persist.server.routes.records import CLASSES
 
@@ -52,109 +52,45 @@ _TIME: Final[Schema] = {
     "type": ["string", "number", "null"],
     "description": "ISO, or epoch seconds",
 }
-_BATCH: Final = record(
-    results=array(
-        {
-            "type": "object",
-            "required": ["id", "result"],
-            "properties": {
-                "id": maybe(TEXT),
-                "result": {"enum": ["new", "same", "changed", "refused", "spooled"]},
-                "reason": TEXT,
-            },
-            "additionalProperties": False,
-        }
-    ),
-    counts={"type": "object", "additionalProperties": COUNT},
+_EVENT: Final = record(
+    "tool", "payload",
+    id=_ID, tool={"enum": [*HOOK_EVENTS]}, payload=ANYTHING, created_at=_TIME,
+)  # fmt: skip
+_RECORD: Final = record(
+    "content",
+    id=_ID,
+    content=ANYTHING,
+    node_metadata=_OBJECT,
+    created_at=TEXT,
+    embedding=maybe(array({"type": "number"})),
 )
-_EVENT: Final[Schema] = {
-    "type": "object",
-    "required": ["tool", "payload"],
-    "properties": {
-        "id": _ID,
-        "tool": {"enum": [*HOOK_EVENTS]},
-        "payload": ANYTHING,
-        "created_at": _TIME,
-    },
-    "additionalProperties": False,
-}
-_RECORD: Final[Schema] = {
-    "type": "object",
-    "required": ["content"],
-    "properties": {
-        "id": _ID,
-        "content": ANYTHING,
-        "node_metadata": _OBJECT,
-        "created_at": TEXT,
-        "embedding": maybe(array({"type": "number"})),
-    },
-    "additionalProperties": False,
-}
 _FIELDS: Final[Schema] = {"type": "object", "description": "Any fields of the application's own."}
-_SESSION: Final[Schema] = {
-    "type": "object",
-    "required": ["session_id", "status", "version"],
-    "properties": {
-        "session_id": TEXT,
-        "status": {"enum": ["active", "completed"]},
-        "version": COUNT,
-        "started_at": INSTANT,
-        "updated_at": INSTANT,
-        "completed_at": INSTANT,
-    },
-    "additionalProperties": False,
-}
 _IF_MATCH: Final = {"If-Match": "The version that it is for, as an entity tag."}
 _CONFLICT: Final = {"409": "the session has another version, or is completed", "404": "no session"}
 _NAME: Final[Schema] = {"type": "string", "pattern": NAME}
-_NEW_EXPERIMENT: Final[Schema] = {
+_VARIANT: Final[Schema] = {
     "type": "object",
-    "required": ["name", "variants"],
+    "required": ["name"],
     "properties": {
         "name": _NAME,
-        "variants": {
-            "type": "array",
-            "minItems": 2,
-            "maxItems": MOST_VARIANTS,
-            "items": {
-                "type": "object",
-                "required": ["name"],
-                "properties": {
-                    "name": _NAME,
-                    "weight": {"type": "number", "exclusiveMinimum": 0, "default": 1},
-                },
-            },
-            "description": "Each of another name, the one to compare the others with first.",
-        },
-        "note": maybe(TEXT),
+        "weight": {"type": "number", "exclusiveMinimum": 0, "default": 1},
     },
-    "additionalProperties": False,
 }
-_EXPERIMENT: Final[Schema] = {
-    "type": "object",
-    "required": ["name", "variants"],
-    "properties": {
-        "name": _NAME,
-        "variants": array(record(name=_NAME, weight={"type": "number", "exclusiveMinimum": 0})),
-        "note": TEXT,
+_NEW_EXPERIMENT: Final = record(
+    "name", "variants",
+    name=_NAME,
+    variants={
+        **array(_VARIANT),
+        "minItems": 2,
+        "maxItems": MOST_VARIANTS,
+        "description": "Each of another name, the one to compare the others with first.",
     },
-    "additionalProperties": False,
-}
-_ASSIGN: Final[Schema] = {
-    "type": "object",
-    "required": ["session_id"],
-    "properties": {
-        "session_id": _ID,
-        "variant": {**maybe(_NAME), "description": "Without it, it is drawn."},
-    },
-    "additionalProperties": False,
-}
-_ASSIGNMENT: Final = record(
-    session_id=TEXT,
-    experiment=_NAME,
-    variant=_NAME,
-    method={"enum": ["random", "named"]},
-    is_late=BOOLEAN,
+    note=maybe(TEXT),
+)  # fmt: skip
+_ASSIGN: Final = record(
+    "session_id",
+    session_id=_ID,
+    variant={**maybe(_NAME), "description": "Without it, it is drawn."},
 )
 _EXPERIMENTS: Final = "/v1/experiments"
 _APPLICATION_SESSIONS: Final = "/v1/application_sessions"
@@ -170,7 +106,7 @@ def _appended(noun: str) -> WriteDescription:
     return WriteDescription(
         f"Add {noun} to a session: one, or a batch.",
         _some(_FIELDS),
-        {"200": shape(_BATCH)},
+        {"200": BatchResults},
         path={"id": _ID},
         refusals=_CONFLICT,
     )
@@ -187,12 +123,12 @@ WRITES: Final[dict[tuple[str, str], WriteDescription]] = {
     ("POST", "/v1/events"): WriteDescription(
         "Events with ids of their sender's: sent again, each is stored once.",
         _some(_EVENT),
-        {"200": shape(_BATCH)},
+        {"200": BatchResults},
     ),
     ("POST", "/v1/{kind}"): WriteDescription(
         f"Records of a kind: {', '.join(CLASSES)}, your own.",
         _some(_RECORD),
-        {"200": shape(_BATCH)},
+        {"200": BatchResults},
         path={"kind": {"enum": [*CLASSES]}},
         parameters=(
             Parameter(
@@ -207,13 +143,13 @@ WRITES: Final[dict[tuple[str, str], WriteDescription]] = {
     ("POST", _APPLICATION_SESSIONS): WriteDescription(
         "Begin a session of an application.",
         _FIELDS,
-        {"200": shape(_SESSION), "201": shape(_SESSION)},
+        {"200": SessionHead, "201": SessionHead},
         refusals={"409": "another session has this id"},
     ),
     ("PATCH", _ONE): WriteDescription(
         "Change fields of a session that has still the version it is changed for.",
         _FIELDS,
-        {"200": shape(_SESSION)},
+        {"200": SessionHead},
         path={"id": _ID},
         headers=_IF_MATCH,
         refusals={**_CONFLICT, "428": "no version was said"},
@@ -221,7 +157,7 @@ WRITES: Final[dict[tuple[str, str], WriteDescription]] = {
     ("POST", f"{_ONE}/complete"): WriteDescription(
         "Complete a session: nothing more is added to it.",
         _FIELDS,
-        {"200": shape(_SESSION)},
+        {"200": SessionHead},
         path={"id": _ID},
         headers=_IF_MATCH,
         refusals=_CONFLICT,
@@ -232,13 +168,13 @@ WRITES: Final[dict[tuple[str, str], WriteDescription]] = {
     ("POST", _EXPERIMENTS): WriteDescription(
         "Create an experiment, which never changes; the same again is no other.",
         _NEW_EXPERIMENT,
-        {"200": shape(_EXPERIMENT), "201": shape(_EXPERIMENT)},
+        {"200": ExperimentContent, "201": ExperimentContent},
         refusals={"409": "another experiment has this name"},
     ),
     ("POST", f"{_EXPERIMENTS}/{{name}}/assignments"): WriteDescription(
         "Assign a variant to a session, before its work begins; again, it keeps what it has.",
         _ASSIGN,
-        {"200": shape(_ASSIGNMENT), "201": shape(_ASSIGNMENT)},
+        {"200": AssignmentAnswer, "201": AssignmentAnswer},
         path={"name": _NAME},
         refusals={"404": "no such experiment", "409": "the session has another variant"},
     ),
@@ -250,11 +186,9 @@ WRITES: Final[dict[tuple[str, str], WriteDescription]] = {
     ),
     ("POST", "/logout"): WriteDescription("Forget the cookie.", ANYTHING, {"200": dict[str, Any]}),
     ("GET", "/v1/whoami"): WriteDescription("Whose the token is.", None, {"200": TokenRights}),
-    ("GET", "/healthz"): WriteDescription(
-        "Whether the server runs.", None, {"200": shape(record(status=TEXT))}
-    ),
+    ("GET", "/healthz"): WriteDescription("Whether the server runs.", None, {"200": ServerStatus}),
     ("GET", "/readyz"): WriteDescription(
-        "Whether it takes and stores events.", None, {"200": shape(record(status=TEXT))}
+        "Whether it takes and stores events.", None, {"200": ServerStatus}
     ),
     ("GET", "/metrics"): WriteDescription(
         "What is counted, for Prometheus.", None, {"200": None}, media_type="text/plain"
@@ -274,8 +208,3 @@ WRITES: Final[dict[tuple[str, str], WriteDescription]] = {
         "This document.", None, {"200": dict[str, Any], "304": None}
     ),
 }
-
-
-def describe_write(method: str, path: str) -> WriteDescription | None:
-    """Return the description of a route; None where it has none."""
-    return WRITES.get((method, path))

@@ -25,13 +25,7 @@ _BEARER: Final = "bearer "
 
 
 class GuardedEndpoint:
-    """The app of one route. Its checks come before any byte of the body is read.
-
-    Attributes:
-        right: The right that a token must give, or None where every request is answered.
-        types: The media types of a body, where the method has one.
-        operation: The description of the route, where it has one of its own.
-    """
+    """The app of one route: see `route`. Its checks come before any byte of the body is read."""
 
     def __init__(
         self,

@@ -54,16 +54,15 @@ class Budget:
 class _Unpacker(Protocol):
     """Unpacks a stream piece by piece, and never more at a time than it is asked for."""
 
-    def unpack(self, data: bytes) -> bytes:
-        """Return the next piece; `data` is what came since, and may be empty."""
-
-    @property
-    def has_more(self) -> bool:
-        """Return whether another piece can be had without more data."""
+    # Whether another piece can be had without more data.
+    has_more: bool
 
     @property
     def is_finished(self) -> bool:
         """Return whether the stream ended, with nothing after it."""
+
+    def unpack(self, data: bytes) -> bytes:
+        """Return the next piece; `data` is what came since, and may be empty."""
 
 
 class BodyReader:

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable
-from typing import Any, Final, Generic, Literal, NamedTuple, TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final, Generic, Literal, NamedTuple, NotRequired, TypeVar
 
 from starlette.responses import Response
+from typing_extensions import TypedDict
 
 from khive_persist.errors import InvalidRecordError
-from khive_persist.recorder.messages import Payload, Record
+from khive_persist.recorder.messages import Payload, Record, Result
 from khive_persist.server.http.errors import HTTPError
 from khive_persist.server.preparer import INLINE_BYTES
 from khive_persist.server.request.auth import JSON_LINES
@@ -40,10 +41,19 @@ class BatchResult(NamedTuple):
     reason: str = ""
 
 
-def refused(document: Any, error: InvalidRecordError) -> BatchResult:
-    """Return the result of a document that no record can be made of."""
-    id = document.get("id") if isinstance(document, dict) else None
-    return BatchResult(id if isinstance(id, str) else None, "refused", str(error))
+class BatchItem(TypedDict):
+    """One result, as JSON has it; see `BatchResult`."""
+
+    id: str | None
+    result: Status
+    reason: NotRequired[str]
+
+
+class BatchResults(TypedDict):
+    """The answer to a batch: a result a document, in their order, and the counts of results."""
+
+    results: list[BatchItem]
+    counts: dict[Status, int]
 
 
 class Piece(NamedTuple, Generic[Row]):
@@ -56,6 +66,11 @@ class Piece(NamedTuple, Generic[Row]):
 
     results: list[BatchResult]
     rows: dict[int, Row]
+
+    def take(self, replies: Iterable[Result]) -> None:
+        """Take the results of its rows, in their order."""
+        for (at, row), reply in zip(self.rows.items(), replies, strict=True):
+            self.results[at] = BatchResult(row.id, *reply)
 
 
 class InvalidJson(NamedTuple):
@@ -86,6 +101,29 @@ def read_batch(body: bytes, media_type: str) -> list[Any]:
     return documents
 
 
+def pieces_of(body: bytes, media_type: str, make: Callable[[Any], Row]) -> list[Piece[Row]]:
+    """Return the documents of a body in pieces, as `read_batch` and `in_pieces` say.
+
+    `make` makes the row of a document, or raises `InvalidRecordError`.
+    """
+    return in_pieces(body, _results(read_batch(body, media_type), make))
+
+
+def _results(
+    documents: list[Any], make: Callable[[Any], Row]
+) -> Iterator[tuple[BatchResult, Row | None]]:
+    for document in documents:
+        try:
+            if isinstance(document, InvalidJson):
+                raise InvalidRecordError(document.reason)
+            row = make(document)
+        except InvalidRecordError as error:
+            id = document.get("id") if isinstance(document, dict) else None
+            yield BatchResult(id if isinstance(id, str) else None, "refused", str(error)), None
+        else:
+            yield BatchResult(row.id, "refused"), row
+
+
 def in_pieces(body: bytes, documents: Iterable[tuple[BatchResult, Row | None]]) -> list[Piece[Row]]:
     """Return documents in pieces: each a refusal, or a result to be and its row.
 
@@ -107,9 +145,7 @@ def in_pieces(body: bytes, documents: Iterable[tuple[BatchResult, Row | None]]) 
 
 
 class BatchAnswer:
-    """The answer to a batch: one result a document, in their order, and how many of each there
-    are.
-    """
+    """The answer to a batch, made piece by piece: the JSON of `BatchResults`."""
 
     def __init__(self) -> None:
         self._texts: list[str] = []
@@ -117,12 +153,11 @@ class BatchAnswer:
 
     async def add(self, results: list[BatchResult]) -> Counter[Status]:
         """Add the results of a piece, and return how many of each it has; others have a turn."""
-        documents = []
+        documents: list[BatchItem] = []
         for result in results:
-            document: dict[str, Any] = {"id": result.id, "result": result.result}
+            documents.append({"id": result.id, "result": result.result})
             if result.reason:
-                document["reason"] = result.reason
-            documents.append(document)
+                documents[-1]["reason"] = result.reason
         counts = Counter(result.result for result in results)
         self._counts += counts
         if documents:

@@ -3,7 +3,6 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any, Final
 
 import anyio.to_thread
@@ -22,15 +21,7 @@ from khive_persist.server.intake import Intake
 from khive_persist.server.request.access import Access
 from khive_persist.server.request.auth import JSON, JSON_LINES, media_type, route
 from khive_persist.server.request.body import BodyReader
-from khive_persist.server.routes.batches import (
-    BatchAnswer,
-    BatchResult,
-    InvalidJson,
-    Piece,
-    in_pieces,
-    read_batch,
-    refused,
-)
+from khive_persist.server.routes.batches import BatchAnswer, BatchResult, pieces_of
 from khive_persist.store import codec
 from khive_persist.transfer.row_validation import checked
 
@@ -47,7 +38,7 @@ def routes(access: Access, bodies: BodyReader, intake: Intake) -> list[BaseRoute
         kind = media_type(request)
         recorder = await intake.recorder_of(len(body))
         answer = BatchAnswer()
-        for piece in await intake.preparer.pieces(_prepare, body, kind):
+        for piece in await intake.preparer.pieces(pieces_of, body, kind, _payload):
             for tool in HOOK_EVENTS:
                 events = {
                     at: payload for at, payload in piece.rows.items() if payload.event.tool == tool
@@ -91,23 +82,7 @@ def _keep(intake: Intake, payloads: list[Payload]) -> None:
         intake.event_fallback.save(payload.event, payload.raw)
 
 
-def _prepare(body: bytes, kind: str) -> list[Piece[Payload]]:
-    return in_pieces(body, _events(read_batch(body, kind)))
-
-
-def _events(documents: list[Any]) -> Iterator[tuple[BatchResult, Payload | None]]:
-    for document in documents:
-        try:
-            payload = _payload(document)
-        except InvalidRecordError as error:
-            yield refused(document, error), None
-        else:
-            yield BatchResult(payload.id, "refused"), payload
-
-
 def _payload(document: Any) -> Payload:
-    if isinstance(document, InvalidJson):
-        raise InvalidRecordError(document.reason)
     if not isinstance(document, dict) or "payload" not in document:
         raise InvalidRecordError("an event is an object with tool and payload")
     if unknown := sorted(document.keys() - _KEYS):

@@ -1,16 +1,18 @@
 """`/v1/experiments`: experiments, and the variants that sessions are assigned."""
 
-from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final
 
+from pydantic import ConfigDict, with_config
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
+from typing_extensions import TypedDict
 
 from khive_persist.analytics.experiments import assign as assigning
 from khive_persist.analytics.experiments.counts import ExperimentCount, count_experiments
 from khive_persist.analytics.experiments.create import WEIGHT, define
+from khive_persist.clock import InstantText
 from khive_persist.errors import InvalidRecordError
 from khive_persist.models.assignment import Assignment
 from khive_persist.models.experiment import MOST_VARIANTS, Experiment
@@ -22,27 +24,24 @@ from khive_persist.server.request.auth import route
 from khive_persist.server.request.body import BodyReader
 from khive_persist.server.routes.application_sessions.retries import retried
 from khive_persist.server.routes.metrics import Metrics
-from khive_persist.server.routes.read.listing import Listing, Page
+from khive_persist.server.routes.read.listing import Listing
 from khive_persist.server.routes.read.operations import Operation, ReadRequest, routes_of
-from khive_persist.server.routes.read.schemas import INSTANT, TEXT, shape
+from khive_persist.server.routes.read.records import row_listing
 from khive_persist.server.store_pool import Stores
 from khive_persist.sessions.has_started import has_begun
 from khive_persist.store import codec
 from khive_persist.store.immutable import InsertResult
-from khive_persist.store.keyset_pages import NewestRow, PageKey, newest
-from khive_persist.transfer.columns import columns_of
-from khive_persist.transfer.writing import Table
-from khive_persist.transfer.writing.csv import head, line_of
+from khive_persist.store.keyset_pages import NewestRow
 
 PATH: Final = "/v1/experiments"
-# Others add fields of their own.
-_LISTED: Final = shape(
-    {
-        "type": "object",
-        "required": ["name", "created_at"],
-        "properties": {"name": TEXT, "created_at": INSTANT},
-    }
-)
+
+
+@with_config(ConfigDict(extra="allow"))
+class ExperimentFields(TypedDict):
+    """The fields of an experiment; its class says what else is in them."""
+
+    name: str
+    created_at: InstantText
 
 
 def routes(
@@ -89,19 +88,8 @@ def routes(
 
 
 def _operations(readers: ReaderPool) -> list[Operation]:
-    table = Table(EXPERIMENTS, tuple(columns_of(Experiment, EXPERIMENTS)))
-
     async def every(_query: ReadRequest) -> Listing:
-        async def page(position: Sequence[Any] | None, limit: int) -> Page:
-            key = None if position is None else PageKey(*position)
-            async with readers.reader(EXPERIMENTS) as reader:
-                return Page(*await newest(reader, [EXPERIMENTS], [], key, limit))
-
-        def line(item: NewestRow) -> bytes:
-            row = (*item.row[:3], item.key.created_at, item.row[4])
-            return line_of(table, table.columns, row)
-
-        return Listing(page, (str, str), _listed, partial(head, table.columns), line)
+        return row_listing(readers, Experiment, [EXPERIMENTS], shown=_listed)
 
     async def counts(query: ReadRequest) -> Any:
         async with readers.reader(EXPERIMENTS, ASSIGNMENTS) as reader:
@@ -110,7 +98,7 @@ def _operations(readers: ReaderPool) -> list[Operation]:
 
     words = {"name": "The experiment's name."}
     return [
-        Operation(PATH, every, "Experiments, the newest first.", (), _LISTED, True),
+        Operation(PATH, every, "Experiments, the newest first.", (), ExperimentFields, True),
         Operation(f"{PATH}/{{name}}", counts, "An experiment, and the sessions of each variant.",
                   (), ExperimentCount, path_words=words),
     ]  # fmt: skip

@@ -1,6 +1,7 @@
 """The counters of a server, in the format of Prometheus."""
 
 import time
+from functools import partial
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -23,42 +24,23 @@ class Metrics:
         # To look up a labelled counter takes longer than to count.
         self._answers: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._recorded: dict[tuple[str, str], Counter] = {}
-        self._requests = Counter(
-            "khive_http_requests", "Answers.", ("method", "route", "status"), registry=self.registry
+        counter = partial(Counter, registry=self.registry)
+        histogram = partial(Histogram, registry=self.registry)
+        self._requests = counter("khive_http_requests", "Answers.", ("method", "route", "status"))
+        about = "From the head of a request to the end of its answer."
+        name = "khive_http_request_seconds"
+        self._seconds = histogram(name, about, ("route",), buckets=_SECONDS)
+        about = "What came in, by what became of it: new, same, changed, refused or spooled."
+        self._records = counter("khive_records", about, ("purpose", "result"))
+        of_purpose = ("purpose",)
+        self._batch_rows = histogram(
+            "khive_commit_rows", "Rows of a commit.", of_purpose, buckets=_ROWS
         )
-        self._seconds = Histogram(
-            "khive_http_request_seconds",
-            "From the head of a request to the end of its answer.",
-            ("route",),
-            buckets=_SECONDS,
-            registry=self.registry,
+        self._batch_seconds = histogram(
+            "khive_commit_seconds", "Of a commit, with the mirror.", of_purpose, buckets=_SECONDS
         )
-        self._records = Counter(
-            "khive_records",
-            "What came in, by what became of it: new, same, changed, refused or spooled.",
-            ("purpose", "result"),
-            registry=self.registry,
-        )
-        self._batch_rows = Histogram(
-            "khive_commit_rows",
-            "Rows of a commit.",
-            ("purpose",),
-            buckets=_ROWS,
-            registry=self.registry,
-        )
-        self._batch_seconds = Histogram(
-            "khive_commit_seconds",
-            "Of a commit, with the mirror.",
-            ("purpose",),
-            buckets=_SECONDS,
-            registry=self.registry,
-        )
-        self._lookups = Counter(
-            "khive_session_lookups",
-            "Sessions of applications that were looked up, by whether the cache had them.",
-            ("result",),
-            registry=self.registry,
-        )
+        about = "Sessions of applications that were looked up, by whether the cache had them."
+        self._lookups = counter("khive_session_lookups", about, ("result",))
         self._waiting = Gauge(
             "khive_waiting", "Requests that wait for a commit.", registry=self.registry
         )
@@ -81,11 +63,7 @@ class Metrics:
         self._lookups.labels("hit" if is_hit else "miss").inc()
 
     def text(self, pending: int) -> tuple[bytes, str]:
-        """Return all of it as Prometheus reads it, and the media type of that.
-
-        Args:
-            pending: The number of callers that wait for a commit now.
-        """
+        """Return all of it as Prometheus reads it, and the media type; `pending` callers wait."""
         self._waiting.set(pending)
         return generate_latest(self.registry), CONTENT_TYPE_LATEST
 
@@ -103,14 +81,10 @@ class Metrics:
         counters[1].observe(seconds)
 
 
-class MetricsMiddleware:
-    """The middleware that counts answers by route: no word of a request is a label."""
+def with_metrics(app: ASGIApp, metrics: Metrics) -> ASGIApp:
+    """Return an app that counts its answers by route: no word of a request is a label."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        self._app = app
-        self._metrics = metrics
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def counting(scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
         status = 0
 
@@ -121,8 +95,10 @@ class MetricsMiddleware:
             await send(message)
 
         try:
-            await self._app(scope, receive, sending)
+            await app(scope, receive, sending)
         finally:
             route = scope.get(ROUTE, "none")
             method = scope["method"] if route != "none" else "-"
-            self._metrics.answered(method, route, status, time.perf_counter() - began)
+            metrics.answered(method, route, status, time.perf_counter() - began)
+
+    return counting

@@ -1,6 +1,6 @@
 """`POST /v1/{kind}`: records of one kind, each with an id of its sender's."""
 
-from collections.abc import Iterator
+from functools import partial
 from typing import Any, Final
 
 import anyio.to_thread
@@ -31,16 +31,12 @@ from khive_persist.server.request.body import BodyReader
 from khive_persist.server.routes.batches import (
     BatchAnswer,
     BatchResult,
-    InvalidJson,
     Piece,
     Status,
-    in_pieces,
-    read_batch,
-    refused,
+    pieces_of,
 )
 from khive_persist.server.store_pool import Stores
 from khive_persist.store import codec
-from khive_persist.store.codec import StoredRow
 from khive_persist.transfer.row_validation import checked
 
 # Those of the others have routes of their own.
@@ -74,13 +70,12 @@ def routes(
         kind = media_type(request)
         recorder = await intake.recorder_of(len(body))
         answer = BatchAnswer()
-        for piece in await intake.preparer.pieces(_prepare, body, record, kind, replaces):
+        make = partial(_row, record, replaces)
+        for piece in await intake.preparer.pieces(pieces_of, body, kind, make):
             if record is FocusChain and piece.rows:
                 await _store_todo_lists(live, stores, piece, replaces)
             elif piece.rows:
-                replies = await recorder.store(purpose, [*piece.rows.values()])
-                for (at, row), reply in zip(piece.rows.items(), replies, strict=True):
-                    piece.results[at] = BatchResult(row.id, *reply)
+                piece.take(await recorder.store(purpose, [*piece.rows.values()]))
             for status, count in (await answer.add(piece.results)).items():
                 intake.metrics.recorded(purpose, status, count)
         return answer.response()
@@ -101,10 +96,13 @@ def _kind(project: Project, kind: str) -> tuple[type[Node], Purpose]:
     if kind == ASSIGNMENTS.name:
         hint = "a session is assigned below /v1/experiments"
         raise NotFoundError(f"no records {kind!r} here", hint=hint)
-    raise NotFoundError(
-        f"no records {kind!r} here",
-        hint="a kind of your own is known once its class was opened in this project",
-    )
+    raise no_records(kind)
+
+
+def no_records(kind: str) -> NotFoundError:
+    """Return the refusal of a kind that is not known."""
+    hint = "a kind of your own is known once its class was opened in this project"
+    return NotFoundError(f"no records {kind[:80]!r} here", hint=hint)
 
 
 def _replaces(request: Request) -> bool:
@@ -116,26 +114,7 @@ def _replaces(request: Request) -> bool:
     raise HTTPError(400, "bad_request", "update is true or false")
 
 
-def _prepare(body: bytes, record: type[Node], kind: str, replaces: bool) -> list[Piece[Record]]:
-    return in_pieces(body, _rows(read_batch(body, kind), record, replaces))
-
-
-def _rows(
-    documents: list[Any], record: type[Node], replaces: bool
-) -> Iterator[tuple[BatchResult, Record | None]]:
-    for document in documents:
-        try:
-            columns = _columns(record, document)
-        except InvalidRecordError as error:
-            yield refused(document, error), None
-        else:
-            row = Record(columns, "created_at" in document, replaces)
-            yield BatchResult(row.id, "refused"), row
-
-
-def _columns(record: type[Node], document: Any) -> StoredRow:
-    if isinstance(document, InvalidJson):
-        raise InvalidRecordError(document.reason)
+def _row(record: type[Node], replaces: bool, document: Any) -> Record:
     if not isinstance(document, dict) or "content" not in document:
         raise InvalidRecordError("a record is an object with content")
     if unknown := sorted(document.keys() - _KEYS):
@@ -144,7 +123,7 @@ def _columns(record: type[Node], document: Any) -> StoredRow:
         node = record(**document)
     except ValidationError as error:
         raise refusal(error) from error
-    return checked(codec.to_row(node))
+    return Record(checked(codec.to_row(node)), "created_at" in document, replaces)
 
 
 async def _store_todo_lists(

@@ -1,6 +1,6 @@
 """Additions to a session: messages, measurements, scores; a batch of them, or one."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final, NamedTuple
 
@@ -30,16 +30,7 @@ from khive_persist.server.request.body import BodyReader
 from khive_persist.server.routes.application_sessions.cache import SessionCache
 from khive_persist.server.routes.application_sessions.inflight_writes import InflightWrites
 from khive_persist.server.routes.application_sessions.retries import retried
-from khive_persist.server.routes.application_sessions.versions import saying_version
-from khive_persist.server.routes.batches import (
-    BatchAnswer,
-    BatchResult,
-    InvalidJson,
-    Piece,
-    in_pieces,
-    read_batch,
-    refused,
-)
+from khive_persist.server.routes.batches import BatchAnswer, pieces_of
 from khive_persist.store import codec
 from khive_persist.transfer.row_validation import checked
 
@@ -75,16 +66,7 @@ def routes(
     cache: SessionCache,
     writes: InflightWrites,
 ) -> list[BaseRoute]:
-    """Return the routes of this group.
-
-    Args:
-        access: The access that the server gives.
-        bodies: The reader of bodies.
-        intake: The intake, which stores them.
-        path: The path of a session.
-        cache: The cache of sessions, which knows the completed ones.
-        writes: The additions in progress.
-    """
+    """Return the routes of this group, below the path of a session."""
 
     def append(kind: Kind) -> Endpoint:
         async def receive(request: Request) -> Response:
@@ -99,14 +81,7 @@ def routes(
 
     types = JSON | JSON_LINES
     return [
-        route(
-            access,
-            "POST",
-            f"{path}/{name}",
-            saying_version(append(kind)),
-            right="ingest",
-            types=types,
-        )
+        route(access, "POST", f"{path}/{name}", append(kind), right="ingest", types=types)
         for name, kind in KINDS.items()
     ]
 
@@ -125,38 +100,18 @@ async def _append(intake: Intake, kind: Kind, id: str, body: bytes, media_type: 
     purpose = kind.record.purpose
     recorder = await intake.recorder_of(len(body))
     answer = BatchAnswer()
-    for piece in await intake.preparer.pieces(_prepare, body, kind, id, media_type):
+    make = partial(_record, kind, id)
+    for piece in await intake.preparer.pieces(pieces_of, body, media_type, make):
         if piece.rows:
-            rows = [*piece.rows.values()]
             # The recorder may have ended: what it had stored then has its ids.
-            store = partial(recorder.store, purpose, rows)
-            replies = await retried(store, (StoreBusyError, StoreUnavailableError))
-            for at, row, reply in zip(piece.rows, rows, replies, strict=True):
-                piece.results[at] = BatchResult(row.id, *reply)
+            store = partial(recorder.store, purpose, [*piece.rows.values()])
+            piece.take(await retried(store, (StoreBusyError, StoreUnavailableError)))
         for status, count in (await answer.add(piece.results)).items():
             intake.metrics.recorded(purpose, status, count)
     return answer.response()
 
 
-def _prepare(body: bytes, kind: Kind, session_id: str, media_type: str) -> list[Piece[Record]]:
-    return in_pieces(body, _records(read_batch(body, media_type), kind, session_id))
-
-
-def _records(
-    documents: list[Any], kind: Kind, session_id: str
-) -> Iterator[tuple[BatchResult, Record | None]]:
-    for document in documents:
-        try:
-            record = _record(kind, session_id, document)
-        except InvalidRecordError as error:
-            yield refused(document, error), None
-        else:
-            yield BatchResult(record.id, "refused"), record
-
-
 def _record(kind: Kind, session_id: str, document: Any) -> Record:
-    if isinstance(document, InvalidJson):
-        raise InvalidRecordError(document.reason)
     if not isinstance(document, dict):
         raise InvalidRecordError("an object with its fields is needed")
     fixed = {"session_id": session_id, **kind.fixed}

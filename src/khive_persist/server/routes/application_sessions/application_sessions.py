@@ -12,13 +12,14 @@ from khive_persist.models.application_session import ApplicationSession
 from khive_persist.project import Project
 from khive_persist.recorder.live_settings import LiveSettings
 from khive_persist.server.http.errors import json_response
+from khive_persist.server.http.headers import version_tag
 from khive_persist.server.intake import Intake
 from khive_persist.server.preparer import INLINE_BYTES
 from khive_persist.server.reader_pool import ReaderPool
 from khive_persist.server.request.access import Access
 from khive_persist.server.request.auth import JSON, route
 from khive_persist.server.request.body import BodyReader
-from khive_persist.server.routes.application_sessions import append, changes, read, versions
+from khive_persist.server.routes.application_sessions import append, changes, read
 from khive_persist.server.routes.application_sessions.cache import Entry, SessionCache
 from khive_persist.server.routes.application_sessions.changes import (
     Change,
@@ -28,7 +29,6 @@ from khive_persist.server.routes.application_sessions.changes import (
 )
 from khive_persist.server.routes.application_sessions.inflight_writes import InflightWrites
 from khive_persist.server.routes.application_sessions.retries import retried
-from khive_persist.server.routes.application_sessions.versions import saying_version
 from khive_persist.server.routes.read.operations import routes_of
 from khive_persist.server.store_pool import Stores
 from khive_persist.store.application_sessions import ApplicationSessionStore
@@ -87,9 +87,9 @@ def routes(
 
     session_path = f"{PATH}/{{id}}"
     return [
-        route(access, "POST", PATH, saying_version(start), right="ingest"),
-        route(access, "PATCH", session_path, saying_version(update), right="ingest", types=_PATCH),
-        route(access, "POST", f"{session_path}/complete", saying_version(complete), right="ingest"),
+        route(access, "POST", PATH, start, right="ingest"),
+        route(access, "PATCH", session_path, update, right="ingest", types=_PATCH),
+        route(access, "POST", f"{session_path}/complete", complete, right="ingest"),
         *append.routes(access, bodies, intake, session_path, cache, writes),
         *routes_of(access, read.operations(project, live, readers, PATH, cache)),
     ]
@@ -103,5 +103,5 @@ def _response(
     entry: Entry, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
     return json_response(
-        entry.head, status, {"etag": versions.tag(entry.version), **(headers or {})}
+        entry.head, status, {"etag": version_tag(entry.version), **(headers or {})}
     )

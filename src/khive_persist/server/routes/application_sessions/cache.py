@@ -4,13 +4,15 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Required
 
 import anyio.to_thread
+from typing_extensions import TypedDict
 
+from khive_persist.clock import InstantText
 from khive_persist.errors import MirrorError, NotFoundError, StoreError
 from khive_persist.mirror.session_copies import is_copied
-from khive_persist.models.application_session import ACTIVE, ApplicationSession
+from khive_persist.models.application_session import ACTIVE, ApplicationSession, Status
 from khive_persist.models.query import column
 from khive_persist.project import Project
 from khive_persist.recorder.live_settings import LiveSettings
@@ -25,14 +27,17 @@ MOST_BYTES: Final = 16 << 20
 _LARGEST_BYTES: Final = MOST_BYTES // 16
 # What an entry takes besides its text.
 _ENTRY_BYTES: Final = 512
-_HEAD: Final = (
-    "session_id",
-    "status",
-    "version",
-    "started_at",
-    "updated_at",
-    "completed_at",
-)
+
+
+class SessionHead(TypedDict, total=False):
+    """The fields of a session that a client with the right to write alone may see."""
+
+    session_id: Required[str]
+    status: Required[Status]
+    version: Required[int]
+    started_at: InstantText
+    updated_at: InstantText
+    completed_at: InstantText
 
 
 class Entry(NamedTuple):
@@ -41,7 +46,7 @@ class Entry(NamedTuple):
     Attributes:
         version: The version of the session.
         status: The status of the session.
-        head: The fields that a client with the right to write alone may see.
+        head: The fields of a `SessionHead`.
         body: The whole session, as the JSON of an answer.
     """
 
@@ -104,15 +109,7 @@ class SessionCache:
     async def write(
         self, id: str, work: Callable[[ApplicationSessionStore], Awaitable[ApplicationSession]]
     ) -> Entry:
-        """Return the session as it is once it was written.
-
-        Args:
-            id: The id of the session.
-            work: The function that writes it.
-
-        Raises:
-            KhiveError: What `work` raises.
-        """
+        """Return the session as it is once `work` has written it; what that raises is raised."""
         store = await self._current_store()
         with self._accessing(id) as writing:
             try:
@@ -205,7 +202,8 @@ def _mark_stale(accesses: Iterable[_SessionAccess]) -> None:
 def entry_of(session: ApplicationSession) -> Entry:
     """Return the entry of a session."""
     fields = session_fields(session.id, session.content)
-    head: dict[str, Any] = {name: fields[name] for name in _HEAD if name in fields}
+    names = SessionHead.__annotations__
+    head: dict[str, Any] = {name: fields[name] for name in names if name in fields}
     body = codec.dump_lossy(fields).encode()
     return Entry(fields["version"], fields["status"], head, body)
 

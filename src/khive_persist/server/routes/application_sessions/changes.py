@@ -3,9 +3,11 @@
 What comes in a large body is changed in the process that reads those (`preparer.py`).
 """
 
+import re
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import anyio
 
@@ -14,10 +16,11 @@ from khive_persist.models.application_session import ApplicationSession
 from khive_persist.opening import open_store
 from khive_persist.server.http.errors import HTTPError
 from khive_persist.server.request.body import load_json
-from khive_persist.server.routes.application_sessions import versions
 from khive_persist.server.routes.application_sessions.cache import Entry, entry_of
 from khive_persist.server.store_pool import BUSY_SECONDS
 from khive_persist.store.application_sessions import ApplicationSessionStore
+
+_TAG: Final = re.compile(r'"(\d{1,15})"\Z', re.ASCII)
 
 
 class Change(NamedTuple):
@@ -54,7 +57,7 @@ async def apply(
     if change.kind == "start":
         _check_addressable(fields.get("session_id"))
         return await store.start(fields)
-    version = versions.expected(change.if_match, fields)
+    version = _expected_version(change.if_match, fields)
     if change.kind == "complete":
         return await store.complete(change.id, fields, version), False
     if version is None:
@@ -96,6 +99,27 @@ def fields_of(body: bytes) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise InvalidRecordError("an object with the session's fields is needed")
     return document
+
+
+def _expected_version(headers: Sequence[str], fields: dict[str, Any]) -> int | None:
+    """Return the version that a change is made for, by If-Match or its body; None for none.
+
+    It is taken out of the body.
+
+    Raises:
+        HTTPError: 400; it is no version, or the header and the body say two.
+    """
+    version = fields.pop("version", None)
+    if version is not None and (isinstance(version, bool) or not isinstance(version, int)):
+        raise HTTPError(400, "bad_version", "version is a whole number")
+    if not headers:
+        return version
+    match = _TAG.match(headers[0].strip())
+    if match is None or len(headers) > 1:
+        raise HTTPError(400, "bad_version", "If-Match is one version", hint='as in If-Match: "3"')
+    if version not in (None, int(match[1])):
+        raise HTTPError(400, "bad_version", "If-Match and the body say two versions")
+    return int(match[1])
 
 
 def _check_addressable(id: object) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from khive_persist.analytics.calibration import DEFAULT_BINS
 from khive_persist.analytics.outcomes import Calibration, PlanOutcome, calibration, joined
-from khive_persist.analytics.stats import read_stats
+from khive_persist.analytics.stats import Stats, read_stats
 from khive_persist.models.query import Filter, column, field
 from khive_persist.project import Project
 from khive_persist.server.reader_pool import ReaderPool
@@ -22,7 +22,6 @@ from khive_persist.server.routes.read.filters import (
 from khive_persist.server.routes.read.listing import Listing, Page
 from khive_persist.server.routes.read.operations import Operation, ReadRequest
 from khive_persist.server.routes.read.parameters import Parameter
-from khive_persist.server.routes.read.schemas import STATS, shape
 from khive_persist.sessions import event_facts as facts
 from khive_persist.sessions.token_totals import BY
 from khive_persist.transfer.writing.csv import line
@@ -128,7 +127,7 @@ def operations(project: Project, readers: ReaderPool) -> list[Operation]:
             stats,
             "Counts of events, tokens, costs and plans.",
             (GROUP, parameters.SESSION, parameters.TOOL, parameters.TYPE, *times),
-            shape(STATS),
+            Stats,
         ),
     ]
 

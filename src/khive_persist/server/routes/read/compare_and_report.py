@@ -1,8 +1,8 @@
 """`GET /v1/compare` and `/v1/report`: groups of sessions, and days and weeks, set side by side."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from importlib.metadata import version
 from typing import Any, Final, NamedTuple
 
@@ -22,7 +22,7 @@ from khive_persist.server.routes.read.fingerprint import state_of
 from khive_persist.server.routes.read.operations import Operation, ReadRequest
 from khive_persist.server.routes.read.parameters import Parameter
 from khive_persist.server.routes.read.report_client import LIMIT_SECONDS, Reporter
-from khive_persist.server.routes.read.responses import CACHE, has_tag
+from khive_persist.server.routes.read.responses import CACHE, has_tag, tag_of
 from khive_persist.store import codec
 from khive_persist.store.sqlite.statements import Source, Statement, select
 
@@ -50,7 +50,6 @@ INCLUDE_LATE: Final = Parameter(
 PERIOD: Final = Parameter("period", "word", "How long it is, in UTC.", KINDS, default="week")
 AT: Final = Parameter("at", "time", "A time in it; else the last one that is over.")
 _PATTERNS: Final = (*metrics.PATTERNS, "experiment:NAME")
-_DIGEST_BYTES: Final = 12
 _REFUSALS: Final = {"504": f"it takes longer than {LIMIT_SECONDS:.0f} s"}
 _NO_EXPERIMENT: Final = {"404": "there is no such experiment"}
 
@@ -83,7 +82,7 @@ def operations(project: Project, readers: ReaderPool, stopping: anyio.Event) -> 
         is_page = bool(question["as_page"])
         # Before it is computed: what comes meanwhile is in the answer, or makes another tag.
         fingerprint = codec.dump_lossy([server_version, is_page, key, state_of(project)]).encode()
-        tag = f'"{hashlib.blake2b(fingerprint, digest_size=_DIGEST_BYTES).hexdigest()}"'
+        tag = tag_of(fingerprint)
         headers = CACHE | {"etag": f"W/{tag}"}
         if is_page:
             # Also where it is not changed: a cache takes the headers of the later answer.
@@ -130,23 +129,11 @@ def operations(project: Project, readers: ReaderPool, stopping: anyio.Event) -> 
         day = current_time.date() if period.is_running(current_time) else None
         return await answered(query, question, [period.kind, period.time, str(day)])
 
-    async def compare(query: ReadRequest) -> Response:
-        return await compared(query, as_page=False)
-
-    async def compare_page(query: ReadRequest) -> Response:
-        return await compared(query, as_page=True)
-
     async def names(_query: ReadRequest) -> Any:
         async with readers.reader(EXPERIMENTS) as reader:
             rows = await reader.fetch(_experiments)
         experiments = [str(row[0]) for row in rows]
         return ComparisonNames(grouping.NAMES, metrics.NAMES, _PATTERNS, experiments)
-
-    async def report(query: ReadRequest) -> Response:
-        return await reported(query, as_page=False)
-
-    async def report_page(query: ReadRequest) -> Response:
-        return await reported(query, as_page=True)
 
     groups = (
         BY, GROUP, METRIC, PAIRED_BY, MIN_N, INCLUDE_LATE, parameters.SINCE, parameters.UNTIL,
@@ -154,7 +141,7 @@ def operations(project: Project, readers: ReaderPool, stopping: anyio.Event) -> 
     return [
         Operation(
             "/v1/compare",
-            compare,
+            partial(compared, as_page=False),
             "Groups of sessions compared, with every figure.",
             groups,
             "khive_persist.analytics.compare.comparison:Comparison",
@@ -162,7 +149,7 @@ def operations(project: Project, readers: ReaderPool, stopping: anyio.Event) -> 
         ),
         Operation(
             "/v1/compare/page",
-            compare_page,
+            partial(compared, as_page=True),
             "The report of a comparison, a page that stands by itself.",
             groups,
             media_type=PAGE,
@@ -177,7 +164,7 @@ def operations(project: Project, readers: ReaderPool, stopping: anyio.Event) -> 
         ),
         Operation(
             "/v1/report",
-            report,
+            partial(reported, as_page=False),
             "A day or a week, beside the one before.",
             (PERIOD, AT),
             "khive_persist.analytics.periodic_report.document:PeriodReport",
@@ -185,7 +172,7 @@ def operations(project: Project, readers: ReaderPool, stopping: anyio.Event) -> 
         ),
         Operation(
             "/v1/report/page",
-            report_page,
+            partial(reported, as_page=True),
             "The same as a page that stands by itself.",
             (PERIOD, AT),
             media_type=PAGE,

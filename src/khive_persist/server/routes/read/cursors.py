@@ -17,11 +17,7 @@ def to_text(values: Sequence[Any]) -> str:
 
 
 def from_text(cursor: str, *kinds: type[Any] | tuple[type[Any], ...]) -> list[Any]:
-    """Return the values of a cursor.
-
-    Args:
-        cursor: The cursor that the client sent.
-        kinds: The type of each value.
+    """Return the values of a cursor, which are of these types.
 
     Raises:
         HTTPError: 400; it is none of this list's.

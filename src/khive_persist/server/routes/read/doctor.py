@@ -14,9 +14,8 @@ from khive_persist.recorder.live_settings import LiveSettings
 from khive_persist.server.reader_pool import ReaderPool
 from khive_persist.server.routes.read.operations import Operation, ReadRequest
 from khive_persist.server.routes.read.parameters import Parameter
-from khive_persist.server.routes.read.schemas import ACCOUNT, shape
 from khive_persist.sessions.reported_costs import session_cost
-from khive_persist.transcripts.reconciliation import account
+from khive_persist.transcripts.reconciliation import Account, account
 
 SESSION: Final = Parameter(
     "session", "text", "Instead: this session's events against its transcript, by its whole id."
@@ -42,7 +41,7 @@ def operations(project: Project, live: LiveSettings, readers: ReaderPool) -> lis
 
             async def accounted() -> Any:
                 cost = await session_cost(project, session_id)
-                return (await account(project, session_id)).as_document() | {"cost": cost}
+                return (await account(project, session_id))._replace(cost=cost)
 
             return await readers.run_heavy(accounted)
         # Every byte of every database is read: whoever asks at the same time is told the same.
@@ -67,7 +66,7 @@ def operations(project: Project, live: LiveSettings, readers: ReaderPool) -> lis
             "What is wrong with the project, if anything. All of it is read, which takes long where"
             " there is much.",
             (SESSION,),
-            DoctorReport | shape(ACCOUNT),
+            DoctorReport | Account,
         ),
         Operation("/v1/backups", backups, "The backups, the oldest first.", (), BackupList),
     ]

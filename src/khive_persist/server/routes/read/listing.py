@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from functools import partial
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, TypeVar
 
 import anyio.lowlevel
 import anyio.to_thread
@@ -15,6 +15,7 @@ from khive_persist.server.routes.read.responses import CACHE, answer
 from khive_persist.server.routes.read.streaming import ClosingStreamingResponse
 from khive_persist.store import codec
 
+Item = TypeVar("Item")
 Form = Literal["json", "csv", "jsonl"]
 Kinds = tuple[type[Any] | tuple[type[Any], ...], ...]
 
@@ -118,7 +119,7 @@ async def _streamed(
     if form == "csv":
         yield listing.csv_head()
     while True:
-        for items in _pieces(listing, page.items):
+        for items in pieces(page.items, listing.size, _PIECE_BYTES):
             if sum(map(listing.size, items)) > _PIECE_BYTES:
                 yield await anyio.to_thread.run_sync(_lines, line, items)
             else:
@@ -132,17 +133,16 @@ async def _streamed(
         )
 
 
-def _pieces(listing: Listing, items: Sequence[Any]) -> Iterator[list[Any]]:
+def pieces(items: Sequence[Item], size: Callable[[Item], int], most: int) -> Iterator[list[Item]]:
     """Yield items in their order, some together, of a bounded size but for one that is larger."""
-    piece: list[Any] = []
-    size = 0
+    piece: list[Item] = []
+    held = 0
     for item in items:
-        item_size = listing.size(item)
-        if piece and size + item_size > _PIECE_BYTES:
+        if piece and held + size(item) > most:
             yield piece
-            piece, size = [], 0
+            piece, held = [], 0
         piece.append(item)
-        size += item_size
+        held += size(item)
     if piece:
         yield piece
 

@@ -21,11 +21,11 @@ from khive_persist.server.request.access import Access
 from khive_persist.server.request.auth import authorise
 from khive_persist.server.routes.read import cursors, parameters
 from khive_persist.server.routes.read.filters import names_session, of_type, session_filter
+from khive_persist.server.routes.read.listing import pieces
 from khive_persist.server.routes.read.operations import Operation, ReadRequest
 from khive_persist.server.routes.read.records import RecordItem
 from khive_persist.server.routes.read.streaming import ClosingStreamingResponse
 from khive_persist.store import codec
-from khive_persist.store.codec import StoredRow
 from khive_persist.store.insertion_cursor import Cursor, Stored, Wish, are_there, ends, following
 
 HEARTBEAT_SECONDS: Final = 15.0
@@ -181,30 +181,15 @@ def _may_read(access: Access, query: ReadRequest) -> bool:
 
 
 def _chunks(texts: Sequence[bytes]) -> list[bytes]:
-    chunks: list[bytes] = []
-    chunk: list[bytes] = []
-    size = 0
-    for text in texts:
-        chunk.append(text)
-        size += len(text)
-        if size > _CHUNK_BYTES:
-            chunks.append(b"".join(chunk))
-            chunk, size = [], 0
-    if chunk:
-        chunks.append(b"".join(chunk))
-    return chunks
+    return [b"".join(piece) for piece in pieces(texts, len, _CHUNK_BYTES)]
 
 
 def _text(row: Stored) -> bytes:
-    data = _data(row.row)
-    return f"id: {_id(row.cursors)}\nevent: hook_event\ndata: {data}\n\n".encode()
-
-
-def _data(row: StoredRow) -> str:
-    id, content, metadata, created_at, _ = row
+    id, content, metadata, created_at, _ = row.row
     at = clock.to_text(clock.from_column(created_at) or clock.unreadable())
     item = RecordItem(id, at, codec.column(content), codec.column(metadata))
-    return codec.dump_lossy(item._asdict())
+    data = codec.dump_lossy(item._asdict())
+    return f"id: {_id(row.cursors)}\nevent: hook_event\ndata: {data}\n\n".encode()
 
 
 def _gap(reason: str, positions: Positions | None) -> bytes:

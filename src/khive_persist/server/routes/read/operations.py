@@ -17,13 +17,7 @@ from khive_persist.server.routes.read.responses import answer
 
 @dataclass(frozen=True)
 class ReadRequest:
-    """A request with valid parameters.
-
-    Attributes:
-        values: The values by the parameters' names, defaults included.
-        path: The values of the parameters in the path.
-        request: The request itself.
-    """
+    """A request, and the valid values of its query, defaults included, and of its path."""
 
     values: Mapping[str, Any]
     path: Mapping[str, str]

@@ -3,6 +3,8 @@
 from importlib.metadata import version
 from typing import Any, Final, NamedTuple
 
+from anyio import to_thread
+
 from khive_persist import clock
 from khive_persist.clock import InstantText
 from khive_persist.project import Project
@@ -109,7 +111,7 @@ def operations(project: Project, readers: ReaderPool) -> list[Operation]:
         progress, revision = readers.follower.progress, readers.rollup.version
         key = (*arguments, revision, progress)
         if key not in latest:
-            body = await readers.run_in_thread(_document, readers, *arguments, progress)
+            body = await to_thread.run_sync(_document, readers, *arguments, progress)
             while len(latest) >= _REMEMBERED:
                 del latest[next(iter(latest))]
             latest[key] = body

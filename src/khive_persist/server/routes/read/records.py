@@ -1,6 +1,6 @@
 """`GET /v1/events`, `/v1/plans` and `/v1/{purpose}`: the rows of a purpose, the newest first."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final, NamedTuple
 
@@ -22,7 +22,7 @@ from khive_persist.server.routes.read.filters import of_plans, of_session, of_ti
 from khive_persist.server.routes.read.listing import Listing, Page
 from khive_persist.server.routes.read.operations import Operation, ReadRequest
 from khive_persist.server.routes.read.parameters import Parameter
-from khive_persist.server.routes.records import CLASSES
+from khive_persist.server.routes.records import CLASSES, no_records
 from khive_persist.store import codec
 from khive_persist.store.keyset_pages import NewestRow, PageKey, newest
 from khive_persist.transfer.columns import columns_of
@@ -57,7 +57,7 @@ def operations(project: Project, readers: ReaderPool) -> list[Operation]:
             failed = field("success") == False  # noqa: E712 - a filter
             filters.append(failed if query["failed"] else ~failed)
         without = None if query["payload"] else "payload"
-        return _listing(readers, HookEvent, [*tools.values()], filters, without)
+        return row_listing(readers, HookEvent, [*tools.values()], filters, without=without)
 
     async def event(query: ReadRequest) -> Any:
         row = await _find(readers, [*HOOK_EVENTS.values()], query.path["id"])
@@ -67,11 +67,11 @@ def operations(project: Project, readers: ReaderPool) -> list[Operation]:
 
     async def plans(query: ReadRequest) -> Listing:
         filters = [*await _filters(project, readers, query), *of_plans(query)]
-        return _listing(readers, PlannerSession, [PLANNER_SESSIONS], filters, None)
+        return row_listing(readers, PlannerSession, [PLANNER_SESSIONS], filters)
 
     async def of_purpose(query: ReadRequest) -> Listing:
         record, purpose = await _purpose(project, query.path["purpose"])
-        return _listing(readers, record, [purpose], await _filters(project, readers, query), None)
+        return row_listing(readers, record, [purpose], await _filters(project, readers, query))
 
     times = (parameters.SINCE, parameters.UNTIL)
     event_filters = (parameters.SESSION, parameters.TYPE, parameters.TOOL, *times, FAILED, PAYLOAD)
@@ -115,13 +115,19 @@ async def _filters(project: Project, readers: ReaderPool, query: ReadRequest) ->
     return [*await of_session(project, readers, query), *of_times(query)]
 
 
-def _listing(
+def row_listing(
     readers: ReaderPool,
     record: type[Node],
     purposes: Sequence[Purpose],
-    filters: Sequence[Filter],
-    without: str | None,
+    filters: Sequence[Filter] = (),
+    shown: Callable[[NewestRow], dict[str, Any]] = document,
+    *,
+    without: str | None = None,
 ) -> Listing:
+    """Return the rows of some purposes as a list, the newest first, `shown` as JSON has them.
+
+    `without` is a field of `content` that is left out.
+    """
     tables = {purpose: Table(purpose, tuple(columns_of(record, purpose))) for purpose in purposes}
     # The events of one tool are read through the files that are open for those of all.
     files = [*HOOK_EVENTS.values()] if record is HookEvent else purposes
@@ -137,11 +143,10 @@ def _listing(
         return line_of(tables[item.purpose], columns, row)
 
     columns = all_columns([*tables.values()])
-    return Listing(page, (str, str), document, partial(head, columns), line, row_size)
+    return Listing(page, (str, str), shown, partial(head, columns), line, _size)
 
 
-def row_size(item: NewestRow) -> int:
-    """Return the bytes of a row's content."""
+def _size(item: NewestRow) -> int:
     return len(item.row[1] or "")
 
 
@@ -162,7 +167,4 @@ async def _purpose(project: Project, name: str) -> tuple[type[Node], Purpose]:
     for purpose in await anyio.to_thread.run_sync(known_purposes, project):
         if purpose.name == name:
             return Node, purpose
-    raise NotFoundError(
-        f"no records {name[:80]!r} here",
-        hint="a kind of your own is known once its class was opened in this project",
-    )
+    raise no_records(name)

@@ -28,25 +28,16 @@ class Reporter:
     """The client that has one question answered at a time, by a process that ends with it."""
 
     def __init__(self, project: Project, stopping: anyio.Event) -> None:
-        """Start nothing yet.
-
-        Args:
-            project: The project of the questions.
-            stopping: Set when the server begins to stop: then nothing is waited for.
-        """
+        """Start nothing yet; once `stopping` is set, nothing is waited for."""
         self._project = project
         self._stopping = stopping
         self._turn = anyio.Lock()
 
     async def ask(self, request: Request, question: Mapping[str, Any]) -> bytes:
-        """Return the answer: JSON, or a page.
+        """Return the answer to a question as `report_process.py` takes it: JSON, or a page.
 
         When the client leaves, or the server stops, the process is killed; so it is after
         `LIMIT_SECONDS`.
-
-        Args:
-            request: The request with the question.
-            question: As `report_process.py` takes it.
 
         Raises:
             HTTPError: 503 where another question is not answered within `PATIENCE_SECONDS`, or the

@@ -11,7 +11,6 @@ import os
 import resource
 import sys
 import threading
-from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
@@ -60,8 +59,8 @@ def _answer(project: Project, question: dict[str, Any]) -> str:
 def _report(project: Project, *, as_page: bool, period: Any, at: str, current_time: str) -> str:
     from khive_persist.analytics.periodic_report.report import read_report
 
-    made_at = _instant(current_time)
-    report = anyio.run(read_report, project, period, _instant(at), made_at)
+    made_at = clock.from_column(current_time)
+    report = anyio.run(read_report, project, period, clock.from_column(at), made_at)
     if not as_page:
         return codec.dump_lossy(report)
     with extra("analysis", "this"):
@@ -87,7 +86,7 @@ def _comparison(
         from khive_persist.analytics.compare.document import comparison_of
     collected = anyio.run(
         partial(collect, project, names=names or metrics.NAMES, paired_by=paired_by,
-                since=_instant(since), until=_instant(until), **grouping)
+                since=clock.from_column(since), until=clock.from_column(until), **grouping)
     )  # fmt: skip
     comparisons = compare(collected.samples, paired=paired_by is not None, min_n=min_n)
     if not as_page:
@@ -95,10 +94,6 @@ def _comparison(
     with extra("analysis", "this"):
         from khive_persist.analytics.compare.report.page import page
     return page(collected, comparisons, clock.now())
-
-
-def _instant(text: str | None) -> datetime | None:
-    return clock.from_column(text)
 
 
 def _write(document: dict[str, Any]) -> None:

@@ -20,11 +20,16 @@ def answer(request: Request, value: Any) -> Response:
 
 def answer_bytes(request: Request, body: bytes) -> Response:
     """Return the same of what is JSON already."""
-    tag = f'"{hashlib.blake2b(body, digest_size=_DIGEST_BYTES).hexdigest()}"'
+    tag = tag_of(body)
     headers = CACHE | {"etag": tag}
     if has_tag(request, tag):
         return Response(status_code=304, headers=headers)
     return Response(body, headers=headers, media_type="application/json")
+
+
+def tag_of(content: bytes) -> str:
+    """Return the ETag of what an answer is, or is made of."""
+    return f'"{hashlib.blake2b(content, digest_size=_DIGEST_BYTES).hexdigest()}"'
 
 
 def has_tag(request: Request, tag: str) -> bool:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final, NamedTuple
 
+from anyio import to_thread
+
 from khive_persist import clock
 from khive_persist.errors import NotFoundError
 from khive_persist.project import Project
@@ -13,8 +15,6 @@ from khive_persist.server.routes.read.filters import names_session
 from khive_persist.server.routes.read.listing import Listing, Page
 from khive_persist.server.routes.read.operations import Operation, ReadRequest
 from khive_persist.server.routes.read.parameters import Parameter
-from khive_persist.server.routes.read.schemas import FOCUS, shape
-from khive_persist.sessions import todo_history
 from khive_persist.sessions.lineage.lineage import Lineage, read_lineage
 from khive_persist.sessions.read import read_session
 from khive_persist.sessions.rollup import sessions as rollup_sessions
@@ -22,7 +22,7 @@ from khive_persist.sessions.rollup.session_item import SORTS, SessionItem
 from khive_persist.sessions.rollup.sessions import SessionQuery
 from khive_persist.sessions.timeline.build import build_timeline
 from khive_persist.sessions.timeline.entry import Entry
-from khive_persist.sessions.todo_history import read_chains
+from khive_persist.sessions.todo_history import Focus, focus_of, read_chains
 from khive_persist.transfer.writing.csv import line
 
 ID: Final = {"id": "A session's id, or the beginning of one."}
@@ -37,6 +37,7 @@ ORDER: Final = Parameter(
 THINKING: Final = Parameter("thinking", "boolean", "Also what the model thought.", default=False)
 EVENTS: Final = Parameter("events", "boolean", "Also what happened meanwhile.", default=False)
 MAX_WORDS: Final = 20
+_PLAIN: Final = ("tool", "complexity", "min_confidence", "max_cost", "verdict", "sort")
 
 
 class Story(NamedTuple):
@@ -52,22 +53,17 @@ def operations(project: Project, readers: ReaderPool) -> list[Operation]:
 
     async def sessions(query: ReadRequest) -> Listing:
         filters = SessionQuery(
-            tool=query["tool"],
             since=None if query["since"] is None else clock.to_text(query["since"]),
             until=None if query["until"] is None else clock.to_text(query["until"]),
-            complexity=query["complexity"],
-            min_confidence=query["min_confidence"],
-            max_cost=query["max_cost"],
-            verdict=query["verdict"],
             words=(query["q"] or "").split()[:MAX_WORDS],
-            sort=query["sort"],
             descending=query["order"] == "desc",
+            **{name: query[name] for name in _PLAIN},
         )
 
         async def page(position: Sequence[Any] | None, limit: int) -> Page:
             await readers.wait_until_read()
             return Page(
-                *await readers.run_in_thread(
+                *await to_thread.run_sync(
                     rollup_sessions.sessions, readers.rollup, filters, position, limit
                 )
             )
@@ -98,45 +94,27 @@ def operations(project: Project, readers: ReaderPool) -> list[Operation]:
         id = (await _find_session(project, readers, query.path["id"])).session_id
         read = partial(read_chains, project.root, id, with_events=query["events"])
         session_id, chains = await readers.run_heavy(read)
-        agents = [todo_history.as_document(chain, query["events"]) for chain in chains]
-        return {"session_id": session_id, "agents": agents}
+        return focus_of(session_id, chains, query["events"])
 
     filters = (
         parameters.TOOL, parameters.SINCE, parameters.UNTIL, parameters.COMPLEXITY,
         parameters.MIN_CONFIDENCE, parameters.MAX_COST, VERDICT, WORDS, SORT, ORDER,
     )  # fmt: skip
+    of_one = partial(Operation, path_words=ID)
+    story_summary = "A session as entries in order of time."
+    lineage_summary = "Who worked in a session, and where it came from."
+    focus_summary = "The to-do lists of a session's agents."
     return [
         Operation("/v1/sessions", sessions, "Sessions.", filters, SessionItem, True),
-        Operation("/v1/sessions/{id}", session, "One session.", (), SessionItem, path_words=ID),
-        Operation(
-            "/v1/sessions/{id}/story",
-            story,
-            "A session as entries in order of time.",
-            (THINKING,),
-            Story,
-            path_words=ID,
-        ),
-        Operation(
-            "/v1/sessions/{id}/lineage",
-            lineage,
-            "Who worked in a session, and where it came from.",
-            (),
-            Lineage,
-            path_words=ID,
-        ),
-        Operation(
-            "/v1/sessions/{id}/focus",
-            focus,
-            "The to-do lists of a session's agents.",
-            (EVENTS,),
-            shape(FOCUS),
-            path_words=ID,
-        ),
+        of_one("/v1/sessions/{id}", session, "One session.", (), SessionItem),
+        of_one("/v1/sessions/{id}/story", story, story_summary, (THINKING,), Story),
+        of_one("/v1/sessions/{id}/lineage", lineage, lineage_summary, (), Lineage),
+        of_one("/v1/sessions/{id}/focus", focus, focus_summary, (EVENTS,), Focus),
     ]
 
 
 async def _find_session(project: Project, readers: ReaderPool, prefix: str) -> SessionItem:
-    rollup, run = readers.rollup, readers.run_in_thread
+    rollup, run = readers.rollup, to_thread.run_sync
     await readers.wait_until_read()
     sessions = await run(rollup_sessions.session, rollup, prefix) if prefix else []
     # Where it is a session, of an application, say, that of another id that begins so is not meant.

@@ -17,14 +17,7 @@ class ClosingStreamingResponse(StreamingResponse):
         media_type: str,
         on_end: Callable[[], None] = lambda: None,
     ) -> None:
-        """Send nothing yet.
-
-        Args:
-            content: The pieces of the body.
-            headers: The headers of the answer.
-            media_type: The media type of the answer.
-            on_end: The function called at the end, whether or not anything was sent.
-        """
+        """Send nothing yet; `on_end` is called at the end, whether or not anything was sent."""
         super().__init__(content, headers=headers, media_type=media_type)
         self._content = content
         self._ended = on_end
