@@ -45,7 +45,6 @@ struct options {
     const char *directory;
     bool tells_lost;
     bool is_fallback;
-    bool exits_zero;
 };
 
 static char first_bytes[FIRST_BYTES];
@@ -79,7 +78,7 @@ static const char *read_options(char **words, struct options *options) {
     *options = (struct options){.tool = "", .directory = ""};
     options->tells_lost = has_word(words, "--tell-lost");
     options->is_fallback = has_word(words, "--fallback");
-    options->exits_zero = has_word(words, "--exit-zero");
+    failure_code = has_word(words, "--exit-zero") ? 0 : 1;
     while (*words != NULL) {
         const char *word = *words++;
         size_t length = strcspn(word, "=");
@@ -230,7 +229,7 @@ static int fail(enum outcome outcome, const char *reason, const struct options *
     const char *start =
         outcome == UNSURE ? "event not yet known to be on the disk: " : "event not kept: ";
     complain(join(start, reason, NULL));
-    return !options->exits_zero;
+    return failure_code;
 }
 
 /* Read one payload and keep it; return the exit code. */
@@ -240,7 +239,7 @@ static int record(const char *program, const struct options *options) {
     event.payload = read_payload();
     if (options->is_fallback && event.payload.size == 0) {
         /* The hook before this one has read it, and has said what became of it. */
-        return !options->exits_zero;
+        return failure_code;
     }
     double taken = monotonic() - began;
     event.name = file_name(event.tool, event.payload.is_complete,
@@ -250,7 +249,7 @@ static int record(const char *program, const struct options *options) {
     }
     /* What reading has left over: a disk that many write to can take its time to sync. */
     start_watch(ALL_SECONDS - (taken < READ_SECONDS ? taken : READ_SECONDS), &event,
-                !options->exits_zero, !options->tells_lost);
+                !options->tells_lost);
     struct place place;
     enum outcome outcome = put(&event, true, &place);
     if (outcome != KEPT) {
@@ -264,7 +263,7 @@ static int record(const char *program, const struct options *options) {
                       " trust", NULL));
     }
     wake_drainer(place.taker, place.spool, program_path(program));
-    return options->tells_lost ? tell_lost() && !options->exits_zero : 0;
+    return options->tells_lost && tell_lost() != 0 ? failure_code : 0;
 }
 
 int main(int count, char **words) {

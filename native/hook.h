@@ -52,8 +52,11 @@ struct settling {
     struct parents *parents;
 };
 
-/* text.c: strings that last as long as the process. */
+/* memory.c: what lasts as long as the process. */
+extern int failure_code;
 char *take(size_t size);
+
+/* text.c: strings, and the one line. */
 char *join(const char *first, ...) __attribute__((sentinel));
 void complain(const char *message);
 
@@ -82,7 +85,7 @@ void wake_drainer(const char *project, int spool, const char *program_path);
 extern const char *refusal;
 
 /* watch.c: the deadline. */
-void start_watch(double seconds, const struct event *event, int code_when_late, bool notes);
+void start_watch(double seconds, const struct event *event, bool notes);
 void watch_khive(const char *khive);
 void watch_begun(int spool, const char *temporary);
 void watch_written(const struct settling *settling);

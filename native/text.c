@@ -1,38 +1,12 @@
 /* Make strings, and write the one line. */
 
 #include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "hook.h"
 
-enum { FIRST_BYTES = 64 << 10, MORE_BYTES = 1 << 20, LINE_CHARACTERS = 500 };
-
-static char first_block[FIRST_BYTES];
-static char *block = first_block;
-static size_t block_left = FIRST_BYTES;
-
-/* Return memory that is never given back. Without any the process says so and ends. */
-char *take(size_t size) {
-    size = (size + 15) & ~(size_t)15;
-    if (size > block_left) {
-        size_t wanted = size > MORE_BYTES ? size : MORE_BYTES;
-        void *more = mmap(NULL, wanted, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        if (more == MAP_FAILED) {
-            static const char line[] = "khive-hook: event not kept: no memory is left\n";
-            (void)!write(STDERR_FILENO, line, sizeof line - 1);
-            _exit(1);
-        }
-        block = more;
-        block_left = wanted;
-    }
-    char *taken = block;
-    block += size;
-    block_left -= size;
-    return taken;
-}
+enum { LINE_CHARACTERS = 500 };
 
 /* Return strings one after another; the last argument is NULL. */
 char *join(const char *first, ...) {

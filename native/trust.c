@@ -230,31 +230,45 @@ static int physical(const char *path, const char **resolved) {
 
 /* Look upward for the directory whose `.khive` takes an event, passing over what is not trusted. */
 static void search(const char *start, const char *state, const char **taker, const char **passed) {
+    static const char name[] = "/.khive";
     uid_t user = geteuid();
     struct stat of_state, status;
     bool has_state = lstat(khive_of(state), &of_state) == 0;
-    char *at = join(start, NULL);
+    /* One path for all: what comes after a directory's end is not needed any more. */
+    size_t end = strlen(start);
+    char *path = take(end + sizeof name);
+    memcpy(path, start, end + 1);
     *passed = NULL;
     *taker = state;
     for (;;) {
-        const char *khive = khive_of(at);
-        if (lstat(khive, &status) == 0) {
+        size_t length = end;
+        while (length > 0 && path[length - 1] == '/') {
+            length--;
+        }
+        memcpy(path + length, name, sizeof name);
+        if (lstat(path, &status) == 0) {
             if (has_state && is_same(&status, &of_state)) {
                 break;
             }
-            if (status.st_uid == user) {
-                if (is_own(&status, user) && is_trusted(khive, state)) {
-                    *taker = at;
-                    break;
-                }
-                *passed = *passed != NULL ? *passed : join(at, NULL);
+            bool is_taker = is_own(&status, user) && is_trusted(path, state);
+            char *directory = take(end + 1);
+            memcpy(directory, path, length);
+            memset(directory + length, '/', end - length);
+            directory[end] = '\0';
+            if (is_taker) {
+                *taker = directory;
+                break;
+            }
+            if (status.st_uid == user && *passed == NULL) {
+                *passed = directory;
             }
         }
-        char *last = strrchr(at, '/');
-        if (last == NULL || strcmp(at, "/") == 0) {
+        path[length] = '\0';
+        if (length == 0) {
             break;
         }
-        last[last == at] = '\0';
+        char *last = strrchr(path, '/');
+        end = last == NULL ? 0 : last == path ? 1 : (size_t)(last - path);
     }
     *passed = *passed != NULL ? *passed : *taker;
 }

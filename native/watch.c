@@ -19,7 +19,6 @@ struct begun {
 static const struct event *watched;
 static const char *began_in;
 static struct timespec time_left;
-static int code_of_late;
 static bool notes_late;
 static _Atomic(const char *) watched_khive;
 static _Atomic(const struct begun *) begun;
@@ -90,17 +89,16 @@ static void *wait_for_end(void *nothing) {
     const char *outcome = child > 0 ? "event not yet known to be on the disk: "
                                     : "event not kept: ";
     complain(join(outcome, atomic_load(&watched_khive), " takes too long", NULL));
-    _exit(code_of_late);
+    _exit(failure_code);
     return nothing;
 }
 
 /* Begin to wait. Where no thread is to be had, the disk is waited for. */
-void start_watch(double seconds, const struct event *event, int code_when_late, bool notes) {
+void start_watch(double seconds, const struct event *event, bool notes) {
     seconds = seconds > 0.01 ? seconds : 0.01;
     time_left.tv_sec = (time_t)seconds;
     time_left.tv_nsec = (long)((seconds - (double)time_left.tv_sec) * 1e9);
     watched = event;
-    code_of_late = code_when_late;
     notes_late = notes;
     atomic_store(&watched_khive, "looking for .khive");
     const char *directory = working_directory();

@@ -75,7 +75,7 @@ def hook_kind(request: pytest.FixtureRequest) -> HookKind:
 class SlowHook(NamedTuple):
     """The hook, with calls of the system that take long, or end otherwise."""
 
-    kind: HookKind
+    words: list[str]
     project: Project
 
     def with_sync(
@@ -97,10 +97,7 @@ class SlowHook(NamedTuple):
     def _run(
         self, program: list[str], variables: dict[str, str]
     ) -> "subprocess.CompletedProcess[bytes]":
-        if self.kind == "native":
-            words = [str(compiled(WRAPPED, WRAPPERS, "-DALL_SECONDS=0.5"))]
-        else:
-            words = [sys.executable, "-I", "-S", "-c", *program]
+        words = [*self.words, *(program if "-c" in self.words else [])]
         return subprocess.run(
             [*words, "--tool", "codex", "--dir", str(self.project.root)],
             input=b"{}", capture_output=True, check=False, timeout=20, env=os.environ | variables,
@@ -121,7 +118,10 @@ def quiet(project: Project) -> Project:
 
 @pytest.fixture
 def slow_hook(quiet: Project, hook_kind: HookKind) -> SlowHook:
-    return SlowHook(hook_kind, quiet)
+    words = [sys.executable, "-I", "-S", "-c"]
+    if hook_kind == "native":
+        words = [str(compiled(WRAPPED, WRAPPERS, "-DALL_SECONDS=0.5"))]
+    return SlowHook(words, quiet)
 
 
 @pytest.mark.parametrize("number", [1, 2])
