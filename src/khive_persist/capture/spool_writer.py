@@ -666,8 +666,7 @@ def put(
             raise
         except (OSError, ValueError) as second:
             raise Refusal(
-                "%s: %s; %s: %s"
-                % (khive_of(taker), reason(error), khive_of(state), reason(second))
+                "%s: %s; %s: %s" % (khive_of(taker), reason(error), khive_of(state), reason(second))
             ) from None
     return spool, taker, project if is_away else ""
 

@@ -285,5 +285,6 @@ TOOL: Final = Tool(
         ),
         topmost="",
         by_hand={"project": _TRUST, "local": _TRUST, "user": _TRUST},
+        args_since="2.1.197",
     ),
 )
