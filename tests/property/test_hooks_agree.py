@@ -54,6 +54,10 @@ PLACES: Final = ("", "a", "a/b", "other")
 PATHS: Final = st.sampled_from(
     [*PLACES, "a/../other", "a/b/", "gone", "linked", "a file", "o\nd\u00e9", "x" * 256]
 )
+ODD_WORDS: Final = (
+    "--tool", "--dir", "vim", "--tool=v\u00efm", "--x=y", "=", "", "--tell-lost=1",
+    "\udcff\udc80x", "\n", "\u20ac" * 300,
+)  # fmt: skip
 FLAGS: Final = st.sampled_from(["--tell-lost", "--fallback", "--exit-zero"])
 
 
@@ -66,9 +70,7 @@ def words(draw: st.DrawFn, odd: bool) -> tuple[str, ...]:
         parts.append(["--dir", path] if draw(st.booleans()) else [f"--dir={path}"])
     parts += [[flag] for flag in draw(st.lists(FLAGS, max_size=2))]
     if odd:
-        any_word = st.sampled_from(["--tool", "--dir", "vim", "--tool=v\u00efm", "--x=y", "=", "",
-                                    "--tell-lost=1", "\udcff\udc80x", "\n", "\u20ac" * 300])  # fmt: skip
-        parts.insert(draw(st.integers(0, len(parts))), [draw(any_word)])
+        parts.insert(draw(st.integers(0, len(parts))), [draw(st.sampled_from(ODD_WORDS))])
     parts = draw(st.permutations(parts)) if not odd else parts
     return tuple(word for part in parts for word in part)
 
