@@ -55,6 +55,7 @@ struct settling {
 /* memory.c: what lasts as long as the process. */
 extern int failure_code;
 char *take(size_t size);
+void take_anew(void);
 
 /* text.c: strings, and the one line. */
 char *join(const char *first, ...) __attribute__((sentinel));

@@ -6,10 +6,14 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "hook.h"
+
+/* More than a line has. */
+enum { LINE_BYTES = 2560 };
 
 struct begun {
     int spool;
@@ -58,6 +62,7 @@ static enum outcome go_on(void) {
    Nobody may have seen the line. So a note says that it is not known what became of the event,
    until it is. */
 static void finish(void) {
+    take_anew();
     setsid();
     int nothing = open_at(AT_FDCWD, "/dev/null", O_RDWR, 0);
     for (int stream = 0; stream < 3 && nothing >= 0; stream++) {
@@ -86,9 +91,12 @@ static void *wait_for_end(void *nothing) {
     if (child == 0) {
         finish();
     }
-    const char *outcome = child > 0 ? "event not yet known to be on the disk: "
-                                    : "event not kept: ";
-    complain(join(outcome, atomic_load(&watched_khive), " takes too long", NULL));
+    /* Not by `join`: the other thread may be at it. */
+    char line[LINE_BYTES];
+    snprintf(line, sizeof line, "%s: %s takes too long",
+             child > 0 ? "event not yet known to be on the disk" : "event not kept",
+             atomic_load(&watched_khive));
+    complain(line);
     _exit(failure_code);
     return nothing;
 }

@@ -28,7 +28,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { USER = 1000, MOST_BLOCKS = 4096, FIRST_FILE = 10, MOST_WORDS = 12, LINE_BYTES = 4096 };
+enum { USER = 1000, MOST_BLOCKS = 4096, FIRST_FILE = 10, MOST_WORDS = 12, STDERR_BYTES = 4096 };
 enum { FIRST_LINE = 12, LONGEST_LINE = 500 };
 
 static const uint8_t *input;
@@ -44,7 +44,7 @@ static int next_file;
 
 /* What the run did, as far as `check` wants to know. */
 static struct {
-    char line[LINE_BYTES];
+    char line[STDERR_BYTES];
     size_t line_bytes;
     int lines;
     int event_file;
@@ -92,6 +92,8 @@ char *take(size_t size) {
     memset(block, 0xee, size);
     return blocks[blocks_count++] = block;
 }
+
+void take_anew(void) {}
 
 static const char *const texts_of_input[] = {
     "",

@@ -73,12 +73,11 @@ def hook_command(
         InvalidSettingsError: A path in it is not text, which a settings file could not hold.
     """
     options = [_quoted(word) for word in hook_options(tool, directory, blocks=blocks)]
-    # An event that this one could not keep is none for the other.
-    tail = [spool_writer.EXIT_ZERO] if blocks else []
     command = ""
     if native is not None:
         program = SHARED_NATIVE if is_shared else _quoted(str(native))
-        command = " ".join([f"[ -x {program} ] && {program}", *options, *tail, "|| "])
+        arguments = map(_quoted, native_arguments(tool, directory, blocks=blocks))
+        command = " ".join([f"[ -x {program} ] && {program}", *arguments, "|| "])
         options.append(spool_writer.FALLBACK)
     if is_shared:
         command += " ".join([f"[ ! -x {SHARED} ] || {SHARED}", *options])
