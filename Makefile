@@ -71,6 +71,31 @@ coverage: $(READY) $(PAGE) browser tracer
 guards: $(READY) $(PAGE) tracer
 	$(BIN)/python -m tests.guards
 
+# The wheels of all platforms, each with its compiled hook, and one for any other, in dist.
+TARGETS := x86_64-linux aarch64-linux x86_64-macos aarch64-macos
+COMPILERS_READY := $(VENV)/.ready-native
+
+$(COMPILERS_READY): pyproject.toml $(READY)
+	$(BIN)/python -m pip install --quiet --group native
+	touch $@
+
+.PHONY: wheels
+wheels: $(COMPILERS_READY) $(PAGE)
+	for target in $(TARGETS); do \
+		KHIVE_TARGET=$$target $(BIN)/python -m build --no-isolation --wheel || exit 1; done
+	KHIVE_PURE=1 $(BIN)/python -m build --no-isolation --wheel
+	$(BIN)/python -m build --no-isolation --sdist
+
+# The compiled hook on systems that answer anything: ten million inputs. Clang comes where it can.
+.PHONY: fuzz
+fuzz: $(READY)
+	@command -v clang >/dev/null \
+	|| if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+			apt-get install -qq -y --no-install-recommends clang libclang-rt-dev >/dev/null; \
+	else echo "no clang: apt-get install clang"; fi
+	$(BIN)/python -m pytest -q -m "long or not long" --timeout 3600 tests/native
+
 bench: $(READY)
 	$(BIN)/python -m benchmarks
 

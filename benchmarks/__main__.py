@@ -8,9 +8,11 @@ import tempfile
 from benchmarks import (
     asking,
     bulk,
+    claude_session,
     disk,
     draining,
     first_event,
+    hooks,
     processes,
     saving,
     serving,
@@ -40,6 +42,8 @@ def main() -> int:
         # The marks of what is made here go with it.
         os.environ["KHIVE_HOME"] = home
         lines = [
+            *hooks.measure(arguments.runs),
+            *claude_session.measure(max(arguments.runs // 10, 3)),
             *processes.measure(arguments.runs),
             *draining.measure(),
             *first_event.measure(arguments.files),

@@ -40,7 +40,7 @@ def measure(runs: int) -> list[Line]:
         for size in (2_048, 51_200):
             stdin = Path(name) / f"{size}.json"
             stdin.write_bytes(payload(size))
-            ours, floor = _paired(HOOK, FLOOR, stdin, runs)
+            ours, floor = paired(HOOK, FLOOR, stdin, runs)
             ratio = median_ratio(ours, floor)
             what = f"hook process, {size // 1024} KB, durable"
             lines.append(
@@ -77,7 +77,7 @@ def _uv(stdin: Path, folder: Path, runs: int) -> list[Line]:
     script = folder / "uv_hook.py"
     script.write_text(UV_HOOK)
     command = [uv, "run", "--offline", "--no-project", "--python", sys.executable, str(script)]
-    theirs, ours = _paired(command, HOOK, stdin, max(runs // 4, 5))
+    theirs, ours = paired(command, HOOK, stdin, max(runs // 4, 5))
     return [
         Line(
             "a hook by `uv run`, which only parses its JSON",
@@ -93,12 +93,12 @@ def _many_at_once(stdin: Path, project: Project) -> Line:
     """32 loops of hooks against the same 32 loops of the bare interpreter."""
     with Drain(project) as drain:
         drain.run()
-    before = _stored(project)
-    bare = _loops(FLOOR, stdin)
-    hooks = _loops(HOOK, stdin)
+    before = stored(project)
+    bare = loops(FLOOR, stdin, WRITERS, EACH)
+    hooks = loops(HOOK, stdin, WRITERS, EACH)
     with Drain(project) as drain:
         drain.run()
-    kept = _stored(project) - before + len(Spool(project).events())
+    kept = stored(project) - before + len(Spool(project).events())
     lost = WRITERS * EACH - kept
     return Line(
         f"{WRITERS} hook processes at once, {lost} of {WRITERS * EACH} lost",
@@ -118,10 +118,10 @@ def _visible(folder: Path) -> list[Line]:
         project.root.mkdir()
         os.environ["KHIVE_DIR"] = str(project.root)
         for taken in seconds.values():
-            before = _stored(project)
+            before = stored(project)
             _run(HOOK, stdin)
             began = time.perf_counter()
-            while _stored(project) == before:
+            while stored(project) == before:
                 time.sleep(0.002)
             taken.append(time.perf_counter() - began)
     return [
@@ -138,18 +138,20 @@ def _visible(folder: Path) -> list[Line]:
     ]
 
 
-def _loops(command: Sequence[str], stdin: Path) -> float:
+def loops(command: Sequence[str], stdin: Path, writers: int, each: int) -> float:
+    """Run a command in so many loops at once; how many a second."""
+
     def loop() -> None:
-        for _ in range(EACH):
+        for _ in range(each):
             _run(command, stdin)
 
-    threads = [threading.Thread(target=loop) for _ in range(WRITERS)]
+    threads = [threading.Thread(target=loop) for _ in range(writers)]
     began = time.perf_counter()
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return WRITERS * EACH / (time.perf_counter() - began)
+    return writers * each / (time.perf_counter() - began)
 
 
 def _starts(runs: int) -> list[Line]:
@@ -161,9 +163,9 @@ def _starts(runs: int) -> list[Line]:
         path = f"import sys; sys.path.insert(0, {name!r}); "
         bare = [sys.executable, "-I", "-c", path + "import empty_package"]
         ours = [sys.executable, "-I", "-c", path + "import khive_persist"]
-        imported, nothing = _paired(ours, bare, stdin, runs)
+        imported, nothing = paired(ours, bare, stdin, runs)
         program = [str(Path(sys.executable).with_name("khive-persist")), "--help"]
-        helped, started = _paired(program, [sys.executable, "-c", "pass"], stdin, runs)
+        helped, started = paired(program, [sys.executable, "-c", "pass"], stdin, runs)
     more = statistics.median(helped) - statistics.median(started)
     return [
         Line(
@@ -186,7 +188,8 @@ def _starts(runs: int) -> list[Line]:
     ]
 
 
-def _stored(project: Project) -> int:
+def stored(project: Project) -> int:
+    """How many events of Claude Code are in the database."""
     path = project.database(HOOK_EVENTS["claude-code"].file)
     if not path.exists():
         return 0
@@ -200,7 +203,7 @@ def _stored(project: Project) -> int:
         connection.close()
 
 
-def _paired(
+def paired(
     first: Sequence[str], second: Sequence[str], stdin: Path, runs: int
 ) -> tuple[list[float], list[float]]:
     """Both in turn, so that what else the machine does meets both; the first pair is no run."""

@@ -15,6 +15,7 @@ import pytest
 from khive_persist.capture import hook_path
 from khive_persist.project import Project
 from tests import hypotheses
+from tests.compiled_hook import HookKind, compiled
 from tests.factories import make_project
 from tests.payloads import Hook
 
@@ -111,13 +112,27 @@ def project(tmp_path: Path) -> Project:
 
 
 @pytest.fixture
-def hook(project: Project) -> Hook:
+def hook_kind() -> HookKind:
+    """The hook of a test; a folder whose tests run over both has a fixture of its own."""
+    return "python"
+
+
+@pytest.fixture
+def hook_words(hook_kind: HookKind) -> list[str]:
+    """The words that start the hook."""
+    if hook_kind == "native":
+        return [str(compiled())]
+    return [sys.executable, "-I", "-S", str(hook_path())]
+
+
+@pytest.fixture
+def hook(project: Project, hook_words: list[str]) -> Hook:
     """Run the hook as a tool does, in the project unless told otherwise."""
 
     def run(
         payload: bytes, tool: str = "claude-code", *words: str, **options: object
     ) -> "subprocess.CompletedProcess[bytes]":
-        command = [sys.executable, "-I", "-S", str(hook_path()), "--tool", tool, *words]
+        command = [*hook_words, "--tool", tool, *words]
         done: subprocess.CompletedProcess[bytes] = subprocess.run(
             command,
             input=payload,

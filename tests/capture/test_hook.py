@@ -24,10 +24,12 @@ from khive_persist.capture.drainer_start import wake_drainer
 from khive_persist.capture.hook_config.command import hook_command
 from khive_persist.capture.spool import Spool, split_away
 from khive_persist.project import Project
+from tests.compiled_hook import KINDS, HookKind, compiled
 from tests.payloads import Hook
 
 PAYLOAD = b'{"session_id":"s1","hook_event_name":"Stop","cwd":"/x"}\n'
-COMMAND = [sys.executable, "-I", "-S", str(hook_path()), "--tool", "claude-code"]
+PYTHON = [sys.executable, "-I", "-S"]
+TOOL = ["--tool", "claude-code"]
 DEADLINE_SECONDS = 2.0
 DRAINED_SECONDS = 10.0
 # The interpreter's own start, and what a busy machine adds, are not the hook's.
@@ -44,6 +46,18 @@ def quiet(monkeypatch: pytest.MonkeyPatch, project: Project) -> Project:
     reader = os.open(held, os.O_RDWR | os.O_NONBLOCK)
     monkeypatch.setattr(project, "reader", reader, raising=False)
     return project
+
+
+@pytest.fixture(params=KINDS)
+def hook_kind(request: pytest.FixtureRequest) -> HookKind:
+    """Each test of a hook is one of both."""
+    kind: HookKind = request.param
+    return kind
+
+
+@pytest.fixture
+def command(hook_words: list[str]) -> list[str]:
+    return [*hook_words, *TOOL]
 
 
 def kept(project: Project) -> list[bytes]:
@@ -74,9 +88,11 @@ def test_everything_is_private_whatever_the_umask(project: Project, hook: Hook) 
 
 
 @pytest.mark.parametrize("words", [[], ["--tool"], ["--tool", "vim"], ["--nonsense", "x"]])
-def test_wrong_use_is_one_line_and_never_two_or_more(words: list[str], project: Project) -> None:
+def test_wrong_use_is_one_line_and_never_two_or_more(
+    words: list[str], project: Project, hook_words: list[str]
+) -> None:
     done = subprocess.run(
-        [*COMMAND[:4], *words], input=PAYLOAD, capture_output=True, cwd=project.root, check=False
+        [*hook_words, *words], input=PAYLOAD, capture_output=True, cwd=project.root, check=False
     )
     assert done.returncode == 1
     assert done.stdout == b""
@@ -104,7 +120,9 @@ def test_where_the_project_is_found(project: Project, hook: Hook, home: Path) ->
 
 
 @pytest.fixture
-def as_nobody() -> Iterator[tuple[Path, Callable[..., "subprocess.CompletedProcess[bytes]"]]]:
+def as_nobody(
+    hook_kind: HookKind,
+) -> Iterator[tuple[Path, Callable[..., "subprocess.CompletedProcess[bytes]"]]]:
     """A directory that everybody may use, and the hook run as a user without rights."""
     interpreter = Path("/usr/bin/python3")
     if os.geteuid() != 0 or not interpreter.exists():
@@ -112,12 +130,17 @@ def as_nobody() -> Iterator[tuple[Path, Callable[..., "subprocess.CompletedProce
     with tempfile.TemporaryDirectory() as name:
         shared = Path(name)
         shared.chmod(0o755)
-        for file in ("hook.py", "spool_writer.py"):
-            shutil.copy(hook_path().with_name(file), shared)
+        words = [str(shared / "khive-hook")]
+        if hook_kind == "native":
+            shutil.copy(compiled(), shared)
+        else:
+            words = [str(interpreter), *PYTHON[1:], str(shared / "hook.py")]
+            for file in ("hook.py", "spool_writer.py"):
+                shutil.copy(hook_path().with_name(file), shared)
 
         def run(cwd: Path, home: Path) -> "subprocess.CompletedProcess[bytes]":
             return subprocess.run(
-                [str(interpreter), *COMMAND[1:3], str(shared / "hook.py"), *COMMAND[4:]],
+                [*words, *TOOL],
                 input=PAYLOAD, capture_output=True, cwd=cwd, env={"HOME": str(home)},
                 user=NOBODY, group=NOBODY, extra_groups=[], check=False,
             )  # fmt: skip
@@ -192,22 +215,39 @@ def test_a_link_is_not_followed(
     assert [event.is_away for event in Spool(Project(home)).events()] == [True]
 
 
-def test_a_closed_stdin_is_an_empty_event(quiet: Project) -> None:
-    command = " ".join(["exec", *COMMAND, "<&-"])
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&-", "<&- >&- 2>&-"])
+def test_closed_streams(quiet: Project, command: list[str], closed: str) -> None:
+    """Without stdin it is an empty event that is cut; no line goes into a file of ours."""
     done = subprocess.run(
-        ["/bin/sh", "-c", command], capture_output=True, cwd=quiet.root, check=False
-    )
+        ["/bin/sh", "-c", " ".join(["exec", *command, closed])],
+        input=PAYLOAD, capture_output=True, cwd=quiet.root, check=False,
+    )  # fmt: skip
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
-    assert kept(quiet) == [b""]
+    assert kept(quiet) == [b"" if "<" in closed else PAYLOAD]
+    assert Spool(quiet).events()[0].is_cut is ("<" in closed)
 
 
-def test_a_stalled_stdin_ends_in_time_and_keeps_what_came(quiet: Project) -> None:
+def test_a_line_that_nobody_can_read_goes_into_no_file(
+    project: Project, command: list[str], home: Path
+) -> None:
+    shutil.rmtree(project.khive)
+    project.khive.mkdir()
+    words = [*command, "--dir", str(project.root), "<&-", ">&-", "2>&-"]
+    done = subprocess.run(["/bin/sh", "-c", " ".join(["exec", *words])], check=False)
+    assert done.returncode == 0
+    (event,) = Spool(Project(home)).events()
+    assert split_away(Spool(Project(home)).read(event)) == (str(project.root), b"")
+
+
+def test_a_stalled_stdin_ends_in_time_and_keeps_what_came(
+    quiet: Project, command: list[str]
+) -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         ours.sendall(b'{"half')
         began = time.monotonic()
         done = subprocess.run(
-            COMMAND, stdin=theirs.fileno(), capture_output=True, cwd=quiet.root, check=False
+            command, stdin=theirs.fileno(), capture_output=True, cwd=quiet.root, check=False
         )
         took = time.monotonic() - began
     assert (done.returncode, done.stderr) == (0, b"")
@@ -217,11 +257,11 @@ def test_a_stalled_stdin_ends_in_time_and_keeps_what_came(quiet: Project) -> Non
     assert kept(quiet) == [b'{"half']
 
 
-def test_an_endless_stdin_ends_in_time(quiet: Project) -> None:
+def test_an_endless_stdin_ends_in_time(quiet: Project, command: list[str]) -> None:
     with open("/dev/zero", "rb") as endless:
         began = time.monotonic()
         done = subprocess.run(
-            COMMAND, stdin=endless, capture_output=True, cwd=quiet.root, check=False
+            command, stdin=endless, capture_output=True, cwd=quiet.root, check=False
         )
         took = time.monotonic() - began
     assert done.returncode in (0, 1)
@@ -239,13 +279,13 @@ def test_thirty_megabytes_are_kept_whole(quiet: Project, hook: Hook) -> None:
 
 @pytest.mark.parametrize("left", [1, 2, 3, 4, 8])
 def test_without_file_descriptors_the_installed_command_says_so(
-    project: Project, left: int
+    project: Project, left: int, hook_words: list[str]
 ) -> None:
     def leave_few() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (3 + left, 3 + left))
 
     done = subprocess.run(
-        ["/bin/sh", "-c", hook_command("claude-code")],
+        ["/bin/sh", "-c", hook_command("claude-code", words=hook_words)],
         input=PAYLOAD, capture_output=True, cwd=project.root, preexec_fn=leave_few, check=False,
     )  # fmt: skip
     assert done.returncode in (0, 1)
@@ -295,7 +335,7 @@ def test_a_damaged_bytecode_cache_does_not_stop_it(
         cached.write_bytes(whole[:16] + damage)
     before = sorted(cached.parent.iterdir())
     done = subprocess.run(
-        [*COMMAND[:3], str(folder / "hook.py"), *COMMAND[4:]],
+        [*PYTHON, str(folder / "hook.py"), *TOOL],
         input=PAYLOAD, capture_output=True, cwd=quiet.root, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, b"")
@@ -341,19 +381,20 @@ IN_PROJECT_OF_THE_PIPE = {
 }
 
 
-@pytest.mark.parametrize("way", ["a hook", "a program"])
+@pytest.mark.parametrize("way", [*KINDS, "a program"])
 @pytest.mark.parametrize("make", IN_PROJECT_OF_THE_PIPE.values(), ids=IN_PROJECT_OF_THE_PIPE)
 def test_what_stands_in_place_of_the_drainers_pipe_gives_way(
-    make: Callable[[Path], None], way: str, project: Project, hook: Hook
+    make: Callable[[Path], None], way: str, project: Project
 ) -> None:
     spool = Spool(project)
     spool.make()
     make(project.spool / "wake")
-    if way == "a hook":
-        assert hook(PAYLOAD).returncode == 0
-    else:
+    if way == "a program":
         spool.accept("claude-code", PAYLOAD)
         wake_drainer(str(project.root))
+    else:
+        words = [str(compiled())] if way == "native" else [*PYTHON, str(hook_path())]
+        subprocess.run([*words, *TOOL], input=PAYLOAD, cwd=project.root, check=True)
     assert stat.S_ISFIFO((project.spool / "wake").lstat().st_mode)
     kept_folders = [path.read_bytes() for path in project.spool.glob("wake.*/inside")]
     assert kept_folders == [b"precious"] * (make is _folder)

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -14,6 +15,7 @@ from khive_persist.capture import hook_path
 from khive_persist.capture.spool import Spool
 from khive_persist.maintenance.doctor.clients import lost_events
 from khive_persist.project import Project
+from tests.compiled_hook import KINDS, HookKind, compiled
 
 # The system's own call, but for how long it takes or how it ends.
 PROGRAM = """
@@ -59,17 +61,47 @@ spool_writer.ALL_SECONDS = 0.5
 spool_writer.main()
 """
 
+WRAPPERS = Path(__file__).parents[1] / "native" / "slow_disk.c"
+WRAPPED = ("fsync", "lstat", "renameat", "posix_spawn")
 LATE = b"khive-hook: event not yet known to be on the disk: %s takes too long\n"
 
 
-def run(
-    project: Project, number: int, seconds: float, ends: str
-) -> "subprocess.CompletedProcess[bytes]":
-    return subprocess.run(
-        [sys.executable, "-I", "-S", "-c", PROGRAM, str(hook_path().parent), str(number),
-         str(seconds), ends, "--tool", "codex", "--dir", str(project.root)],
-        input=b"{}", capture_output=True, check=False, timeout=20,
-    )  # fmt: skip
+@pytest.fixture(params=KINDS)
+def hook_kind(request: pytest.FixtureRequest) -> HookKind:
+    kind: HookKind = request.param
+    return kind
+
+
+class SlowHook(NamedTuple):
+    """The hook, with calls of the system that take long, or end otherwise."""
+
+    words: list[str]
+    project: Project
+
+    def with_sync(
+        self, number: int, seconds: float, ends: str
+    ) -> "subprocess.CompletedProcess[bytes]":
+        """Run it with one sync that takes seconds, and fails where it `ends` in an error."""
+        variables = {
+            "SLOW_NUMBER": str(number), "SLOW_SECONDS": str(seconds), "SLOW_ENDS": ends
+        }  # fmt: skip
+        return self._run([PROGRAM, str(hook_path().parent), *variables.values()], variables)
+
+    def with_call(
+        self, call: str, then: str = "", gate: Path = Path("/dev/null")
+    ) -> "subprocess.CompletedProcess[bytes]":
+        """Run it with a call that takes long; in the child another one waits at the gate."""
+        variables = {"SLOW_CALL": call, "SLOW_THEN": then, "SLOW_GATE": str(gate)}
+        return self._run([SLOW, str(hook_path().parent), *variables.values()], variables)
+
+    def _run(
+        self, program: list[str], variables: dict[str, str]
+    ) -> "subprocess.CompletedProcess[bytes]":
+        words = [*self.words, *(program if "-c" in self.words else [])]
+        return subprocess.run(
+            [*words, "--tool", "codex", "--dir", str(self.project.root)],
+            input=b"{}", capture_output=True, check=False, timeout=20, env=os.environ | variables,
+        )  # fmt: skip
 
 
 def kept(project: Project) -> int:
@@ -84,10 +116,20 @@ def quiet(project: Project) -> Project:
     return project
 
 
+@pytest.fixture
+def slow_hook(quiet: Project, hook_kind: HookKind) -> SlowHook:
+    words = [sys.executable, "-I", "-S", "-c"]
+    if hook_kind == "native":
+        words = [str(compiled(WRAPPED, WRAPPERS, "-DALL_SECONDS=0.5"))]
+    return SlowHook(words, quiet)
+
+
 @pytest.mark.parametrize("number", [1, 2])
-def test_a_slow_sync_is_finished_by_a_child(number: int, quiet: Project) -> None:
+def test_a_slow_sync_is_finished_by_a_child(
+    number: int, quiet: Project, slow_hook: SlowHook
+) -> None:
     began = time.monotonic()
-    done = run(quiet, number, 8, "well")
+    done = slow_hook.with_sync(number, 8, "well")
     assert time.monotonic() - began < 7
     assert done.returncode == 1
     assert done.stdout == b""
@@ -107,10 +149,10 @@ def test_a_slow_sync_is_finished_by_a_child(number: int, quiet: Project) -> None
     ],
 )
 def test_the_deadline_holds_before_and_after_the_disk(
-    call: str, code: int, line: bytes, quiet: Project, home: Path
+    call: str, code: int, line: bytes, quiet: Project, home: Path, slow_hook: SlowHook
 ) -> None:
     began = time.monotonic()
-    done = run_slow(quiet, call)
+    done = slow_hook.with_call(call)
     assert time.monotonic() - began < 7
     assert (done.returncode, done.stdout, done.stderr) == (code, b"", line)
     waited(lambda: kept(quiet) == 1 and not notes(home))
@@ -129,9 +171,9 @@ def gate(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.mark.parametrize("call", ["lstat", "fsync"])
 def test_of_what_comes_late_the_next_that_may_speak_tells(
-    call: str, quiet: Project, home: Path, gate: Path
+    call: str, quiet: Project, home: Path, gate: Path, slow_hook: SlowHook
 ) -> None:
-    done = run_slow(quiet, call, "rename", gate)
+    done = slow_hook.with_call(call, "rename", gate)
     assert b"not yet known to be on the disk" in done.stderr
     waited(lambda: len(notes(home)) == 1)
     (line,) = lost_events()
@@ -152,12 +194,12 @@ def test_of_what_comes_late_the_next_that_may_speak_tells(
 
 @pytest.mark.parametrize("call", ["lstat", "fsync"])
 def test_what_came_late_and_is_not_kept_is_told(
-    call: str, quiet: Project, home: Path, gate: Path
+    call: str, quiet: Project, home: Path, gate: Path, slow_hook: SlowHook
 ) -> None:
     def is_lost() -> bool:
         return [line[:27] for line in lost_events()] == ["1 events could not be kept "]
 
-    run_slow(quiet, call, "fsync", gate)
+    slow_hook.with_call(call, "fsync", gate)
     refusing = threading.Thread(target=said_each_time, args=(gate, is_lost))
     refusing.start()
     waited(is_lost)
@@ -179,16 +221,6 @@ def said_each_time(gate: Path, is_done: Callable[[], bool]) -> None:
             time.sleep(0.01)
 
 
-def run_slow(
-    project: Project, call: str, then: str = "", gate: Path = Path("/dev/null")
-) -> "subprocess.CompletedProcess[bytes]":
-    return subprocess.run(
-        [sys.executable, "-I", "-S", "-c", SLOW, str(hook_path().parent), call, then, str(gate),
-         "--tool", "codex", "--dir", str(project.root)],
-        input=b"{}", capture_output=True, check=False, timeout=20,
-    )  # fmt: skip
-
-
 def hook(project: Project, *options: str) -> "subprocess.CompletedProcess[bytes]":
     command = [sys.executable, "-I", "-S", str(hook_path()), "--tool", "codex", *options]
     return subprocess.run(
@@ -208,22 +240,26 @@ def waited(is_so: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-def test_a_sync_within_the_time_is_silent(quiet: Project) -> None:
-    done = run(quiet, 1, 0.05, "well")
+def test_a_sync_within_the_time_is_silent(quiet: Project, slow_hook: SlowHook) -> None:
+    done = slow_hook.with_sync(1, 0.05, "well")
     assert (done.returncode, done.stderr) == (0, b"")
     assert kept(quiet) == 1
 
 
-def test_what_is_synced_is_never_thrown_away_nor_called_lost(quiet: Project, home: Path) -> None:
-    done = run(quiet, 2, 0, "error")
+def test_what_is_synced_is_never_thrown_away_nor_called_lost(
+    quiet: Project, home: Path, slow_hook: SlowHook
+) -> None:
+    done = slow_hook.with_sync(2, 0, "error")
     assert done.returncode == 1
     assert b"not yet known to be on the disk" in done.stderr
     assert kept(quiet) == 1
     assert not (home / ".khive" / "spool").exists()
 
 
-def test_what_cannot_be_synced_goes_to_the_homes_spool(quiet: Project, home: Path) -> None:
-    done = run(quiet, 1, 0, "error")
+def test_what_cannot_be_synced_goes_to_the_homes_spool(
+    quiet: Project, home: Path, slow_hook: SlowHook
+) -> None:
+    done = slow_hook.with_sync(1, 0, "error")
     assert (done.returncode, done.stderr) == (0, b"")
     assert kept(quiet) == 0
     assert [event.is_away for event in Spool(Project(home)).events()] == [True]

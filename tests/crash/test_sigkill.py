@@ -13,14 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from khive_persist.capture import hook_path
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool
 from khive_persist.project import Project
+from tests.compiled_hook import KINDS
 
 KILLS = 200
 FEW_KILLS = 8
-HOOK = [sys.executable, "-I", "-S", str(hook_path()), "--tool", "claude-code"]
 
 
 def rounds() -> list[object]:
@@ -39,9 +38,11 @@ def ids(path: Path, table: str) -> list[str]:
         connection.close()
 
 
+@pytest.mark.parametrize("hook_kind", KINDS)
 @pytest.mark.parametrize("kills", rounds())
 @pytest.mark.timeout(1800)
-def test_killed_hooks(project: Project, kills: int) -> None:
+def test_killed_hooks(project: Project, kills: int, hook_words: list[str]) -> None:
+    command = [*hook_words, "--tool", "claude-code"]
     some = random.Random(1)
     acknowledged = ["unharmed"]
     payload = b'{"hook_event_name": "Stop", "session_id": "unharmed"}'
@@ -49,13 +50,13 @@ def test_killed_hooks(project: Project, kills: int) -> None:
     # The first makes the project, and starts a drainer.
     for _ in range(3):
         start = time.monotonic()
-        subprocess.run(HOOK, input=payload, cwd=project.root, check=True)
+        subprocess.run(command, input=payload, cwd=project.root, check=True)
         times.append(time.monotonic() - start)
     # How long it takes tells what else the machine does; kills are to hit it at any point.
     most = 2 * min(times)
     for number in range(kills):
         payload = json.dumps({"hook_event_name": "Stop", "session_id": f"s{number}"}).encode()
-        process = subprocess.Popen(HOOK, stdin=subprocess.PIPE, cwd=project.root)
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, cwd=project.root)
         # The first start may have been so slow that no kill after it would come in time: one does.
         after = some.uniform(0, most) if number else 0
         timer = threading.Timer(after, process.send_signal, [signal.SIGKILL])

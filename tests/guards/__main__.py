@@ -32,7 +32,7 @@ def copied() -> Iterator[Path]:
     """A copy of the code and its tests, with an environment in which it is what is installed."""
     with tempfile.TemporaryDirectory(prefix="guards-") as folder:
         copy = Path(folder)
-        for name in ("src", "tests", "hooks", "examples", "benchmarks"):
+        for name in ("src", "native", "tests", "hooks", "examples", "benchmarks"):
             if (ROOT / name).exists():
                 shutil.copytree(ROOT / name, copy / name, symlinks=True,
                                 ignore=shutil.ignore_patterns("__pycache__"))  # fmt: skip

@@ -1,13 +1,20 @@
 """The built wheel, on each Python that is here."""
 
+import importlib.util
+import os
 import shutil
 import subprocess
 import sys
 import zipfile
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
+from khive_persist.capture.hook_config import launcher
+from native.compiler import compilers
+
+HOOK = "khive_persist/capture/khive-hook"
 ROOT = Path(__file__).parents[2]
 OTHERS = [pytest.param("3.12", marks=pytest.mark.long), "3.13"]
 SMOKE = """
@@ -62,12 +69,43 @@ def test_the_wheel_holds_the_dashboard(wheel: Path) -> None:
     assert not [name for name in names if "node_modules" in name]
 
 
-@pytest.mark.parametrize("version", OTHERS)
+def test_the_wheel_holds_the_compiled_hook(wheel: Path, tmp_path: Path) -> None:
+    if not list(compilers()):
+        assert wheel.name.endswith("-py3-none-any.whl")
+        pytest.skip("no C compiler is here")
+    assert not wheel.name.endswith("-any.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        assert archive.getinfo(HOOK).external_attr >> 16 & 0o111 == 0o111
+        program = Path(archive.extract(HOOK, tmp_path))
+    program.chmod(0o755)
+    assert launcher.runs(program)
+    assert launcher.version_of(program.read_bytes()) == version("khive-persist")
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [{"KHIVE_PURE": "1"}, pytest.param({"CC": "false"}, marks=pytest.mark.long)],
+    ids=["on demand", "where the compiler fails"],
+)
+def test_a_wheel_without_it_is_one_for_all(variables: dict[str, str], tmp_path: Path) -> None:
+    if "CC" in variables and importlib.util.find_spec("ziglang") is not None:
+        pytest.skip("ziglang compiles it all the same")
+    done = subprocess.run(
+        [sys.executable, "-m", "build", "-nw", "--outdir", str(tmp_path), str(ROOT)],
+        check=True, capture_output=True, text=True, env=os.environ | variables,
+    )  # fmt: skip
+    (built,) = tmp_path.glob("*.whl")
+    assert built.name.endswith("-py3-none-any.whl")
+    assert HOOK not in zipfile.ZipFile(built).namelist()
+    assert ("hooks are Python's" in done.stdout + done.stderr) is ("CC" in variables)
+
+
+@pytest.mark.parametrize("number", OTHERS)
 @pytest.mark.timeout(300)
-def test_the_wheel_works_on_other_pythons(wheel: Path, version: str, tmp_path: Path) -> None:
-    interpreter = _interpreter(version)
+def test_the_wheel_works_on_other_pythons(wheel: Path, number: str, tmp_path: Path) -> None:
+    interpreter = _interpreter(number)
     if interpreter is None:
-        pytest.skip(f"Python {version} is not on this machine")
+        pytest.skip(f"Python {number} is not on this machine")
     environment = tmp_path / "environment"
     subprocess.run([interpreter, "-m", "venv", "--without-pip", str(environment)], check=True)
     python = environment / "bin" / "python"
@@ -81,16 +119,17 @@ def test_the_wheel_works_on_other_pythons(wheel: Path, version: str, tmp_path: P
     )
     assert done.returncode == 0, done.stderr
     assert "nothing is wrong" in done.stdout
+    assert (", compiled" in done.stdout) is ("-any." not in wheel.name)
 
 
-def _interpreter(version: str) -> str | None:
+def _interpreter(number: str) -> str | None:
     # pyenv's shims stand in the path for versions that are not chosen, and then fail.
-    candidates = [shutil.which(f"python{version}")]
+    candidates = [shutil.which(f"python{number}")]
     candidates += [
-        str(path) for path in sorted(Path.home().glob(f".pyenv/versions/{version}*/bin/python"))
+        str(path) for path in sorted(Path.home().glob(f".pyenv/versions/{number}*/bin/python"))
     ]
     candidates += [
-        str(path) for path in sorted(Path(sys.base_prefix).parent.glob(f"{version}*/bin/python"))
+        str(path) for path in sorted(Path(sys.base_prefix).parent.glob(f"{number}*/bin/python"))
     ]
     for candidate in candidates:
         if candidate is not None:

@@ -58,6 +58,7 @@ def main() -> int:
             _start_process(_LIMITS, environment_for(drain.project.root))
         os.nice(_NICENESS)
         pack_if_due(drain.project, drain.settings)
+        _renew_copies()
     except (KhiveError, OSError):
         # The events are in the spool: the next drain brings them in, and doctor says why not now.
         return 1
@@ -144,6 +145,14 @@ def _start_process(command: list[str], environment: dict[str, str]) -> "subproce
         start_new_session=True,
         preexec_fn=partial(os.nice, _NICENESS),
     )
+
+
+def _renew_copies() -> None:
+    """Write the hook's copies anew where this package is newer, as after an upgrade."""
+    # Nothing before it needs these modules.
+    from khive_persist.capture.hook_config import native_copy
+
+    native_copy.renew()
 
 
 def _pass(drain: Drain) -> bool:

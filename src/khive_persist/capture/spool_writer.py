@@ -6,11 +6,15 @@ Exit 1, with one line on stderr: it is not kept, or not yet known to be on the d
 nothing on stdout, two seconds at most: stdout can enter the model's context, and a code of 2 or
 more blocks the user's tool. Where the command that runs this ends in 0 whatever happens, the line
 is not seen: what was lost, or may have been, is noted in the state folder, and a hook that is run
-with `--tell-lost` says so, with exit 1, as soon as it can.
+with `--tell-lost` says so, with exit 1, as soon as it can. With `--exit-zero` the code is 0
+whatever happens, as where no shell can see to that. With `--fallback` an empty stdin is no event
+and exit 1: the hook that was run before has taken it.
 
 Which `.khive` is trusted is decided here, for the commands and the library too: the text of the
 symbolic link `.khive/id` stands in that of `marks/<physical path of .khive>` in the user's state
 folder, and the effective user owns `.khive`. Nothing is opened, hashed or parsed for it.
+
+The programs of `native/` keep to the same contract, in C, and the tests run over both.
 
 Every import costs the agent time on every event. So this file uses only modules that are compiled
 into the interpreter (`posix` is what `os` wraps), parses no JSON and imports nothing of ours; the
@@ -29,6 +33,8 @@ PROJECT_VARIABLES = {"claude-code": b"CLAUDE_PROJECT_DIR", "gemini-cli": b"GEMIN
 # Who runs Claude Code's hooks besides, by the environment; the payload can say better.
 CLIENTS = ((b"COPILOT_CLI", "copilot-cli"), (b"CURSOR_", "cursor"), (b"GROK_", "grok-build"))
 TELL_LOST = "--tell-lost"
+EXIT_ZERO = "--exit-zero"
+FALLBACK = "--fallback"
 LOST = "/lost"
 # What a link there says of its event.
 NOT_KEPT = "-"
@@ -63,6 +69,10 @@ class Late(Exception):
     """The time allowed is over."""
 
 
+class Taken(Exception):
+    """Another hook has read this event."""
+
+
 def text(raw: bytes) -> str:
     return raw.decode(sys.getfilesystemencoding(), "surrogateescape")
 
@@ -73,13 +83,13 @@ def arguments(words: list[str]) -> tuple[str, str]:
     words = list(words)
     while words:
         name, equals, value = words.pop(0).partition("=")
-        if name == TELL_LOST:
+        if name in (TELL_LOST, EXIT_ZERO, FALLBACK):
             continue
         if name not in options or not (equals or words):
             raise Refusal("usage: khive-hook --tool %s [--dir DIR] < payload" % "|".join(TOOLS))
         options[name] = value if equals else words.pop(0)
     if options["--tool"] not in TOOLS:
-        raise Refusal("--tool %r is none of %s" % (options["--tool"], ", ".join(TOOLS)))
+        raise Refusal("--tool %s is none of %s" % (options["--tool"], ", ".join(TOOLS)))
     return options["--tool"], options["--dir"]
 
 
@@ -291,7 +301,7 @@ def read_payload() -> tuple[bytes, bool]:
     try:
         _signal.setitimer(_signal.ITIMER_REAL, READ_SECONDS)
         while size <= MAX_BYTES:
-            chunk = posix.read(0, READ_BYTES)
+            chunk = posix.read(0, min(READ_BYTES, MAX_BYTES + 1 - size))
             if not chunk:
                 return b"".join(chunks), True
             chunks.append(chunk)
@@ -406,7 +416,7 @@ class Watch:
         except OSError:
             outcome = "not kept"
         complain("event %s: %s takes too long" % (outcome, self.khive))
-        posix._exit(1)
+        posix._exit(EXIT_ZERO not in sys.argv)
 
     def finish(self) -> None:
         """Go on in a child, for as long as it takes; the tool does not wait for its streams.
@@ -466,7 +476,7 @@ def settle(spool: int, file: int, temporary: str, name: str, parents: list[int])
             posix.fsync(parent)
             posix.close(parent)
     except OSError as error:
-        raise Unsure(str(error)) from None
+        raise Unsure(reason(error)) from None
 
 
 def keep(
@@ -599,6 +609,8 @@ def record(tool: str, directory: str) -> None:
     began = monotonic()
     payload, complete = read_payload()
     _signal.setitimer(_signal.ITIMER_REAL, 0)
+    if not payload and FALLBACK in sys.argv:
+        raise Taken
     # What reading has left over: a disk that many write to can take its time to sync.
     seconds_left = ALL_SECONDS - min(monotonic() - began, READ_SECONDS)
     name = file_name(tool, complete, client(posix.environ) if tool == TOOLS[0] else "")
@@ -647,14 +659,14 @@ def put(
         raise
     except (OSError, ValueError) as error:
         if not state or taker == state:
-            raise Refusal("%s: %s" % (khive_of(taker), error)) from None
+            raise Refusal("%s: %s" % (khive_of(taker), reason(error))) from None
         try:
             spool, taker = keep_away(state, taker, name, payload, watch), state
         except Unsure:
             raise
         except (OSError, ValueError) as second:
             raise Refusal(
-                "%s: %s; %s: %s" % (khive_of(taker), error, khive_of(state), second)
+                "%s: %s; %s: %s" % (khive_of(taker), reason(error), khive_of(state), reason(second))
             ) from None
     return spool, taker, project if is_away else ""
 
@@ -729,6 +741,23 @@ def complain(message: str) -> None:
         pass
 
 
+def reason(error: BaseException) -> str:
+    """Return why something failed, in a few words."""
+    return getattr(error, "strerror", "") or str(error) or type(error).__name__
+
+
+def fill_streams() -> None:
+    """See that no file of ours takes the number of a closed stream: the line would go into it.
+
+    Reading from what stands in for stdin fails as before.
+    """
+    for stream in (0, 1, 2):
+        try:
+            posix.fstat(stream)
+        except OSError:
+            posix.open("/dev/null", posix.O_WRONLY)
+
+
 def ring(*_: object) -> None:
     raise Late("took too long")
 
@@ -740,16 +769,19 @@ def main() -> None:
         _signal.signal(_signal.SIGALRM, ring)
         _signal.signal(_signal.SIGINT, _signal.SIG_IGN)
         posix.umask(0o077)
+        fill_streams()
         tool, directory = arguments(sys.argv[1:])
         is_meant = True
         record(tool, directory)
         if TELL_LOST in sys.argv:
             code = tell_lost()
+    except Taken:
+        code = 1
     except BaseException as error:  # Whatever it is, the agent's tool must go on.
         code = 1
         if is_meant and TELL_LOST not in sys.argv:
             note_lost(NOT_KNOWN if isinstance(error, Unsure) else NOT_KEPT)
         outcome = "not yet known to be on the disk" if isinstance(error, Unsure) else "not kept"
-        complain("event %s: %s" % (outcome, error or type(error).__name__))
+        complain("event %s: %s" % (outcome, reason(error)))
     # Tearing the interpreter down would cost a seventh of the whole run, and nothing is left to do.
-    posix._exit(code)
+    posix._exit(0 if EXIT_ZERO in sys.argv else code)

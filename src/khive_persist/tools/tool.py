@@ -70,6 +70,8 @@ class Registration(NamedTuple):
         topmost: The name that lies in the topmost directory whose settings a session that begins
             below it has, too; an empty string where it has those of its own directory alone.
         by_hand: The steps that the user must do in the tool, by scope, as whole sentences.
+        args_since: The first version that is known to start a program with `args`, without a shell;
+            an empty string where the tool cannot.
     """
 
     project_file: str
@@ -84,6 +86,7 @@ class Registration(NamedTuple):
     runs_once: bool = False
     program: Program | None = None
     topmost: str = ""
+    args_since: str = ""
 
 
 class Tool(NamedTuple):

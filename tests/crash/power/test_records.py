@@ -5,23 +5,21 @@ of it: with what was synced alone, and with more of the names or of the contents
 """
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
-from khive_persist.capture import hook_path
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool
 from khive_persist.models.purposes import HOOK_EVENTS, PLANNER_SESSIONS, Purpose
 from khive_persist.project import Project
+from tests.compiled_hook import KINDS
 from tests.crash.power.disk_log import Step
 from tests.crash.power.losses import WITHOUT_SYNCFS, acknowledged, lose_power, script
 from tests.factories import save
 from tests.mirror.records import assert_equal, event, ids, recovered, rows
 
 CLAUDE = HOOK_EVENTS["claude-code"]
-HOOK = [sys.executable, "-I", "-S", str(hook_path()), "--tool", "claude-code"]
 PAYLOAD = json.dumps({"hook_event_name": "Stop", "session_id": "s1"}).encode()
 
 SAVED = """
@@ -87,10 +85,12 @@ def assert_once(project: Project) -> None:
 
 
 @pytest.mark.parametrize("is_new", [True, False], ids=["a new project", "an old project"])
+@pytest.mark.parametrize("hook_kind", KINDS)
 def test_the_hook_and_its_drainer(
     root: Path,
     thoroughly: bool,
     is_new: bool,
+    hook_words: list[str],
     request: pytest.FixtureRequest,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -105,7 +105,7 @@ def test_the_hook_and_its_drainer(
             drain(project)
             assert len(stored(project, CLAUDE)) <= 1
 
-    count = lose_power(root, HOOK, thoroughly, check, PAYLOAD)
+    count = lose_power(root, [*hook_words, "--tool", "claude-code"], thoroughly, check, PAYLOAD)
     assert count > 10
 
 

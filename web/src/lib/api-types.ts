@@ -165,7 +165,7 @@ export type GroupTotals = {
 export type HookState = {
   tool: string; scope: 'project' | 'local' | 'user';
   state: 'not installed' | 'partly installed' | 'stale' | 'installed';
-  transport: '' | 'command' | 'http'; path: string;
+  transport: '' | 'command' | 'http'; path: string; hook: '' | 'native' | 'python';
 };
 
 export type Interval = {

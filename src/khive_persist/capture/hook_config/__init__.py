@@ -2,15 +2,24 @@
 
 from khive_persist.capture.hook_config.install import (
     Change,
+    HookChoice,
     has_scope,
     install,
     settings_path,
     uninstall,
 )
-from khive_persist.capture.hook_config.status import State, Status, as_row, status
+from khive_persist.capture.hook_config.status import (
+    HookKind,
+    State,
+    Status,
+    as_row,
+    status,
+)
 
 __all__ = [
     "Change",
+    "HookChoice",
+    "HookKind",
     "State",
     "Status",
     "as_row",

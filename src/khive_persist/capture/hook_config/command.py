@@ -9,6 +9,13 @@ A missing interpreter is 127 in a shell, and a missing file 2 in Python: either 
 user's tool, and Copilot CLI, which runs Claude Code's hooks, refuses a tool on any code but 0. So
 the command of an event that can block ends in `|| exit 0`. The others end in `|| exit 1`, a warning
 of the one line that the hook, the shell or Python wrote, and tell what those before them could not.
+
+The compiled hook comes before the Python one where it is installed: `[ -x NATIVE ] && NATIVE … ||`.
+Where it is not there, or the system cannot run it, the shell goes on to the Python hook, which is
+told by `--fallback` that an event of nothing is one that the other has read. `$?` would say more,
+but not in every shell. Without a shell only the compiled hook is run, and `--exit-zero` sees to it
+that its code never blocks.
+
 There is no `exec`, as a shell whose `exec` fails ends before it comes to `||`.
 """
 
@@ -20,11 +27,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from khive_persist.capture.hook_config import launcher
+from khive_persist.capture import spool_writer
+from khive_persist.capture.hook_config import launcher, native_copy
 from khive_persist.errors import InvalidSettingsError
 
 SHARED: Final = f"~/.khive/{launcher.FOLDER}/{launcher.NAME}"
-_TELLS: Final = "--tell-lost"
+SHARED_NATIVE: Final = f"~/.khive/{launcher.FOLDER}/{native_copy.NAME}"
+_FLAGS: Final = (spool_writer.TELL_LOST, spool_writer.EXIT_ZERO, spool_writer.FALLBACK)
+_PROGRAMS: Final = (launcher.NAME, native_copy.NAME)
 _PYTHON_FLAGS: Final = re.compile(r"-[IsSEPBuIS]+")
 _HOOK_FILES: Final = (
     ("khive_persist", "capture", "hook.py"),
@@ -33,6 +43,7 @@ _HOOK_FILES: Final = (
 _ASSIGNMENT: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
 _OPTION: Final = re.compile(r"--(tool|dir)(?:=(.*))?", re.DOTALL)
 _PRESENT: Final = ("[", "!", "-x")
+_PRESENT_NATIVE: Final = ("[", "-x")
 _ENDS: Final = ((), ("||", "exit", "0"), ("||", "exit", "1"), ("||", "true"), ("||", ":"))
 _LIKENESS: Final = re.compile(r"(?:khive-hook|khive_persist/capture/hook\.py)\b")
 
@@ -44,6 +55,7 @@ def hook_command(
     blocks: bool = False,
     is_shared: bool = False,
     words: Sequence[str] = (),
+    native: Path | None = None,
 ) -> str:
     """Return the command to register for an event of a tool.
 
@@ -55,21 +67,23 @@ def hook_command(
         is_shared: Whether the file is read on other machines, too: no path of this one is in the
             command, and it does nothing where khive-persist is not installed.
         words: The words that start the hook; none for the package's own file.
+        native: The compiled hook that comes before it.
 
     Raises:
         InvalidSettingsError: A path in it is not text, which a settings file could not hold.
     """
-    options = ["--tool", tool]
-    if directory is not None:
-        options += ["--dir", os.path.abspath(directory)]
-    if not blocks:
-        options.append(_TELLS)
-    quoted = [_quoted(word) for word in options]
+    options = [_quoted(word) for word in hook_options(tool, directory, blocks=blocks)]
+    command = ""
+    if native is not None:
+        program = SHARED_NATIVE if is_shared else _quoted(str(native))
+        arguments = map(_quoted, native_arguments(tool, directory, blocks=blocks))
+        command = " ".join([f"[ -x {program} ] && {program}", *arguments, "|| "])
+        options.append(spool_writer.FALLBACK)
     if is_shared:
-        command = " ".join([f"[ ! -x {SHARED} ] || {SHARED}", *quoted])
+        command += " ".join([f"[ ! -x {SHARED} ] || {SHARED}", *options])
     else:
-        command = " ".join(_quoted(word) for word in [*(words or launcher.package_words())])
-        command = " ".join([command, *quoted])
+        program = " ".join(_quoted(word) for word in words or launcher.package_words())
+        command += " ".join([program, *options])
     command += " || exit 0" if blocks else " || exit 1"
     try:
         command.encode()
@@ -78,6 +92,20 @@ def hook_command(
             f"{command!r} cannot be written to a settings file", hint="use a path in UTF-8"
         ) from error
     return command
+
+
+def hook_options(tool: str, directory: Path | None, *, blocks: bool) -> list[str]:
+    """Return the options of the hook, as `hook_command` takes them."""
+    options = ["--tool", tool]
+    if directory is not None:
+        options += ["--dir", os.path.abspath(directory)]
+    return options if blocks else [*options, spool_writer.TELL_LOST]
+
+
+def native_arguments(tool: str, directory: Path | None, *, blocks: bool) -> tuple[str, ...]:
+    """Return the arguments of the compiled hook that is started without a shell."""
+    options = hook_options(tool, directory, blocks=blocks)
+    return (*options, spool_writer.EXIT_ZERO) if blocks else tuple(options)
 
 
 def is_ours(command: object, tool: str) -> bool:
@@ -119,13 +147,27 @@ def launcher_of(command: str) -> Path | None:
     return Path(program) if is_copy and parts[-1] == launcher.NAME else None
 
 
+def native_of(command: str) -> Path | None:
+    """Return the compiled hook's copy that one of our commands names; None without one."""
+    native, rest = _parts(command)
+    words = native or rest
+    if not words or Path(words[0]).name != native_copy.NAME:
+        return None
+    return Path(os.path.expanduser(words[0]))
+
+
 def _tool_of(command: str) -> str:
     """Return the tool that one of our commands is for; an empty string where it is not ours."""
-    words = _words(command)
+    native, words = _parts(command)
     if not words:
         return ""
+    tool = _tool_of_words(words)
+    return tool if not native or _tool_of_words(native) == tool else ""
+
+
+def _tool_of_words(words: list[str]) -> str:
     program, arguments = Path(words[0]), words[1:]
-    if program.name != launcher.NAME:
+    if program.name not in _PROGRAMS:
         while arguments and _PYTHON_FLAGS.fullmatch(arguments[0]):
             arguments = arguments[1:]
         if not program.name.startswith(("python", "pypy")) or not arguments:
@@ -138,7 +180,7 @@ def _tool_of(command: str) -> str:
         word, *arguments = arguments
         match = _OPTION.fullmatch(word)
         if match is None or (match[2] is None and not arguments):
-            if word != _TELLS:
+            if word not in _FLAGS:
                 return ""
             continue
         options[match[1]] = match[2] if match[2] is not None else arguments.pop(0)
@@ -147,15 +189,24 @@ def _tool_of(command: str) -> str:
 
 def _words(command: str) -> list[str]:
     """Return a command's words from its program on; none where it is no such command."""
+    return _parts(command)[1]
+
+
+def _parts(command: str) -> tuple[list[str], list[str]]:
+    """Return the words of the compiled hook that comes first, and those of the other program."""
     try:
         words = shlex.split(command)
     except ValueError:
-        return []
+        return [], []
+    native: list[str] = []
+    if tuple(words[:2]) == _PRESENT_NATIVE and words[3:5] == ["]", "&&"] and "||" in words:
+        end = words.index("||")
+        native, words = words[5:end], words[end + 1 :]
     if tuple(words[:3]) == _PRESENT and words[4:6] == ["]", "||"]:
         words = words[6:]
     while words and _ASSIGNMENT.match(words[0]):
         words = words[1:]
-    return words
+    return native, words
 
 
 def _quoted(word: str) -> str:

@@ -7,6 +7,7 @@ user trusts by their position.
 """
 
 import json
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
@@ -17,6 +18,7 @@ from khive_persist.tools import Hook, Tool
 
 _HOOKS: Final = "hooks"
 _COMMAND: Final = "command"
+_ARGS: Final = "args"
 _URL: Final = "url"
 _TIMEOUT: Final = "timeout"
 # The first steps of an entry's way: to `hooks`, to the event, to the group.
@@ -25,10 +27,17 @@ _EMPTY_FILE: Final = "{\n}\n"
 
 
 class Target(NamedTuple):
-    """The URL or the command that gets an event; the other one is an empty string."""
+    """The URL or the command that gets an event.
+
+    Attributes:
+        url: The URL that it is sent to, or an empty string for a command.
+        command: The command that is run, or an empty string for an HTTP hook.
+        args: The arguments of a command that is a program, run without a shell.
+    """
 
     url: str = ""
     command: str = ""
+    args: tuple[str, ...] = ()
 
 
 class Entry(NamedTuple):
@@ -110,7 +119,7 @@ def with_target(settings: JsonText, entry: Entry, target: Target) -> str:
     """Return the text with another target for one of our hooks, at its place with its timeout."""
     item = entry.way[-1].item
     inside = settings.container(item)
-    if target.command and entry.target.command:
+    if target.command and entry.target.command and not (target.args or entry.target.args):
         old = _last(inside, _COMMAND)
         assert old is not None  # It is how the entry was found.
         return settings.replace(old.at, old.end, json.dumps(target.command, ensure_ascii=False))
@@ -136,13 +145,19 @@ def without_entry(settings: JsonText, entry: Entry, tool: Tool) -> str | None:
 def _hook(target: Target, timeout: int) -> dict[str, object]:
     if target.url:
         return http_hook(target.url, timeout)
-    return {"type": "command", _COMMAND: target.command, _TIMEOUT: timeout}
+    args = {_ARGS: [*target.args]} if target.args else {}
+    return {"type": "command", _COMMAND: target.command, **args, _TIMEOUT: timeout}
 
 
 def _target(hook: Mapping[str, Any], tool: Tool) -> Target | None:
     """Return the target of a hook, if it is ours."""
-    if is_ours(hook.get(_COMMAND), tool.name):
-        return Target(command=hook[_COMMAND])
+    command, args = hook.get(_COMMAND), hook.get(_ARGS)
+    if isinstance(args, list) and args:
+        if isinstance(command, str) and all(isinstance(word, str) for word in args):
+            is_program = is_ours(shlex.join([command, *args]), tool.name)
+            return Target(command=command, args=tuple(args)) if is_program else None
+    elif isinstance(command, str) and is_ours(command, tool.name):
+        return Target(command=command)
     return Target(url=hook[_URL]) if is_our_http_hook(hook, tool.name) else None
 
 

@@ -5,10 +5,11 @@ The settings file alone tells what is installed: nothing is remembered elsewhere
 
 import os
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from khive_persist.capture.hook_config import http_hook, launcher
-from khive_persist.capture.hook_config.command import hook_command
+from khive_persist.capture import native_hook_path
+from khive_persist.capture.hook_config import http_hook, launcher, native_copy
+from khive_persist.capture.hook_config.command import hook_command, native_arguments
 from khive_persist.capture.hook_config.entries import (
     Entry,
     Target,
@@ -22,6 +23,8 @@ from khive_persist.capture.hook_config.settings_file import SettingsFile
 from khive_persist.capture.hook_config.versions import KnownVersions, known_versions
 from khive_persist.errors import InvalidSettingsError
 from khive_persist.tools import TOOLS, Scope, Tool
+
+HookChoice = Literal["auto", "native", "python"]
 
 _SUB_DIRECTORIES = (
     "{title} reads only the settings of the directory that it is started in{but}: for sessions that"
@@ -91,6 +94,8 @@ def install(
     directory: Path | None = None,
     server: str | None = None,
     version: str = "",
+    hook: HookChoice = "auto",
+    shell: bool = True,
 ) -> Change:
     """Register our hook for the tool's events; what else the file has stays, byte for byte.
 
@@ -107,16 +112,25 @@ def install(
         server: The URL of a server of this machine: HTTP hooks send it the events of the tool that
             may go so. Without it, and for the others, there are command hooks.
         version: A version of the tool that reads the file, too, as on another machine.
+        hook: The compiled hook or the Python one; `auto` is the compiled one where it can be run.
+        shell: Whether a shell starts the hook. Without one it is the compiled hook that a tool
+            starts, and nothing comes in its place where it is gone.
 
     Raises:
         InvalidSettingsError: The file is not valid, or cannot be written, or the URL is no server
-            of this machine; the file is as it was. Or the tool has no such scope.
+            of this machine; the file is as it was. Or the tool has no such scope, there is no
+            compiled hook, or the tool cannot start it without a shell.
     """
     client = TOOLS[tool]
     file = settings_file(tool, scope, project_root)
     url = http_hook.hook_url(tool, server) if server is not None else ""
     versions = known_versions(client, version)
     words = launcher.project_launcher()
+    native = None if hook == "python" else native_copy.project_native()
+    if native is None and (hook == "native" or not shell):
+        raise _without_native()
+    if not shell:
+        _check_shell(client, scope, versions)
     # The same in all scopes: what is registered in two of them Claude Code and Gemini CLI run once.
     is_shared = (
         directory is None and launcher.is_below_home() and words == [str(launcher.launcher_path())]
@@ -128,9 +142,14 @@ def install(
         if url and hook is not None and hook.http:
             return Target(url=url)
         blocks = hook is None or hook.blocks
-        return Target(
-            command=hook_command(tool, directory, blocks=blocks, is_shared=is_shared, words=words)
+        if not shell:
+            return Target(
+                command=str(native), args=native_arguments(tool, directory, blocks=blocks)
+            )
+        command = hook_command(
+            tool, directory, blocks=blocks, is_shared=is_shared, words=words, native=native
         )
+        return Target(command=command)
 
     changed_events: list[str] = []
 
@@ -166,6 +185,33 @@ def install(
     return Change(
         file.path, was_written, tuple(changed_events), instructions, versions.oldest, left_out
     )
+
+
+def _without_native() -> InvalidSettingsError:
+    """Return the error that says why there is no compiled hook to register."""
+    if native_hook_path() is None:
+        return InvalidSettingsError(
+            "this installation has no compiled hook",
+            hint="install a wheel of your platform, or a C compiler before pip builds it",
+        )
+    return InvalidSettingsError(
+        "the compiled hook cannot be run here", hint="register the Python one: --hook python"
+    )
+
+
+def _check_shell(tool: Tool, scope: Scope, versions: KnownVersions) -> None:
+    """Raise where a tool cannot start a hook without a shell, or others read its settings."""
+    since = tool.registration.args_since
+    if not since or scope != "user":
+        raise InvalidSettingsError(
+            f"{tool.title} starts no hook of --scope {scope} without a shell",
+            hint="leave --no-shell out; Claude Code has it for --scope user",
+        )
+    if versions.oldest and launcher.numbers(versions.oldest) < launcher.numbers(since):
+        raise InvalidSettingsError(
+            f"{tool.title} {versions.oldest} would start the hook without its arguments",
+            hint=f"leave --no-shell out; {since} and later know them",
+        )
 
 
 def _without_unknown(

@@ -31,7 +31,7 @@ _ENVIRONMENT: Final = "python"
 _SCRIPT: Final = "hook.py"
 _MODULE: Final = "spool_writer.py"
 _START: Final = b"#!"
-_PROGRAM_MODE: Final = 0o700
+PROGRAM_MODE: Final = 0o700
 # The kernel reads so much of a first line.
 _MOST_START: Final = 127
 _TRY_SECONDS: Final = 10.0
@@ -62,9 +62,9 @@ def project_launcher() -> list[str]:
     with suppress(OSError, ProjectError):
         make_directory(path.parent.parent)
         make_directory(path.parent)
-        if not (_is_current(path) and _was_tried(path)):
+        if not (is_current(path) and was_tried(path)):
             _write(path)
-            if not _was_tried(path):
+            if not was_tried(path):
                 # On a file system that lets nothing be run from it.
                 return [real_interpreter(), "-I", "-S", str(path.with_name(_SCRIPT))]
         _name_environment(path.parent)
@@ -102,9 +102,9 @@ def problem_of(path: Path) -> str:
     program = _interpreter_of(path)
     if program and not os.path.isfile(program):
         return f"{path} runs {program}, which is not there"
-    if not _was_tried(path):
+    if not was_tried(path):
         return f"{path} cannot be run"
-    if not _is_current(path):
+    if not is_current(path):
         return f"{path} is that of an earlier version"
     try:
         environment = os.readlink(path.with_name(_ENVIRONMENT))
@@ -128,7 +128,7 @@ def runs(path: Path) -> bool:
     return result.returncode == 1 and result.stderr.startswith(b"khive-hook: ")
 
 
-def _was_tried(path: Path) -> bool:
+def was_tried(path: Path) -> bool:
     """Return whether a copy can be started, tried once as long as it is the same file."""
     status = os.stat(path)
     return _tried(path, status.st_ino, status.st_ctime_ns, status.st_size)
@@ -154,7 +154,7 @@ def _write(path: Path) -> None:
         words = [real_interpreter(), "-I", "-S", str(folder / _SCRIPT)]
         script = os.fsencode(f'exec {shlex.join(words)} "$@"\n')
         start = b"#!/bin/sh\n"
-    write_private(path, start + label + script, mode=_PROGRAM_MODE)
+    write_private(path, start + label + script, mode=PROGRAM_MODE)
 
 
 def _compiled(source: bytes, path: Path) -> bytes:
@@ -166,33 +166,48 @@ def _compiled(source: bytes, path: Path) -> bytes:
 
 
 def _name_environment(folder: Path) -> None:
-    """Link the interpreter that has khive-persist, where the link names another."""
-    link = folder / _ENVIRONMENT
+    """Link the interpreter that has khive-persist."""
+    link(folder / _ENVIRONMENT, interpreter())
+
+
+def link(path: Path, target: str) -> None:
+    """Make a path a symbolic link, where it is not already one to that target."""
     with suppress(OSError):
-        if os.readlink(link) == interpreter():
+        if os.readlink(path) == target:
             return
-    temporary = folder / f".{_ENVIRONMENT}.{os.getpid()}"
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.unlink(missing_ok=True)
-    os.symlink(interpreter(), temporary)
-    os.replace(temporary, link)
+    os.symlink(target, temporary)
+    os.replace(temporary, path)
 
 
-def _is_current(path: Path) -> bool:
+def is_current(path: Path) -> bool:
     """Return whether the copy is of this version or a newer one, and as that one wrote it."""
     try:
-        match = _VERSION.search(path.read_bytes())
+        compared = compare_version(path.read_bytes())
     except OSError:
         return False
-    if match is None:
-        return False
-    mine = version("khive-persist")
-    if match[1].decode("ascii", "replace") != mine:
-        return numbers(match[1].decode("ascii", "replace")) > numbers(mine)
+    if compared:
+        return compared > 0
     source = hook_path().with_name(_MODULE).read_bytes()
     try:
         return path.with_name(_MODULE).read_bytes() == source
     except OSError:
         return False
+
+
+def compare_version(content: bytes) -> int:
+    """Return 1 for a copy of a newer version than this one, 0 for this one, else -1."""
+    mine, theirs = version("khive-persist"), version_of(content)
+    if not theirs:
+        return -1
+    return 0 if theirs == mine else 1 if numbers(theirs) > numbers(mine) else -1
+
+
+def version_of(content: bytes) -> str:
+    """Return the version that stands in a copy; an empty string where there is none."""
+    match = _VERSION.search(content)
+    return match[1].decode("ascii", "replace") if match else ""
 
 
 def numbers(text: str) -> tuple[int, ...]:

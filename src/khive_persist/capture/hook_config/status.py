@@ -1,13 +1,20 @@
 """Report our hooks in a settings file, and the problems that keep them from recording."""
 
 import os
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, get_args
 
-from khive_persist.capture.hook_config import codex_trust, launcher
-from khive_persist.capture.hook_config.command import launcher_of, missing_part, resembles_ours
-from khive_persist.capture.hook_config.entries import Entry, find_alike
+from khive_persist.capture import spool_writer
+from khive_persist.capture.hook_config import codex_trust, launcher, native_copy
+from khive_persist.capture.hook_config.command import (
+    launcher_of,
+    missing_part,
+    native_of,
+    resembles_ours,
+)
+from khive_persist.capture.hook_config.entries import Entry, Target, find_alike
 from khive_persist.capture.hook_config.install import (
     by_hand,
     entries_of,
@@ -24,6 +31,7 @@ from khive_persist.tools import TOOLS, Scope, Tool
 
 State = Literal["not installed", "partly installed", "stale", "installed"]
 Transport = Literal["", "command", "http"]
+HookKind = Literal["", "native", "python"]
 
 _AGAIN: Final = "install the hooks again"
 
@@ -43,6 +51,8 @@ class Status(NamedTuple):
         by_hand: The steps for the user, as in `Change`; none where no hook is installed.
         version: The oldest version of the tool that reads the file, as in `Change`.
         left_out: The events that this version does not know.
+        hook: The hook that the commands run here: `native`, where each runs the compiled one; an
+            empty string without a command.
     """
 
     path: Path
@@ -54,6 +64,7 @@ class Status(NamedTuple):
     by_hand: tuple[str, ...]
     version: str = ""
     left_out: tuple[str, ...] = ()
+    hook: HookKind = ""
 
 
 class _RegisteredHooks(NamedTuple):
@@ -89,9 +100,9 @@ def status(tool: str, scope: Scope, project_root: Path, *, asks_server: bool = T
     hooks = [hook for hook in client.registration.hooks if not hook.model]
     missing = tuple(h.event for h in hooks if versions.knows(h) and h.event not in events)
     left_out = tuple(h.event for h in hooks if not versions.knows(h) and h.event not in events)
-    commands = [entry.target.command for entry in entries if entry.target.command]
+    targets = [*dict.fromkeys(entry.target for entry in entries if entry.target.command)]
     servers = [*dict.fromkeys(entry.target.url for entry in entries if entry.target.url)]
-    stale_lines = _stale(file.path, commands)
+    stale_lines = _stale(file.path, targets)
     problems = [*stale_lines]
     if missing:
         problems.append(f"{file.path} has no hook of ours for {', '.join(missing)}: {_AGAIN}")
@@ -110,7 +121,7 @@ def status(tool: str, scope: Scope, project_root: Path, *, asks_server: bool = T
     transport: Transport = "http" if servers else "command"
     return Status(
         file.path, state, transport, events, missing, tuple(dict.fromkeys(problems)), instructions,
-        versions.oldest, left_out,
+        versions.oldest, left_out, _hook_of(targets),
     )  # fmt: skip
 
 
@@ -119,16 +130,35 @@ def _registered_hooks(settings: JsonText | None, tool: Tool) -> _RegisteredHooks
     return _RegisteredHooks(entries_of(settings, tool), tuple(alike))
 
 
-def _stale(path: Path, commands: Iterable[str]) -> list[str]:
+def _hook_of(targets: Iterable[Target]) -> HookKind:
+    """Return the hook that commands run on this machine."""
+    copies = {
+        native_of(shlex.quote(target.command) if target.args else target.command)
+        for target in targets
+    }
+    if not copies:
+        return ""
+    is_native = all(copy is not None and native_copy.is_used(copy) for copy in copies)
+    return "native" if is_native else "python"
+
+
+def _stale(path: Path, targets: Iterable[Target]) -> list[str]:
     """Return lines that name the programs of our commands that are missing or cannot be run."""
     lines: dict[str, None] = {}
-    for command in dict.fromkeys(commands):
-        copy = launcher_of(command)
+    for target in targets:
+        command = shlex.quote(target.command) if target.args else target.command
         if part := missing_part(command):
             lines[f"{path} runs {part}, which is not there: {_AGAIN}"] = None
-        elif copy is not None and (problem := launcher.problem_of(copy)):
+        elif problem := _problem_of_copies(command):
             lines[f"{problem}: {_AGAIN}"] = None
     return [*lines]
+
+
+def _problem_of_copies(command: str) -> str:
+    """Return the problem of the copies that one of our commands names, or an empty string."""
+    native, copy = native_of(command), launcher_of(command)
+    problem = native_copy.problem_of(native) if native is not None else ""
+    return problem or (launcher.problem_of(copy) if copy is not None else "")
 
 
 def _of_versions(
@@ -165,6 +195,7 @@ def _of_codes(path: Path, tool: Tool, entries: list[Entry]) -> list[str]:
         if entry.event in blocking
         and entry.target.command
         and not entry.target.command.endswith(("|| exit 0", "|| true", "|| :"))
+        and spool_writer.EXIT_ZERO not in entry.target.args
     ]
     if not events:
         return []
@@ -184,8 +215,8 @@ def _of_doubles(path: Path, registered: _RegisteredHooks) -> list[str]:
             f"{path} records {', '.join(by_user)} twice, as a command of your own runs our hook"
             " there, too"
         )
-    commands = [(e.event, e.target.command) for e in registered.entries if e.target.command]
-    several = [event for event in events if len({c for e, c in commands if e == event}) > 1]
+    targets = [(e.event, e.target) for e in registered.entries if e.target.command]
+    several = [event for event in events if len({t for e, t in targets if e == event}) > 1]
     if several:
         names = ", ".join(sorted(several))
         lines.append(f"{path} records {names} twice, by several hooks of ours: take one out")

@@ -8,7 +8,15 @@ from typing import Any, Literal, get_args
 import click
 
 from khive_persist.capture.drain import usable_settings
-from khive_persist.capture.hook_config import Change, as_row, has_scope, install, status, uninstall
+from khive_persist.capture.hook_config import (
+    Change,
+    HookChoice,
+    as_row,
+    has_scope,
+    install,
+    status,
+    uninstall,
+)
 from khive_persist.capture.notices import diverted_lines
 from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import named_directory, with_project
@@ -60,6 +68,10 @@ def _with_tools(function: Callable[..., Any]) -> Callable[..., Any]:
     help="Start a program for each event, or send it to `serve`.",
 )
 @click.option("--url", metavar="URL", help="With http: where the server of this .khive listens.")
+@click.option("--hook", "hook_choice", type=click.Choice(get_args(HookChoice)), default="auto",
+              show_default=True, help="The compiled hook, or the Python one.")  # fmt: skip
+@click.option("--no-shell", is_flag=True,
+              help="Claude Code, --scope user: the compiled hook, by no shell.")  # fmt: skip
 def install_command(
     tools: Sequence[str],
     scope: Scope,
@@ -68,6 +80,8 @@ def install_command(
     model_events: bool,
     transport: str,
     url: str | None,
+    hook_choice: HookChoice,
+    no_shell: bool,
 ) -> None:
     """Add the recording hook for every passive event; twice changes nothing.
 
@@ -77,6 +91,11 @@ def install_command(
 
     What is run is a copy in ~/.khive/bin, which stays when the environment goes. A project's shared
     file names no path of this machine, and does nothing where khive-persist is not installed.
+
+    With --hook auto that is the compiled hook, where this installation has one and it can be run
+    here; where it is not there, or is of another machine, its command goes on to the Python one.
+    --no-shell saves the start of a shell for each event: nothing comes in its place then, and what
+    a project's settings register, too, is recorded twice.
 
     With --scope user and --dir, all your projects are recorded into the .khive of that directory;
     else each event goes to the .khive of its project, or to that of your home directory.
@@ -117,7 +136,7 @@ def install_command(
     changes = {
         tool: install(
             tool, scope, _root(), model_events=with_model_events, directory=fixed, server=server,
-            version=client_version,
+            version=client_version, hook=hook_choice, shell=not no_shell,
         )
         for tool in tools
     }  # fmt: skip
@@ -154,10 +173,12 @@ def status_command(as_json: bool) -> int:
         print_json({"hooks": rows, "problems": problems})
     else:
         table = [
-            (t, s, hooks.state, hooks.transport, len(hooks.events), hooks.version, str(hooks.path))
+            (t, s, hooks.state, hooks.transport, hooks.hook, len(hooks.events), hooks.version,
+             str(hooks.path))
             for t, s, hooks in statuses
-        ]
-        print_table(("tool", "scope", "state", "transport", "events", "version", "path"), table, "")
+        ]  # fmt: skip
+        columns = ("tool", "scope", "state", "transport", "hook", "events", "version", "path")
+        print_table(columns, table, "")
         for tool, _, hooks in statuses:
             if hooks.left_out:
                 click.echo(f"{tool} {hooks.version} does not know {', '.join(hooks.left_out)}")

@@ -1,9 +1,11 @@
 """Examine our hooks in the tools' settings."""
 
+from importlib.metadata import version
 from typing import NamedTuple, get_args
 
-from khive_persist.capture.hook_config import has_scope, status
-from khive_persist.capture.hook_config.status import State, Transport
+from khive_persist.capture import native_hook_path
+from khive_persist.capture.hook_config import has_scope, launcher, status
+from khive_persist.capture.hook_config.status import HookKind, State, Transport
 from khive_persist.errors import InvalidSettingsError
 from khive_persist.project import Project
 from khive_persist.tools import TOOLS, Scope
@@ -17,6 +19,7 @@ class HookState(NamedTuple):
     state: State
     transport: Transport
     path: str
+    hook: HookKind
 
 
 def examine_hooks(
@@ -27,7 +30,7 @@ def examine_hooks(
     Args:
         asks_server: Whether to ask the server of HTTP hooks if it takes events.
     """
-    rows, problems = [], []
+    rows, problems = [], [*_problem_of_version()]
     for tool in TOOLS:
         for scope in get_args(Scope):
             if not has_scope(tool, scope):
@@ -38,7 +41,26 @@ def examine_hooks(
                 problems.append(str(error))
                 continue
             path = str(result.path)
-            rows.append(HookState(tool, scope, result.state, result.transport, path))
+            rows.append(HookState(tool, scope, result.state, result.transport, path, result.hook))
             problems += result.problems
     # What concerns several scopes of a tool is said by each of them.
     return rows, list(dict.fromkeys(problems))
+
+
+def compiled_hook() -> str:
+    """Return the version of this installation's compiled hook, or why hooks are Python's."""
+    path = native_hook_path()
+    if path is None:
+        return "Python's, as this installation has no compiled one"
+    return f"{launcher.version_of(path.read_bytes()) or 'of no version'}, compiled"
+
+
+def _problem_of_version() -> list[str]:
+    """Return a line where the compiled hook is not of the package's version."""
+    path = native_hook_path()
+    if path is None or launcher.compare_version(path.read_bytes()) == 0:
+        return []
+    return [
+        f"{path} is {launcher.version_of(path.read_bytes()) or 'of no version'}, and khive-persist"
+        f" {version('khive-persist')}: install it again"
+    ]

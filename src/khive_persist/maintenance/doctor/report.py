@@ -29,7 +29,7 @@ from khive_persist.errors import InvalidRecordError, InvalidSettingsError, Khive
 from khive_persist.maintenance.backup.catalogue import AHEAD, read_catalogue
 from khive_persist.maintenance.backup.destination import open_destination
 from khive_persist.maintenance.doctor import clients, disk, sessions
-from khive_persist.maintenance.doctor.hooks import HookState
+from khive_persist.maintenance.doctor.hooks import HookState, compiled_hook
 from khive_persist.maintenance.trust.survey import listing, survey
 from khive_persist.mirror.packing import packing_problems
 from khive_persist.models.purpose_registry import known_purposes
@@ -86,7 +86,7 @@ class DoctorReport(NamedTuple):
     """The result of an examination.
 
     Attributes:
-        versions: The versions of this program, Python, SQLite and the schema.
+        versions: The versions of this program, Python, SQLite, the schema and the compiled hook.
         khive: The path of `.khive`.
         databases: Every database file.
         spool: The contents of the spool.
@@ -168,6 +168,7 @@ async def examine(project: Project, *, thoroughly: bool = True) -> DoctorReport:
             "python": platform.python_version(),
             "sqlite": sqlite.VERSION,
             "schema": str(migrations.LATEST),
+            "hook": compiled_hook(),
         },
         khive=str(project.khive),
         databases=databases,

@@ -264,5 +264,6 @@ TOOL: Final = Tool(
             oldest="2.1.100",
         ),
         by_hand={"project": _TRUST, "local": _TRUST, "user": _TRUST},
+        args_since="2.1.197",
     ),
 )
