@@ -16,7 +16,6 @@ SANITIZERS = ["-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recove
 CHECKERS = ",".join(
     [
         "core", "deadcode", "unix", "nullability", "security.FloatLoopCounter",
-        "security.cert.env.InvalidPtr",
         *(f"security.insecureAPI.{name}" for name in ("UncheckedReturn", "getpw", "gets", "mkstemp",
                                                       "mktemp", "rand", "strcpy", "vfork")),
     ]
