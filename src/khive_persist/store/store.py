@@ -152,7 +152,7 @@ class Store(Answers[Record]):
         return record
 
     async def save_many(self, records: Iterable[Record], *, atomic: bool = False) -> int:
-        """Save records, 1,000 a transaction: committed, synced and copied on return.
+        """Save records, up to 1,000 a transaction: committed, synced and copied on return.
 
         Others save in between. Of a class with one file, `records` is read as it goes, so that
         memory stays flat: where one of them fails, or it is cancelled, those of the transactions
@@ -175,7 +175,7 @@ class Store(Answers[Record]):
         async with self._reporting:
             if len(self._writers) == 1:
                 (writer,) = self._writers.values()
-                chunks = self._chunks(records)
+                chunks = self._chunks(records, writer.chunk_rows)
                 if atomic:
                     chunks = iter([list(chain.from_iterable(chunks))])
                 return await self._upsert_all(writer, chunks)
@@ -440,9 +440,9 @@ class Store(Answers[Record]):
     def _existing_writers(self) -> list[Writer]:
         return [writer for writer in self._writers.values() if writer.path.exists()]
 
-    def _chunks(self, records: Iterable[Record]) -> Iterator[list[codec.StoredRow]]:
+    def _chunks(self, records: Iterable[Record], rows: int) -> Iterator[list[codec.StoredRow]]:
         remaining = iter(records)
-        while chunk := [self._row(record) for record in islice(remaining, _CHUNK_ROWS)]:
+        while chunk := [self._row(record) for record in islice(remaining, rows)]:
             yield chunk
 
 
