@@ -1,15 +1,17 @@
 """Saves one by one: at once from many tasks, against the same saves one after another."""
 
 import random
+import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import anyio
 
 from benchmarks.samples import plan, prose
+from benchmarks.sync_time import output_on_slower_disk, reason_against, sync_seconds
 from benchmarks.table import Line, median_ratio, milliseconds
 from khive_persist import PlannerSession, open_store, save_planning_session
 from khive_persist.project import Project
@@ -18,6 +20,8 @@ TASKS: Final = 64
 CALLS: Final = 1_000
 ROUNDS: Final = 7
 CALL_ROUNDS: Final = 3
+# A sync of a common SSD.
+_COMMON_SYNC_SECONDS: Final = 0.002
 
 Value = TypeVar("Value")
 
@@ -27,11 +31,12 @@ def measure(calls: int = CALLS) -> list[Line]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         without_mirror(folder / "without")
-        for kind in ("with", "calls", "open"):
+        for kind in ("with", "slower", "calls", "open"):
             (folder / kind).mkdir()
         return [
-            anyio.run(_group_commit, folder / "without", ", mirror off"),
-            anyio.run(_group_commit, folder / "with", ", mirror included"),
+            _group_commit(folder / "without", ", mirror off"),
+            _group_commit(folder / "with", ", mirror included"),
+            _group_commit_on_slower_disk(folder / "slower", ", mirror included"),
             anyio.run(_one_call_saves, folder, calls),
         ]
 
@@ -53,7 +58,44 @@ def records(count: int, seed: int) -> list[PlannerSession]:
     return [PlannerSession(content=plan(number, some, text)) for number in range(count)]
 
 
-async def _group_commit(folder: Path, mirror: str) -> Line:
+def time_saves(folder: str) -> None:
+    """Save from all tasks at once, and one after another; print the seconds of both, each round."""
+    for together, alone in zip(*anyio.run(_save_both_ways, Path(folder)), strict=True):
+        print(together, alone)
+
+
+def _group_commit(folder: Path, mirror: str) -> Line:
+    together, alone = anyio.run(_save_both_ways, folder)
+    return _line_of_both(together, alone, mirror, sync_seconds(folder))
+
+
+def _group_commit_on_slower_disk(folder: Path, mirror: str) -> Line:
+    """The same, both ways, where each sync takes longer by that of a common disk."""
+    sync = sync_seconds(folder) + _COMMON_SYNC_SECONDS
+    if reason := reason_against():
+        return _line_of_both([1.0], [0.0], mirror, sync)._replace(reason=reason)
+    program = f"from benchmarks.saving import time_saves as save; save({str(folder)!r})"
+    output = output_on_slower_disk([sys.executable, "-c", program], _COMMON_SYNC_SECONDS)
+    rounds = [tuple(map(float, line.split())) for line in output.splitlines()]
+    together, alone = zip(*rounds, strict=True)
+    return _line_of_both(together, alone, mirror, sync)
+
+
+def _line_of_both(
+    together: Sequence[float], alone: Sequence[float], mirror: str, sync: float
+) -> Line:
+    return Line(
+        f"a durable save from each of {TASKS} tasks, against one after another{mirror}, where a"
+        f" sync of the disk takes {sync * 1e3:.2f} ms",
+        milliseconds(together),
+        milliseconds(alone),
+        median_ratio(alone, together),
+        8,
+    )
+
+
+async def _save_both_ways(folder: Path) -> tuple[list[float], list[float]]:
+    """The seconds of all saves at once, and of as many one after another, round by round."""
     together, alone = [], []
     async with open_store(PlannerSession, dir=folder) as plans:
         for number in range(ROUNDS + 1):
@@ -64,13 +106,7 @@ async def _group_commit(folder: Path, mirror: str) -> Line:
                 await plans.save(record)
             alone.append(time.perf_counter() - began)
         await _check(plans.count, 2 * TASKS * (ROUNDS + 1))
-    return Line(
-        f"a durable save from each of {TASKS} tasks, against one after another{mirror}",
-        milliseconds(together[1:]),
-        milliseconds(alone[1:]),
-        median_ratio(alone[1:], together[1:]),
-        8,
-    )
+    return together[1:], alone[1:]
 
 
 async def _one_call_saves(folder: Path, calls: int) -> Line:

@@ -5,7 +5,7 @@ import sqlite3
 import struct
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
@@ -14,12 +14,15 @@ from typing import Any
 import anyio
 import pytest
 
+from khive_persist import PlannerSession, open_store
 from khive_persist.errors import InvalidRecordError
+from khive_persist.mirror.consumer import MirrorFollower
 from khive_persist.models.purposes import PLANNER_SESSIONS
 from khive_persist.store.codec import StoredRow, to_row
 from khive_persist.store.group_commit import GroupCommit
 from khive_persist.store.planner_sessions import PlannerSessionStore
 from khive_persist.store.sqlite import write_lock
+from khive_persist.store.sqlite.mirror_progress import Mirroring
 from khive_persist.store.sqlite.transaction import Transaction
 from khive_persist.store.write_request import WriteRequest
 from tests.factories import plan
@@ -50,8 +53,37 @@ async def test_saves_that_come_at_once_share_commits(
     async with anyio.create_task_group() as group:
         for number in range(TASKS):
             group.start_soon(plans.save, plan(f"s{number}"))
-    assert 1 <= commits(database) - before <= 3
+    assert commits(database) - before == 1
     assert await plans.count() == TASKS
+
+
+async def test_a_commit_begins_once_all_tasks_of_a_turn_have_asked(folder: Path) -> None:
+    group = GroupCommit(folder / "planner_sessions.db", PLANNER_SESSIONS, None)
+    has_begun = threading.Event()
+
+    async def look() -> None:
+        # The loop stands still meanwhile; the thread that commits does not.
+        assert not has_begun.wait(0.2)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(group.run, lambda _: has_begun.set(), 5)
+        tasks.start_soon(look)
+    assert has_begun.is_set()
+    group.close().result()
+
+
+async def test_a_save_is_done_where_its_file_is_closed_before_its_commit_begins(
+    folder: Path,
+) -> None:
+    group = GroupCommit(folder / "planner_sessions.db", PLANNER_SESSIONS, None)
+    saving = asyncio.create_task(group.save(to_row(plan()), 5))
+    # It has asked, and the loop has not come to what it asked for.
+    await asyncio.sleep(0)
+    closing = group.close()
+    async with asyncio.timeout(30):
+        await saving
+        await asyncio.wrap_future(closing)
+    assert count(group.path) == 1
 
 
 async def test_a_save_alone_has_a_commit_of_its_own(
@@ -141,9 +173,9 @@ async def test_save_many_is_a_commit_for_some_thousands_or_one_for_all(
 class Held:
     """A commit that waits in its transaction, and what hangs on it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, mirror: Mirroring = None) -> None:
         self.path = path
-        self.group = GroupCommit(path, PLANNER_SESSIONS, None)
+        self.group = GroupCommit(path, PLANNER_SESSIONS, mirror)
         self.group.submit([to_row(plan())], 5).reply.result()
         self.before = commits(path)
         self.is_open, self.is_over = threading.Event(), threading.Event()
@@ -181,8 +213,38 @@ def test_parts_of_a_bulk_share_a_commit_until_they_are_many(folder: Path) -> Non
     held.group.close().result()
 
 
-def test_a_bulk_gives_way_to_who_waits_for_the_lock(folder: Path) -> None:
-    held = Held(folder / "planner_sessions.db")
+def test_parts_of_a_bulk_that_is_copied_share_a_commit_of_a_thousand(folder: Path) -> None:
+    mirror = MirrorFollower(folder / "sessions", PLANNER_SESSIONS)
+    held = Held(folder / "planner_sessions.db", mirror)
+    parts = [held.add(*(to_row(plan()) for _ in range(250))) for _ in range(9)]
+    held.end()
+    # Three with the one that waited, then four and two. What was copied is noted by other commits.
+    assert 3 <= commits(held.path) - held.before <= 7
+    for part in parts:
+        part.reply.result(timeout=30)
+    assert len(list((folder / "sessions").glob("*.json"))) == 2 + 9 * 250
+    held.group.close().result()
+
+
+async def test_a_bulk_that_is_copied_is_written_before_a_thousand_rows_are_there(
+    folder: Path,
+) -> None:
+    def records() -> Iterator[PlannerSession]:
+        for _ in range(250):
+            yield plan()
+        end = time.monotonic() + 30
+        while count(folder / PLANNER_SESSIONS.file) < 250:
+            assert time.monotonic() < end
+        yield plan()
+
+    async with open_store(PlannerSession, dir=folder.parent) as store:
+        assert await store.save_many(records()) == 251
+
+
+@pytest.mark.parametrize("is_copied", [False, True])
+def test_a_bulk_gives_way_to_who_waits_for_the_lock(is_copied: bool, folder: Path) -> None:
+    mirror = MirrorFollower(folder / "sessions", PLANNER_SESSIONS) if is_copied else None
+    held = Held(folder / "planner_sessions.db", mirror)
     path = write_lock.lock_path(held.path)
     assert not write_lock.is_awaited(path)
     with ThreadPoolExecutor(1) as another:

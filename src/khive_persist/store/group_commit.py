@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from khive_persist.errors import KhiveError, MirrorError, StoreBusyError, StoreClosedError
 from khive_persist.models.purposes import Purpose
@@ -28,9 +28,12 @@ _Written = tuple[list[WriteRequest], list[Batch]]
 # Who waits for the disk must not wait for much more than its own rows.
 _ROWS_AT_ONCE: Final = 1_000
 # A commit writes each page of an index that its rows touch, a row a page where values come in no
-# order: where nobody waits, and nothing is copied meanwhile, eight times as many rows cost less.
+# order: where nobody waits, and nothing is copied, eight times as many rows cost less.
 _ROWS_ALONE: Final = 8_000
 _COPYING_THREADS: Final = 4
+# So many are copied by a thread of their own: several would keep the interpreter from the one that
+# commits, which other programs wait for.
+_BULK_ROWS: Final = 200
 _TIDY_SECONDS: Final = 0.5
 
 
@@ -59,6 +62,9 @@ class GroupCommit:
         # The lines of a stream come in the order of their commits.
         threads = 1 if purpose.is_stream else _COPYING_THREADS
         self._copying = ThreadPoolExecutor(threads, f"khive-copy-{purpose.name}")
+        self._copying_bulk = self._copying
+        if not purpose.is_stream:
+            self._copying_bulk = ThreadPoolExecutor(1, f"khive-copy-bulk-{purpose.name}")
 
     @property
     def is_of_this_process(self) -> bool:
@@ -83,9 +89,12 @@ class GroupCommit:
             StoreError: As its subclasses say; nothing was written.
             MirrorError: It is committed, and not copied.
         """
-        request = self.submit(write, timeout_seconds, writer=writer)
-        result: Result = await asyncio.wrap_future(request.reply)
+        result: Result = await self._complete(WriteRequest(write, timeout_seconds, writer))
         return result
+
+    async def save(self, row: StoredRow, timeout_seconds: float, *, writer: object = None) -> None:
+        """Save a row as `run` writes; those of many callers are written at once."""
+        await self._complete(WriteRequest([row], timeout_seconds, writer))
 
     def submit(
         self,
@@ -103,15 +112,9 @@ class GroupCommit:
             predecessor: A request submitted before. Where that is not written, this one is
                 cancelled.
         """
-        self._check_process()
         request = WriteRequest(write, timeout_seconds, writer, predecessor)
-        with self._mutex:
-            if self._is_closed:
-                raise StoreClosedError(f"{self.path} is closed", hint="open the store again")
-            self._waiting.append(request)
-            if not self._is_committing:
-                self._is_committing = True
-                self._committing.submit(self._commit_waiting)
+        self._enqueue(request)
+        self._start_committing()
         return request
 
     async def is_behind(self) -> bool:
@@ -132,9 +135,32 @@ class GroupCommit:
         self._check_process()
         with self._mutex:
             self._is_closed = True
+        # What was asked for in this very turn of a loop is done before.
+        self._start_committing()
         closing = self._committing.submit(self._close)
         self._committing.shutdown(wait=False)
         return closing
+
+    async def _complete(self, request: WriteRequest) -> Any:
+        self._enqueue(request)
+        # Not at once: what the other tasks of this turn of the loop save shares the commit, and
+        # they do not compete with it for the interpreter.
+        asyncio.get_running_loop().call_soon(self._start_committing)
+        return await asyncio.wrap_future(request.reply)
+
+    def _enqueue(self, request: WriteRequest) -> None:
+        self._check_process()
+        with self._mutex:
+            if self._is_closed:
+                raise StoreClosedError(f"{self.path} is closed", hint="open the store again")
+            self._waiting.append(request)
+
+    def _start_committing(self) -> None:
+        """Let what waits be committed, unless that is under way."""
+        with self._mutex:
+            if self._waiting and not self._is_committing:
+                self._is_committing = True
+                self._committing.submit(self._commit_waiting)
 
     def _check_process(self) -> None:
         if not self.is_of_this_process:
@@ -167,13 +193,13 @@ class GroupCommit:
             self._is_committing = bool(requests)
             return requests
 
-    def _take_following(self, requests: list[WriteRequest]) -> WriteRequest | None:
+    def _take_following(self, requests: list[WriteRequest], most: int) -> WriteRequest | None:
         """Take the next part of what was just written, unless it is much or others wait."""
         with self._mutex:
             if not self._waiting or self._waiting[0].predecessor is not requests[-1]:
                 return None
             rows = sum(request.rows for request in requests) + self._waiting[0].rows
-            if rows > _ROWS_ALONE or self._file.is_awaited():
+            if rows > most or self._file.is_awaited():
                 return None
             return self._waiting.popleft()
 
@@ -182,7 +208,9 @@ class GroupCommit:
         commits = commit_together(requests, self._write_or_wait, _refuse, BaseException)
         for written, batches in commits:
             if batches:
-                self._copying.submit(self._copy, written, batches)
+                is_bulk = sum(request.rows for request in written) >= _BULK_ROWS
+                copying = self._copying_bulk if is_bulk else self._copying
+                copying.submit(self._copy, written, batches)
             else:
                 self._copy(written, batches)
 
@@ -206,7 +234,8 @@ class GroupCommit:
             # Only now: who waits for others can still be cancelled.
             begun = [request for request in requests if request.begin()]
             carry_out(begun, writing)
-            while not writing.is_logged and (following := self._take_following(requests)):
+            most = _ROWS_AT_ONCE if writing.is_logged else _ROWS_ALONE
+            while following := self._take_following(requests, most):
                 requests.append(following)
                 if following.begin():
                     begun.append(following)
@@ -260,6 +289,7 @@ class GroupCommit:
     def _close(self) -> None:
         # What is copied still reads the file.
         self._copying.shutdown(wait=True)
+        self._copying_bulk.shutdown(wait=True)
         self._file.close()
 
 

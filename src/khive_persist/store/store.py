@@ -147,7 +147,7 @@ class Store(Answers[Record]):
         return record
 
     async def save_many(self, records: Iterable[Record], *, atomic: bool = False) -> int:
-        """Save records, 1,000 a transaction: committed, synced and copied on return.
+        """Save records, up to 1,000 a transaction: committed, synced and copied on return.
 
         Others save in between. Of a class with one file, `records` is read as it goes, so that
         memory stays flat: where one of them fails, or it is cancelled, those of the transactions
@@ -170,7 +170,7 @@ class Store(Answers[Record]):
         async with self._reporting:
             if len(self._writers) == 1:
                 (writer,) = self._writers.values()
-                chunks = _chunks(map(self._row, records))
+                chunks = _chunks(map(self._row, records), writer.chunk_rows)
                 if atomic:
                     chunks = iter([list(chain.from_iterable(chunks))])
                 return await self._upsert_all(writer, chunks)
@@ -180,7 +180,9 @@ class Store(Answers[Record]):
                 by_writer.setdefault(self._writer(record), []).append(self._row(record))
             return sum(
                 [
-                    await self._upsert_all(writer, [rows] if atomic else _chunks(rows))
+                    await self._upsert_all(
+                        writer, [rows] if atomic else _chunks(rows, writer.chunk_rows)
+                    )
                     for writer, rows in by_writer.items()
                 ]
             )
@@ -436,7 +438,7 @@ class Store(Answers[Record]):
         return [writer for writer in self._writers.values() if writer.path.exists()]
 
 
-def _chunks(rows: Iterable[codec.StoredRow]) -> Iterator[list[codec.StoredRow]]:
+def _chunks(rows: Iterable[codec.StoredRow], size: int) -> Iterator[list[codec.StoredRow]]:
     remaining = iter(rows)
-    while chunk := list(islice(remaining, _CHUNK_ROWS)):
+    while chunk := list(islice(remaining, size)):
         yield chunk

@@ -28,7 +28,12 @@ from khive_persist.store.write_request import WriteRequest
 
 Result = TypeVar("Result")
 
+_CHUNK_ROWS: Final = 1_000
+# Beside the copying of what came before, a transaction takes up to three times as long. It can end
+# after each chunk, and does where another program waits.
+_COPIED_CHUNK_ROWS: Final = 250
 _CHUNKS_AHEAD: Final = 2
+_COPIED_CHUNKS_AHEAD: Final = 5
 # Where there is no second copy, several that are small share a transaction.
 _SMALL_CHUNKS_AHEAD: Final = 8
 _SMALL_CHUNKS_CHARACTERS: Final = 16 << 20
@@ -60,6 +65,15 @@ class Writer:
         self._commits: GroupCommit | None = None
         self._is_closed = False
 
+    @property
+    def _is_copied(self) -> bool:
+        return not isinstance(self._mirror, str | None)
+
+    @property
+    def chunk_rows(self) -> int:
+        """The number of rows in a chunk of a bulk: others wait for one of them."""
+        return _COPIED_CHUNK_ROWS if self._is_copied else _CHUNK_ROWS
+
     async def open(self) -> None:
         """Open the file; what a killed process did not copy is copied on return.
 
@@ -78,8 +92,7 @@ class Writer:
 
     async def upsert(self, row: StoredRow) -> None:
         """Save a row."""
-        request = self._of_process().submit([row], self._timeout_seconds, writer=self)
-        await asyncio.wrap_future(request.reply)
+        await self._of_process().save(row, self._timeout_seconds, writer=self)
 
     async def insert(self, row: StoredRow) -> bool:
         """Save a row unless its id is there; whether it was not."""
@@ -206,8 +219,9 @@ class Writer:
         return await self._of_process().changes_of_others(self)
 
     def _chunks_ahead(self, characters: int) -> int:
-        is_small = isinstance(self._mirror, str) and characters < _SMALL_CHUNKS_CHARACTERS
-        return _SMALL_CHUNKS_AHEAD if is_small else _CHUNKS_AHEAD
+        if characters >= _SMALL_CHUNKS_CHARACTERS:
+            return _CHUNKS_AHEAD
+        return _COPIED_CHUNKS_AHEAD if self._is_copied else _SMALL_CHUNKS_AHEAD
 
     async def _run(self, write: Callable[[Transaction], Result]) -> Result:
         return await self._of_process().run(write, self._timeout_seconds, writer=self)

@@ -13,7 +13,7 @@ from khive_persist.store.sqlite.words import quoted
 # Many rows a statement: the interpreter's lock, which other threads want, is given and taken back
 # once for all of them. SQLite keeps a copy of each page that such a statement touches, to undo it
 # alone: a bulk's chunk in one costs least. Few: each that is cached keeps its last values.
-_ROWS_A_STATEMENT: Final = (1_000, 512, 64, 8, 1)
+_ROWS_A_STATEMENT: Final = (1_000, 250, 64, 8, 1)
 _BYTES_A_STATEMENT: Final = 4 << 20
 
 _RowsStatement = Callable[[str, int], str]
