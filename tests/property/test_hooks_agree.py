@@ -8,7 +8,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import pytest
 from hypothesis import given
@@ -30,13 +30,15 @@ import spool_writer
 spool_writer.time_ns = lambda: {TIME}
 spool_writer.main()
 """
+WITHOUT_READING: Final = os.open(os.devnull, os.O_WRONLY)
 # What stands in place of a `.khive`.
 KHIVES: Final = (
-    "nothing", "trusted", "of two homes", "untrusted", "of another mark", "empty", "a file",
+    "nothing", "trusted", "earlier marks", "of two homes", "untrusted", "of another mark", "empty",
+    "a file",
     "a link", "a dangling link", "a file in place of the spool", "a link in place of the spool",
     "a file in place of the pipe", "a folder in place of the pipe",
 )  # fmt: skip
-HOMES: Final = (*KHIVES[:2], "untrusted", "a file", "a link", "with notes", "none")
+HOMES: Final = ("nothing", "trusted", "untrusted", "a file", "a link", "with notes", "none")
 
 
 class Case(NamedTuple):
@@ -44,7 +46,7 @@ class Case(NamedTuple):
 
     words: tuple[str, ...]
     variables: dict[str, str]
-    payload: bytes
+    payload: bytes | None
     khives: dict[str, str]
     home: str
     start: str
@@ -89,7 +91,8 @@ CASES: Final = st.builds(
             "CURSOR_TRACE": st.just(""),
         },
     ),
-    payload=st.one_of(st.binary(max_size=64), st.just(b"x" * 200_000)),
+    # None: a stdin that cannot be read.
+    payload=st.one_of(st.none(), st.binary(max_size=64), st.just(b"x" * 200_000)),
     khives=st.fixed_dictionaries({place: st.sampled_from(KHIVES) for place in PLACES}),
     home=st.sampled_from(HOMES),
     start=st.sampled_from(["a/b", "a", "other", "bare"]),
@@ -117,10 +120,13 @@ def outcome(command: list[str], root: Path, case: Case) -> tuple[object, ...]:
     """Run a hook in a folder that is made anew; its code, its line, and all that is left."""
     make(root, case)
     variables = {name: value.replace("{root}", str(root)) for name, value in case.variables.items()}
-    done = subprocess.run(
+    options: dict[str, Any] = {"input": case.payload}
+    if case.payload is None:
+        options = {"stdin": WITHOUT_READING}
+    done: subprocess.CompletedProcess[bytes] = subprocess.run(
         [*command, *(word.replace("{root}", str(root)) for word in case.words)],
-        input=case.payload, capture_output=True, check=False, cwd=root / case.start, timeout=30,
-        env={"HOME": f"{root}/home", "FIXED_TIME": str(TIME), **variables},
+        capture_output=True, check=False, cwd=root / case.start, timeout=30,
+        env={"HOME": f"{root}/home", "FIXED_TIME": str(TIME), **variables}, **options,
     )  # fmt: skip
     files = {}
     for path in sorted(root.rglob("*")):
@@ -148,6 +154,9 @@ def make(root: Path, case: Case) -> None:
 def make_khive(root: Path, directory: Path, kind: str) -> None:
     khive = directory / ".khive"
     if kind == "nothing":
+        return
+    if kind == "earlier marks":
+        write_marks(root, khive)
         return
     if kind in ("a file", "a dangling link", "a link"):
         if kind == "a file":
@@ -178,8 +187,15 @@ def mark(root: Path, khive: Path, kind: str) -> None:
     own = "1" * 32
     ids = {"of two homes": f"{'2' * 32}-{own}", "of another mark": "3" * 32}
     (khive / "id").symlink_to(ids.get(kind, own))
+    if kind != "untrusted":
+        write_marks(root, khive)
+
+
+def write_marks(root: Path, khive: Path) -> None:
+    """Write a mark with those of other homes' folders that were at the path before."""
+    own = "1" * 32
     marks = root / "home" / ".khive" / "marks"
-    if kind == "untrusted" or not marks.parent.is_dir() or marks.parent.is_symlink():
+    if not marks.parent.is_dir() or marks.parent.is_symlink():
         return
     folder = marks / str(khive.parent).lstrip("/")
     folder.mkdir(parents=True, exist_ok=True)
