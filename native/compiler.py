@@ -8,6 +8,7 @@ Zig links against musl, statically, and for other systems than this one.
 import importlib.util
 import os
 import platform
+import runpy
 import shlex
 import shutil
 import subprocess
@@ -21,7 +22,7 @@ from typing import Final, NamedTuple
 FOLDER: Final = Path(__file__).parent
 SOURCES: Final = tuple(sorted(FOLDER.glob("*.c")))
 HEADERS: Final = tuple(sorted(FOLDER.glob("*.h")))
-STANDARD: Final = ("-std=c11", "-D_GNU_SOURCE", "-O2", "-pthread")
+_SPOOL_WRITER: Final = FOLDER.parent / "src/khive_persist/capture/spool_writer.py"
 WARNINGS: Final = (
     "-Wall", "-Wextra", "-Werror", "-Wpedantic", "-Wconversion", "-Wshadow", "-Wstrict-prototypes",
     "-Wvla",
@@ -35,6 +36,22 @@ TARGETS: Final = {
 }
 _SYSTEMS: Final = {"Linux": "linux", "Darwin": "macos"}
 _SECONDS: Final = 600.0
+
+
+def _lists() -> Iterator[str]:
+    """Yield the options that define the clients as the Python hook has them."""
+    hook = runpy.run_path(str(_SPOOL_WRITER))
+    yield "-DTOOLS=" + ",".join(f'"{tool}"' for tool in hook["TOOLS"])
+    yield "-DPROJECT_VARIABLES=" + ",".join(
+        f'{{"{tool}","{name.decode()}"}}' for tool, name in hook["PROJECT_VARIABLES"].items()
+    )
+    yield "-DCLIENTS=" + ",".join(
+        f'{{"{start.decode()}","{client}"}}' for start, client in hook["CLIENTS"]
+    )
+
+
+LANGUAGE: Final = ("-std=c11", "-D_GNU_SOURCE", *_lists())
+STANDARD: Final = (*LANGUAGE, "-O2", "-pthread")
 
 
 class Compiler(NamedTuple):

@@ -33,12 +33,13 @@ enum { READ_BYTES = 1 << 20, MAX_BYTES = 64 << 20, FIRST_BYTES = 128 << 10, LATE
 
 /* A copy in the state folder is known by it. */
 __attribute__((used)) static const char label[] = "\n# khive-persist " KHIVE_VERSION "\n";
-static const char *const tools[] = {"claude-code", "codex", "gemini-cli", NULL};
+/* The lists of capture/spool_writer.py, from compiler.py. */
+static const char *const tools[] = {TOOLS, NULL};
 /* Who runs Claude Code's hooks besides, by the environment; the payload can say better. */
 static const struct {
     const char *start;
     const char *client;
-} clients[] = {{"COPILOT_CLI", "copilot-cli"}, {"CURSOR_", "cursor"}, {"GROK_", "grok-build"}};
+} clients[] = {CLIENTS};
 
 struct options {
     const char *tool;

@@ -11,10 +11,7 @@
 static const struct {
     const char *tool;
     const char *variable;
-} project_variables[] = {
-    {"claude-code", "CLAUDE_PROJECT_DIR"},
-    {"gemini-cli", "GEMINI_PROJECT_DIR"},
-};
+} project_variables[] = {PROJECT_VARIABLES};
 
 char *khive_of(const char *directory) {
     size_t length = strlen(directory);

@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 import pytest
 
-from native.compiler import FOLDER, HEADERS, SOURCES, CompilerError, compile_hook
+from native.compiler import FOLDER, HEADERS, SOURCES, STANDARD, CompilerError, compile_hook
 
 HookKind = Literal["python", "native"]
 KINDS: Final[tuple[HookKind, ...]] = ("python", "native")
@@ -35,7 +35,7 @@ def compiled(wrapped: Sequence[str] = (), source: Path | None = None, *options: 
         pytest.skip("this system's linker puts no other calls in place of the system's")
     words = [*(f"-Wl,--wrap={name}" for name in wrapped), *([str(source)] if source else []),
              *options]  # fmt: skip
-    digest = hashlib.sha256("\0".join(words).encode())
+    digest = hashlib.sha256("\0".join([*STANDARD, *words]).encode())
     for file in (*SOURCES, *HEADERS, *([source] if source else [])):
         digest.update(file.read_bytes())
     folder = _BUILD / digest.hexdigest()[:16]

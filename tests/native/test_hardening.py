@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from khive_persist.capture import spool_writer
-from native.compiler import FOLDER, SOURCES, STANDARD, WARNINGS
+from native.compiler import FOLDER, LANGUAGE, SOURCES, STANDARD, WARNINGS
 from tests.compiled_hook import compiled
 
 FUZZ = FOLDER / "fuzz" / "fuzz.c"
@@ -42,7 +42,7 @@ def test_it_compiles_without_a_warning(name: str, tmp_path: Path) -> None:
 def test_the_analyser_finds_nothing(source: Path) -> None:
     words = [
         compiler("clang"), "--analyze", "-Xclang", "-analyzer-werror", "-Xclang",
-        f"-analyzer-checker={CHECKERS}", *STANDARD[:2], str(source), "-o", "/dev/null",
+        f"-analyzer-checker={CHECKERS}", *LANGUAGE, str(source), "-o", "/dev/null",
     ]  # fmt: skip
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
@@ -58,7 +58,7 @@ def test_the_analyser_finds_nothing(source: Path) -> None:
 @pytest.mark.timeout(3600)
 def test_any_input_on_any_system(inputs: int, tmp_path: Path) -> None:
     program = tmp_path / "fuzz"
-    words = [compiler("clang", "cc"), *STANDARD[:2], *SANITIZERS, "-pthread", str(FUZZ)]
+    words = [compiler("clang", "cc"), *LANGUAGE, *SANITIZERS, "-pthread", str(FUZZ)]
     done = subprocess.run([*words, "-o", str(program)], capture_output=True, text=True, check=False)
     if done.returncode and "sanitize" in done.stderr:
         pytest.skip("the compiler has no sanitizers")
