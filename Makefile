@@ -97,6 +97,8 @@ fuzz: $(READY)
 	$(BIN)/python -m pytest -q -m "long or not long" --timeout 3600 tests/native
 
 bench: $(READY)
+	@$(MAKE) --no-print-directory $(COMPILERS_READY) \
+	|| echo "no ziglang: the hook is compiled by the system's compiler"
 	$(BIN)/python -m benchmarks
 
 # The site, in build/docs: open build/docs/index.html. A broken link or a warning ends it.

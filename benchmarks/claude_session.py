@@ -26,6 +26,8 @@ from khive_persist.project import Project
 
 CALLS: Final = 20
 SESSION_SECONDS: Final = 120.0
+CONFIG: Final = "config"
+SETTINGS: Final = "settings.json"
 _END: Final = "done"
 
 
@@ -111,49 +113,57 @@ def measure(rounds: int) -> list[Line]:
         package.mkdir()
         program = registered.copy_of(hooks, package)
         native_copy.native_hook_path = lambda: program  # type: ignore[attr-defined]
-        ours, theirs = folder / "ours", folder / "theirs"
-        _make_projects(ours, theirs)
-        hook_config.install("claude-code", "project", ours, version="2.1.197")
-        settings = json.loads((ours / ".claude/settings.json").read_text())
-        _write_settings(ours, settings)
-        _write_settings(theirs, _with_true(settings))
-        project = Project(ours)
-        project.make()
-        times: dict[Path, list[float]] = {ours: [], theirs: []}
+        roots = [folder / name for name in ("shell", "program", "true")]
+        for root in roots:
+            _make_project(root)
+        shell, without_shell, theirs = roots
+        _install(shell, shell=True)
+        _install(without_shell, shell=False)
+        settings = json.loads((shell / CONFIG / SETTINGS).read_text())
+        (theirs / CONFIG / SETTINGS).write_text(json.dumps(_with_true(settings)))
+        times: dict[Path, list[float]] = {root: [] for root in roots}
         for number in range(rounds + 1):
             for root, taken in times.items():
                 seconds = _session(client, root, server.server_port)
                 if number:
                     taken.append(seconds)
-        with Drain(project) as drain:
-            drain.run()
-        events = stored(project) // (rounds + 1)
+        events = {root: _stored(Project(root)) // (rounds + 1) for root in (shell, without_shell)}
     server.shutdown()
     return [
         Line(
-            f"a scripted Claude Code session of {events} events",
-            f"{sorted(times[ours])[rounds // 2]:.2f} s",
+            f"a scripted Claude Code session of {events[root]} events, {what}",
+            f"{sorted(times[root])[rounds // 2]:.2f} s",
             f"hooks that are `true` {sorted(times[theirs])[rounds // 2]:.2f} s",
-            median_ratio(times[ours], times[theirs]),
+            median_ratio(times[root], times[theirs]),
             1.08,
             at_most=True,
         )
+        for root, what in ((shell, "hooks as registered"), (without_shell, "without a shell"))
     ]
 
 
-def _make_projects(*roots: Path) -> None:
-    for root in roots:
-        (root / ".claude").mkdir(parents=True)
+def _make_project(root: Path) -> None:
+    (root / CONFIG).mkdir(parents=True)
+    Project(root).make()
     state = {
         "hasCompletedOnboarding": True,
         "bypassPermissionsModeAccepted": True,
-        "projects": {str(root): {"hasTrustDialogAccepted": True} for root in roots},
+        "projects": {str(root): {"hasTrustDialogAccepted": True}},
     }
-    Path(os.environ["HOME"], ".claude.json").write_text(json.dumps(state))
+    (root / CONFIG / ".claude.json").write_text(json.dumps(state))
 
 
-def _write_settings(root: Path, settings: dict[str, Any]) -> None:
-    (root / ".claude/settings.json").write_text(json.dumps(settings))
+def _install(root: Path, *, shell: bool) -> None:
+    """Install the hooks as those of the user whose folder of settings is in the project."""
+    os.environ["CLAUDE_CONFIG_DIR"] = str(root / CONFIG)
+    hook_config.install("claude-code", "user", root, version="2.1.197", shell=shell)
+    del os.environ["CLAUDE_CONFIG_DIR"]
+
+
+def _stored(project: Project) -> int:
+    with Drain(project) as drain:
+        drain.run()
+    return stored(project)
 
 
 def _with_true(settings: dict[str, Any]) -> dict[str, Any]:
@@ -170,6 +180,7 @@ def _session(client: str, root: Path, port: int) -> float:
     """Run one session to its end; return its seconds."""
     environment = {
         "PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": os.environ["HOME"], "LANG": "C.UTF-8",
+        "CLAUDE_CONFIG_DIR": str(root / CONFIG),
         "SHELL": "/bin/bash", "IS_SANDBOX": "1", "KHIVE_HOME": os.environ["KHIVE_HOME"],
         "ANTHROPIC_BASE_URL": f"http://127.0.0.1:{port}", "ANTHROPIC_API_KEY": "of-no-use",
         "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1", "DISABLE_AUTOUPDATER": "1",
