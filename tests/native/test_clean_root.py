@@ -23,7 +23,8 @@ python3 -m venv /venv
 mkdir /project && cd /project
 /venv/bin/khive-persist init
 /venv/bin/khive-persist hooks install codex
-/venv/bin/khive-persist hooks status
+# Codex trusts none of them yet.
+/venv/bin/khive-persist hooks status || true
 command=$(python3 -c 'if True:
     import json
     hooks = json.load(open(".codex/hooks.json"))["hooks"]
@@ -73,8 +74,9 @@ def test_a_machine_without_a_compiler(debian: Path, tmp_path: Path, kind: str) -
     (machine / "dev" / "null").touch()
     shutil.copytree(packages, machine / "packages")
     done = subprocess.run(
-        ["chroot", str(machine), "sh", "-c", SCRIPT], capture_output=True, text=True, check=False
-    )
+        ["chroot", str(machine), "sh", "-c", SCRIPT], capture_output=True, text=True, check=False,
+        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+    )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert '"session_id": "s"' in done.stdout
     is_compiled = kind == "wheel"
