@@ -257,6 +257,23 @@ def test_a_stalled_stdin_ends_in_time_and_keeps_what_came(
     assert kept(quiet) == [b'{"half']
 
 
+def test_a_tool_that_blocks_the_alarm_does_not_hold_up_the_hook(
+    quiet: Project, command: list[str]
+) -> None:
+    def block() -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])
+
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.sendall(b'{"half')
+        done = subprocess.run(
+            command, stdin=theirs.fileno(), capture_output=True, cwd=quiet.root, check=False,
+            preexec_fn=block, timeout=DEADLINE_SECONDS + START_SECONDS,
+        )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert kept(quiet) == [b'{"half']
+
+
 def test_an_endless_stdin_ends_in_time(quiet: Project, command: list[str]) -> None:
     with open("/dev/zero", "rb") as endless:
         began = time.monotonic()

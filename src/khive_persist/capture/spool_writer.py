@@ -767,6 +767,8 @@ def main() -> None:
     is_meant = False
     try:
         _signal.signal(_signal.SIGALRM, ring)
+        # Who blocks it hands that on: nothing would ever end a stalled stdin.
+        _signal.pthread_sigmask(_signal.SIG_UNBLOCK, (_signal.SIGALRM,))
         _signal.signal(_signal.SIGINT, _signal.SIG_IGN)
         posix.umask(0o077)
         fill_streams()
