@@ -125,6 +125,8 @@ static void fill_streams(void) {
 /* Return room for more bytes than there were, with those in it; NULL where there is none. */
 static char *grown(char *bytes, size_t size, size_t *room) {
     size_t more = *room * 8 < READ_BYTES ? 2 * READ_BYTES : *room * 8;
+    /* One that is just as long as allowed needs room for one byte more, to see its end. */
+    more = more <= MAX_BYTES ? more : MAX_BYTES + 1;
     char *moved = mmap(NULL, more, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (moved == MAP_FAILED) {
         return NULL;

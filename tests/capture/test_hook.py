@@ -294,6 +294,24 @@ def test_thirty_megabytes_are_kept_whole(quiet: Project, hook: Hook) -> None:
     assert not Spool(quiet).events()[0].is_cut
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="this system has no limit of an address space")
+def test_the_longest_payload_takes_no_more_memory_than_twice_its_size(
+    quiet: Project, command: list[str]
+) -> None:
+    def limit() -> None:
+        room = 2 * spool_writer.MAX_BYTES + (64 << 20)
+        resource.setrlimit(resource.RLIMIT_AS, (room, room))
+
+    done = subprocess.run(
+        command, input=b"x" * spool_writer.MAX_BYTES, capture_output=True, cwd=quiet.root,
+        preexec_fn=limit, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, b"")
+    (event,) = Spool(quiet).events()
+    assert not event.is_cut
+    assert len(Spool(quiet).read(event)) == spool_writer.MAX_BYTES
+
+
 @pytest.mark.parametrize("left", [1, 2, 3, 4, 8])
 def test_without_file_descriptors_the_installed_command_says_so(
     project: Project, left: int, hook_words: list[str]
