@@ -341,6 +341,20 @@ def test_a_full_disk_is_said_and_leaves_no_half(quiet: Project, hook: Hook) -> N
     assert list(quiet.spool.iterdir()) == [quiet.spool / "wake"]
 
 
+def test_of_a_great_many_lost_ones_each_is_told_once(
+    quiet: Project, hook: Hook, home: Path
+) -> None:
+    lost = home / ".khive" / "lost"
+    lost.mkdir(parents=True)
+    for index in range(spool_writer.MOST_TOLD + 1):
+        os.symlink(spool_writer.NOT_KEPT, lost / str(index))
+    lines = [hook(PAYLOAD, "codex", "--tell-lost").stderr for _ in range(3)]
+    start = b"khive-hook: this event is kept; "
+    end = b" before it were not: khive-persist doctor\n"
+    assert lines == [start + b"10000" + end, start + b"1" + end, b""]
+    assert len(kept(quiet)) == len(lines)
+
+
 def test_the_environment_does_not_reach_the_drainer(project: Project, hook: Hook) -> None:
     secret = {"ANTHROPIC_API_KEY": "x" * 20, "KHIVE_DIR": str(project.root)}
     assert hook(PAYLOAD, env=dict(os.environ) | secret).returncode == 0
