@@ -116,8 +116,10 @@ static void fill_streams(void) {
         return;
     }
     for (int stream = 0; stream < 3; stream++) {
-        if (streams[stream].revents & POLLNVAL) {
-            (void)open("/dev/null", O_WRONLY | O_CLOEXEC);
+        if ((streams[stream].revents & POLLNVAL) &&
+            open("/dev/null", O_WRONLY | O_CLOEXEC) < 0) {
+            /* Nothing can be read from it either, or written to it. */
+            (void)open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         }
     }
 }
