@@ -116,8 +116,10 @@ static void fill_streams(void) {
         return;
     }
     for (int stream = 0; stream < 3; stream++) {
-        if (streams[stream].revents & POLLNVAL) {
-            (void)open("/dev/null", O_WRONLY | O_CLOEXEC);
+        if ((streams[stream].revents & POLLNVAL) &&
+            open("/dev/null", O_WRONLY | O_CLOEXEC) < 0) {
+            /* Nothing can be read from it either, or written to it. */
+            (void)open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         }
     }
 }
@@ -125,6 +127,8 @@ static void fill_streams(void) {
 /* Return room for more bytes than there were, with those in it; NULL where there is none. */
 static char *grown(char *bytes, size_t size, size_t *room) {
     size_t more = *room * 8 < READ_BYTES ? 2 * READ_BYTES : *room * 8;
+    /* One that is just as long as allowed needs room for one byte more, to see its end. */
+    more = more <= MAX_BYTES ? more : MAX_BYTES + 1;
     char *moved = mmap(NULL, more, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (moved == MAP_FAILED) {
         return NULL;

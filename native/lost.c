@@ -8,6 +8,9 @@
 
 #include "hook.h"
 
+/* Of more there would be no time to tell, once they are taken away. */
+enum { MOST_TOLD = 10000 };
+
 /* What a link there says of its event. */
 static const char *const texts[] = {[LOST] = "-", [NOT_KNOWN] = "?"};
 
@@ -42,7 +45,7 @@ int tell_lost(void) {
     if (notes == NULL) {
         return 0;
     }
-    for (struct dirent *entry; (entry = readdir(notes)) != NULL;) {
+    for (struct dirent *entry; lost + unknown < MOST_TOLD && (entry = readdir(notes)) != NULL;) {
         const char *path = join(folder, "/", entry->d_name, NULL);
         const char *text = link_text(path);
         /* Where it is gone another hook tells of it, or it has come to the disk. */

@@ -78,7 +78,8 @@ static const char *passwd_home(uid_t user) {
     char *text = take(BLOCK + 1);
     size_t size = 0;
     const char *found = NULL;
-    int file = open_at(AT_FDCWD, "/etc/passwd", O_RDONLY, 0);
+    /* It may be a link, as in images that Nix makes. */
+    int file = openat(AT_FDCWD, "/etc/passwd", O_RDONLY | O_CLOEXEC);
     while (file >= 0 && found == NULL) {
         ssize_t count = read(file, text + size, BLOCK - size);
         if (count < 0 && errno == EINTR) {

@@ -257,6 +257,23 @@ def test_a_stalled_stdin_ends_in_time_and_keeps_what_came(
     assert kept(quiet) == [b'{"half']
 
 
+def test_a_tool_that_blocks_the_alarm_does_not_hold_up_the_hook(
+    quiet: Project, command: list[str]
+) -> None:
+    def block() -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])
+
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.sendall(b'{"half')
+        done = subprocess.run(
+            command, stdin=theirs.fileno(), capture_output=True, cwd=quiet.root, check=False,
+            preexec_fn=block, timeout=DEADLINE_SECONDS + START_SECONDS,
+        )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert kept(quiet) == [b'{"half']
+
+
 def test_an_endless_stdin_ends_in_time(quiet: Project, command: list[str]) -> None:
     with open("/dev/zero", "rb") as endless:
         began = time.monotonic()
@@ -275,6 +292,24 @@ def test_thirty_megabytes_are_kept_whole(quiet: Project, hook: Hook) -> None:
     assert hook(payload).returncode == 0
     assert kept(quiet) == [payload]
     assert not Spool(quiet).events()[0].is_cut
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="this system has no limit of an address space")
+def test_the_longest_payload_takes_no_more_memory_than_twice_its_size(
+    quiet: Project, command: list[str]
+) -> None:
+    def limit() -> None:
+        room = 2 * spool_writer.MAX_BYTES + (64 << 20)
+        resource.setrlimit(resource.RLIMIT_AS, (room, room))
+
+    done = subprocess.run(
+        command, input=b"x" * spool_writer.MAX_BYTES, capture_output=True, cwd=quiet.root,
+        preexec_fn=limit, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, b"")
+    (event,) = Spool(quiet).events()
+    assert not event.is_cut
+    assert len(Spool(quiet).read(event)) == spool_writer.MAX_BYTES
 
 
 @pytest.mark.parametrize("left", [1, 2, 3, 4, 8])
@@ -304,6 +339,20 @@ def test_a_full_disk_is_said_and_leaves_no_half(quiet: Project, hook: Hook) -> N
     assert done.returncode == 1
     assert done.stderr.count(b"\n") == 1
     assert list(quiet.spool.iterdir()) == [quiet.spool / "wake"]
+
+
+def test_of_a_great_many_lost_ones_each_is_told_once(
+    quiet: Project, hook: Hook, home: Path
+) -> None:
+    lost = home / ".khive" / "lost"
+    lost.mkdir(parents=True)
+    for index in range(spool_writer.MOST_TOLD + 1):
+        os.symlink(spool_writer.NOT_KEPT, lost / str(index))
+    lines = [hook(PAYLOAD, "codex", "--tell-lost").stderr for _ in range(3)]
+    start = b"khive-hook: this event is kept; "
+    end = b" before it were not: khive-persist doctor\n"
+    assert lines == [start + b"10000" + end, start + b"1" + end, b""]
+    assert len(kept(quiet)) == len(lines)
 
 
 def test_the_environment_does_not_reach_the_drainer(project: Project, hook: Hook) -> None:

@@ -224,6 +224,29 @@ def test_one_that_cannot_be_run_is_told(tmp_path: Path, copy: Path) -> None:
     assert any("cannot be run, so that hooks are Python's" in line for line in hooks.problems)
 
 
+def test_an_empty_one_takes_events_that_no_hook_records(tmp_path: Path, copy: Path) -> None:
+    install("codex", "project", tmp_path)
+    copy.resolve().write_bytes(b"")
+    problems = status("codex", "project", tmp_path).problems
+    assert any(f"{copy} cannot be run, so that nothing is recorded: " in line for line in problems)
+
+
+def test_without_a_shell_nothing_comes_in_its_place_and_status_says_so(
+    project: Project, copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client(project.root, monkeypatch, "2.1.197")
+    install("claude-code", "user", project.root, shell=False)
+    (copy.parent / "python").unlink()
+    hooks = status("claude-code", "user", project.root)
+    (problem,) = hooks.problems
+    assert "events wait in the spool" in problem
+    copy.resolve().write_bytes(b"#!/bin/sh\nexit 3\n")
+    hooks = status("claude-code", "user", project.root)
+    assert (hooks.state, hooks.hook) == ("stale", "native")
+    (problem,) = hooks.problems
+    assert problem.startswith(f"{copy} cannot be run, so that nothing is recorded: ")
+
+
 def test_without_a_shell_it_is_a_program_and_its_arguments(
     project: Project, copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -106,8 +106,13 @@ def problem_of(path: Path) -> str:
         return f"{path} cannot be run"
     if not is_current(path):
         return f"{path} is that of an earlier version"
+    return problem_of_environment(path.parent)
+
+
+def problem_of_environment(folder: Path) -> str:
+    """Return the problem that keeps the events of a folder's copies from being stored, or ''."""
     try:
-        environment = os.readlink(path.with_name(_ENVIRONMENT))
+        environment = os.readlink(folder / _ENVIRONMENT)
     except OSError:
         environment = ""
     if not os.access(environment, os.X_OK):

@@ -59,15 +59,22 @@ def renew() -> None:
             project_native()
 
 
-def problem_of(path: Path) -> str:
+def problem_of(path: Path, *, is_alone: bool = False) -> str:
     """Return the problem of a copy that settings name, or an empty string.
 
     One that is missing is none: the hook is Python's then, as `is_used` tells.
+
+    Args:
+        is_alone: Whether no shell would go on to the Python hook.
     """
     if not path.exists():
         return ""
     if not launcher.was_tried(path):
-        return f"{path} cannot be run, so that hooks are Python's"
+        # Shells run an empty file as a script that does nothing, and well.
+        is_fatal = is_alone or path.stat().st_size == 0
+        return f"{path} cannot be run, so that " + (
+            "nothing is recorded" if is_fatal else "hooks are Python's"
+        )
     return "" if is_current(path) else f"{path} is that of an earlier version"
 
 

@@ -2,7 +2,7 @@
 
 import os
 import shlex
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, get_args
 
@@ -130,14 +130,12 @@ def _registered_hooks(settings: JsonText | None, tool: Tool) -> _RegisteredHooks
     return _RegisteredHooks(entries_of(settings, tool), tuple(alike))
 
 
-def _hook_of(targets: Iterable[Target]) -> HookKind:
+def _hook_of(targets: Collection[Target]) -> HookKind:
     """Return the hook that commands run on this machine."""
-    copies = {
-        native_of(shlex.quote(target.command) if target.args else target.command)
-        for target in targets
-    }
-    if not copies:
+    if not targets:
         return ""
+    # What no shell runs is the compiled one, or nothing.
+    copies = {native_of(target.command) for target in targets if not target.args}
     is_native = all(copy is not None and native_copy.is_used(copy) for copy in copies)
     return "native" if is_native else "python"
 
@@ -149,15 +147,21 @@ def _stale(path: Path, targets: Iterable[Target]) -> list[str]:
         command = shlex.quote(target.command) if target.args else target.command
         if part := missing_part(command):
             lines[f"{path} runs {part}, which is not there: {_AGAIN}"] = None
-        elif problem := _problem_of_copies(command):
+        elif problem := _problem_of_copies(command, is_alone=bool(target.args)):
             lines[f"{problem}: {_AGAIN}"] = None
     return [*lines]
 
 
-def _problem_of_copies(command: str) -> str:
-    """Return the problem of the copies that one of our commands names, or an empty string."""
+def _problem_of_copies(command: str, *, is_alone: bool) -> str:
+    """Return the problem of the copies that one of our commands names, or an empty string.
+
+    Args:
+        is_alone: Whether no shell runs it.
+    """
     native, copy = native_of(command), launcher_of(command)
-    problem = native_copy.problem_of(native) if native is not None else ""
+    problem = native_copy.problem_of(native, is_alone=is_alone) if native is not None else ""
+    if native is not None and is_alone:
+        return problem or launcher.problem_of_environment(native.parent)
     return problem or (launcher.problem_of(copy) if copy is not None else "")
 
 
