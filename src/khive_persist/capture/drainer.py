@@ -26,8 +26,10 @@ from khive_persist.project import Project
 from khive_persist.store.sqlite import write_lock
 from khive_persist.trust.processes import environment_for, module_command
 
-# Events of one burst arrive within moments of each other: one commit serves them all.
+# Events of one burst arrive within moments of each other: one commit serves them all. While they go
+# on to come the syncs of the hooks wait for those of each commit, so there are fewer.
 GATHER_SECONDS: Final = 0.02
+LONGEST_GATHER_SECONDS: Final = 0.1
 FIRST_RETRY_SECONDS: Final = 0.1
 LONGEST_RETRY_SECONDS: Final = 5.0
 GIVE_UP_SECONDS: Final = 300.0
@@ -71,7 +73,7 @@ def _serve(drain: Drain, pipe: int, syncing: "_Syncing") -> None:
     except KhiveError:
         return
     try:
-        retry = FIRST_RETRY_SECONDS
+        retry, gather = FIRST_RETRY_SECONDS, GATHER_SECONDS
         last_success = time.monotonic()
         while True:
             has_errors = _pass(drain)
@@ -79,9 +81,13 @@ def _serve(drain: Drain, pipe: int, syncing: "_Syncing") -> None:
             syncing.start()
             if not has_errors:
                 retry, last_success = FIRST_RETRY_SECONDS, time.monotonic()
-                if not _woken(pipe, drain.settings.capture_linger_seconds):
+                if _woken(pipe, 0):
+                    gather = min(gather * 2, LONGEST_GATHER_SECONDS)
+                elif _woken(pipe, drain.settings.capture_linger_seconds):
+                    gather = GATHER_SECONDS
+                else:
                     return
-                time.sleep(GATHER_SECONDS)
+                time.sleep(gather)
             elif time.monotonic() - last_success > GIVE_UP_SECONDS or not drain.spool.path.exists():
                 return
             else:
