@@ -45,11 +45,16 @@ def send(project: Project, worker: int, each: int) -> Sent:
     sent = Sent([], [], 0.0)
     for number in range(each):
         payload = {"hook_event_name": "Stop", "session_id": f"w{worker}", "number": number}
+        # All of it waits in the pipe before the hook starts. This process may be kept from writing
+        # for longer than a hook waits, which then keeps what has come: an event without a payload.
+        stdin, payload_end = os.pipe()
+        with open(payload_end, "wb") as pipe:
+            pipe.write(json.dumps(payload).encode())
         began = time.monotonic()
-        done = subprocess.run(
-            COMMAND, input=json.dumps(payload).encode(), capture_output=True, cwd=project.root,
-            check=False,
-        )  # fmt: skip
+        with open(stdin, "rb") as pipe:
+            done = subprocess.run(
+                COMMAND, stdin=pipe, capture_output=True, cwd=project.root, check=False
+            )
         sent = sent._replace(slowest=max(sent.slowest, time.monotonic() - began))
         if done.returncode:
             assert (done.returncode, done.stdout, done.stderr[:12]) == (1, b"", b"khive-hook: ")

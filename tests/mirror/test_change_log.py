@@ -64,6 +64,38 @@ def test_what_somebody_copies_just_now_is_his(project: Project) -> None:
     assert_equal(project)
 
 
+@pytest.mark.parametrize("patience_seconds", [60.0, 0.0])
+def test_what_another_has_copied_and_the_log_does_not_know_of_is_not_copied_again(
+    project: Project, monkeypatch: pytest.MonkeyPatch, patience_seconds: float
+) -> None:
+    """But where it never tells the log, as where it was killed and a child of it lives on."""
+    monkeypatch.setattr(
+        "khive_persist.store.sqlite.mirror_progress._NEWS_SECONDS", patience_seconds
+    )
+
+    def write(writer: FileWriter, id: str) -> None:
+        with writer.transaction() as writing:
+            writing.upsert([(id, "{}", "{}", "2026-11-01 00:00:00.000000", None)])
+
+    def writer() -> FileWriter:
+        mirror = Mirror(project, Settings()).follower(PLANNER_SESSIONS)
+        return FileWriter(project.database("planner_sessions.db"), PLANNER_SESSIONS, 5, mirror)
+
+    with writer() as one, writer() as other:
+        write(other, "first")
+        other.tidy()
+        write(one, "a")
+        (name,) = [name for name in files(project) if name.endswith("_a.json")]
+        inode = (project.sessions / name).stat().st_ino
+        write(other, "b")
+        assert ((project.sessions / name).stat().st_ino == inode) == (patience_seconds > 0)
+        one.tidy()
+        write(other, "c")
+        other.tidy()
+        assert logged(project)[1] == 4
+    assert_equal(project)
+
+
 def stems(project: Project) -> set[str]:
     return {Path(name).stem.rpartition("_")[2] for name in files(project)}
 

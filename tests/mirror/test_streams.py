@@ -1,10 +1,14 @@
 """Events are lines, in the order of their arrival, in a file a session; each is there once."""
 
+import fcntl
 import gzip
 import json
 import os
 import subprocess
+import sys
 import threading
+import time
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +22,15 @@ from khive_persist.capture.spool import Spool
 from khive_persist.errors import MirrorError, StoreBusyError
 from khive_persist.mirror import names, packed_streams
 from khive_persist.mirror.jsonl_files import Streams
+from khive_persist.mirror.mirror import Mirror
 from khive_persist.mirror.schema import schema
 from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.project import Project
+from khive_persist.settings import Settings
+from khive_persist.store.codec import StoredRow
 from khive_persist.store.sqlite import write_lock
+from khive_persist.store.sqlite.mirror_progress import Batch
+from khive_persist.store.sqlite.sync_writer import FileWriter
 from tests.factories import save, save_many
 from tests.mirror.records import (
     CLAUDE,
@@ -44,6 +53,7 @@ from tests.mirror.records import (
 )
 from tests.mirror.test_documents import operations
 from tests.payloads import sample_payloads
+from tests.server.process import until
 
 S1 = "hook_events_2026_11_01_s1.jsonl"
 
@@ -411,6 +421,42 @@ def test_threads_of_two_tools_that_want_the_same_names(project: Project) -> None
     assert failed == []
     assert len(files(project)) == 400
     assert len(copied(project)) == 400
+
+
+def test_a_large_line_is_made_before_its_file_is_locked(project: Project) -> None:
+    """Who else appends to the file would wait for that."""
+
+    def save(*rows: StoredRow) -> list[Batch]:
+        batches: list[Batch] = []
+        with writer.commit(batches) as writing:
+            writing.upsert(rows)
+        return batches
+
+    def copy() -> None:
+        writer.follow(batches)
+        ended.append(time.thread_time())
+
+    def is_at_lock() -> bool:
+        assert thread.ident is not None
+        stack = traceback.extract_stack(sys._current_frames()[thread.ident])
+        return "_lock" in [frame.name for frame in stack]
+
+    ended: list[float] = []
+    mirror = Mirror(project, Settings()).follower(CLAUDE)
+    with FileWriter(project.database(CLAUDE.file), CLAUDE, 5, mirror) as writer:
+        writer.follow(save(line_of("small", "s1")))
+        content = json.dumps({"session_id": "s1", "values": [{"a": [1, 20]}] * 200_000})
+        batches = save(("large", content, None, "2026-11-01", None))
+        thread = threading.Thread(target=copy)
+        with (project.sessions / S1).open() as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            thread.start()
+            assert thread.ident is not None
+            until(is_at_lock)
+            before = time.clock_gettime(time.pthread_getcpuclockid(thread.ident))
+        thread.join()
+    assert [line["id"] for line in lines(project, S1)] == ["small", "large"]
+    assert ended[0] - before < before / 2
 
 
 @pytest.mark.parametrize("in_the_way", ["file", "link"])

@@ -16,6 +16,7 @@ import pytest
 from backports import zstd
 
 from khive_persist.project import Project
+from khive_persist.server.http import protocol
 from tests.server.process import ROOT, Server, children, event, memory_bytes, read_answer
 
 SHORT = {
@@ -372,3 +373,22 @@ def test_who_leaves_with_many_requests_unanswered_is_no_error(project: Project) 
         with server.client() as client:
             assert client.get("/healthz").status_code == 200
     assert "internal_error" not in server.log
+
+
+def test_who_sends_ahead_is_answered_in_order_and_leaves_the_others_their_time(
+    server: Server,
+) -> None:
+    paths = ["/healthz", "/v1/whoami", "/v1/nothing", "/healthz", "/v1/nothing"]
+    lines = f"Host: 127.0.0.1\r\nAuthorization: Bearer {server.token}\r\n"
+    requests = [f"GET {path} HTTP/1.1\r\n{lines}" for path in paths]
+    requests[-1] += "Connection: close\r\n"
+    received = b""
+    with server.connect() as connection:
+        began = time.monotonic()
+        connection.sendall("\r\n".join([*requests, ""]).encode())
+        while piece := connection.recv(65_536):
+            received += piece
+    seconds = time.monotonic() - began
+    answers = [int(answer[:3]) for answer in received.split(b"HTTP/1.1 ")[1:]]
+    assert answers == [200, 200, 404, 200, 404]
+    assert seconds >= protocol._AHEAD_SECONDS * (len(paths) - 1)

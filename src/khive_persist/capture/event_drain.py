@@ -21,7 +21,8 @@ from khive_persist.store.commit_together import commit_together
 from khive_persist.store.sqlite.sync_writer import FileWriter
 
 BATCH_EVENTS: Final = 512
-BATCH_BYTES: Final = 16 << 20
+# The hooks' server waits for a transaction: it writes for some hundredths of a second, or one row.
+BATCH_BYTES: Final = 2 << 20
 # Drains in a row that died at an event: who reads it in a process of its own, and dies all the
 # same, may die of what it stores.
 _DEATHS_OF_STORING: Final = 2

@@ -37,8 +37,10 @@ from khive_persist.store.redacting import load_redactor
 from khive_persist.store.sqlite.sync_writer import FileWriter
 from khive_persist.trust.processes import environment_for, module_command
 
-# Others may have the processor meanwhile.
-_WAITED_OUT: Final = 3
+# To read takes up to a second for each megabyte: others come first.
+_NICENESS: Final = 5
+# They may have the processor meanwhile, each three times as long.
+_WAITED_OUT: Final = 9
 _START_SECONDS: Final = 30.0
 _LOCKED_SECONDS: Final = 10.0
 _Outcome = codec.Row | Literal[False] | None
@@ -126,6 +128,9 @@ def _outcome(line: bytes) -> _Outcome:
 def main() -> int:
     """Print what comes of each event."""
     verb, root, *names = sys.argv[1:]
+    if verb == "read":
+        # Who stores holds a lock that others wait for.
+        os.nice(_NICENESS)
     project = Project(Path(root))
     spool = Spool(project)
     settings = usable_settings(project)

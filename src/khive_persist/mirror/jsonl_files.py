@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from khive_persist.errors import MirrorError
 from khive_persist.mirror import names, packed_streams
@@ -276,6 +276,14 @@ class Streams:
         raise MirrorError(f"{path} is not the stream that it is named for", hint="move it away")
 
 
+class _SavedRecord(NamedTuple):
+    """A record as the table has it: its session, its row and its line."""
+
+    session: str
+    row: StoredRow
+    line: StreamLine
+
+
 class _ChangedRecords:
     """The present state of the records that some changes are of, session by session."""
 
@@ -292,14 +300,14 @@ class _ChangedRecords:
         self._lines = lines
         # Read before the rows: one that is saved in between is looked at again.
         self._versions: dict[str, int] = {}
-        self._rows: dict[str, tuple[str, StoredRow]] = {}
+        self._rows: dict[str, _SavedRecord] = {}
         self._fetch(list(dict.fromkeys(change.id for change in changes)), data_version(connection))
 
     def saved(self) -> dict[str, list[str]]:
         """Return the ids of the records that exist, by session."""
         sessions: dict[str, list[str]] = defaultdict(list)
-        for id, (session, _) in self._rows.items():
-            sessions[session].append(id)
+        for id, record in self._rows.items():
+            sessions[record.session].append(id)
         return sessions
 
     def removed(self) -> dict[str, list[str]]:
@@ -314,21 +322,13 @@ class _ChangedRecords:
     def created_at(self, id: str) -> object:
         """Return the creation time of a record, as its column has it."""
         if id in self._rows:
-            return self._rows[id][1][3]
+            return self._rows[id].row[3]
         return next(c.created_at for c in self._changes if c.id == id and c.created_at is not None)
 
     def entries(self, session: str, ids: Sequence[str]) -> list[StreamLine]:
         """Return the lines of records that are in a session, now that its file is locked."""
         self._refresh(ids)
-        entries = []
-        for id in ids:
-            if self._is_in(id, session):
-                _, row = self._rows[id]
-                line_digest, line = self._lines.get(id, (b"", b""))
-                if not line_digest or line_digest != digest(row):
-                    line = to_line(self._purpose, row)
-                entries.append(StreamLine(id, line, row[3]))
-        return entries
+        return [self._rows[id].line for id in ids if self._is_in(id, session)]
 
     def deletions(self, session: str, ids: Sequence[str]) -> list[StreamLine]:
         """Return the lines that take records out of a session, now that its file is locked."""
@@ -340,7 +340,7 @@ class _ChangedRecords:
         ]
 
     def _is_in(self, id: str, session: str) -> bool:
-        return id in self._rows and self._rows[id][0] == session
+        return id in self._rows and self._rows[id].session == session
 
     def _refresh(self, ids: Sequence[str]) -> None:
         version = data_version(self._connection)
@@ -348,11 +348,23 @@ class _ChangedRecords:
             self._fetch(stale, version)
 
     def _fetch(self, ids: list[str], version: int) -> None:
-        for id in ids:
-            self._rows.pop(id, None)
-            self._versions[id] = version
+        previous_rows = {id: self._rows.pop(id, None) for id in ids}
+        self._versions |= dict.fromkeys(ids, version)
         for row in fetch_ids(self._connection, self._purpose.table, ids):
-            self._rows[row[0]] = session_of(row), row
+            id = row[0]
+            previous = previous_rows[id]
+            # To make the line of a large row takes long. So those are made before a file is locked,
+            # for which others wait, and again only of what has changed by then.
+            if previous is None or previous.row != row:
+                previous = self._saved_record(row)
+            self._rows[id] = previous
+
+    def _saved_record(self, row: StoredRow) -> _SavedRecord:
+        id = row[0]
+        line_digest, line = self._lines.get(id, (b"", b""))
+        if not line_digest or line_digest != digest(row):
+            line = to_line(self._purpose, row)
+        return _SavedRecord(session_of(row), row, StreamLine(id, line, row[3]))
 
 
 def _size(path: str) -> int:

@@ -179,7 +179,7 @@ class Recorder:
     def _send(self) -> None:
         outgoing, self._outgoing = self._outgoing, []
         if outgoing and self._transport is not None:
-            self._transport.write(pack(outgoing))
+            self._transport.writelines(pack(outgoing))
 
     def _expire_requests(self) -> None:
         """Fail the requests that are past their time.
@@ -200,7 +200,7 @@ class Recorder:
     def reload(self) -> None:
         """Let it read config.toml anew."""
         if self._transport is not None:
-            self._transport.write(pack([Reload()]))
+            self._transport.writelines(pack([Reload()]))
 
     async def close(self) -> None:
         """Wait for the pending requests, and for the end of the process."""

@@ -4,6 +4,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Final, NamedTuple
 
 from khive_persist.capture.finished_sessions import ended_transcripts
@@ -21,9 +22,11 @@ from khive_persist.store.sqlite.rows import fetch_ids
 from khive_persist.store.sqlite.sync_writer import FileWriter
 
 BATCH_ROWS: Final = 512
-BATCH_BYTES: Final = 16 << 20
+# Others wait for a transaction: it writes for some hundredths of a second, or one row.
+BATCH_BYTES: Final = 2 << 20
 LARGE_BYTES: Final = 262_144
 BUSY_SECONDS: Final = 10.0
+# Between two looks: each keeps the next event waiting, and one serves all that were stored.
 TIDY_SECONDS: Final = 0.5
 _EVENTS: Final = frozenset(HOOK_EVENTS.values())
 
@@ -53,6 +56,7 @@ class CommitThread:
         purpose: Purpose,
         live: LiveSettings,
         on_commit: Callable[[Commit], None],
+        turn: AbstractContextManager[object] | None,
     ) -> None:
         """Start the thread; the first commit opens the file, and makes it where it is missing.
 
@@ -61,17 +65,24 @@ class CommitThread:
             purpose: The purpose of the file.
             live: The settings in force.
             on_commit: Called after each commit, in the thread, with what it did.
+            turn: Held while rows are made or stored; None where those of several files may be at
+                once.
         """
         self._purpose = purpose
         self._path = project.database(purpose.file)
         self._project = project
         self._live = live
         self._on_commit = on_commit
+        self._turn: AbstractContextManager[object] = nullcontext() if turn is None else turn
+        self._is_prepared_early = turn is None
         self._settings: Settings | None = None
         self._writer = self._file_writer(live.settings)
         self._pending: deque[_PendingRequest] = deque()
         self._changed = threading.Condition()
         self._is_closed = False
+        # Whether the writer may have something to tidy, and when it may do so again.
+        self._is_untidy = False
+        self._tidy_at = 0.0
         self._thread = threading.Thread(target=self._run, name=purpose.name)
         self._thread.start()
 
@@ -82,9 +93,9 @@ class CommitThread:
         so that no writer of another file waits for them.
         """
         size = sum(item.size for item in request.incoming)
-        prepared = (
-            [self._prepare(item) for item in request.incoming] if size <= LARGE_BYTES else None
-        )
+        prepared = None
+        if self._is_prepared_early and size <= LARGE_BYTES:
+            prepared = [self._prepare(item) for item in request.incoming]
         with self._changed:
             self._pending.append(_PendingRequest(request, size, prepared))
             self._changed.notify()
@@ -99,8 +110,9 @@ class CommitThread:
     def _run(self) -> None:
         while batch := self._take():
             began = time.monotonic()
-            self._follow_settings()
-            replies, new = self._commit(batch)
+            with self._turn:
+                self._follow_settings()
+                replies, new = self._commit(batch)
             rows = sum(len(pending.request.incoming) for pending in batch)
             seconds = time.monotonic() - began
             transcripts = ended_transcripts(new) if self._purpose in _EVENTS else ()
@@ -110,10 +122,19 @@ class CommitThread:
         self._writer.close()
 
     def _take(self) -> list["_PendingRequest"]:
+        while not self._pending and not self._is_closed:
+            seconds = self._tidy_at - time.monotonic()
+            if self._is_untidy and seconds <= 0:
+                # Who adds a request does not wait for it.
+                with self._turn:
+                    self._is_untidy = self._tidy()
+                self._tidy_at = time.monotonic() + TIDY_SECONDS
+                continue
+            with self._changed:
+                if not self._pending and not self._is_closed:
+                    self._changed.wait(seconds if self._is_untidy else None)
+        self._is_untidy = True
         with self._changed:
-            while not self._pending and not self._is_closed:
-                # A large write-ahead log is emptied as soon as nobody reads it any more.
-                self._changed.wait(TIDY_SECONDS if self._writer.tidy() else None)
             batch: list[_PendingRequest] = []
             rows = size = 0
             while self._pending and rows < BATCH_ROWS and size < BATCH_BYTES:
@@ -122,6 +143,13 @@ class CommitThread:
                 rows += len(pending.request.incoming)
                 size += pending.size
             return batch
+
+    def _tidy(self) -> bool:
+        try:
+            return self._writer.tidy()
+        except (KhiveError, OSError):
+            # Where the disk is full, say: what is stored next hears of it.
+            return True
 
     def _commit(
         self, batch: list["_PendingRequest"]

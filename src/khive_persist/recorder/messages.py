@@ -1,12 +1,13 @@
 """The messages between a server and its recorder: records to store, and the results."""
 
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from khive_persist.capture.payload_to_row import normalise
 from khive_persist.capture.spool import Event
 from khive_persist.errors import KhiveError
 from khive_persist.models.purposes import Purpose
+from khive_persist.recorder.framing import BESIDE_BYTES, Content, beside
 from khive_persist.recorder.live_settings import LiveSettings
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.redacting import redact_row
@@ -19,14 +20,19 @@ class Payload(NamedTuple):
 
     Attributes:
         event: Its id and time.
-        raw: Its bytes, whatever they are.
+        raw: Its bytes, whatever they are; those of a large one that was received, in a memoryview.
         is_timed: Whether its sender said when it was. If not, the event that has its id may have
             another time, and keeps it.
+        record: Its row without secrets, where that is made already.
     """
 
     event: Event
-    raw: bytes
+    raw: Content
     is_timed: bool = True
+    record: "Record | None" = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Payload, (self.event, beside(self.raw), self.is_timed, self.record)
 
     @property
     def id(self) -> str:
@@ -45,21 +51,38 @@ class Payload(NamedTuple):
 
     def row(self, live: LiveSettings) -> StoredRow:
         """Return its row, without secrets."""
-        return normalise(self.event, self.raw, live.settings, live.redactor)
+        return normalise(self.event, bytes(self.raw), live.settings, live.redactor)
+
+    def with_row(self, live: LiveSettings) -> "Payload":
+        """Return it with its row."""
+        return self._replace(record=Record(self.row(live), self.is_timed, is_redacted=True))
 
 
 class Record(NamedTuple):
     """A record as its five columns.
 
     Attributes:
-        columns: The columns.
+        columns: The columns; where there is a large content, without content.
         is_timed: As for a payload.
         replaces: Whether it takes the place of a row that has its id and says something else.
+        is_redacted: Whether its secrets are taken out already.
+        large_content: The content in UTF-8 of a large one that was received.
     """
 
     columns: StoredRow
     is_timed: bool = True
     replaces: bool = False
+    is_redacted: bool = False
+    large_content: Content | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        columns, large_content = self.columns, self.large_content
+        content = columns[1]
+        if content is not None and len(content) >= BESIDE_BYTES:
+            large_content = content.encode("utf-8", "surrogatepass")
+            columns = columns[0], None, *columns[2:]
+        held = None if large_content is None else beside(large_content)
+        return Record, (columns, self.is_timed, self.replaces, self.is_redacted, held)
 
     @property
     def id(self) -> str:
@@ -69,11 +92,26 @@ class Record(NamedTuple):
     @property
     def size(self) -> int:
         """Return about how many bytes it takes."""
-        return len(self.columns[1] or "")
+        return len(self.columns[1] or "" if self.large_content is None else self.large_content)
+
+    def all_columns(self) -> StoredRow:
+        """Return the five columns."""
+        if self.large_content is None:
+            return self.columns
+        id, _, metadata, created_at, embedding = self.columns
+        content = str(self.large_content, "utf-8", "surrogatepass")
+        return id, content, metadata, created_at, embedding
 
     def row(self, live: LiveSettings) -> StoredRow:
         """Return its row, without secrets."""
-        return self.columns if live.redactor is None else redact_row(live.redactor, self.columns)
+        columns = self.all_columns()
+        if self.is_redacted or live.redactor is None:
+            return columns
+        return redact_row(live.redactor, columns)
+
+    def with_row(self, live: LiveSettings) -> "Record":
+        """Return it with its row in the place of what was sent."""
+        return Record(self.row(live), self.is_timed, self.replaces, is_redacted=True)
 
 
 Incoming = Payload | Record

@@ -20,6 +20,7 @@ from typing import Final
 from khive_persist.errors import KhiveError
 from khive_persist.models.purposes import Purpose
 from khive_persist.project import Project
+from khive_persist.recorder import SWITCH_SECONDS
 from khive_persist.recorder.framing import FrameDecoder, pack
 from khive_persist.recorder.group_commit import CommitThread
 from khive_persist.recorder.live_settings import LiveSettings
@@ -28,9 +29,9 @@ from khive_persist.recorder.recovery import recover_all
 
 # The one before it has ended: what it had not copied is copied first.
 AGAIN: Final = "again"
-# It stores what comes in large bodies: who sends much can wait for what others send meanwhile.
+# It stores what comes in large bodies, a file at a time. Its priority is that of others: for the
+# locks that it holds, they wait.
 LARGE: Final = "large"
-_NICENESS: Final = 5
 _READ_BYTES: Final = 1 << 20
 
 
@@ -40,8 +41,7 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     os.umask(0o077)
-    if LARGE in sys.argv[2:]:
-        os.nice(_NICENESS)
+    sys.setswitchinterval(SWITCH_SECONDS)
     # Half of it would answer nobody: the server starts another.
     threading.excepthook = lambda _: os._exit(1)
     project = Project(sys.argv[1])
@@ -57,6 +57,10 @@ class _RecorderProcess:
     def __init__(self, project: Project, server: socket.socket) -> None:
         self._project = project
         self._server = server
+        # To make a row of some megabytes holds Python's lock for up to a second at a time. Who is
+        # in a transaction, or copies what was committed, would wait for it, and who waits for the
+        # locks of those two, too.
+        self._turn = threading.Lock() if LARGE in sys.argv[2:] else None
         self._sending = threading.Lock()
         self._live = LiveSettings(project)
         self._commits: dict[Purpose, CommitThread] = {}
@@ -88,14 +92,15 @@ class _RecorderProcess:
     def _of(self, purpose: Purpose) -> CommitThread:
         if purpose not in self._commits:
             self._commits[purpose] = CommitThread(
-                self._project, purpose, self._live, self._on_commit
+                self._project, purpose, self._live, self._on_commit, self._turn
             )
         return self._commits[purpose]
 
     def _on_commit(self, commit: Commit) -> None:
         # Where the server is gone, nobody waits for the answer; what it said is stored.
         with self._sending, suppress(OSError):
-            self._server.sendall(pack(commit))
+            for part in pack(commit):
+                self._server.sendall(part)
 
     def _reload(self) -> None:
         # What is wrong with the file, the server has said.

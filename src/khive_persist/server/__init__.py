@@ -18,7 +18,7 @@ and logins (`request/access.py`), the reader of bodies, the intake (`intake.py`)
 is stored by another process (`recorder/`: `client.py` here, `process.py` there): it normalises,
 takes secrets out and commits (`group_commit.py`). Large bodies are read by one more (`preparer.py`
 here, `preparing.py` there), and what is in them is stored in pieces by a second recorder, so that
-nobody else waits for it.
+nobody else waits for it. Here they pass as they came (`recorder/framing.py`).
 `run.py` is the process around it: the socket, one server a project, signals; and
 `background_tasks.py` what it does beside: the spool, syncs, backups, the reload of config.toml.
 """

@@ -2,14 +2,22 @@
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Any, Final, TypeVar, TypeVarTuple
+from typing import Any, Final, Literal, TypeVar, TypeVarTuple
 
 import anyio
 
+from khive_persist.capture.spool import Event
 from khive_persist.project import Project
-from khive_persist.recorder.framing import LENGTH_BYTES, pack, unpack
+from khive_persist.recorder.framing import (
+    Content,
+    FrameDecoder,
+    beside,
+    from_parts,
+    pack,
+)
+from khive_persist.recorder.messages import Payload, Record
 from khive_persist.server.http.errors import HTTPError
 from khive_persist.trust.processes import environment_for, module_command
 
@@ -17,11 +25,14 @@ Prepared = TypeVar("Prepared")
 Words = TypeVarTuple("Words")
 
 PREPARING: Final = "khive_persist.server.preparing"
+# What is made of a body; see `preparing.py`.
+Kind = Literal["value", "pieces", "record"]
 # Less is read sooner than it is sent there and back.
 INLINE_BYTES: Final = 131_072
 PATIENCE_SECONDS: Final = 10.0
 LIMIT_SECONDS: Final = 20.0
 KEPT_SECONDS: Final = 60.0
+_READ_BYTES: Final = 1 << 18
 
 
 class Preparer:
@@ -47,6 +58,41 @@ class Preparer:
         """
         if len(body) <= INLINE_BYTES:
             return work(body, *words)
+        return await self._run("value", work, body, words)  # type: ignore[no-any-return]
+
+    async def pieces(
+        self, work: Callable[[bytes, *Words], list[Prepared]], body: bytes, *words: *Words
+    ) -> Iterator[Prepared]:
+        """Yield what a function makes of a body in pieces; of a large one with rows to be stored.
+
+        Each is made of bytes at its turn: to make all of them at once would keep the others
+        waiting.
+
+        Args:
+            work: A function of a module of ours, which returns each `Piece` of the body.
+            body: The body that it reads.
+            words: Its further arguments.
+
+        Raises:
+            HTTPError: As for `run`.
+            KhiveError: As the function does.
+        """
+        if len(body) <= INLINE_BYTES:
+            return iter(work(body, *words))
+        return map(from_parts, await self._run("pieces", work, body, words))
+
+    async def record(self, event: Event, raw: bytes) -> Record:
+        """Return a large event as the record that is to be stored.
+
+        Raises:
+            HTTPError: As for `run`.
+            KhiveError: The event has no row.
+        """
+        return await self._run("record", Payload, raw, (event,))  # type: ignore[no-any-return]
+
+    async def _run(
+        self, kind: Kind, work: Callable[..., Any], body: bytes, words: tuple[Any, ...]
+    ) -> Any:
         with anyio.move_on_after(PATIENCE_SECONDS) as turn:
             await self._turn.acquire()
         if turn.cancelled_caught:
@@ -54,7 +100,7 @@ class Preparer:
         is_done = False
         try:
             async with asyncio.timeout(LIMIT_SECONDS):
-                prepared, error = await self._exchange(pack((work, (body, *words))))
+                prepared, error = await self._exchange(pack((kind, work, beside(body), words)))
             is_done = True
         except (OSError, EOFError, TimeoutError) as failure:
             raise HTTPError(503, "busy", "this body could not be read in time") from failure
@@ -65,23 +111,7 @@ class Preparer:
             self._turn.release()
         if error is not None:
             raise error
-        return prepared  # type: ignore[no-any-return]
-
-    async def pieces(
-        self, work: Callable[[bytes, *Words], list[Prepared]], body: bytes, *words: *Words
-    ) -> Iterator[Prepared]:
-        """Yield what a function makes of a body in pieces, each made of bytes at its turn.
-
-        To make all of them at once would keep the others waiting.
-
-        Raises:
-            HTTPError: As for `run`.
-            KhiveError: As the function does.
-        """
-        if len(body) <= INLINE_BYTES:
-            return iter(work(body, *words))
-        run: Callable[..., Awaitable[list[bytes]]] = self.run
-        return map(unpack, await run(_packed, body, work, *words))
+        return prepared
 
     async def close(self) -> None:
         """End the process."""
@@ -90,16 +120,15 @@ class Preparer:
         if process is not None:
             await process.wait()
 
-    async def _exchange(self, question: bytes) -> tuple[Any, Exception | None]:
+    async def _exchange(self, question: list[Content]) -> tuple[Any, Exception | None]:
         if self._leaving is not None:
             self._leaving.cancel()
         if self._streams is None:
             self._streams = await self._start()
         reader, writer = self._streams
-        writer.write(question)
+        writer.writelines(question)
         await writer.drain()
-        size = int.from_bytes(await reader.readexactly(LENGTH_BYTES), "little")
-        reply: tuple[Any, Exception | None] = unpack(await reader.readexactly(size))
+        reply = await _read_reply(reader)
         self._leaving = asyncio.get_running_loop().call_later(KEPT_SECONDS, self._end)
         return reply
 
@@ -128,5 +157,9 @@ class Preparer:
         self._streams = self._process = self._leaving = None
 
 
-def _packed(body: bytes, work: Callable[..., list[Any]], *words: Any) -> list[bytes]:
-    return [pack(piece)[LENGTH_BYTES:] for piece in work(body, *words)]
+async def _read_reply(reader: asyncio.StreamReader) -> tuple[Any, Exception | None]:
+    frames = FrameDecoder()
+    while piece := await reader.read(_READ_BYTES):
+        for reply in frames.feed(piece):
+            return reply  # type: ignore[no-any-return]
+    raise EOFError

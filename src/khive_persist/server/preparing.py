@@ -4,7 +4,8 @@
 
 stdin is one end of a pair of sockets; the server has the other. To make values of a document of
 some megabytes holds Python's lock for most of a second, in whichever thread: in the server nobody
-else would be answered meanwhile. It leaves when the server closes its end.
+else would be answered meanwhile. To take the secrets out of it takes longer still: in the process
+that stores it, that would be so while it holds a lock. It leaves when the server closes its end.
 """
 
 import os
@@ -12,10 +13,14 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 from khive_persist.errors import KhiveError
-from khive_persist.recorder.framing import FrameDecoder, pack
+from khive_persist.project import Project
+from khive_persist.recorder.framing import FrameDecoder, beside, pack, to_parts
+from khive_persist.recorder.live_settings import LiveSettings
+from khive_persist.recorder.messages import Incoming
 from khive_persist.server.http.errors import HTTPError
 
 # Who sends much can wait for what others send meanwhile.
@@ -30,23 +35,48 @@ def main() -> int:
         signal.signal(number, signal.SIG_IGN)
     os.umask(0o077)
     os.nice(_NICENESS)
+    live = LiveSettings(Project(sys.argv[1]))
     frames = FrameDecoder()
     with socket.socket(fileno=os.dup(0)) as server:
         try:
             while piece := server.recv(_READ_BYTES):
-                for work, words in frames.feed(piece):
-                    server.sendall(pack(_call(work, words)))
+                for kind, work, body, words in frames.feed(piece):
+                    for part in pack(_reply(live, kind, work, bytes(body), words)):
+                        server.sendall(part)
         except OSError:
             # The server was killed.
             return 1
     return 0
 
 
-def _call(work: Callable[..., Any], words: tuple[Any, ...]) -> tuple[Any, Exception | None]:
+def _reply(
+    live: LiveSettings, kind: str, work: Callable[..., Any], body: bytes, words: tuple[Any, ...]
+) -> tuple[Any, Exception | None]:
+    if live.has_changed():
+        # What is wrong with the file, the server has said.
+        with suppress(KhiveError):
+            live.reload()
     try:
-        return work(*words), None
+        match kind:
+            case "pieces":
+                pieces = (_with_rows(piece, live) for piece in work(body, *words))
+                return [[beside(part) for part in to_parts(piece)] for piece in pieces], None
+            case "record":
+                return work(*words, body).with_row(live).record, None
+        return work(body, *words), None
     except (KhiveError, HTTPError) as error:
         return None, error
+
+
+def _with_rows(piece: Any, live: LiveSettings) -> Any:
+    return piece._replace(rows={at: _with_row(item, live) for at, item in piece.rows.items()})
+
+
+def _with_row(item: Incoming, live: LiveSettings) -> Incoming:
+    try:
+        return item.with_row(live)
+    except Exception:  # Who stores it tries once more, and says what is wrong.
+        return item
 
 
 if __name__ == "__main__":

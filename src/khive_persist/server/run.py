@@ -8,6 +8,7 @@ import os
 import resource
 import signal
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
@@ -16,6 +17,7 @@ import uvicorn
 
 from khive_persist.errors import ProjectError
 from khive_persist.project import Project, write_private
+from khive_persist.recorder import SWITCH_SECONDS
 from khive_persist.recorder.logs import LOGGER
 from khive_persist.recorder.recovery import recover_all
 from khive_persist.server import background_tasks, url_file
@@ -95,6 +97,7 @@ def serve(
         is_insecure=options.is_insecure,
     )
     project.make()
+    sys.setswitchinterval(SWITCH_SECONDS)
     with _alone(project), contextlib.closing(listen(address, port)) as listening:
         recover_all(project, settings)
         url = url_of(listening, address, has_tls=options.tls is not None)

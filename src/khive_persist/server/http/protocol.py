@@ -23,6 +23,8 @@ else:
 # In the state of a request's scope: called once it is known who sends it. Until then its connection
 # gives way to others.
 ADMIT: Final = "khive_persist.admit"
+# Between the answers to one client's requests that were sent ahead.
+_AHEAD_SECONDS: Final = 0.02
 _REASONS: Final = {400: "Bad Request", 431: "Request Header Fields Too Large", 503: "Busy"}
 _CODES: Final = {400: "bad_request", 431: "head_too_large", 503: "busy"}
 
@@ -149,11 +151,15 @@ class _Guard(_Base):
 class _HttpToolsGuard(_Base):
     """httptools hands over trailers as headers, as many as come; nothing here wants them.
 
+    Who sends requests ahead, without waiting for the answers, has the next one answered after a
+    pause: some such clients would take all of the server's time.
+
     Of requests that came one after the other, uvicorn tells the last one alone that their sender
     has left; the one that is answered just then would write to what is closed.
     """
 
     _in_head = True
+    _is_ahead = False
     _running: "RequestResponseCycle | None" = None
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -162,9 +168,22 @@ class _HttpToolsGuard(_Base):
             self._running.disconnected = True
             self._running.message_event.set()
 
+    def on_response_complete(self) -> None:
+        # What is started in it was sent ahead.
+        self._is_ahead = True
+        super().on_response_complete()
+        self._is_ahead = False
+
     def _start_asgi_task(self, cycle: "RequestResponseCycle", app: "ASGI3Application") -> None:
+        if self._is_ahead:
+            self.loop.call_later(_AHEAD_SECONDS, self._start_later, cycle, app)
+            return
         self._running = cycle
         super()._start_asgi_task(cycle, app)
+
+    def _start_later(self, cycle: "RequestResponseCycle", app: "ASGI3Application") -> None:
+        if not self.transport.is_closing():
+            self._start_asgi_task(cycle, app)
 
     def on_message_begin(self) -> None:
         self._in_head = True

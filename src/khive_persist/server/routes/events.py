@@ -62,7 +62,8 @@ async def _store(
     purpose = HOOK_EVENTS[tool]
     payloads = [*events.values()]
     try:
-        replies = await recorder.store(purpose, payloads)
+        incoming = [payload.record or payload for payload in payloads]
+        replies = await recorder.store(purpose, incoming)
         pairs = zip(payloads, replies, strict=True)
         batch_results = [BatchResult(payload.id, *reply) for payload, reply in pairs]
     except (StoreError, MirrorError):
@@ -79,7 +80,7 @@ async def _store(
 
 def _keep(intake: Intake, payloads: list[Payload]) -> None:
     for payload in payloads:
-        intake.event_fallback.save(payload.event, payload.raw)
+        intake.event_fallback.save(payload.event, bytes(payload.raw))
 
 
 def _payload(document: Any) -> Payload:

@@ -1,5 +1,6 @@
 """`POST /hooks/{tool}`: one event, as an AI tool's HTTP hook sends it."""
 
+import asyncio
 from typing import Final
 
 import anyio.to_thread
@@ -12,6 +13,7 @@ from khive_persist.errors import KhiveError, NotFoundError
 from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.recorder.event_fallback import new_event
 from khive_persist.recorder.messages import Payload
+from khive_persist.server.http.errors import HTTPError
 from khive_persist.server.intake import Intake
 from khive_persist.server.request.access import Access
 from khive_persist.server.request.auth import route
@@ -48,12 +50,16 @@ async def record(intake: Intake, event: Event, raw: bytes) -> None:
     """
     purpose = HOOK_EVENTS[event.tool]
     recorder = await intake.recorder_of(len(raw))
-    seconds = COMMIT_SECONDS if recorder is intake.recorder else LARGE_COMMIT_SECONDS
+    is_large = recorder is not intake.recorder
     if not recorder.is_stalled(purpose):
         try:
-            payloads = [Payload(event, raw)]
-            (result,) = await recorder.store(purpose, payloads, seconds)
-        except KhiveError:
+            if is_large:
+                async with asyncio.timeout(LARGE_COMMIT_SECONDS):
+                    record = await intake.preparer.record(event, raw)
+                    (result,) = await recorder.store(purpose, [record])
+            else:
+                (result,) = await recorder.store(purpose, [Payload(event, raw)], COMMIT_SECONDS)
+        except (KhiveError, HTTPError, TimeoutError):
             # Locked, full, damaged or slow: it goes where a hook would put it.
             pass
         else:

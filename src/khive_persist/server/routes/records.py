@@ -138,7 +138,7 @@ async def _store_todo_lists(
     contents = {at: _sent_fields(codec.column(row.row(live)[1])) for at, row in piece.rows.items()}
     await store.save_many(
         [
-            codec.from_row(FocusChain, row.columns)
+            codec.from_row(FocusChain, row.all_columns())
             for row in piece.rows.values()
             if replaces or row.id not in existing
         ]

@@ -20,6 +20,8 @@ Mirroring = Consumer | Literal["off"] | None
 
 # Where the second copy cannot be written, not every save tries to write all that is missing.
 _RETRY_SECONDS: Final = 5.0
+# Who has copied something tells the log sooner, unless it is killed.
+_NEWS_SECONDS: Final = 2.0
 
 
 class Batch(NamedTuple):
@@ -62,6 +64,10 @@ class MirrorProgress:
         self._failed: list[Change] = []
         self._noted_again = 0
         self._failed_at = -_RETRY_SECONDS
+        # Tells others that what is copied is no orphan.
+        self._news: int | None = None
+        # The first entry that others had news about, and when that was seen.
+        self._postponed = (0, 0.0)
         self._mutex = threading.Lock()
 
     @property
@@ -161,7 +167,11 @@ class MirrorProgress:
         if alone is None:
             # Somebody copies just now; it is his.
             return {}
-        os.close(alone)
+        try:
+            if self._is_news(following, alone):
+                return {}
+        finally:
+            os.close(alone)
         entries = change_log.changes(connection, reached, change_log.last(connection))
         ahead = [span for span in copied if span[1] > reached]
         return {
@@ -211,6 +221,8 @@ class MirrorProgress:
             # Not before: rolled back, they are not in the log again.
             del self._failed[: self._noted_again]
             self._noted_again = 0
+            if not self._copied:
+                self._end_news()
 
     def copy(self, batch: Batch, connection: sqlite3.Connection, lines: Lines) -> None:
         """Copy what was committed: synced on return.
@@ -233,6 +245,8 @@ class MirrorProgress:
             raise
         finally:
             with self._mutex:
+                if self._news is None:
+                    self._news = write_lock.announce_news(write_lock.gate_path(self._path))
                 self._copied += batch.ranges
                 self._failed += failed
                 self._under_way.difference_update(batch.ranges)
@@ -247,6 +261,21 @@ class MirrorProgress:
         """Forget what was copied: the file is closed."""
         with self._mutex:
             self._copied.clear()
+            self._end_news()
+
+    def _end_news(self) -> None:
+        if self._news is not None:
+            write_lock.end_news(self._news)
+            self._news = None
+
+    def _is_news(self, entry: int, gate: int) -> bool:
+        """Return whether an entry that the log takes for an orphan may be copied already."""
+        with self._mutex:
+            if not write_lock.have_others_news(gate if self._news is None else self._news):
+                return False
+        if self._postponed[0] != entry:
+            self._postponed = entry, time.monotonic()
+        return time.monotonic() < self._postponed[1] + _NEWS_SECONDS
 
     def _recovered(
         self, mirror: Consumer, connection: sqlite3.Connection, changes: list[Change]

@@ -36,6 +36,7 @@ _OFD_GETLK: Final[int | None] = getattr(fcntl, "F_OFD_GETLK", None)
 # https://man7.org/linux/man-pages/man2/fcntl_locking.2.html
 _FLOCK: Final = "hhqqi4x"
 _TURNSTILE: Final = 0
+_NEWS: Final = 1
 # Nobody waits for longer than this in silence.
 SILENT_SECONDS: Final = 5.0
 
@@ -117,13 +118,11 @@ def is_awaited(path: Path) -> bool:
     try:
         descriptor = _open(path)
         try:
-            request = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, _TURNSTILE, 1, 0)
-            kind, *_ = struct.unpack(_FLOCK, fcntl.fcntl(descriptor, _OFD_GETLK, request))
+            return _is_held_by_others(descriptor, _TURNSTILE)
         finally:
             os.close(descriptor)
     except OSError:
         return True
-    return bool(kind != fcntl.F_UNLCK)
 
 
 @contextmanager
@@ -156,6 +155,51 @@ def gate_path(database: Path) -> Path:
     return database.with_name(database.name + ".gate.lock")
 
 
+def announce_news(path: Path) -> int | None:
+    """Tell others that something was copied of which the log does not know yet.
+
+    Args:
+        path: The gate.
+
+    Returns:
+        A descriptor for `end_news`, which the kernel closes for a process that is killed; None
+        where the system has no such locks, or keeps none there.
+    """
+    if _OFD_SETLK is None:
+        return None
+    try:
+        descriptor = _open(path)
+        try:
+            # Shared: several may have such news.
+            _set_range(descriptor, _NEWS, fcntl.F_RDLCK)
+        except BaseException:
+            os.close(descriptor)
+            raise
+    except OSError:
+        return None
+    return descriptor
+
+
+def end_news(descriptor: int) -> None:
+    """Take back what `announce_news` told."""
+    with suppress(OSError):
+        # A process that was forked since has it open, too.
+        _set_range(descriptor, _NEWS, fcntl.F_UNLCK)
+    os.close(descriptor)
+
+
+def have_others_news(descriptor: int) -> bool:
+    """Return whether others have announced news; False where it cannot be told.
+
+    Args:
+        descriptor: An open gate; the one of `announce_news` where this process has announced some.
+    """
+    try:
+        return _OFD_GETLK is not None and _is_held_by_others(descriptor, _NEWS)
+    except OSError:
+        return False
+
+
 def take_range(descriptor: int, offset: int) -> bool:
     """Take one byte of a file for an open descriptor; whether nobody else has it.
 
@@ -177,6 +221,13 @@ def take_range(descriptor: int, offset: int) -> bool:
 def _set_range(descriptor: int, offset: int, kind: int) -> None:
     assert _OFD_SETLK is not None
     fcntl.fcntl(descriptor, _OFD_SETLK, struct.pack(_FLOCK, kind, os.SEEK_SET, offset, 1, 0))
+
+
+def _is_held_by_others(descriptor: int, offset: int) -> bool:
+    assert _OFD_GETLK is not None
+    request = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, offset, 1, 0)
+    kind, *_ = struct.unpack(_FLOCK, fcntl.fcntl(descriptor, _OFD_GETLK, request))
+    return bool(kind != fcntl.F_UNLCK)
 
 
 def _pass_turnstile(descriptor: int) -> bool:

@@ -121,10 +121,12 @@ async def _streamed(
     while True:
         for items in pieces(page.items, listing.size, _PIECE_BYTES):
             if sum(map(listing.size, items)) > _PIECE_BYTES:
-                yield await anyio.to_thread.run_sync(_lines, line, items)
+                lines = await anyio.to_thread.run_sync(_lines, line, items)
             else:
-                yield _lines(line, items)
-            await anyio.lowlevel.checkpoint()
+                lines = _lines(line, items)
+            for start in range(0, len(lines), _PIECE_BYTES):
+                yield lines[start : start + _PIECE_BYTES]
+                await anyio.lowlevel.checkpoint()
         remaining = None if remaining is None else remaining - len(page.items)
         if page.next is None or remaining == 0:
             return
@@ -152,7 +154,7 @@ def _lines(line: Callable[[Any], bytes], items: Sequence[Any]) -> bytes:
 
 
 def _json_line(listing: Listing, item: Any) -> bytes:
-    return codec.dump_lossy(listing.document(item)).encode() + b"\n"
+    return codec.dump_line(listing.document(item))
 
 
 def _least(remaining: int) -> int:

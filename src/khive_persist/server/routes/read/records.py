@@ -25,6 +25,7 @@ from khive_persist.server.routes.read.parameters import Parameter
 from khive_persist.server.routes.records import CLASSES, no_records
 from khive_persist.store import codec
 from khive_persist.store.keyset_pages import NewestRow, PageKey, newest
+from khive_persist.store.large_json import shown_column
 from khive_persist.transfer.columns import columns_of
 from khive_persist.transfer.writing import Table, all_columns
 from khive_persist.transfer.writing.csv import head, line_of
@@ -107,7 +108,7 @@ def operations(project: Project, readers: ReaderPool) -> list[Operation]:
 def document(row: NewestRow) -> dict[str, Any]:
     """Return a row as the answers have it."""
     id, content, metadata, _, _ = row.row
-    item = RecordItem(id, row.key.created_at, codec.column(content), codec.column(metadata))
+    item = RecordItem(id, row.key.created_at, shown_column(content), codec.column(metadata))
     return item._asdict()
 
 
