@@ -1,7 +1,5 @@
 """Compile the hook: by zig, where `ziglang` is installed, else by the system's compiler.
 
-    python native/compiler.py PROGRAM [TARGET]
-
 Zig links against musl, statically, and for other systems than this one.
 """
 
@@ -14,7 +12,6 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -115,6 +112,8 @@ def compile_hook(
     Raises:
         CompilerError: No compiler could.
     """
+    if target and target not in TARGETS:
+        raise CompilerError(f"{target} is none of {', '.join(TARGETS)}")
     reasons = []
     for compiler in compilers(target):
         words = [
@@ -132,13 +131,5 @@ def compile_hook(
         if done.returncode == 0:
             return compiler
         reasons.append(f"{shlex.join(compiler.words)}: {done.stderr.strip()[-300:]}")
-    raise CompilerError("; ".join(reasons) or "no C compiler is here")
-
-
-if __name__ == "__main__":
-    declared = tomllib.loads(FOLDER.with_name("pyproject.toml").read_text("utf-8"))["project"]
-    Path(sys.argv[1]).parent.mkdir(parents=True, exist_ok=True)
-    try:
-        compile_hook(Path(sys.argv[1]), version=declared["version"], target="".join(sys.argv[2:]))
-    except CompilerError as error:
-        print(f"the hook is not compiled, and its tests are skipped: {error}")  # noqa: T201
+    missing = "C compiler" if target in ("", own_target()) else "ziglang"
+    raise CompilerError("; ".join(reasons) or f"no {missing} is here")

@@ -103,8 +103,16 @@ def test_the_shared_command_is_silent_where_nothing_is_installed(
     assert not (home / ".khive").exists()
 
 
+REFUSES = b"""#!/bin/sh
+case "$*" in *--exit-zero*) exit 0;; esac
+exit 1
+"""
+
+
 @pytest.mark.parametrize("blocks", [True, False])
-@pytest.mark.parametrize("harm", ["gone", "no program", "mode", "another machine's", "damaged"])
+@pytest.mark.parametrize(
+    "harm", ["gone", "no program", "mode", "another machine's", "damaged", "refuses"]
+)
 def test_what_cannot_be_run_leaves_it_to_the_python_hook(
     quiet: Project, copy: Path, harm: str, *, blocks: bool
 ) -> None:
@@ -117,6 +125,9 @@ def test_what_cannot_be_run_leaves_it_to_the_python_hook(
         program.write_bytes(b"\x7fELF\0\0\n")
     elif harm == "damaged":
         program.write_bytes(program.read_bytes()[:100])
+    elif harm == "refuses":
+        # As one of another version does whose arguments are others.
+        program.write_bytes(REFUSES)
     else:
         content = bytearray(program.read_bytes())
         content[18:20] = b"\x28\x00"

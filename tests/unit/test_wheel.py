@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from khive_persist.capture.hook_config import launcher
-from native.compiler import compilers
+from native.compiler import CompilerError, compile_hook, compilers
 
 HOOK = "khive_persist/capture/khive-hook"
 ROOT = Path(__file__).parents[2]
@@ -98,6 +98,11 @@ def test_a_wheel_without_it_is_one_for_all(variables: dict[str, str], tmp_path: 
     assert built.name.endswith("-py3-none-any.whl")
     assert HOOK not in zipfile.ZipFile(built).namelist()
     assert ("hooks are Python's" in done.stdout + done.stderr) is ("CC" in variables)
+
+
+def test_a_system_that_it_is_not_compiled_for_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CompilerError, match="amiga is none of x86_64-linux, "):
+        compile_hook(tmp_path / "hook", target="amiga")
 
 
 @pytest.mark.parametrize("number", OTHERS)

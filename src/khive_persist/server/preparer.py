@@ -10,13 +10,7 @@ import anyio
 
 from khive_persist.capture.spool import Event
 from khive_persist.project import Project
-from khive_persist.recorder.framing import (
-    Content,
-    FrameDecoder,
-    beside,
-    from_parts,
-    pack,
-)
+from khive_persist.recorder.framing import Content, FrameDecoder, beside, from_parts, pack
 from khive_persist.recorder.messages import Payload, Record
 from khive_persist.server.http.errors import HTTPError
 from khive_persist.trust.processes import environment_for, module_command

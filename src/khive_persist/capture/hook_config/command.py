@@ -76,8 +76,7 @@ def hook_command(
     command = ""
     if native is not None:
         program = SHARED_NATIVE if is_shared else _quoted(str(native))
-        arguments = map(_quoted, native_arguments(tool, directory, blocks=blocks))
-        command = " ".join([f"[ -x {program} ] && {program}", *arguments, "|| "])
+        command = " ".join([f"[ -x {program} ] && {program}", *options, "|| "])
         options.append(spool_writer.FALLBACK)
     if is_shared:
         command += " ".join([f"[ ! -x {SHARED} ] || {SHARED}", *options])
