@@ -2,8 +2,8 @@
 
 Each tries again what it does not know to be done, under the same id. The first line of stdin is a
 token. A line of stdout is what was acknowledged; after a second line of stdin what is under way is
-brought to its end, and the last line of stdout says, as JSON, what was promised to them, and what
-they were told that cannot be.
+brought to its end, and the last line of stdout says, as JSON, what was promised to them, what they
+were told that cannot be, and when each answered request began and how long it took, in seconds.
 """
 
 import asyncio
@@ -53,9 +53,12 @@ class Answer(NamedTuple):
 class Connection:
     """One that is kept, and made anew where it was cut."""
 
-    def __init__(self, address: tuple[str, int], token: str) -> None:
+    def __init__(
+        self, address: tuple[str, int], token: str, latencies: list[tuple[float, float]]
+    ) -> None:
         self._address = address
         self._token = token
+        self._latencies = latencies
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def ask(self, method: str, path: str, document: Any = None, headers: str = "") -> Answer:
@@ -64,6 +67,7 @@ class Connection:
         Raises:
             Cut: There was no answer, or one that says to come back later.
         """
+        began = time.monotonic()
         try:
             async with asyncio.timeout(LONGEST_SECONDS):
                 await self.send(method, path, document, headers)
@@ -79,6 +83,7 @@ class Connection:
         if answer.status == 503:
             await asyncio.sleep(AWAY_SECONDS)
             raise Cut
+        self._latencies.append((began, time.monotonic() - began))
         return answer
 
     async def send(self, method: str, path: str, document: Any = None, headers: str = "") -> None:
@@ -121,11 +126,12 @@ class Role:
         self.stopping = asyncio.Event()
         self.wrong: list[str] = []
         self.cuts = 0
+        self.latencies: list[tuple[float, float]] = []
         self._address = address
         self._token = token
 
     def connection(self) -> Connection:
-        return Connection(self._address, self._token)
+        return Connection(self._address, self._token, self.latencies)
 
     def acknowledged(self) -> None:
         print("done", flush=True)
@@ -535,7 +541,8 @@ async def main() -> None:
     told = await role.end()
     for task in tasks:
         task.cancel()
-    print(json.dumps({"wrong": role.wrong[:20], "cuts": role.cuts, **told}), flush=True)
+    common = {"wrong": role.wrong[:20], "cuts": role.cuts, "latencies": role.latencies}
+    print(json.dumps({**common, **told}), flush=True)
 
 
 if __name__ == "__main__":
