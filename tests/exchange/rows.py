@@ -10,7 +10,7 @@ import anyio
 
 from khive_persist.models.hook_event import HookEvent
 from khive_persist.models.planner_session import PlannerSession
-from khive_persist.models.purposes import HOOK_EVENTS, PLANNER_SESSIONS, Purpose
+from khive_persist.models.purposes import EVENT_FILES, HOOK_EVENTS, PLANNER_SESSIONS, Purpose
 from khive_persist.project import Project
 from khive_persist.store.sqlite import statements
 from khive_persist.transfer.export import ExportPart, Form, export, parts_of
@@ -51,7 +51,7 @@ def stored(path: Path, table: str = "planner_sessions") -> dict[str, tuple[Any, 
 
 def everything(project: Project) -> dict[str, dict[str, tuple[Any, ...]]]:
     """The rows of every database of a project."""
-    tables = {p.file: p.table for p in (PLANNER_SESSIONS, *HOOK_EVENTS.values())}
+    tables = {p.file: p.table for p in (PLANNER_SESSIONS, *EVENT_FILES.values())}
     return {
         path.name: stored(path, tables[path.name]) for path in sorted(project.khive.glob("*.db"))
     }

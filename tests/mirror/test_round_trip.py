@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from khive_persist.copies import mirrored
 from khive_persist.mirror.rebuild import rebuild_databases, rebuild_mirror
-from khive_persist.models.purposes import HOOK_EVENTS, PLANNER_SESSIONS, Purpose
+from khive_persist.models.purposes import EVENT_FILES, PLANNER_SESSIONS, Purpose
 from khive_persist.project import Project
 from khive_persist.store.sqlite.connection import open_writer
 from tests.exchange.test_round_trip import ODD
@@ -88,7 +88,7 @@ def comes_back(project: Project) -> None:
     mirror = tree(project.sessions) if project.sessions.exists() else {}
     assert rebuild_mirror(project, mirrored(project)).rebuilt == ()
     assert mirror == (tree(project.sessions) if project.sessions.exists() else {})
-    for purpose in (PLANNER_SESSIONS, *HOOK_EVENTS.values()):
+    for purpose in (PLANNER_SESSIONS, *EVENT_FILES.values()):
         # What has no record has nothing to come back from.
         if before[purpose.name]:
             project.database(purpose.file).unlink()

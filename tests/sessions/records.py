@@ -13,6 +13,7 @@ from khive_persist import clock
 from khive_persist.models.purposes import (
     APPLICATION_SESSIONS,
     CONVERSATIONS,
+    EVENT_FILES,
     HOOK_EVENTS,
     OUTCOMES,
     PLANNER_SESSIONS,
@@ -187,8 +188,8 @@ def expected(project: Project, rule: float | None) -> dict[str, Told]:
     messages: dict[str, list[Any]] = {}
     plans: dict[str, list[Any]] = {}
     verdicts: dict[str, list[Any]] = {}
-    clients = {purpose: client for client, purpose in HOOK_EVENTS.items()}
-    for purpose, _, at, content in read(project, *HOOK_EVENTS.values()):
+    clients = {purpose: client for client, purpose in EVENT_FILES.items()}
+    for purpose, _, at, content in read(project, *EVENT_FILES.values()):
         tool = definitions.tool_of(content, clients[purpose])
         events.setdefault(definitions.session_of(content), []).append((at, tool, content))
     for _, _, at, content in read(project, CONVERSATIONS):

@@ -17,7 +17,13 @@ from khive_persist.analytics.periodic_report.period import chosen
 from khive_persist.analytics.periodic_report.totals import compute_totals
 from khive_persist.cli.root import run
 from khive_persist.errors import NotFoundError
-from khive_persist.models.purposes import CONVERSATIONS, HOOK_EVENTS, OUTCOMES, PLANNER_SESSIONS
+from khive_persist.models.purposes import (
+    CONVERSATIONS,
+    EVENT_FILES,
+    HOOK_EVENTS,
+    OUTCOMES,
+    PLANNER_SESSIONS,
+)
 from khive_persist.prices import PriceTable
 from khive_persist.project import Project
 from khive_persist.sessions import definitions
@@ -179,7 +185,7 @@ def check_plans(told: dict[str, Told], plans: list[dict[str, Any]]) -> None:
 def check_overview(told: dict[str, Told], project: Project, overviews: dict[str, Any]) -> None:
     """Groups and steps add up to the whole, and the whole to the sessions and what has none."""
     worked = [one for one in told.values() if one.duration_seconds is not None]
-    rows = [*read(project, *HOOK_EVENTS.values())]
+    rows = [*read(project, *EVENT_FILES.values())]
     for by, found in overviews.items():
         totals = found["totals"]
         assert totals["sessions"] == len(worked)
@@ -253,7 +259,7 @@ async def _without_session(project: Project) -> tuple[int, int]:
     """Calls and failures of events that have no session: of the whole, and of no session."""
     rest = [
         content
-        for *_, content in read(project, *HOOK_EVENTS.values())
+        for *_, content in read(project, *EVENT_FILES.values())
         if not definitions.session_of(content)
     ]
     calls = sum(map(definitions.is_call_end, rest))

@@ -20,6 +20,7 @@ from khive_persist.models.event_types import POST
 from khive_persist.models.purposes import (
     BUILT_IN,
     CONVERSATIONS,
+    EVENT_FILES,
     HOOK_EVENTS,
     OUTCOMES,
     PLANNER_SESSIONS,
@@ -72,7 +73,7 @@ def recounted(project: Project, by: str) -> dict[tuple[str, str | None], list[An
     """The sums by hour and group, counted row by row."""
     sums: dict[tuple[str, str | None], list[Any]] = {}
     field = {"project": "cwd"}.get(by, by)
-    for purpose in (*HOOK_EVENTS.values(), CONVERSATIONS):
+    for purpose in (*EVENT_FILES.values(), CONVERSATIONS):
         for _, at, content in rows_of(project, purpose):
             one = sums.setdefault(
                 (at[:13], content.get(field) or None), [0, 0, 0, 0, 0, 0, 0, 0, None, 0]
@@ -102,7 +103,7 @@ def told(found: Overview) -> dict[tuple[str, str | None], list[Any]]:
 def recounted_sessions(project: Project) -> dict[str, dict[str, Any]]:
     """What is known of each session, gathered row by row."""
     found: dict[str, dict[str, Any]] = {}
-    for purpose in (*HOOK_EVENTS.values(), CONVERSATIONS, PLANNER_SESSIONS):
+    for purpose in (*EVENT_FILES.values(), CONVERSATIONS, PLANNER_SESSIONS):
         for row_id, at, content in rows_of(project, purpose):
             id = content.get("session_id")
             if purpose == PLANNER_SESSIONS:
@@ -195,7 +196,7 @@ def check(project: Project, follower: Follower, hours: Hours) -> None:
         assert known == expected_sessions[one.session_id]
     worked = {
         content["session_id"]
-        for purpose in (*HOOK_EVENTS.values(), CONVERSATIONS)
+        for purpose in (*EVENT_FILES.values(), CONVERSATIONS)
         for *_, content in rows_of(project, purpose)
         if content.get("session_id")
     }
@@ -278,7 +279,7 @@ def apply(project: Project, kept: Path, step: str, value: Any) -> None:
                 shutil.copy(copy, path)
     elif step == "prune":
         before = BEGIN + timedelta(hours=13, minutes=20)
-        for purpose in HOOK_EVENTS.values():
+        for purpose in EVENT_FILES.values():
             if project.database(purpose.file).exists():
                 delete(project, purpose, "created_at < ?", clock.to_text(before))
     elif step == "vacuum":

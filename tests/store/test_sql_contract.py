@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from khive_persist.models.purposes import HOOK_EVENTS, PLANNER_SESSIONS
+from khive_persist.models.purposes import EVENT_FILES, HOOK_EVENTS, PLANNER_SESSIONS
 from khive_persist.models.query import Field, Filter, Order, column, field
 from khive_persist.opening import save_planning_session
 from khive_persist.project import Project
@@ -230,7 +230,7 @@ async def test_a_question_over_all_tools_uses_the_index_of_each_and_sorts_nothin
 ) -> None:
     for tool in HOOK_EVENTS:
         await events.save(event(tool=tool))
-    reader = Reader([(folder / purpose.file, purpose) for purpose in HOOK_EVENTS.values()])
+    reader = Reader([(folder / purpose.file, purpose) for purpose in EVENT_FILES.values()])
     steps = [row[3] for row in await reader.fetch(question)]
     await reader.close()
     searches = [step for step in steps if "hook_events" in step]

@@ -12,7 +12,7 @@ from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool
 from khive_persist.copies import mirrored
 from khive_persist.mirror.verify import compared
-from khive_persist.models.purposes import HOOK_EVENTS
+from khive_persist.models.purposes import EVENT_FILES
 from khive_persist.project import Project
 from khive_persist.sessions.lineage.endings import ending_of
 from khive_persist.settings import Settings
@@ -48,7 +48,7 @@ def sessions(project: Project) -> list[str]:
 
 
 def events(project: Project) -> Iterator[Any]:
-    for purpose in HOOK_EVENTS.values():
+    for purpose in EVENT_FILES.values():
         yield from contents(project, purpose.file).values()
 
 

@@ -17,7 +17,7 @@ from khive_persist.analytics.compare import metrics
 from khive_persist.capture import spool_writer
 from khive_persist.cli.root import COMMANDS
 from khive_persist.models.node import Node
-from khive_persist.models.purposes import BUILT_IN, HOOK_EVENTS, SCORES, Purpose
+from khive_persist.models.purposes import BUILT_IN, EVENT_FILES, SCORES, Purpose
 from khive_persist.models.records import RECORDS
 from khive_persist.models.score import Score
 from khive_persist.project import Project
@@ -133,7 +133,7 @@ def test_each_client_is_a_folder_and_a_name() -> None:
     assert missing_of_clients(ROOT, spool_writer.TOOLS) == []
     assert all(TOOLS[tool].name == tool for tool in spool_writer.TOOLS)
     assert all(isinstance(transcripts_of(tool), Transcripts) for tool in spool_writer.TOOLS)
-    files = [purpose.file for purpose in HOOK_EVENTS.values()]
+    files = [purpose.file for purpose in EVENT_FILES.values()]
     assert len(set(files)) == len(files), "names of tools begin with another word each"
 
 

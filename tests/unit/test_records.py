@@ -12,7 +12,7 @@ from khive_persist.models.columns import MAX_ID_CHARACTERS
 from khive_persist.models.hook_event import HookEvent
 from khive_persist.models.node import Node
 from khive_persist.models.planner_session import PlannerSession
-from khive_persist.models.purposes import HOOK_EVENTS, PLANNER_SESSIONS, purpose
+from khive_persist.models.purposes import EVENT_FILES, HOOK_EVENTS, PLANNER_SESSIONS, purpose
 
 PLAN = {"session_id": "s", "task_description": ""}
 
@@ -76,10 +76,10 @@ def test_an_event_that_breaks_its_contract_is_not_made(content: Any) -> None:
 
 
 def test_an_event_lives_in_the_file_of_its_tool() -> None:
-    for tool, where in HOOK_EVENTS.items():
+    for tool, where in EVENT_FILES.items():
         assert HookEvent.purpose_of({"tool": tool}) is where
     assert HookEvent.purpose_of({}) is HOOK_EVENTS["claude-code"]
-    assert list(HookEvent.purposes()) == list(HOOK_EVENTS.values())
+    assert list(HookEvent.purposes()) == list(EVENT_FILES.values())
     for wrong in ({"tool": "vim"}, {"tool": None}, {"tool": ["codex"]}, None, "x"):
         with pytest.raises(InvalidRecordError):
             HookEvent.purpose_of(wrong)

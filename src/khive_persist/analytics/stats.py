@@ -7,7 +7,7 @@ from typing_extensions import TypedDict
 from khive_persist import settings as configuration
 from khive_persist.models.planner_session import PlannerSession
 from khive_persist.models.purpose_registry import known_purposes
-from khive_persist.models.purposes import BUILT_IN_NAMES, CONVERSATIONS, HOOK_EVENTS
+from khive_persist.models.purposes import BUILT_IN_NAMES, CONVERSATIONS, EVENT_FILES
 from khive_persist.models.query import Filter
 from khive_persist.opening import open_store, reading
 from khive_persist.prices import PriceTable
@@ -71,7 +71,7 @@ async def read_stats(
     Raises:
         StoreError: As its subclasses say.
     """
-    async with reading(project, *HOOK_EVENTS.values()) as reader:
+    async with reading(project, *EVENT_FILES.values()) as reader:
         events = await count_events(reader, *event_filters)
     async with reading(project, CONVERSATIONS) as reader:
         totals = await token_totals(reader, by, prices, *message_filters)

@@ -14,21 +14,13 @@ from khive_persist.store import codec
 from khive_persist.tools import TOOLS
 
 UNKNOWN: Final = "unknown"
-COPILOT: Final = "copilot-cli"
-CURSOR: Final = "cursor"
 GROK: Final = "grok-build"
 # Whose hooks other clients run.
 _SHARED: Final = "claude-code"
 # Where a client keeps its transcripts; of several in a path the last one counts.
 _FOLDERS: Final = {
     **{folder: tool.name for tool in TOOLS.values() for folder in tool.transcript_folders},
-    "/.copilot/session-state/": COPILOT,
-    "/.cursor/": CURSOR,
     "/.grok/": GROK,
-    "/.factory/sessions/": "droid",
-    "/.qwen/": "qwen-code",
-    "/.kimi-code/": "kimi-code",
-    "/.cline/": "cline",
 }
 # The same below a folder that the user named.
 _FILES: Final = [
@@ -125,17 +117,7 @@ def _by_transcript(payload: Mapping[str, Any]) -> str:
 
 
 def _by_keys(payload: Mapping[str, Any]) -> str:
-    if "cursor_version" in payload:
-        return CURSOR
-    if "clineVersion" in payload:
-        return "cline"
-    if payload.get("client_type") == "kimi_code_cli":
-        return "kimi-code"
-    if "sessionId" in payload and "hookEventName" in payload:
+    client = next((tool.name for tool in TOOLS.values() if tool.sends(payload)), "")
+    if not client and "sessionId" in payload and "hookEventName" in payload:
         return GROK
-    result = payload.get("tool_result")
-    if isinstance(result, Mapping) and "result_type" in result:
-        return COPILOT
-    if "sessionId" in payload and isinstance(payload.get("timestamp"), int):
-        return COPILOT
-    return ""
+    return client

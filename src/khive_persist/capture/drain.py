@@ -31,7 +31,7 @@ from khive_persist.errors import (
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.mirror.recovery import FEW_RECORDS, recover
 from khive_persist.models.purpose_registry import known_purposes
-from khive_persist.models.purposes import HOOK_EVENTS, Purpose
+from khive_persist.models.purposes import EVENT_FILES, HOOK_EVENTS, Purpose
 from khive_persist.project import KHIVE, Project
 from khive_persist.store.redacting import load_redactor
 from khive_persist.store.sqlite import write_lock
@@ -120,11 +120,10 @@ class Drain:
             unreached: list[KhiveError] = []
             stored_count = 0
             project_events = self._events_of_project(errors)
-            for tool in HOOK_EVENTS:
+            for purpose in EVENT_FILES.values():
+                events = [e for e in project_events if HOOK_EVENTS[e.tool] is purpose]
                 try:
-                    stored_count += self._events.run(
-                        tool, [e for e in project_events if e.tool == tool], deaths, errors
-                    )
+                    stored_count += self._events.run(purpose, events, deaths, errors)
                 except (StoreError, OSError) as error:
                     errors.append(_as_khive_error(self.spool, error))
             try:

@@ -48,12 +48,12 @@ class EventDrain:
 
     def run(
         self,
-        tool: str,
+        purpose: Purpose,
         events: Sequence[Event],
         deaths: Mapping[str, int],
         errors: list[KhiveError],
     ) -> int:
-        """Bring in the events of one tool, in order of arrival; return how many came in.
+        """Bring in the events of one file, in order of arrival; return how many came in.
 
         `errors` gets the reasons why some wait on.
 
@@ -62,7 +62,7 @@ class EventDrain:
         """
         with self._removal:
             return sum(
-                self._drain(tool, batch, deaths, errors)
+                self._drain(purpose, batch, deaths, errors)
                 for batch in self._batches(events, deaths, errors)
             )
 
@@ -74,7 +74,9 @@ class EventDrain:
             StoreError: As for `run`.
         """
         with self._removal:
-            return self._drain(event.tool, [(event, self._spool.read(event))], deaths, errors)
+            return self._drain(
+                HOOK_EVENTS[event.tool], [(event, self._spool.read(event))], deaths, errors
+            )
 
     def take_ended(self) -> list[Path]:
         """Return the transcripts of sessions that have stopped or ended since the last call."""
@@ -95,7 +97,7 @@ class EventDrain:
 
     def _drain(
         self,
-        tool: str,
+        purpose: Purpose,
         batch: Sequence[tuple[Event, bytes]],
         deaths: Mapping[str, int],
         errors: list[KhiveError],
@@ -104,20 +106,22 @@ class EventDrain:
         events = [event for event, _ in batch]
         with self._journal.at(events, count):
             if count >= _DEATHS_OF_STORING:
-                return self._store_alone(tool, events, errors)
-            files: dict[str, list[tuple[Event, Row]]] = {}
+                return self._store_alone(purpose, events, errors)
+            files: dict[Purpose, list[tuple[Event, Row]]] = {}
             for event, row in self._rows(batch, count, errors):
                 files.setdefault(file_of(event, row), []).append((event, row))
             return sum(self._store(file, pairs, errors) for file, pairs in files.items())
 
-    def _store_alone(self, tool: str, events: Sequence[Event], errors: list[KhiveError]) -> int:
+    def _store_alone(
+        self, purpose: Purpose, events: Sequence[Event], errors: list[KhiveError]
+    ) -> int:
         """Store events in a process of their own; return how many were stored."""
         pairs = self._alone(store_alone, events, errors)
         stored = [(event, row) for event, row in pairs if row]
         for event, row in stored:
             self._finish([event], [row])
         if len(stored) < len(pairs):
-            errors.append(CaptureError(f"{HOOK_EVENTS[tool].file} takes no events just now"))
+            errors.append(CaptureError(f"{purpose.file} takes no events just now"))
         return len(stored)
 
     def _alone(
@@ -184,7 +188,9 @@ class EventDrain:
         if batch:
             yield batch
 
-    def _store(self, tool: str, pairs: list[tuple[Event, Row]], errors: list[KhiveError]) -> int:
+    def _store(
+        self, purpose: Purpose, pairs: list[tuple[Event, Row]], errors: list[KhiveError]
+    ) -> int:
         """Store rows and remove their files; return how many were stored."""
         if not pairs:
             return 0
@@ -194,7 +200,7 @@ class EventDrain:
             # What is not in the mirror is in the log: whoever writes next says why.
             with (
                 suppress(MirrorError),
-                self._writer_of(HOOK_EVENTS[tool]).transaction() as writing,
+                self._writer_of(purpose).transaction() as writing,
             ):
                 writing.insert_new(rows)
             self._finish([event for event, _ in pairs], rows)

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from khive_persist import clock
 from khive_persist.capture.spool import home_project
 from khive_persist.files import read_regular, write_private
-from khive_persist.models.purposes import CONVERSATIONS, HOOK_EVENTS
+from khive_persist.models.purposes import CONVERSATIONS, EVENT_FILES
 from khive_persist.project import Project
 from khive_persist.settings import Settings
 from khive_persist.trust import marks
@@ -21,7 +21,7 @@ FILE: Final = "removed.json"
 # As old as the last run.
 LOCK: Final = "home_store.lock"
 # What a person has saved is none of them.
-PURPOSES: Final = (*HOOK_EVENTS.values(), CONVERSATIONS)
+PURPOSES: Final = (*EVENT_FILES.values(), CONVERSATIONS)
 DAY_SECONDS: Final = 86_400
 # Above the cap the next run comes sooner.
 _SOON_SECONDS: Final = 3_600

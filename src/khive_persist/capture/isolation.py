@@ -29,7 +29,6 @@ from khive_persist.errors import (
     StoreError,
 )
 from khive_persist.mirror.mirror import Mirror
-from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.project import Project
 from khive_persist.settings import Settings
 from khive_persist.store import codec
@@ -158,7 +157,7 @@ def main() -> int:
 
 
 def _store(project: Project, settings: Settings, event: Event, row: codec.Row) -> _Outcome:
-    purpose = HOOK_EVENTS[file_of(event, row)]
+    purpose = file_of(event, row)
     mirror = Mirror(project, settings).follower(purpose)
     writer = FileWriter(project.database(purpose.file), purpose, _LOCKED_SECONDS, mirror)
     try:

@@ -10,6 +10,7 @@ from typing import Any, Final
 from khive_persist import clock, tools
 from khive_persist.capture import client_recognition, long_payloads, previews
 from khive_persist.capture.spool import Event, split_away
+from khive_persist.models.purposes import AGENT_HOOKS, HOOK_EVENTS, Purpose
 from khive_persist.redaction import Redactor
 from khive_persist.settings import Settings
 from khive_persist.store import codec
@@ -47,13 +48,12 @@ def normalise(
     return id or event.id, content, codec.dump(metadata), created_at, None
 
 
-def file_of(event: Event, row: codec.Row) -> str:
-    """Return the tool whose file takes an event's row: another client's where that one sent it."""
+def file_of(event: Event, row: codec.Row) -> Purpose:
+    """Return the file that takes an event's row: another client's where that one sent it."""
     content = row[1] or ""
     if '"registered_for"' not in content:
-        return event.tool
-    tool = codec.load(content).get("tool")
-    return tool if tool in tools.TOOLS else event.tool
+        return HOOK_EVENTS[event.tool]
+    return HOOK_EVENTS.get(codec.load(content).get("tool"), AGENT_HOOKS)
 
 
 def _parsed(

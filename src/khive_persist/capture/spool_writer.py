@@ -28,8 +28,15 @@ import sys
 from time import monotonic, time_ns
 
 # The list of all tools: what each is, is in the folder of its name in tools/.
-TOOLS = ("claude-code", "codex", "gemini-cli")
-PROJECT_VARIABLES = {"claude-code": b"CLAUDE_PROJECT_DIR", "gemini-cli": b"GEMINI_PROJECT_DIR"}
+TOOLS = (
+    "claude-code", "codex", "gemini-cli", "copilot-cli", "opencode", "kilo", "pi", "cline",
+    "qwen-code", "droid", "kimi-code", "cursor",
+)  # fmt: skip
+PROJECT_VARIABLES = {
+    "claude-code": b"CLAUDE_PROJECT_DIR", "gemini-cli": b"GEMINI_PROJECT_DIR",
+    "copilot-cli": b"COPILOT_PROJECT_DIR", "qwen-code": b"QWEN_PROJECT_DIR",
+    "droid": b"DROID_PROJECT_DIR",
+}  # fmt: skip
 # Who runs Claude Code's hooks besides, by the environment; the payload can say better.
 CLIENTS = ((b"COPILOT_CLI", "copilot-cli"), (b"CURSOR_", "cursor"), (b"GROK_", "grok-build"))
 TELL_LOST = "--tell-lost"

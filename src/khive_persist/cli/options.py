@@ -182,7 +182,7 @@ def _criterion(name: str) -> Decorator:
     match kind:
         case "tool":
             tools = click.Choice([*HOOK_EVENTS, *sorted(OTHER_CLIENTS)])
-            about = about.removesuffix(".") + ", or of another client that runs its hooks."
+            about = about.removesuffix(".") + ", or of a client that runs its hooks."
             return click.option(flag, type=tools, metavar="TOOL", help=about)
         case "time":
             about = about.removesuffix(".") + ": 2h, 3d, 2026-11-01."

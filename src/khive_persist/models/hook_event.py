@@ -10,7 +10,13 @@ from typing_extensions import TypedDict
 from khive_persist.errors import InvalidRecordError
 from khive_persist.models.active_store import bound
 from khive_persist.models.node import Node
-from khive_persist.models.purposes import HOOK_EVENTS, OTHER_CLIENTS, Purpose
+from khive_persist.models.purposes import (
+    AGENT_HOOKS,
+    EVENT_FILES,
+    HOOK_EVENTS,
+    OTHER_CLIENTS,
+    Purpose,
+)
 
 DEFAULT_TOOL = "claude-code"
 
@@ -49,10 +55,7 @@ class HookEventContent(TypedDict, total=False):
 
 
 class HookEvent(Node):
-    """One event. Its `tool` decides the file that it lives in; without one, Claude Code's.
-
-    Those of other clients, who run Claude Code's hooks, are there, too.
-    """
+    """One event. Its `tool` decides the file that it lives in; without one, Claude Code's."""
 
     content: HookEventContent
 
@@ -60,7 +63,7 @@ class HookEvent(Node):
     def purpose_of(cls, content: Any) -> Purpose:
         tool = content.get("tool", DEFAULT_TOOL) if isinstance(content, Mapping) else None
         if isinstance(tool, str) and tool in OTHER_CLIENTS:
-            return HOOK_EVENTS[DEFAULT_TOOL]
+            return AGENT_HOOKS
         if not isinstance(tool, str) or tool not in HOOK_EVENTS:
             raise InvalidRecordError(
                 f"the tool {tool!r} is not known", hint="one of " + ", ".join(HOOK_EVENTS)
@@ -69,7 +72,17 @@ class HookEvent(Node):
 
     @classmethod
     def purposes(cls) -> Sequence[Purpose]:
-        return tuple(HOOK_EVENTS.values())
+        return tuple(EVENT_FILES.values())
+
+    @classmethod
+    def purposes_of(cls, tool: str | None) -> Sequence[Purpose]:
+        """Return the files that may have events of a tool; None stands for all of them."""
+        if tool is None:
+            return cls.purposes()
+        if tool in EVENT_FILES:
+            return (EVENT_FILES[tool],)
+        # Up to 0.1 other clients' events were in the file of the tool whose hooks they ran.
+        return (AGENT_HOOKS, EVENT_FILES[DEFAULT_TOOL])
 
     @classmethod
     async def get_by_type(cls, event_type: str, limit: int | None = None) -> list[Self]:

@@ -47,10 +47,11 @@ _EVENT_INDEXES: Final = (
 # How much of these fields is kept beside the payload, which has the whole: the view gives that.
 PREVIEW_CHARACTERS: Final = {"output": 200, "command": 500}
 
-# One file a tool: the key is the tool's name as `khive-hook --tool` takes it.
-HOOK_EVENTS: Final[dict[str, Purpose]] = {
-    tool: _built_in(
-        f"{tool.partition('-')[0]}_hooks",
+# The files of events, and the client that has sent those of a row that names none. SQLite reads at
+# most ten files together, so that the later clients share one.
+EVENT_FILES: Final[dict[str, Purpose]] = {
+    client: _built_in(
+        name,
         "hook_events",
         view="events",
         fields=_EVENT_FIELDS,
@@ -58,16 +59,22 @@ HOOK_EVENTS: Final[dict[str, Purpose]] = {
         document="hook_events",
         is_stream=True,
     )
-    for tool in spool_writer.TOOLS
+    for client, name in (
+        ("claude-code", "claude_hooks"),
+        ("codex", "codex_hooks"),
+        ("gemini-cli", "gemini_hooks"),
+        ("unknown", "agent_hooks"),
+    )
+}
+AGENT_HOOKS: Final = EVENT_FILES["unknown"]
+
+# The key is the tool's name as `khive-hook --tool` takes it.
+HOOK_EVENTS: Final[dict[str, Purpose]] = {
+    tool: EVENT_FILES.get(tool, AGENT_HOOKS) for tool in spool_writer.TOOLS
 }
 
-# Other clients, who run the hooks of Claude Code's settings, too: their events are in its file.
-OTHER_CLIENTS: Final = frozenset(
-    {
-        "copilot-cli", "cursor", "grok-build", "droid", "qwen-code", "kimi-code", "cline",
-        "unknown",
-    }
-)  # fmt: skip
+# Those who run the hooks that are registered for a tool, and have none of ours.
+OTHER_CLIENTS: Final = frozenset({"grok-build", "unknown"})
 
 CONVERSATIONS: Final = _built_in(
     "conversations",

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from khive_persist.capture.finished_sessions import ended_transcripts
 from khive_persist.errors import InvalidRecordError, KhiveError, StoreError
 from khive_persist.mirror.mirror import Mirror
-from khive_persist.models.purposes import HOOK_EVENTS, Purpose
+from khive_persist.models.purposes import EVENT_FILES, Purpose
 from khive_persist.project import Project
 from khive_persist.recorder.live_settings import LiveSettings
 from khive_persist.recorder.messages import Commit, Incoming, RecorderReply, RecorderRequest, Result
@@ -28,7 +28,7 @@ LARGE_BYTES: Final = 262_144
 BUSY_SECONDS: Final = 10.0
 # Between two looks: each keeps the next event waiting, and one serves all that were stored.
 TIDY_SECONDS: Final = 0.5
-_EVENTS: Final = frozenset(HOOK_EVENTS.values())
+_EVENTS: Final = frozenset(EVENT_FILES.values())
 
 
 class _PreparedRow(NamedTuple):

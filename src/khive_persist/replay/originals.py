@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Final, NamedTuple
 
 from khive_persist import clock
-from khive_persist.models.purposes import HOOK_EVENTS
+from khive_persist.models.purposes import EVENT_FILES
 from khive_persist.models.query import Filter
 from khive_persist.opening import reading
 from khive_persist.project import Project
@@ -47,7 +47,7 @@ async def originals(project: Project, filter: Filter) -> list[Original]:
     """Return the payloads of the events that pass a filter, in the order of arrival."""
     payloads: list[Original] = []
     async with (
-        reading(project, *HOOK_EVENTS.values()) as reader,
+        reading(project, *EVENT_FILES.values()) as reader,
         aclosing(reader.stream(partial(_statement, filter))) as rows,
     ):
         async for id, created_at, content, text, metadata in rows:

@@ -8,11 +8,11 @@ from typing import Any, Final
 import anyio
 
 from khive_persist.errors import StoreError
-from khive_persist.models.purposes import HOOK_EVENTS, Purpose
+from khive_persist.models.purposes import EVENT_FILES, Purpose
 from khive_persist.store.insertion_cursor import Cursor, Stored, Wish, are_there, ends, following
 from khive_persist.store.reader import Reader
 
-FILES: Final[tuple[Purpose, ...]] = tuple(HOOK_EVENTS.values())
+FILES: Final[tuple[Purpose, ...]] = tuple(EVENT_FILES.values())
 WITHOUT: Final = "payload"
 BEAT_SECONDS: Final = 0.1
 # Of rows that were read and may still be taken: who is further behind reads for itself.

@@ -34,7 +34,7 @@ from datetime import datetime
 from typing import Any, Final, Literal, NamedTuple, Protocol
 
 from khive_persist.models.event_types import POST, PRE
-from khive_persist.models.purposes import HOOK_EVENTS
+from khive_persist.models.purposes import EVENT_FILES
 from khive_persist.prices import (
     PICODOLLARS,
     PRICED,
@@ -123,7 +123,7 @@ class Spent(NamedTuple):
 
 def event_tables(source: Source) -> list[tuple[str, str]]:
     """Return the clients, each with the table of its events, which may be one without rows."""
-    return [(client, source.only(purpose.name).sql) for client, purpose in HOOK_EVENTS.items()]
+    return [(client, source.only(purpose.name).sql) for client, purpose in EVENT_FILES.items()]
 
 
 def session_sql(row: Row) -> str:

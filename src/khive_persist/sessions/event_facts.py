@@ -11,8 +11,8 @@ from typing import Final, NamedTuple
 from khive_persist import clock
 from khive_persist.models.purposes import (
     CONVERSATIONS,
+    EVENT_FILES,
     FOCUS_CHAINS,
-    HOOK_EVENTS,
     OUTCOMES,
     PLANNER_SESSIONS,
 )
@@ -41,7 +41,7 @@ from khive_persist.store.sqlite.statements import NO_ROWS, Source, Statement, se
 
 PURPOSES: Final = (
     PLANNER_SESSIONS,
-    *HOOK_EVENTS.values(),
+    *EVENT_FILES.values(),
     CONVERSATIONS,
     FOCUS_CHAINS,
     OUTCOMES,
@@ -329,6 +329,6 @@ def _models(sessions: Iterable[str], source: Source) -> Statement:
         f" max({time_sql(source)}) AS last, {model} AS model FROM {source.only(purpose.name).sql}"
         f" WHERE {session_id} IN (SELECT value FROM json_each(?))"
         f" AND typeof({model}) = 'text' AND {model} <> '' GROUP BY {session_id}, {model}"
-        for purpose in (*HOOK_EVENTS.values(), CONVERSATIONS)
+        for purpose in (*EVENT_FILES.values(), CONVERSATIONS)
     ]
     return union_all(selects, [codec.dump(sorted(sessions))])

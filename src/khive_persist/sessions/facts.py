@@ -10,7 +10,7 @@ from khive_persist.models.purposes import (
     APPLICATION_SESSIONS,
     ASSIGNMENTS,
     CONVERSATIONS,
-    HOOK_EVENTS,
+    EVENT_FILES,
     MEASUREMENTS,
     SCORES,
     Purpose,
@@ -188,7 +188,7 @@ async def _projects(reader: Reader, sessions: list[str]) -> dict[str, str]:
             f"SELECT {id} AS id, min({time_sql(source)} || {project}) AS first"
             f" FROM {source.only(purpose.name).sql}"
             f" WHERE {id} IN (SELECT value FROM json_each(?)) AND {project} <> '' GROUP BY {id}"
-            for purpose in (CONVERSATIONS, *HOOK_EVENTS.values())
+            for purpose in (CONVERSATIONS, *EVENT_FILES.values())
         ]
         beginning = f"substr(min(first), {clock.CREATED_AT_CHARACTERS + 1})"
         within = f"SELECT id, {beginning} FROM ({{}}) GROUP BY id"

@@ -8,8 +8,8 @@ from typing import Final
 from khive_persist.models.purposes import (
     APPLICATION_SESSIONS,
     CONVERSATIONS,
+    EVENT_FILES,
     FOCUS_CHAINS,
-    HOOK_EVENTS,
     MEASUREMENTS,
     OUTCOMES,
     SCORES,
@@ -20,7 +20,7 @@ from khive_persist.store.sqlite.statements import Source, Statement, union_all
 
 # The files of each are read together: SQLite attaches ten at most.
 PURPOSES: Final[tuple[tuple[Purpose, ...], ...]] = (
-    tuple(HOOK_EVENTS.values()),
+    tuple(EVENT_FILES.values()),
     (CONVERSATIONS, FOCUS_CHAINS, APPLICATION_SESSIONS, MEASUREMENTS, SCORES, OUTCOMES),
 )
 # A tool sends these before anybody has asked it for anything.
@@ -56,7 +56,7 @@ def statement(source: Source, session_id: str) -> Statement:
 
 
 def _work(source: Source, purpose: Purpose) -> str:
-    if purpose in HOOK_EVENTS.values():
+    if purpose in EVENT_FILES.values():
         words = ", ".join(f"'{word}'" for word in _BEFORE_WORK)
         # One of an old row may have no type.
         return f" AND coalesce({source.extract('$.event_type')}, '') NOT IN ({words})"

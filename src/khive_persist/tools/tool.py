@@ -1,14 +1,21 @@
 """`Tool`: what the rest of the program needs to know of one AI tool."""
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 Scope = Literal["project", "local", "user"]
+Form = Literal["groups", "root groups", "flat", "toml"]
 
 
 def nothing_omitted(_payload: Mapping[str, object]) -> dict[str, object] | None:
     """Return None, as `Tool.without_conversation` of a tool that repeats no conversation."""
     return None
+
+
+def nothing_recognised(_payload: Mapping[str, object]) -> bool:
+    """Return False, as `Tool.sends` of a tool whose keys are others', too."""
+    return False
 
 
 class Hook(NamedTuple):
@@ -72,6 +79,12 @@ class Registration(NamedTuple):
         by_hand: The steps that the user must do in the tool, by scope, as whole sentences.
         args_since: The first version that is known to start a program with `args`, without a shell;
             an empty string where the tool cannot.
+        form: The form of the file. In `groups` an event has groups of hooks with a matcher, below
+            `hooks`; in `root groups` the events stand at the top; in `flat` an event has its hooks
+            themselves, below `hooks`; `toml` is a list `[[hooks]]` of tables.
+        command_key: The key of a hook's command, and
+        timeout_key: that of its timeout.
+        head: What a new file begins with, as its version.
     """
 
     project_file: str
@@ -87,6 +100,38 @@ class Registration(NamedTuple):
     program: Program | None = None
     topmost: str = ""
     args_since: str = ""
+    form: Form = "groups"
+    command_key: str = "command"
+    timeout_key: str = "timeout"
+    head: Mapping[str, object] = MappingProxyType({})
+
+
+class OwnFiles(NamedTuple):
+    """The files of ours that a tool loads or starts, where its hooks are no entries of settings.
+
+    Attributes:
+        project_folder: The folder of them below the project's directory; an empty string where the
+            tool looks for none there.
+        user_folder: The same below the home directory.
+        contents: A function that returns the content of each file by its name, from a function that
+            returns the command of an event.
+        hooks: The events that they send.
+        by_hand: The steps that the user must do in the tool, by scope, as whole sentences.
+        is_program: Whether the tool starts them, and each must be a program.
+        user_variable: An environment variable that moves the user's folder, and
+        user_variable_folder: the folder below the directory that it names.
+        program: The places of its versions, as in `Registration`.
+    """
+
+    project_folder: str
+    user_folder: str
+    contents: Callable[[Callable[[Hook], str]], Mapping[str, str]]
+    hooks: tuple[Hook, ...]
+    by_hand: Mapping[Scope, tuple[str, ...]]
+    is_program: bool = False
+    user_variable: str = ""
+    user_variable_folder: str = ""
+    program: Program | None = None
 
 
 class Tool(NamedTuple):
@@ -98,7 +143,7 @@ class Tool(NamedTuple):
         describe: A function that returns the fields of an event's content from its payload, by the
             names of the SQL contract. It takes any JSON object, and raises nothing. A field that
             the payload does not have, or has as an empty string, is left out.
-        registration: The form of its hooks in its settings.
+        registration: The form of its hooks in its settings, or in files of ours.
         call_events: Its names of the events before and after a tool call, and after one that
             failed.
         transcript_folders: The folders below which it keeps transcripts, wherever its home is.
@@ -106,15 +151,17 @@ class Tool(NamedTuple):
             empty string where none tells it from other tools'.
         without_conversation: A function that returns the payload without the conversation that it
             repeats, or None where it repeats none.
+        sends: A function that tells whether a payload can be no other client's, by its keys.
     """
 
     name: str
     title: str
     describe: Callable[[Mapping[str, object]], dict[str, object]]
-    registration: Registration
+    registration: Registration | OwnFiles
     call_events: tuple[str, str, str]
     transcript_folders: tuple[str, ...]
     transcript_file: str = ""
     without_conversation: Callable[[Mapping[str, object]], dict[str, object] | None] = (
         nothing_omitted
     )
+    sends: Callable[[Mapping[str, object]], bool] = nothing_recognised

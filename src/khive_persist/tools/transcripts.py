@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from khive_persist.tools.message_part import Line
 from khive_persist.tools.project import Project
@@ -19,6 +19,21 @@ class LineReader(Protocol):
 
     def read(self, document: Mapping[str, Any]) -> Line:
         """Return what one line says."""
+
+
+class NoReader:
+    """The reader of a client of which no transcript is known.
+
+    Attributes:
+        state: Nothing.
+    """
+
+    def __init__(self, state: dict[str, Any]) -> None:
+        self.state = state
+
+    def read(self, document: Mapping[str, Any]) -> Line:
+        """Return a line that says nothing."""
+        return Line(str(document.get("type", "")), is_known=False)
 
 
 class Transcripts(NamedTuple):
@@ -42,3 +57,13 @@ class Transcripts(NamedTuple):
     find: Callable[[Project | None], Iterator[Path]]
     of_agents: Callable[[Path], Iterable[Path]]
     session_of: Callable[[Path], object]
+
+
+NO_TRANSCRIPTS: Final = Transcripts(
+    reader=NoReader,
+    state_beside=lambda _path: {},
+    is_line=lambda _document: False,
+    find=lambda _project: iter(()),
+    of_agents=lambda _path: (),
+    session_of=lambda _path: None,
+)

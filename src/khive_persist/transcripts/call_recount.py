@@ -1,5 +1,6 @@
 """Match the ends of a session's calls again, when events came after its messages were read."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from khive_persist.mirror.mirror import Mirror
@@ -25,9 +26,8 @@ def recount(project: Project, settings: Settings, redactor: Redactor | None, ses
     if not path.exists():
         return
     rows = stored_rows.read_sessions(path, CONVERSATIONS.table, [session])
-    for tool in HOOK_EVENTS:
+    for tool, of_tool in _by_tool(rows).items():
         calls = CallEnds(project, settings, redactor, tool)
-        of_tool = [(row, content) for row in rows if (content := _content(row, tool)) is not None]
         ends = [list(ends_of(content, row[3], tool)) for row, content in of_tool]
         calls.follow([end for message_ends in ends for end in message_ends])
         counts = calls.unreported(ends)
@@ -46,9 +46,14 @@ def recount(project: Project, settings: Settings, redactor: Redactor | None, ses
                 writing.upsert(updated_rows)
 
 
-def _content(row: StoredRow, tool: str) -> dict[str, Any] | None:
-    content = codec.column(row[1])
-    return content if isinstance(content, dict) and content.get("tool") == tool else None
+def _by_tool(rows: Iterable[StoredRow]) -> dict[str, list[tuple[StoredRow, dict[str, Any]]]]:
+    """Return the rows of messages and their contents, by the tool that they are of."""
+    found: dict[str, list[tuple[StoredRow, dict[str, Any]]]] = {tool: [] for tool in HOOK_EVENTS}
+    for row in rows:
+        content = codec.column(row[1])
+        if isinstance(content, dict) and (tool := content.get("tool")) in found:
+            found[tool].append((row, content))
+    return {tool: pairs for tool, pairs in found.items() if pairs}
 
 
 def _counted(row: StoredRow, content: dict[str, Any], counts: dict[str, int]) -> StoredRow:

@@ -10,13 +10,15 @@ import anyio.to_thread
 from khive_persist import settings as configuration
 from khive_persist.capture.drain import drain
 from khive_persist.errors import KhiveError
-from khive_persist.models.purposes import HOOK_EVENTS
+from khive_persist.models.purposes import EVENT_FILES
 from khive_persist.opening import existing_project, reading
 from khive_persist.project import Project
+from khive_persist.sessions.definitions import tool_sql
 from khive_persist.store.reader import Reader
 from khive_persist.store.redacting import load_redactor
-from khive_persist.store.sqlite.statements import Source, Statement, distinct
+from khive_persist.store.sqlite.statements import Source, Statement, select
 from khive_persist.threads import Advance, run_stoppable
+from khive_persist.tools import TOOLS
 from khive_persist.tools.transcript_files import in_folder
 from khive_persist.transcripts.discovery import Transcript, find, of_agents, tool_of
 from khive_persist.transcripts.reconciliation import account, backfill, sessions_of
@@ -146,26 +148,34 @@ def _all(
 
 
 async def _named_by_events(project: Project) -> list[Transcript]:
-    async with reading(project, *HOOK_EVENTS.values()) as reader:
+    async with reading(project, *EVENT_FILES.values()) as reader:
         return [
             Transcript(tool, path)
-            for tool, purpose in HOOK_EVENTS.items()
-            for path in await _paths_of(reader, purpose.name)
+            for client, purpose in EVENT_FILES.items()
+            for tool, paths in (await _paths_of(reader, purpose.name, client)).items()
+            for path in sorted(path for path in paths | _packed(paths) if path.is_file())
         ]
 
 
-async def _paths_of(reader: Reader, name: str) -> list[Path]:
-    paths: set[Path] = set()
+async def _paths_of(reader: Reader, name: str, client: str) -> dict[str, set[Path]]:
+    """Return the paths that the events in a file name, by the tool that sent them."""
+    found: dict[str, set[Path]] = {tool: set() for tool in TOOLS}
     for field in ("$.transcript_path", "$.payload.agent_transcript_path"):
-        rows = await reader.fetch(partial(_values, name, field))
-        paths |= {Path(row[0]) for row in rows if isinstance(row[0], str) and "\0" not in row[0]}
-    # Codex compresses a rollout that is over.
-    packed = {path.with_name(path.name + ".zst") for path in paths if not path.is_file()}
-    return sorted(path for path in paths | packed if path.is_file())
+        for path, tool in await reader.fetch(partial(_paths, name, client, field)):
+            if isinstance(path, str) and "\0" not in path and tool in found:
+                found[tool].add(Path(path))
+    return found
 
 
-def _values(name: str, path: str, source: Source) -> Statement:
-    return distinct(source.only(name), path)
+def _paths(name: str, client: str, path: str, source: Source) -> Statement:
+    source = source.only(name)
+    columns = f"{source.extract(path)} AS path, {tool_sql(source, client)} AS tool"
+    return select(source, columns=f"DISTINCT {columns}")
+
+
+def _packed(paths: set[Path]) -> set[Path]:
+    """Return the other names of files that are not there: Codex compresses a rollout's."""
+    return {path.with_name(path.name + ".zst") for path in paths if not path.is_file()}
 
 
 def _tool_of(path: Path) -> str | None:

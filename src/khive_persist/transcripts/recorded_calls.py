@@ -4,10 +4,11 @@ from contextlib import aclosing
 from typing import Any, Final, NamedTuple
 
 from khive_persist import clock
-from khive_persist.models.purposes import CONVERSATIONS, HOOK_EVENTS
+from khive_persist.models.purposes import CONVERSATIONS, EVENT_FILES, HOOK_EVENTS
 from khive_persist.models.query import field
 from khive_persist.opening import reading
 from khive_persist.project import Project
+from khive_persist.sessions.definitions import tool_sql
 from khive_persist.sessions.timeline.calls import input_key
 from khive_persist.store import codec
 from khive_persist.store.reader import Reader
@@ -50,22 +51,22 @@ async def read_session(
     project: Project, session_id: str
 ) -> tuple[list[Event], list[Call], list[FailedHook], int]:
     """Read the events of a session in order of time, its calls, failed hooks, messages' number."""
-    async with reading(project, *HOOK_EVENTS.values()) as reader:
+    async with reading(project, *EVENT_FILES.values()) as reader:
         events = [
             event
-            for tool, purpose in HOOK_EVENTS.items()
-            for event in await _events(reader, tool, purpose.name, session_id)
+            for client, purpose in EVENT_FILES.items()
+            for event in await _events(reader, client, purpose.name, session_id)
         ]
     async with reading(project, CONVERSATIONS) as reader:
         calls, failed, messages = await _calls(reader, session_id)
     return events, calls, failed, messages
 
 
-async def _events(reader: Reader, tool: str, name: str, session_id: str) -> list[Event]:
+async def _events(reader: Reader, client: str, name: str, session_id: str) -> list[Event]:
     def build(source: Source) -> Statement:
         columns = {
             "id": "id",
-            "tool": f"'{tool}'",
+            "tool": tool_sql(source, client),
             "created_at": source.created_at,
             "is_reconstructed": f"{source.extract('$.metadata.reconstructed')} IS 1",
             **{name: source.extract(f"$.{path}") for name, path in _PATHS.items()},

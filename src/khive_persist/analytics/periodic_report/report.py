@@ -29,7 +29,7 @@ from khive_persist.analytics.periodic_report.totals import (
 )
 from khive_persist.errors import MissingExtraError
 from khive_persist.models.purpose_registry import known_purposes
-from khive_persist.models.purposes import CONVERSATIONS, HOOK_EVENTS, OUTCOMES, PLANNER_SESSIONS
+from khive_persist.models.purposes import CONVERSATIONS, EVENT_FILES, OUTCOMES, PLANNER_SESSIONS
 from khive_persist.opening import reading
 from khive_persist.prices import PriceTable
 from khive_persist.project import Project
@@ -114,10 +114,10 @@ async def read_report(
         measured_before = await series(reader, previous, len(names), names)
         facts = await _facts(reader, time, totals.current)
         facts_before = await _facts(reader, previous, totals.previous)
-    async with reading(project, *HOOK_EVENTS.values()) as reader:
+    async with reading(project, *EVENT_FILES.values()) as reader:
         tools = await slowest_tools(reader, time, previous, TOOLS)
         failures = await failing_tools(reader, time, previous, FAILURES)
-    async with reading(project, *HOOK_EVENTS.values(), CONVERSATIONS) as reader:
+    async with reading(project, *EVENT_FILES.values(), CONVERSATIONS) as reader:
         titles = await read_titles(
             reader, [session.session_id for session in totals.most_expensive]
         )

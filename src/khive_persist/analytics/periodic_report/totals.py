@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, aclosing
 from typing import Final, Literal, NamedTuple, get_args
 
 from khive_persist.analytics.periodic_report.period import Period
-from khive_persist.models.purposes import CONVERSATIONS, HOOK_EVENTS
+from khive_persist.models.purposes import CONVERSATIONS, EVENT_FILES
 from khive_persist.opening import reading
 from khive_persist.prices import PICODOLLARS, PriceTable
 from khive_persist.project import Project
@@ -117,7 +117,7 @@ async def compute_totals(
     time = Time(period.previous.time.since, period.time.until)
     start = period.time.since[:DAY_CHARACTERS]
     async with AsyncExitStack() as stack:
-        events = await stack.enter_async_context(reading(project, *HOOK_EVENTS.values()))
+        events = await stack.enter_async_context(reading(project, *EVENT_FILES.values()))
         messages = await stack.enter_async_context(reading(project, CONVERSATIONS))
         of_events = await stack.enter_async_context(aclosing(event_parts(events, time)))
         groups = groups_within(messages, CONVERSATIONS, *time, prices)

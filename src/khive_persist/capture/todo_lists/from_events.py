@@ -14,7 +14,7 @@ from khive_persist.capture.todo_lists.tool_calls import (
     created,
     list_update,
 )
-from khive_persist.models.purposes import FOCUS_CHAINS, HOOK_EVENTS
+from khive_persist.models.purposes import EVENT_FILES, FOCUS_CHAINS
 from khive_persist.models.query import Filter, column, field
 from khive_persist.project import Project
 from khive_persist.store import codec
@@ -52,7 +52,7 @@ async def gather(
         StoreError: As its subclasses say.
         MirrorError: The second copy cannot be written.
     """
-    reader = Reader([(project.database(purpose.file), purpose) for purpose in HOOK_EVENTS.values()])
+    reader = Reader([(project.database(purpose.file), purpose) for purpose in EVENT_FILES.values()])
     filters = (field("session_id") == session_id, TELLING)
     # `post_tool_use` is before `task_…`: so a call names the row, and its task's event joins it.
     order = (field("event_type"), column("created_at"))

@@ -12,14 +12,12 @@ from khive_persist.cli.options import drained_project, with_filters, with_projec
 from khive_persist.cli.progress import is_watched, progress
 from khive_persist.errors import InvalidFileError
 from khive_persist.models.criteria import filters_of
-from khive_persist.models.hook_event import DEFAULT_TOOL, HookEvent
+from khive_persist.models.hook_event import HookEvent
 from khive_persist.models.node import Node
 from khive_persist.models.planner_session import PlannerSession
 from khive_persist.models.purpose_registry import known_purposes
 from khive_persist.models.purposes import (
     BUILT_IN,
-    HOOK_EVENTS,
-    OTHER_CLIENTS,
     PLANNER_SESSIONS,
     Purpose,
 )
@@ -92,16 +90,17 @@ def _parts(
     common = [] if session_id is None else [anyio.run(find_session, project, session_id)]
     common += filters_of(since=since, until=until)
     of_plans = filters_of(complexity=complexity, min_confidence=min_confidence, max_cost=max_cost)
-    of_events = filters_of(type=event_type, tool=tool if tool in OTHER_CLIENTS else None)
+    of_events, of_tool = filters_of(type=event_type), filters_of(tool=tool)
     parts = []
     if not of_events and tool is None and purpose in (PLANNER_SESSIONS.name, "all"):
         parts.append(ExportPart(PlannerSession, PLANNER_SESSIONS, (*common, *of_plans)))
-    for name, events in HOOK_EVENTS.items():
-        has_tool = tool in (None, name) or (tool in OTHER_CLIENTS and name == DEFAULT_TOOL)
-        if not of_plans and has_tool and purpose in (events.name, "events", "all"):
-            parts.append(ExportPart(HookEvent, events, (*common, *of_events)))
+    if not of_plans:
+        parts += [
+            ExportPart(HookEvent, events, (*common, *of_events, *of_tool))
+            for events in HookEvent.purposes_of(tool)
+            if purpose in (events.name, "events", "all")
+        ]
     if not of_plans and not of_events:
-        of_tool = filters_of(tool=tool)
         parts += [
             ExportPart(record, record.purpose, (*common, *of_tool))
             for record in RECORDS

@@ -13,7 +13,7 @@ from khive_persist.cli.progress import progress
 from khive_persist.maintenance.retention import rules
 from khive_persist.maintenance.retention.prune import Pruned
 from khive_persist.maintenance.retention.removal import plan_pruning, prune_all
-from khive_persist.models.purposes import HOOK_EVENTS
+from khive_persist.models.purposes import EVENT_FILES, HOOK_EVENTS
 
 _AGE = Parsed("age", rules.age)
 _SIZE = Parsed("size", rules.size)
@@ -25,7 +25,8 @@ _SIZE = Parsed("size", rules.size)
 @click.option("--keep-bytes", type=_SIZE, help="Only the newest stay that hold so much: 2GB.")
 @click.option("--keep-payload-age", type=_AGE, help="Older events lose their payload only.")
 @click.option("--purpose", metavar="NAME", help="Of this purpose: planner_sessions, …")
-@click.option("--tool", type=click.Choice(list(HOOK_EVENTS)), help="Of this AI tool.")
+@click.option("--tool", type=click.Choice([t for t in HOOK_EVENTS if t in EVENT_FILES]),
+              help="Of this AI tool; --purpose agent_hooks is of all others.")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Only count.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
@@ -48,7 +49,7 @@ def command(
         raise click.UsageError("name a tool or a purpose, not both")
     project = existing_project()
     settings = configuration.load(project.config)
-    name = HOOK_EVENTS[tool].name if tool is not None else purpose
+    name = EVENT_FILES[tool].name if tool is not None else purpose
     work = plan_pruning(project, settings, rules.Rule("*", **limits), [name] if name else [])
     drain(project)
     if not dry_run:

@@ -33,7 +33,7 @@ from khive_persist.maintenance.doctor.hooks import HookState, compiled_hook
 from khive_persist.maintenance.trust.survey import listing, survey
 from khive_persist.mirror.packing import packing_problems
 from khive_persist.models.purpose_registry import known_purposes
-from khive_persist.models.purposes import BUILT_IN, CONVERSATIONS, HOOK_EVENTS
+from khive_persist.models.purposes import BUILT_IN, CONVERSATIONS, EVENT_FILES
 from khive_persist.opening import reading
 from khive_persist.project import Project
 from khive_persist.redaction.own_patterns import OUT_OF_TIME
@@ -149,7 +149,7 @@ async def examine(project: Project, *, thoroughly: bool = True) -> DoctorReport:
     problems += _events_aside(project)
     unmatched: list[Unmatched] = []
     sound = {database.file for database in databases if not database.problem}
-    purposes = [purpose for purpose in HOOK_EVENTS.values() if purpose.file in sound]
+    purposes = [purpose for purpose in EVENT_FILES.values() if purpose.file in sound]
     try:
         async with reading(project, *purposes) as reader:
             unmatched = await find_unmatched(reader)

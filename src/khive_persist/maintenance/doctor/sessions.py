@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple, get_args
 
 from khive_persist.capture.hook_config.install import entries_of, has_scope, settings_file
 from khive_persist.errors import InvalidSettingsError
-from khive_persist.models.purposes import HOOK_EVENTS
+from khive_persist.models.purposes import EVENT_FILES, HOOK_EVENTS
 from khive_persist.opening import reading
 from khive_persist.project import Project
 from khive_persist.sessions.read import is_session
@@ -43,7 +43,7 @@ async def unrecorded(project: Project) -> list[str]:
     if not since:
         return []
     missing: dict[str, list[str]] = {}
-    async with reading(project, *HOOK_EVENTS.values()) as reader:
+    async with reading(project, *EVENT_FILES.values()) as reader:
         for began in dict.fromkeys(_sessions(project, since)):
             if not await is_session(reader, began.session_id):
                 missing.setdefault(began.tool, []).append(began.session_id)

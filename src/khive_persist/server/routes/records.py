@@ -15,7 +15,7 @@ from khive_persist.models.focus_chain import FocusChain
 from khive_persist.models.hook_event import HookEvent
 from khive_persist.models.node import Immutable, Node
 from khive_persist.models.purpose_registry import known_purposes
-from khive_persist.models.purposes import ASSIGNMENTS, BUILT_IN, HOOK_EVENTS, Purpose
+from khive_persist.models.purposes import ASSIGNMENTS, BUILT_IN, EVENT_FILES, Purpose
 from khive_persist.models.query import column
 from khive_persist.models.records import RECORDS
 from khive_persist.models.refusal import refusal
@@ -91,7 +91,7 @@ def _kind(project: Project, kind: str) -> tuple[type[Node], Purpose]:
     for purpose in known_purposes(project):
         if purpose.name == kind and purpose not in BUILT_IN:
             return Node, purpose
-    if kind in {purpose.name for purpose in HOOK_EVENTS.values()}:
+    if kind in {purpose.name for purpose in EVENT_FILES.values()}:
         raise NotFoundError(f"no records {kind!r} here", hint="send events to /v1/events")
     if kind == ASSIGNMENTS.name:
         hint = "a session is assigned below /v1/experiments"

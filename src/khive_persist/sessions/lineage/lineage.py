@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from khive_persist import clock
 from khive_persist.errors import NotFoundError
-from khive_persist.models.purposes import CONVERSATIONS, HOOK_EVENTS
+from khive_persist.models.purposes import CONVERSATIONS, EVENT_FILES
 from khive_persist.models.query import field
 from khive_persist.opening import reading
 from khive_persist.prices import PriceTable
@@ -58,7 +58,7 @@ async def read_lineage(project: Project, session_id: str, prices: PriceTable) ->
     session_id = await whole_id(project, session_id)
     # A reader makes one table of all its files: messages and events are of two.
     async with reading(project, CONVERSATIONS) as messages:
-        async with reading(project, *HOOK_EVENTS.values()) as events:
+        async with reading(project, *EVENT_FILES.values()) as events:
             agents, is_told = Agents(prices), False
             async with aclosing(messages.stream(partial(_contents, session_id))) as rows:
                 async for text, created_at in rows:

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 from khive_persist import clock
 from khive_persist.models.purposes import (
     CONVERSATIONS,
-    HOOK_EVENTS,
+    EVENT_FILES,
     OUTCOMES,
     PLANNER_SESSIONS,
     Purpose,
@@ -35,12 +35,12 @@ from khive_persist.sessions.definitions import (
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import NO_ROWS, Source, Statement, named
 
-PURPOSES: Final = (*HOOK_EVENTS.values(), CONVERSATIONS, PLANNER_SESSIONS, OUTCOMES)
+PURPOSES: Final = (*EVENT_FILES.values(), CONVERSATIONS, PLANNER_SESSIONS, OUTCOMES)
 HOUR_CHARACTERS: Final = len("YYYY-MM-DD HH")
 TITLE_CHARACTERS: Final = 160
 # It is below whatever an id goes on with: a shorter id stays the smaller one.
 _TAB: Final = "char(9)"
-_TOOL_OF: Final = {purpose: tool for tool, purpose in HOOK_EVENTS.items()}
+_TOOL_OF: Final = {purpose: tool for tool, purpose in EVENT_FILES.items()}
 
 # Texts that tools write in the user's name: they are no prompts.
 _UNTYPED: Final = (

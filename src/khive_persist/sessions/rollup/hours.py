@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Literal, NamedTuple, get_args
 
-from khive_persist.models.purposes import CONVERSATIONS, HOOK_EVENTS
+from khive_persist.models.purposes import CONVERSATIONS, EVENT_FILES
 from khive_persist.prices import PICODOLLARS
 from khive_persist.sessions.rollup.rollup import Rollup
 
@@ -16,7 +16,7 @@ BY: Final[tuple[By, ...]] = get_args(By)
 BUCKETS: Final[tuple[Bucket, ...]] = get_args(Bucket)
 _DAY_CHARACTERS: Final = len("YYYY-MM-DD")
 _MIDNIGHT: Final = "0000-00-00 00:00:00.000000"
-_EVENTS: Final = frozenset(purpose.name for purpose in HOOK_EVENTS.values())
+_EVENTS: Final = frozenset(purpose.name for purpose in EVENT_FILES.values())
 
 
 class Sums(NamedTuple):

@@ -7,7 +7,7 @@ from importlib.resources import files
 from typing import Any, Final, NamedTuple
 
 from khive_persist import clock
-from khive_persist.models.purposes import CONVERSATIONS, HOOK_EVENTS, OUTCOMES, PLANNER_SESSIONS
+from khive_persist.models.purposes import CONVERSATIONS, EVENT_FILES, OUTCOMES, PLANNER_SESSIONS
 from khive_persist.prices import PICODOLLARS
 from khive_persist.sessions.definitions import MODEL_ORDER, NO_TIME, PLAN_FIELDS, ruled_sql
 from khive_persist.sessions.rollup.groups import Group
@@ -52,7 +52,7 @@ _ADD_FRESH: Final = _sql("add_cell", cells="fresh")
 _SUMMARISE: Final = _sql(
     "summarise",
     columns=_COLUMNS,
-    events=", ".join(f"'{purpose.name}'" for purpose in HOOK_EVENTS.values()),
+    events=", ".join(f"'{purpose.name}'" for purpose in EVENT_FILES.values()),
     messages=f"'{CONVERSATIONS.name}'",
     plans=f"'{PLANNER_SESSIONS.name}'",
     verdicts=f"'{OUTCOMES.name}'",

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from khive_persist import clock
-from khive_persist.models.purposes import CONVERSATIONS, HOOK_EVENTS
+from khive_persist.models.purposes import CONVERSATIONS, EVENT_FILES
 from khive_persist.prices import PriceTable
 from khive_persist.sessions.rollup.groups import Span, read_groups
 from khive_persist.store.reader import Reader
@@ -17,7 +17,7 @@ async def read_titles(reader: Reader, sessions: Iterable[str]) -> dict[str, str]
     titles = {}
     for session in sessions:
         span = Span(0, _LAST_ROWID, session)
-        for purposes in (tuple(HOOK_EVENTS.values()), (CONVERSATIONS,)):
+        for purposes in (tuple(EVENT_FILES.values()), (CONVERSATIONS,)):
             prompts = [
                 group.prompt
                 for purpose in purposes

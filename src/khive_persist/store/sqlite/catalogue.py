@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 from khive_persist.errors import StoreError
-from khive_persist.models.purposes import BUILT_IN, HOOK_EVENTS
+from khive_persist.models.purposes import BUILT_IN, EVENT_FILES
 from khive_persist.store.sqlite import atomic_switch
 from khive_persist.store.sqlite.connection import opened_reader
 from khive_persist.store.sqlite.errors import translated
@@ -17,7 +17,7 @@ from khive_persist.store.sqlite.errors import translated
 # SQLite's own names of what is open.
 _TAKEN: Final = ("main", "temp")
 _OURS: Final = frozenset(purpose.file for purpose in BUILT_IN)
-_TOOL_EVENTS: Final = frozenset(purpose.file for purpose in HOOK_EVENTS.values())
+_TOOL_EVENTS: Final = frozenset(purpose.file for purpose in EVENT_FILES.values())
 _NAME: Final = re.compile(r'"((?:[^"]|"")+)"|\[([^\]]+)\]|`([^`]+)`|([^\W\d][\w$]*)')
 
 

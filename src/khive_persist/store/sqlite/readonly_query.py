@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from khive_persist.errors import InvalidQueryError, StoreError
-from khive_persist.models.purposes import HOOK_EVENTS
+from khive_persist.models.purposes import EVENT_FILES
 from khive_persist.store import codec
 from khive_persist.store.sqlite.catalogue import (
     Table,
@@ -29,7 +29,7 @@ from khive_persist.store.sqlite.connection import (
 from khive_persist.store.sqlite.errors import translated
 from khive_persist.store.sqlite.statements import COLUMNS, view_columns
 
-_TOOL_EVENTS: Final = next(iter(HOOK_EVENTS.values()))
+_TOOL_EVENTS: Final = next(iter(EVENT_FILES.values()))
 _STEPS_BETWEEN_SIGNALS: Final = 100_000
 _READING: Final = (
     sqlite3.SQLITE_SELECT,
@@ -77,7 +77,7 @@ class AdHoc:
                 self.unread.append(error)
             else:
                 attached.append(names[path])
-        self._make_views([p.name for p in HOOK_EVENTS.values() if p.name in attached])
+        self._make_views([p.name for p in EVENT_FILES.values() if p.name in attached])
         # A connection without a file of its own would take a CREATE TABLE, and forget it.
         self._connection.set_authorizer(_only_reading)
         # Lets Ctrl-C in, too: Python looks at signals only while it runs itself.
@@ -132,7 +132,7 @@ class AdHoc:
         # Each file's own columns: where a text stands in a payload, the tool decides.
         selects = [
             f"SELECT {view_columns(purpose)} FROM {purpose.name}.{table}"
-            for purpose in HOOK_EVENTS.values()
+            for purpose in EVENT_FILES.values()
             if purpose.name in schemas
         ] or [f"SELECT {view_columns(_TOOL_EVENTS)} FROM {table}"]
         self._connection.execute(

@@ -8,7 +8,7 @@ of each tool's payloads; a test holds them together.
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from khive_persist.models.purposes import HOOK_EVENTS, PREVIEW_CHARACTERS, Purpose
+from khive_persist.models.purposes import EVENT_FILES, PREVIEW_CHARACTERS, Purpose
 
 _PAYLOAD: Final = "$.payload"
 _RESPONSE: Final = f"{_PAYLOAD}.tool_response"
@@ -17,7 +17,7 @@ _LINE_END: Final = "char(10)"
 
 def whole_text(purpose: Purpose, field: str) -> str | None:
     """Return the expression that gives a field whole; None where there is none."""
-    tool = {events.name: tool for tool, events in HOOK_EVENTS.items()}.get(purpose.name)
+    tool = {events.name: tool for tool, events in EVENT_FILES.items()}.get(purpose.name)
     if tool not in _OUTPUTS or field not in PREVIEW_CHARACTERS:
         return None
     preview = f"json_extract(content, '$.{field}')"

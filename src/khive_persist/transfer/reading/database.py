@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from khive_persist.errors import InvalidFileError, InvalidRecordError
-from khive_persist.models.purposes import BUILT_IN, HOOK_EVENTS, Purpose, purpose
+from khive_persist.models.purposes import BUILT_IN, EVENT_FILES, Purpose, purpose
 from khive_persist.store import codec
 from khive_persist.store.sqlite.connection import opened_reader
 from khive_persist.store.sqlite.errors import translated
@@ -17,7 +17,7 @@ from khive_persist.store.sqlite.statements import COLUMNS
 from khive_persist.transfer.row_validation import SourceEntry
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}\Z")
-_EVENTS: Final = next(iter(HOOK_EVENTS.values())).table
+_EVENTS: Final = next(iter(EVENT_FILES.values())).table
 
 
 def read_database(path: Path, *, is_in_project: bool = False) -> Iterator[SourceEntry]:

@@ -43,6 +43,11 @@ def of_plans(query: ReadRequest) -> list[Filter]:
     return filters_of(**{name: query[name] for name in OF_PLANS})
 
 
+def of_tool(query: ReadRequest) -> list[Filter]:
+    """Return the filter of an event's `tool`."""
+    return filters_of(tool=query["tool"])
+
+
 def of_type(query: ReadRequest) -> list[Filter]:
     """Return the filter of an event's `type`."""
     return filters_of(type=query["type"])

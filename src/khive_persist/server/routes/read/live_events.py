@@ -12,7 +12,7 @@ import anyio
 from starlette.responses import Response
 
 from khive_persist import clock
-from khive_persist.models.purposes import HOOK_EVENTS
+from khive_persist.models.hook_event import HookEvent
 from khive_persist.project import Project
 from khive_persist.server.event_feed import FILES, WITHOUT, Positions
 from khive_persist.server.http.errors import HTTPError
@@ -20,7 +20,7 @@ from khive_persist.server.reader_pool import ReaderPool
 from khive_persist.server.request.access import Access
 from khive_persist.server.request.auth import authorise
 from khive_persist.server.routes.read import cursors, parameters
-from khive_persist.server.routes.read.filters import names_session, of_type, session_filter
+from khive_persist.server.routes.read.filters import names_session, of_tool, of_type, session_filter
 from khive_persist.server.routes.read.listing import pieces
 from khive_persist.server.routes.read.operations import Operation, ReadRequest
 from khive_persist.server.routes.read.records import RecordItem
@@ -81,10 +81,10 @@ def operations(
 async def _wish(project: Project, readers: ReaderPool, query: ReadRequest) -> tuple[_Key, Wish]:
     tool, session = query["tool"], query["session"]
     is_exact = session is not None and await names_session(project, readers, session)
-    filters = of_type(query)
+    filters = [*of_type(query), *of_tool(query)]
     if session is not None:
         filters.append(session_filter(session, is_exact))
-    wish = Wish(FILES if tool is None else (HOOK_EVENTS[tool],), filters)
+    wish = Wish(tuple(HookEvent.purposes_of(tool)), filters)
     return _Key(tool, session, query["type"], is_exact), wish
 
 

@@ -9,7 +9,7 @@ from starlette.requests import Request
 
 from khive_persist import clock
 from khive_persist.models.criteria import CRITERIA
-from khive_persist.models.purposes import HOOK_EVENTS
+from khive_persist.models.purposes import HOOK_EVENTS, OTHER_CLIENTS
 from khive_persist.server.http.errors import HTTPError
 
 Kind = Literal["text", "word", "integer", "number", "boolean", "time"]
@@ -66,10 +66,10 @@ CURSOR: Final = Parameter("cursor", "text", "Where the page begins: `next` of th
 
 
 def _criterion(name: str) -> Parameter:
-    """Return the parameter of a filter; of tools, those whose hooks are recorded by themselves."""
+    """Return the parameter of a filter."""
     kind, about, *_ = CRITERIA[name]
     if kind == "tool":
-        return Parameter(name, "word", about, tuple(HOOK_EVENTS))
+        return Parameter(name, "word", about, (*HOOK_EVENTS, *sorted(OTHER_CLIENTS)))
     return Parameter(name, kind, about)
 
 

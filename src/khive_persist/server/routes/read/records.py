@@ -13,12 +13,18 @@ from khive_persist.models.hook_event import HookEvent
 from khive_persist.models.node import Node
 from khive_persist.models.planner_session import PlannerSession
 from khive_persist.models.purpose_registry import known_purposes
-from khive_persist.models.purposes import HOOK_EVENTS, PLANNER_SESSIONS, Purpose
+from khive_persist.models.purposes import EVENT_FILES, PLANNER_SESSIONS, Purpose
 from khive_persist.models.query import Filter, column, field
 from khive_persist.project import Project
 from khive_persist.server.reader_pool import ReaderPool
 from khive_persist.server.routes.read import parameters
-from khive_persist.server.routes.read.filters import of_plans, of_session, of_times, of_type
+from khive_persist.server.routes.read.filters import (
+    of_plans,
+    of_session,
+    of_times,
+    of_tool,
+    of_type,
+)
 from khive_persist.server.routes.read.listing import Listing, Page
 from khive_persist.server.routes.read.operations import Operation, ReadRequest
 from khive_persist.server.routes.read.parameters import Parameter
@@ -50,18 +56,16 @@ def operations(project: Project, readers: ReaderPool) -> list[Operation]:
     """Return what this group answers."""
 
     async def events(query: ReadRequest) -> Listing:
-        tools = (
-            HOOK_EVENTS if query["tool"] is None else {query["tool"]: HOOK_EVENTS[query["tool"]]}
-        )
-        filters = [*await _filters(project, readers, query), *of_type(query)]
+        files = HookEvent.purposes_of(query["tool"])
+        filters = [*await _filters(project, readers, query), *of_type(query), *of_tool(query)]
         if query["failed"] is not None:
             failed = field("success") == False  # noqa: E712 - a filter
             filters.append(failed if query["failed"] else ~failed)
         without = None if query["payload"] else "payload"
-        return row_listing(readers, HookEvent, [*tools.values()], filters, without=without)
+        return row_listing(readers, HookEvent, files, filters, without=without)
 
     async def event(query: ReadRequest) -> Any:
-        row = await _find(readers, [*HOOK_EVENTS.values()], query.path["id"])
+        row = await _find(readers, [*EVENT_FILES.values()], query.path["id"])
         if row is None:
             raise NotFoundError("there is no event of that id")
         return document(row)
@@ -131,7 +135,7 @@ def row_listing(
     """
     tables = {purpose: Table(purpose, tuple(columns_of(record, purpose))) for purpose in purposes}
     # The events of one tool are read through the files that are open for those of all.
-    files = [*HOOK_EVENTS.values()] if record is HookEvent else purposes
+    files = [*EVENT_FILES.values()] if record is HookEvent else purposes
 
     async def page(position: Sequence[Any] | None, limit: int) -> Page:
         key = None if position is None else PageKey(*position)

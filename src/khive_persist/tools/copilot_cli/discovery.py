@@ -1,0 +1,7 @@
+"""Find the transcripts of Copilot CLI."""
+
+from typing import Final
+
+from khive_persist.tools.transcripts import NO_TRANSCRIPTS
+
+TRANSCRIPTS: Final = NO_TRANSCRIPTS

@@ -1,0 +1,54 @@
+"""Kimi Code: its words, and its hooks."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from khive_persist.tools import payload_fields
+from khive_persist.tools.tool import Hook, Registration, Tool
+
+_EVENTS: Final = (
+    "SessionStart",
+    "SessionEnd",
+    "UserPromptSubmit",
+    "PreToolUse",
+    "PostToolUse",
+    "PostToolUseFailure",
+    "Stop",
+    "SubagentStart",
+    "SubagentStop",
+    "PreCompact",
+    "Notification",
+)
+
+
+def describe(payload: Mapping[str, object]) -> dict[str, object]:
+    """Return the fields of an event of Kimi Code, as `Tool.describe` requires."""
+    content = payload_fields.plain_fields(payload)
+    name = payload_fields.string(payload, "hook_event_name")
+    tool = payload_fields.string(payload, "tool_name")
+    content["event_type"] = payload_fields.event_type(name, tool, {})
+    return content
+
+
+def sends(payload: Mapping[str, object]) -> bool:
+    """Tell whether a payload is of it, as `Tool.sends` requires."""
+    return payload.get("client_type") == "kimi_code_cli"
+
+
+TOOL: Final = Tool(
+    name="kimi-code",
+    title="Kimi Code",
+    describe=describe,
+    sends=sends,
+    call_events=("PreToolUse", "PostToolUse", "PostToolUseFailure"),
+    transcript_folders=("/.kimi-code/",),
+    registration=Registration(
+        project_file="",
+        user_file=".kimi-code/config.toml",
+        user_variable="",
+        user_variable_file="",
+        hooks=tuple(Hook(event, 5, blocks=True) for event in _EVENTS),
+        by_hand={"project": (), "local": (), "user": ()},
+        form="toml",
+    ),
+)
