@@ -4,9 +4,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 
-from clients import recorder
+from clients import comparison, recorder
+from clients.comparison import Events, Stored
 from clients.run import Run
-from clients.script import Call, Turn
+from clients.script import Turn
 
 Calls = Sequence[Turn]
 
@@ -58,14 +59,14 @@ class Client(ABC):
         """Forbid shell commands that begin with a word; return False where that has no setting."""
         return False
 
-    def install_hooks(self, run: Run) -> None:
-        """Install our hooks in the project."""
-        run.khive("hooks", "install", self.name)
+    def install_hooks(self, run: Run, scope: str = "project") -> None:
+        """Install our hooks in a scope."""
+        run.khive("hooks", "install", self.name, "--scope", scope)
 
     def record(self, run: Run) -> None:
         """Put the second recorder beside our hooks."""
         recorder.add_to_json(run.project / self.settings, str(recorder.script(run.folder)))
 
-    def sent(self, run: Run) -> list[str]:
-        """Return the text of each event that the second recorder was given."""
-        return recorder.sent(run.sent)
+    def compare(self, run: Run, stored: Sequence[Stored]) -> Events:
+        """Compare what the second recorder was given with what is stored."""
+        return comparison.compare(recorder.sent(run.sent), stored, self.name)

@@ -69,7 +69,7 @@ def _newest(package: str) -> list[str]:
     latest = versions["dist-tags.latest"]
     stable = [one for one in versions["versions"] if _STABLE.fullmatch(one)]
     before = stable[: stable.index(latest)] if latest in stable else stable
-    return [latest, *before[: -_TRIED : -1]]
+    return [latest, *before[:-_TRIED:-1]]
 
 
 def _version_in(place: Path, package: str) -> str:

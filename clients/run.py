@@ -5,8 +5,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -189,9 +189,7 @@ class Started:
         try:
             return self.process.wait(self.run.seconds)
         except subprocess.TimeoutExpired:
-            raise Late(
-                f"it took longer than {self.run.seconds:g} s: {self.last_words()}"
-            ) from None
+            raise Late(f"it took longer than {self.run.seconds:g} s: {self.last_words()}") from None
         finally:
             self.kill()
 
@@ -201,10 +199,8 @@ class Started:
 
     def kill(self) -> None:
         """Kill the whole group."""
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self.process.wait()
 
     def last_words(self) -> str:
@@ -226,12 +222,5 @@ def ended(run: Run) -> Iterator[Run]:
 
 
 def _kill(pid: int) -> None:
-    try:
+    with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
-
-
-def with_variables(run: Run, variables: Mapping[str, str]) -> None:
-    """Add to what the client has in its environment."""
-    run.variables.update(variables)

@@ -81,9 +81,7 @@ class Chat:
             call["index"] = index
         head = self._head(answer) | {"object": "chat.completion.chunk"}
         for delta, end in ((message, None), ({}, reason)):
-            yield _data(
-                head | {"choices": [{"index": 0, "delta": delta, "finish_reason": end}]}
-            )
+            yield _data(head | {"choices": [{"index": 0, "delta": delta, "finish_reason": end}]})
         yield _data(head | {"choices": [], "usage": self._usage(answer.usage)})
         yield "data: [DONE]\n\n"
 
