@@ -13,6 +13,7 @@ from clients.wire import Usage
 
 _NONE: Final = Usage(0, 0, 0)
 _PAYLOAD: Final = '"payload":'
+_DECODER: Final = json.JSONDecoder()
 
 
 class Stored(NamedTuple):
@@ -110,19 +111,18 @@ def _sum(usages: Iterable[Usage]) -> Usage:
 def _stored(content: str) -> Stored:
     document = json.loads(content)
     is_reconstructed = bool(document.get("metadata", {}).get("reconstructed"))
-    return Stored(document.get("tool", ""), _payload_text(content), is_reconstructed)
+    payload = _text_of(document.get("payload"), content)
+    return Stored(document.get("tool", ""), payload, is_reconstructed)
 
 
-def _payload_text(content: str) -> str:
-    """Return the text of the last field, as it stands there."""
+def _text_of(payload: object, content: str) -> str:
+    """Return a payload's text as it stands in a row's content."""
     # Parsed and written anew, texts that differ would be equal.
     at = content.find(_PAYLOAD)
     while at >= 0:
-        text = content[at + len(_PAYLOAD) : -1]
-        try:
-            json.loads(text)
-        except ValueError:
-            at = content.find(_PAYLOAD, at + 1)
-        else:
-            return text.strip()
+        begin = at + len(_PAYLOAD)
+        value, end = _DECODER.raw_decode(content, begin)
+        if value == payload:
+            return content[begin:end]
+        at = content.find(_PAYLOAD, begin)
     return ""

@@ -75,7 +75,7 @@ def _play(scenario: Scenario, stage: Stage) -> Result:
     except (RunError, OSError, ValueError) as error:
         return Result("failed", failure or f"nothing could be counted: {error}")
     finally:
-        stage.run.finish()
+        stage.run.end()
     if not failure and not result.events.sent:
         failure = "the client sent no event"
     elif not failure and not result.events.are_equal:

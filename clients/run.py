@@ -5,8 +5,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -16,6 +16,7 @@ _SYSTEM_PATH: Final = "/usr/local/bin:/usr/bin:/bin"
 # Loopback goes around it, and all else ends there.
 _NO_PROXY_LISTENS: Final = "http://127.0.0.1:9"
 _SECONDS_TO_FINISH: Final = 8.0
+_DRAINER: Final = b"khive_persist.capture.drain"
 _PAUSE: Final = 0.05
 
 
@@ -151,20 +152,31 @@ class Run:
             time.sleep(_PAUSE)
 
     def finish(self) -> None:
-        """Wait for what the client left behind, its hooks and our drainer; then end what stays."""
+        """Wait for what the client left behind, as its hooks, and end what stays longer.
+
+        Our drainer, which stays for a while, is left alone.
+        """
         end = time.monotonic() + _SECONDS_TO_FINISH
-        while (left := self._processes()) and time.monotonic() < end:
+        while (left := self._processes(drainers=False)) and time.monotonic() < end:
             time.sleep(_PAUSE)
         for pid in left:
             _kill(pid)
 
-    def _processes(self) -> list[int]:
+    def end(self) -> None:
+        """End all processes whose home is the run's."""
+        for pid in self._processes(drainers=True):
+            _kill(pid)
+
+    def _processes(self, *, drainers: bool) -> list[int]:
         """Return the processes whose home is the run's. Without a /proc there are none."""
         wanted = f"HOME={self.home}".encode()
         found = []
         for entry in Path("/proc").glob("[0-9]*/environ"):
             try:
-                if wanted in entry.read_bytes().split(b"\0"):
+                if wanted not in entry.read_bytes().split(b"\0"):
+                    continue
+                words = entry.with_name("cmdline").read_bytes()
+                if drainers or _DRAINER not in words:
                     found.append(int(entry.parent.name))
             except OSError:
                 # It ended, or is another user's.
@@ -210,15 +222,6 @@ class Started:
             for end in ("err", "out")
         ]
         return " ".join(" ".join(texts).split())[-300:]
-
-
-@contextmanager
-def ended(run: Run) -> Iterator[Run]:
-    """End all processes of a run with the block."""
-    try:
-        yield run
-    finally:
-        run.finish()
 
 
 def _kill(pid: int) -> None:

@@ -144,7 +144,7 @@ def _disk_full(stage: Stage) -> None:
     with _full_disk(stage.run.project / ".khive"):
         _tool(stage)
         # Before the disk goes, so does who may be at work on it.
-        stage.run.finish()
+        stage.run.end()
 
 
 def _uninstall(stage: Stage) -> None:
