@@ -100,7 +100,8 @@ class CallEnds:
 
     def _has_event(self, end: EndedCall) -> bool:
         """Return whether an event has the call's name and input, where none has a call's id."""
-        if self._purpose is not HOOK_EVENTS["gemini-cli"]:
+        tool = TOOLS[self._tool]
+        if tool.has_call_ids:
             return False
         if end.session not in self._of_sessions:
             inputs = inputs_with_events(self._path, self._purpose, end.session)
