@@ -103,7 +103,12 @@ function sender() {
     const before = running > 0 ? last?.stdio[4] : undefined;
     running += 1;
     try {
-      last = start(events, before, ended);
+      try {
+        last = start(events, before, ended);
+      } catch {
+        // The other one has ended meanwhile, and its pipe is closed.
+        last = start(events, undefined, ended);
+      }
       setTimeout(ended, MOST_MILLISECONDS * events.length).unref();
     } catch {
       ended();

@@ -90,7 +90,10 @@ def _input(payload: Mapping[str, object], event: Mapping[str, object]) -> Mappin
 
 
 def _add_result(
-    content: dict[str, object], payload: Mapping[str, object], event: Mapping[str, object], tool: str
+    content: dict[str, object],
+    payload: Mapping[str, object],
+    event: Mapping[str, object],
+    tool: str,
 ) -> None:
     result = payload_fields.mapping(event, "result") or event
     text = _text(result.get("content"))
