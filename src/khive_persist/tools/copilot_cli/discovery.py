@@ -46,9 +46,7 @@ def _start(path: Path) -> Mapping[str, Any]:
 
 
 def _is_line(document: Mapping[str, Any]) -> bool:
-    return (
-        isinstance(document.get("data"), dict) and "parentId" in document and "type" in document
-    )
+    return isinstance(document.get("data"), dict) and "parentId" in document and "type" in document
 
 
 TRANSCRIPTS: Final = Transcripts(

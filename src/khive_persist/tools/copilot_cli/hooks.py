@@ -53,7 +53,7 @@ _WORDS: Final = {
     "postToolUseFailure": "post_tool_use_failure",
     "userPromptSubmitted": "prompt_submitted",
 }
-_NAMES_OF_EVENTS: Final = {
+NAMES_OF_EVENTS: Final = {
     "SessionStart": "sessionStart",
     "SessionEnd": "sessionEnd",
     "UserPromptSubmit": "userPromptSubmitted",
@@ -111,11 +111,13 @@ def describe(payload: Mapping[str, object]) -> dict[str, object]:
     payload_fields.add_text(content, "tool_name", tool)
     _add_agent(content, payload)
     content["event_type"] = _event_type(name, tool, is_agents="agent_id" in content)
-    if name == "userPromptSubmitted":
-        if payload_fields.string(payload, "prompt").startswith(_INJECTED):
-            payload_fields.add_metadata(content, "injected", "task_notification")
+    prompt = payload_fields.string(payload, "prompt")
+    if name == "userPromptSubmitted" and prompt.startswith(_INJECTED):
+        payload_fields.add_metadata(content, "injected", "task_notification")
     if name == "preMcpToolCall":
-        payload_fields.add_text(content, "tool_use_id", payload_fields.string(payload, "toolCallId"))
+        payload_fields.add_text(
+            content, "tool_use_id", payload_fields.string(payload, "toolCallId")
+        )
     if tool in _SHELLS:
         payload_fields.add_command(content, tool_input)
     payload_fields.add_mcp_server(content, tool, _server(payload, tool_name))
@@ -132,7 +134,7 @@ def event_name(payload: Mapping[str, object]) -> str:
     """Return an event's name in the first dialect: as the payload says, or by its keys."""
     name = payload_fields.string(payload, "hook_event_name")
     if name:
-        return _NAMES_OF_EVENTS.get(name, name)
+        return NAMES_OF_EVENTS.get(name, name)
     return next((event for keys, event in _KEYS if all(key in payload for key in keys)), "")
 
 

@@ -1,20 +1,22 @@
 """Copilot CLI's transcripts: `$COPILOT_HOME/session-state/<session>/events.jsonl`.
 
 One file has a session with all its agents, whose lines have an `agentId`, and each time that it was
-resumed. The tokens of an answer come on a line before it, under the provider's id of the call; those
-of a compaction stand on its own line only. Costs are told in premium requests and AI credits, in no
-currency. For each hook there is a line with its input: those of hooks around tool calls, which the
-call and its result give, too, are passed over.
+resumed. The tokens of an answer come on a line before it, under the provider's id of the call;
+those of a compaction stand on its own line only. Costs are told in premium requests and AI credits,
+in no currency. For each hook there is a line with its input: those of hooks around tool calls,
+which the call and its result give, too, are passed over.
 """
 
 from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final
 
+from khive_persist.tools.copilot_cli.hook_inputs import payload_of
 from khive_persist.tools.copilot_cli.injected import INJECTED
 from khive_persist.tools.copilot_cli.shell import shell_end
 from khive_persist.tools.injected import kind_of
 from khive_persist.tools.message_part import (
+    HOOK,
     NO_MESSAGE,
     Line,
     MessagePart,
@@ -25,7 +27,6 @@ from khive_persist.tools.message_part import (
     text_of,
 )
 
-HOOK: Final = "hook"
 # What hooks are told of tool calls.
 _OF_CALLS: Final = frozenset({"preToolUse", "postToolUse", "postToolUseFailure"})
 _SHELLS: Final = frozenset({"bash", "powershell"})
@@ -36,8 +37,9 @@ _MAX_WAITING: Final = 1_000
 _OTHER: Final = frozenset(
     {
         "assistant.intent", "assistant.reasoning", "assistant.turn_end", "assistant.turn_start",
-        "hook.end", "permission.completed", "permission.requested", "session.binary_asset",
-        "session.compaction_start", "session.completion_receipt", "session.context_changed",
+        "hook.end", "hook.start", "permission.completed", "permission.requested",
+        "session.binary_asset", "session.compaction_start", "session.completion_receipt",
+        "session.context_changed",
         "session.info", "session.mode_changed", "session.model_change",
         "session.permissions_changed", "session.plan_changed", "session.resume",
         "session.shutdown", "session.start", "session.task_complete", "session.title_changed",
@@ -94,7 +96,8 @@ class Reader:
                     spawned[call] = agent
                     _limit(spawned)
         elif kind == "tool.execution_start":
-            if (call := text_of(data.get("toolCallId"))) and (name := text_of(data.get("toolName"))):
+            call, name = text_of(data.get("toolCallId")), text_of(data.get("toolName"))
+            if call and name:
                 tools: dict[str, str] = self.state.setdefault("tools", {})
                 tools[call] = name
                 _limit(tools)
@@ -127,9 +130,11 @@ class Reader:
                 fields = present(role="system", kind="interruption", text=data.get("reason"))
             case "session.error":
                 fields = present(role="system", kind="error", text=data.get("message"))
-            case "hook.start" if data.get("hookType") not in _OF_CALLS:
-                hook = {"hookType": data.get("hookType"), "input": data.get("input")}
-                fields = {"role": NO_MESSAGE, "kind": HOOK, "payload": hook}
+            case "hook.start":
+                sent = _sent(data)
+                if sent is None:
+                    return None
+                fields = {"role": NO_MESSAGE, "kind": HOOK, "payload": sent}
             case _:
                 return None
         fields = self._common(document) | {"message_id": key} | fields
@@ -209,6 +214,13 @@ class Reader:
             session_id=self.state.get("session_id"), agent_id=agent, cwd=self.state.get("cwd"),
             parent_is_session=True if agent and "parent_agent_id" not in facts else None, **facts,
         )  # fmt: skip
+
+
+def _sent(data: Mapping[str, Any]) -> dict[str, Any] | None:
+    hook_type, hook_input = data.get("hookType"), data.get("input")
+    if hook_type in _OF_CALLS or not isinstance(hook_input, Mapping):
+        return None
+    return payload_of(hook_type, hook_input)
 
 
 def _limit(waiting: dict[str, Any]) -> None:
