@@ -36,12 +36,13 @@ def _find(project: Project | None) -> Iterator[Path]:
 
 
 def _of_session(session_id: str, cwd: str) -> Iterator[Path]:
-    """Yield the transcripts of a session, which Kimi Code's hooks do not name."""
+    """Yield the transcript of a session's own agent, which Kimi Code's hooks do not name."""
     if _SESSION.fullmatch(session_id):
-        digest = hashlib.sha256(os.fsencode(cwd)).hexdigest()[:_DIGITS]
+        digest = hashlib.sha256(cwd.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGITS]
         for folder in folders_in(_sessions()):
-            if folder.name.endswith(f"_{digest}"):
-                yield from _in_session(folder / session_id)
+            path = folder / session_id / _AGENTS / MAIN / _FILE
+            if folder.name.endswith(f"_{digest}") and path.is_file():
+                yield path
 
 
 def _in_session(session: Path) -> Iterator[Path]:
@@ -119,9 +120,7 @@ def _text(values: Mapping[str, Any], name: str) -> str | None:
 
 def _is_line(document: Mapping[str, Any]) -> bool:
     return (
-        "agentId" in document
-        or document.get("kind") == "event"
-        or "protocol_version" in document
+        "agentId" in document or document.get("kind") == "event" or "protocol_version" in document
     ) and document.get("type") in KINDS
 
 

@@ -146,7 +146,9 @@ TOOL: Final = Tool(
         by_hand={
             "project": (),
             "local": (),
-            "user": ("Sessions of Kimi Code that run already have the hooks from their next start.",),
+            "user": (
+                "Sessions of Kimi Code that run already have the hooks from their next start.",
+            ),
         },
         runs_once=True,
         program=Program(

@@ -21,7 +21,6 @@ from khive_persist.tools.message_part import (
     MessagePart,
     count_in,
     mapping_of,
-    mappings_in,
     present,
     text_of,
 )
@@ -194,11 +193,12 @@ class Reader:
         is_code = isinstance(code, int) and not isinstance(code, bool)
         is_error = code != 0 if is_code else info.get("status") != "completed"
         started, ended = info.get("startedAt"), info.get("endedAt")
-        is_timed = isinstance(started, int) and isinstance(ended, int)
         end = {"tool_use_id": use_id, "is_error": is_error} | present(
             status=text_of(info.get("status")),
             exit_code=code if is_code else None,
-            duration_ms=ended - started if is_timed else None,
+            duration_ms=(
+                ended - started if isinstance(started, int) and isinstance(ended, int) else None
+            ),
             output=text_of(document.get("outputTail")),
         )
         fields = self._common() | {"role": "tool", "message_id": key, "tool_results": [end]}
