@@ -18,6 +18,11 @@ def nothing_recognised(_payload: Mapping[str, object]) -> bool:
     return False
 
 
+def comes_once(_payload: Mapping[str, object]) -> str:
+    """Return no key, as `Tool.event_key` of a tool that brings each event to one hook."""
+    return ""
+
+
 class Hook(NamedTuple):
     """One event to register our command for.
 
@@ -48,7 +53,7 @@ class Program(NamedTuple):
 
     Attributes:
         name: The tool's program on PATH.
-        paths: Other places of it, below the home directory.
+        paths: Other places of it, below the home directory or from the root.
         folders: Patterns below the home directory of folders that hold it and end in its version.
         oldest: The version to assume where none is found.
     """
@@ -163,6 +168,9 @@ class Tool(NamedTuple):
         without_conversation: A function that returns the payload without the conversation that it
             repeats, or None where it repeats none.
         sends: A function that tells whether a payload can be no other client's, by its keys.
+        event_key: A function that returns what names an event that the tool brings to other
+            clients' hooks, too: the same each time it comes, and of no other event; an empty string
+            for one that comes once.
     """
 
     name: str
@@ -176,3 +184,4 @@ class Tool(NamedTuple):
         nothing_omitted
     )
     sends: Callable[[Mapping[str, object]], bool] = nothing_recognised
+    event_key: Callable[[Mapping[str, object]], str] = comes_once
