@@ -91,13 +91,19 @@ def status(tool: str, scope: Scope, project_root: Path, *, asks_server: bool = T
     versions = known_versions(client)
     hooks = [hook for hook in client.registration.hooks if not hook.model]
     missing = tuple(h.event for h in hooks if versions.knows(h) and h.event not in events)
+    # To install again would not change what a file of the user's own keeps away.
+    occupied = {path.name for path in registered.occupied}
     left_out = tuple(h.event for h in hooks if not versions.knows(h) and h.event not in events)
     targets = [*dict.fromkeys(entry.target for entry in entries if entry.target.command)]
     servers = [*dict.fromkeys(entry.target.url for entry in entries if entry.target.url)]
     stale_lines = [*_stale(file.path, targets), *registered.problems]
     problems = [*stale_lines]
-    if missing:
-        problems.append(f"{file.path} has no hook of ours for {', '.join(missing)}: {_AGAIN}")
+    problems += [
+        f"{path} is a file of your own in the place of ours: what ours would record is missing"
+        for path in registered.occupied
+    ]
+    if lacking := [event for event in missing if event not in occupied]:
+        problems.append(f"{file.path} has no hook of ours for {', '.join(lacking)}: {_AGAIN}")
     problems += _of_versions(file.path, client, versions, events)
     problems += _of_codes(file.path, client, entries)
     problems += _of_doubles(file.path, registered)
