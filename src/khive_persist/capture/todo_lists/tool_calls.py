@@ -1,7 +1,8 @@
 """Read what a tool call says of a to-do list: all of it, or a change of one item.
 
 Claude Code writes the whole list with TodoWrite, and one task at a time with TaskCreate and
-TaskUpdate; Codex writes its plan with update_plan, and Gemini CLI its to-dos with write_todos.
+TaskUpdate; Codex writes its plan with update_plan, Gemini CLI its to-dos with write_todos, and Kimi
+Code with TodoList, by which it also reads them.
 """
 
 import hashlib
@@ -13,10 +14,12 @@ from khive_persist.models.todo_list import COMPLETED, DELETED, status_of, update
 from khive_persist.store import codec
 
 # The list's name in the input, by tool.
-_LISTS: Final = {"TodoWrite": "todos", "update_plan": "plan", "write_todos": "todos"}
+_LISTS: Final = {
+    "TodoWrite": "todos", "update_plan": "plan", "write_todos": "todos", "TodoList": "todos",
+}  # fmt: skip
 _TASKS: Final = ("TaskCreate", "TaskUpdate")
 TOOLS: Final = (*_LISTS, *_TASKS)
-_TEXTS: Final = ("content", "step", "description", "text")
+_TEXTS: Final = ("content", "step", "description", "text", "title")
 _CREATED: Final = re.compile(r"Task #(\S+) created")
 # What Claude Code answers for an update that it made; for one that it refused, the reason alone.
 _UPDATED: Final = re.compile(r"Updated task #")
