@@ -6,6 +6,7 @@ that are not asked for stay there as they were.
 """
 
 import argparse
+import signal
 import sys
 import tempfile
 from contextlib import ExitStack
@@ -43,6 +44,8 @@ def main() -> int:
     parser.add_argument("--results", type=Path, default=results.RECORDED)
     parser.add_argument("--page", type=Path, default=_PAGE)
     arguments = parser.parse_args()
+    # What was started and mounted has an end then, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     pins = dict(pin.split("=", 1) for pin in arguments.pin)
     try:
         chosen = scenarios.chosen(arguments.scenarios)

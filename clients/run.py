@@ -16,7 +16,7 @@ _SYSTEM_PATH: Final = "/usr/local/bin:/usr/bin:/bin"
 # Loopback goes around it, and all else ends there.
 _NO_PROXY_LISTENS: Final = "http://127.0.0.1:9"
 _SECONDS_TO_FINISH: Final = 8.0
-_DRAINER: Final = b"khive_persist.capture.drain"
+_DRAINER: Final = b"khive_persist.capture.drainer"
 _PAUSE: Final = 0.05
 
 
