@@ -2,11 +2,14 @@
 
 import json
 from pathlib import Path
+from typing import Final
 
 from clients.client import Calls, Client
-from clients.mock_model import MODEL
 from clients.run import Run
 from clients.script import Call, Turn
+
+# It offers the tool that edits only with a model that it knows.
+_MODEL: Final = "gpt-5.5"
 
 
 class Codex(Client):
@@ -21,7 +24,7 @@ class Codex(Client):
     def configure(self, run: Run) -> None:
         run.variables["OPENAI_API_KEY"] = "of-no-use"
         lines = [
-            f'model = "{MODEL}"',
+            f'model = "{_MODEL}"',
             'model_provider = "mock"',
             'approval_policy = "never"',
             'sandbox_mode = "danger-full-access"',
