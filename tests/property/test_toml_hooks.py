@@ -20,7 +20,7 @@ SCALARS = STRINGS | st.sampled_from(["1", "-0.5e3", "true", "nan", "1979-05-27",
 VALUES = st.recursive(
     SCALARS,
     lambda inner: (
-        st.lists(inner, max_size=3).map(lambda items: f"[\n  {', # c ]\n  '.join(items)} ]")
+        st.lists(inner, max_size=3).map(lambda items: "[\n  " + ", # c ]\n  ".join(items) + " ]")
         | st.lists(inner.filter(lambda value: "\n" not in value), max_size=2).map(
             lambda items: "{ " + ", ".join(f"k{i} = {v}" for i, v in enumerate(items)) + " }"
         )
