@@ -262,8 +262,10 @@ def _matched(calls: list[Call], events: list[Event]) -> list[list[Event]]:
         for is_post in (False, True):
             name = TOOLS[call.tool].hook_name(call.name)
             candidates = by_input.get((call.tool, name, input_key(call.input), is_post))
+            # One that was made of the transcript has the call's id.
             if candidates and not any(
-                (event.event_type in POST) is is_post for event in call_events
+                (event.event_type in POST) is is_post and not event.is_reconstructed
+                for event in call_events
             ):
                 call_events.append(candidates.pop(0))
         matched.append(call_events)

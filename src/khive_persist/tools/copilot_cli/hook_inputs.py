@@ -27,11 +27,11 @@ _SNAKE: Final = _AGENT | {
 _NAMES: Final = {event: name for name, event in NAMES_OF_EVENTS.items()}
 
 
-def payload_of(hook_type: object, hook_input: Mapping[str, Any]) -> dict[str, Any] | None:
+def payload_of(hook_type: str, hook_input: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the payload that a registered hook is sent; None for an event that none is for."""
     if hook_type in _OWN_DIALECT:
         return dict(hook_input)
-    name = _NAMES.get(hook_type) if isinstance(hook_type, str) else None
+    name = _NAMES.get(hook_type)
     if name is None:
         return None
     if hook_type in _MIXED:

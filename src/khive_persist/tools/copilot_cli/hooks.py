@@ -69,6 +69,7 @@ NAMES_OF_EVENTS: Final = {
     "Notification": "notification",
     "PreMcpToolCall": "preMcpToolCall",
 }
+_REGISTERED: Final = {event: name for name, event in NAMES_OF_EVENTS.items()}
 # The keys that only one event has, for payloads that do not name theirs; the first that fit count.
 _KEYS: Final = (
     (("transformedPrompt",), "userPromptTransformed"),
@@ -94,30 +95,31 @@ _INJECTED: Final = "<system_notification>"
 def describe(payload: Mapping[str, object]) -> dict[str, object]:
     """Return the fields of a Copilot CLI event, as `Tool.describe` requires.
 
-    Both dialects give the same ones: tools are named as in the second. `session_id` of a subagent's
-    event is its session's. `output` of a command is what that wrote, without Copilot's last line,
-    whose exit code says `success`; of a subagent's end, what the agent said last; of a
-    notification, its message. A `stop` is the session's: a subagent's is `agent_stop`, and what is
-    given to it as a prompt `agent_prompt_submitted`.
-    `metadata`: `exit_code` of a failed command, `background`, `mcp_server`, `parent_agent_id` where
-    an agent is another one's, `injected` for a prompt that the client made, and of a started agent
-    `spawned_agent_type`.
+    Both dialects give the same ones: events and tools are named as in the second. `session_id` of a
+    subagent's event is its session's; of an agent that another one started only some events tell
+    it, and the others name that one in its place. `output` of a command is what that wrote, without
+    Copilot's last line, whose exit code says `success`; of a subagent's end, what the agent said
+    last; of a notification, its message. A `stop` is the session's: a subagent's is `agent_stop`,
+    and what is given to it as a prompt `agent_prompt_submitted`.
+    `metadata`: `exit_code` of a failed command, `background`, `mcp_server`, `tool_call_id` of a
+    call of an MCP server, `parent_agent_id` where an agent is another one's, `injected` for a
+    prompt that the client made, and of a started agent `spawned_agent_type`.
     """
     name = event_name(payload)
     tool_name = payload_fields.string(payload, "tool_name")
     tool = hook_name(tool_name)
     tool_input = payload_fields.mapping(payload, "tool_input")
     content = payload_fields.plain_fields(payload)
+    payload_fields.add_text(content, "hook_event_name", _REGISTERED.get(name, name))
     payload_fields.add_text(content, "tool_name", tool)
     _add_agent(content, payload)
     content["event_type"] = _event_type(name, tool, is_agents="agent_id" in content)
     prompt = payload_fields.string(payload, "prompt")
     if name == "userPromptSubmitted" and prompt.startswith(_INJECTED):
         payload_fields.add_metadata(content, "injected", "task_notification")
-    if name == "preMcpToolCall":
-        payload_fields.add_text(
-            content, "tool_use_id", payload_fields.string(payload, "toolCallId")
-        )
+    if call := payload_fields.string(payload, "toolCallId"):
+        # No event before or after the call has it.
+        payload_fields.add_metadata(content, "tool_call_id", call)
     if tool in _SHELLS:
         payload_fields.add_command(content, tool_input)
     payload_fields.add_mcp_server(content, tool, _server(payload, tool_name))
@@ -168,8 +170,10 @@ def _add_agent(content: dict[str, object], payload: Mapping[str, object]) -> Non
             payload_fields.add_text(content, name, value)
     parent = payload_fields.string(payload, "parent_agent_id")
     parent = parent or payload_fields.string(payload, "parentAgentId")
-    if "agent_id" in content and content.get("session_id") == content["agent_id"]:
-        session = _session_of(payload_fields.string(payload, "transcript_path")) or parent
+    if "agent_id" in content:
+        session = _session_of(payload_fields.string(payload, "transcript_path"))
+        if not session and content.get("session_id") == content["agent_id"]:
+            session = parent
         payload_fields.add_text(content, "session_id", session)
     if parent and parent != content.get("session_id"):
         payload_fields.add_metadata(content, "parent_agent_id", parent)

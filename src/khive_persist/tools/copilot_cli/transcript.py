@@ -98,8 +98,8 @@ class Reader:
         elif kind == "tool.execution_start":
             call, name = text_of(data.get("toolCallId")), text_of(data.get("toolName"))
             if call and name:
-                tools: dict[str, str] = self.state.setdefault("tools", {})
-                tools[call] = name
+                tools: dict[str, dict[str, Any]] = self.state.setdefault("tools", {})
+                tools[call] = {"name": name, "agent": text_of(document.get("agentId"))}
                 _limit(tools)
 
     def _part(
@@ -113,10 +113,15 @@ class Reader:
         match kind:
             case "user.message":
                 fields = self._user(data, id)
+            case "assistant.message" if _is_clients(data):
+                fields = self._clients(data)
             case "assistant.message":
                 key, fields = self._assistant(document, data, id)
             case "session.usage_record":
                 fields = self._usage(document, mapping_of(data.get("usage")), id)
+            case "tool.execution_complete" if self._was_clients(data):
+                text = mapping_of(data.get("result")).get("content")
+                fields = present(role="user", kind="context", text=text)
             case "tool.execution_complete":
                 fields = {"role": "tool", "kind": "message", "tool_results": [self._result(data)]}
             case "system.message":
@@ -127,7 +132,10 @@ class Reader:
             case "session.compaction_complete":
                 fields = _compaction(data)
             case "abort":
-                fields = present(role="system", kind="interruption", text=data.get("reason"))
+                fields = present(
+                    role="system", kind="interruption", text=text_of(data.get("reason")),
+                    tool_results=self._stopped(text_of(document.get("agentId"))),
+                )  # fmt: skip
             case "session.error":
                 fields = present(role="system", kind="error", text=data.get("message"))
             case "hook.start":
@@ -170,6 +178,18 @@ class Reader:
         )  # fmt: skip
         return key or id, fields
 
+    def _clients(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Read calls that the client makes in the model's name, for which no hook runs."""
+        calls = _calls(data)
+        own: dict[str, bool] = self.state.setdefault("clients", {})
+        own |= {call["tool_use_id"]: True for call in calls if text_of(call["tool_use_id"])}
+        _limit(own)
+        return {"role": "system", "kind": "context", "payload": dict(data)}
+
+    def _was_clients(self, data: Mapping[str, Any]) -> bool:
+        call = text_of(data.get("toolCallId"))
+        return self.state.get("clients", {}).pop(call, False) is True
+
     def _usage(
         self, document: Mapping[str, Any], usage: Mapping[str, Any], id: str
     ) -> dict[str, Any]:
@@ -187,7 +207,7 @@ class Reader:
 
     def _result(self, data: Mapping[str, Any]) -> dict[str, Any]:
         call = text_of(data.get("toolCallId")) or ""
-        name = self.state.get("tools", {}).pop(call, None)
+        name = self.state.get("tools", {}).pop(call, {}).get("name")
         agent = self.state.get("spawned", {}).pop(call, None)
         result = mapping_of(data.get("result"))
         error = mapping_of(data.get("error"))
@@ -205,6 +225,16 @@ class Reader:
                 return fields | {"exit_code": code, "is_error": code != 0}
         return fields | {"is_error": is_error}
 
+    def _stopped(self, agent: str | None) -> list[dict[str, Any]]:
+        """Return the results of an agent's calls that run as it is stopped: no line has any."""
+        tools = self.state.get("tools", {})
+        ids = [call for call, facts in tools.items() if facts.get("agent") == agent]
+        return [
+            {"tool_use_id": id, "name": tools.pop(id)["name"], "is_error": True}
+            | {"status": "cancelled"}
+            for id in ids
+        ]
+
     def _common(self, document: Mapping[str, Any]) -> dict[str, Any]:
         agent = text_of(document.get("agentId"))
         # Once is enough: it is the whole session's.
@@ -216,11 +246,16 @@ class Reader:
         )  # fmt: skip
 
 
+def _is_clients(data: Mapping[str, Any]) -> bool:
+    """Return whether the client, and no model, said something."""
+    return not any(name in data for name in ("model", "apiCallId", "interactionId"))
+
+
 def _sent(data: Mapping[str, Any]) -> dict[str, Any] | None:
     hook_type, hook_input = data.get("hookType"), data.get("input")
-    if hook_type in _OF_CALLS or not isinstance(hook_input, Mapping):
+    if not isinstance(hook_type, str) or not isinstance(hook_input, Mapping):
         return None
-    return payload_of(hook_type, hook_input)
+    return None if hook_type in _OF_CALLS else payload_of(hook_type, hook_input)
 
 
 def _limit(waiting: dict[str, Any]) -> None:
