@@ -23,10 +23,10 @@ async def count_unknown_lines(reader: Reader) -> list[UnknownLines]:
 def _statement(source: Source) -> Statement:
     tool, kind, role = (source.extract(f"$.{name}") for name in ("tool", "kind", "role"))
     # A client's own total is no message either, and is read.
-    reported = source.extract("$.reported")
+    reported, tokens = source.extract("$.reported"), source.extract("$.tokens")
     sql = (
         f"SELECT {tool} AS tool, {kind} AS kind, count(*) AS lines FROM {source.sql}"
-        f" WHERE {role} = '{NO_MESSAGE}' AND {reported} IS NULL"
+        f" WHERE {role} = '{NO_MESSAGE}' AND {reported} IS NULL AND {tokens} IS NULL"
         " GROUP BY tool, kind ORDER BY lines DESC, tool, kind"
     )
     return Statement(sql, [])
