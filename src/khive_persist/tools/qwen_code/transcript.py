@@ -48,11 +48,11 @@ _COMPACTION: Final = "chat_compression"
 _OTHER: Final = frozenset(
     {
         "agent_bootstrap", "agent_launch_prompt", "agent_retry", "agent_session_ready",
-        "at_command", "attribution_snapshot", "background_task_completed", "branch_checkpoint", "custom_title",
-        "file_history_snapshot", "goal_state", "goal_turn_end", "omni_recall", "parent_session",
-        "rewind", "session_artifact_event", "session_artifact_snapshot", "session_model",
-        "session_source", "session_sources_snapshot", "slash_command", "turn_result",
-        "user_text_elements",
+        "at_command", "attribution_snapshot", "background_task_completed", "branch_checkpoint",
+        "custom_title", "file_history_snapshot", "goal_state", "goal_turn_end", "omni_recall",
+        "parent_session", "rewind", "session_artifact_event", "session_artifact_snapshot",
+        "session_model", "session_source", "session_sources_snapshot", "slash_command",
+        "turn_result", "user_text_elements",
     }
 )  # fmt: skip
 
@@ -107,9 +107,7 @@ class Reader:
         fields = readers[kind](document)
         return Line(kind, (self._part(document, uuid, fields),))
 
-    def _part(
-        self, document: Mapping[str, Any], uuid: str, fields: dict[str, Any]
-    ) -> MessagePart:
+    def _part(self, document: Mapping[str, Any], uuid: str, fields: dict[str, Any]) -> MessagePart:
         fields = self._common(document) | {"message_id": uuid} | fields
         at = text_of(document.get("timestamp"))
         return MessagePart(uuid, uuid, fields, at, is_whole=True, is_copy=bool(_origin(document)))
