@@ -152,6 +152,8 @@ class Tool(NamedTuple):
         without_conversation: A function that returns the payload without the conversation that it
             repeats, or None where it repeats none.
         sends: A function that tells whether a payload can be no other client's, by its keys.
+        runs_twice: Whether a hook of the user's and one of the project's each get an event, the
+            same bytes with a time in them: it is one row.
     """
 
     name: str
@@ -165,3 +167,4 @@ class Tool(NamedTuple):
         nothing_omitted
     )
     sends: Callable[[Mapping[str, object]], bool] = nothing_recognised
+    runs_twice: bool = False

@@ -232,7 +232,7 @@ def _used(usage: Any) -> dict[str, Any]:
 
 
 def _cost(usage: Any) -> float | None:
-    total = mapping_of(mapping_of(usage).get("cost")).get("total")
+    total: Any = mapping_of(mapping_of(usage).get("cost")).get("total")
     return float(total) if _is_number(total) and 0 < total < _MAX_COST else None
 
 
