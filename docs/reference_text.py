@@ -19,7 +19,7 @@ from khive_persist.cli.root import COMMANDS, root
 from khive_persist.models.purposes import BUILT_IN, Purpose
 from khive_persist.project import Project
 from khive_persist.settings import GUARDED, Settings
-from khive_persist.tools import TOOLS
+from khive_persist.tools import TOOLS, OwnFiles, Registration
 
 _ROOT: Final = Path(__file__).parents[1]
 _WIDTH: Final = 88
@@ -123,14 +123,24 @@ def events() -> str:
                 f"| {'yes' if hook.http else 'no'} | {'; '.join(notes)} |"
             )
         parts += ["| event | `event_type` | over HTTP | note |", "|---|---|---|---|", *rows, ""]
-        names = tool.registration
-        places = [
-            ("project", names.project_file),
-            ("local", names.local_file),
-            ("user", names.user_file and f"~/{names.user_file}"),
-        ]
-        parts.append("Settings files: " + ", ".join(f"`{f}` ({s})" for s, f in places if f) + ".\n")
+        parts.append(_places(tool.registration))
     return "\n".join(parts)
+
+
+def _places(registration: Registration | OwnFiles) -> str:
+    """Return the line that says where the hooks of a tool are."""
+    if isinstance(registration, OwnFiles):
+        label = "Files of ours in"
+        places = [("project", registration.project_folder), ("user", registration.user_folder)]
+    else:
+        label = "Settings files:"
+        places = [
+            ("project", registration.project_file),
+            ("local", registration.local_file),
+            ("user", registration.user_file),
+        ]
+    shown = [f"`{'~/' * (s == 'user')}{path}` ({s})" for s, path in places if path]
+    return f"{label} {', '.join(shown)}.\n"
 
 
 def _event_types(tool: str, event: str) -> list[str]:
@@ -143,7 +153,8 @@ def _event_types(tool: str, event: str) -> list[str]:
 
 def _tool_names(tool: str) -> list[str]:
     """Return the names of tools that the samples of a client call, in their order."""
-    text = files("khive_persist").joinpath("samples", f"{tool}.jsonl").read_text("utf-8")
+    samples = files("khive_persist").joinpath("samples", f"{tool}.jsonl")
+    text = samples.read_text("utf-8") if samples.is_file() else ""
     payloads = (json.loads(line) for line in text.splitlines())
     return list(dict.fromkeys(p["tool_name"] for p in payloads if p.get("tool_name")))
 

@@ -1,6 +1,15 @@
 """Describe each AI tool: its words for events, its hooks, and its transcripts; a folder a tool."""
 
 from khive_persist.tools.registry import TOOLS, transcripts_of
-from khive_persist.tools.tool import Hook, Program, Registration, Scope, Tool
+from khive_persist.tools.tool import Hook, OwnFiles, Program, Registration, Scope, Tool
 
-__all__ = ["TOOLS", "Hook", "Program", "Registration", "Scope", "Tool", "transcripts_of"]
+__all__ = [
+    "TOOLS",
+    "Hook",
+    "OwnFiles",
+    "Program",
+    "Registration",
+    "Scope",
+    "Tool",
+    "transcripts_of",
+]

@@ -83,8 +83,9 @@ class Registration(NamedTuple):
             `hooks`; in `root groups` the events stand at the top; in `flat` an event has its hooks
             themselves, below `hooks`; `toml` is a list `[[hooks]]` of tables.
         command_key: The key of a hook's command, and
-        timeout_key: that of its timeout.
-        head: What a new file begins with, as its version.
+        timeout_key: that of its timeout; an empty string where the tool has no such key.
+        head: What the tool reads besides the hooks in a new file, as its version.
+        has_type: Whether a hook has `"type": "command"`; in `toml` it has none.
     """
 
     project_file: str
@@ -104,6 +105,7 @@ class Registration(NamedTuple):
     command_key: str = "command"
     timeout_key: str = "timeout"
     head: Mapping[str, object] = MappingProxyType({})
+    has_type: bool = True
 
 
 class OwnFiles(NamedTuple):
@@ -114,13 +116,20 @@ class OwnFiles(NamedTuple):
             tool looks for none there.
         user_folder: The same below the home directory.
         contents: A function that returns the content of each file by its name, from a function that
-            returns the command of an event.
+            returns the command of an event: text for `sh -c`, as only a shell goes on to the Python
+            hook where the compiled one is not there, and finds it in the home of whoever runs it.
+            It may have any character, so that it is quoted as the file's language wants it. A file
+            named as an event is for that event, any other for all. The names are always the same,
+            and two lines of comment are put before each content, behind a `#!` line.
         hooks: The events that they send.
         by_hand: The steps that the user must do in the tool, by scope, as whole sentences.
         is_program: Whether the tool starts them, and each must be a program.
         user_variable: An environment variable that moves the user's folder, and
         user_variable_folder: the folder below the directory that it names.
         program: The places of its versions, as in `Registration`.
+        runs_once: Whether what is in both scopes records an event once, and not twice.
+        topmost: The name that lies in the topmost directory whose files a session that begins below
+            it loads, too; an empty string where it loads those of its own directory alone.
     """
 
     project_folder: str
@@ -132,6 +141,8 @@ class OwnFiles(NamedTuple):
     user_variable: str = ""
     user_variable_folder: str = ""
     program: Program | None = None
+    runs_once: bool = False
+    topmost: str = ""
 
 
 class Tool(NamedTuple):

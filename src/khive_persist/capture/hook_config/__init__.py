@@ -1,4 +1,4 @@
-"""Register our hook in an AI tool's settings file, and take it out again."""
+"""Register our hook in an AI tool's settings or among its files, and take it out again."""
 
 from khive_persist.capture.hook_config.install import (
     Change,
@@ -8,6 +8,7 @@ from khive_persist.capture.hook_config.install import (
     settings_path,
     uninstall,
 )
+from khive_persist.capture.hook_config.presence import found_clients
 from khive_persist.capture.hook_config.status import (
     HookKind,
     State,
@@ -23,6 +24,7 @@ __all__ = [
     "State",
     "Status",
     "as_row",
+    "found_clients",
     "has_scope",
     "install",
     "settings_path",

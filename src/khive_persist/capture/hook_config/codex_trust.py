@@ -10,18 +10,18 @@ import json
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from khive_persist.capture.hook_config.entries import Entry
+from khive_persist.capture.hook_config.entry import Entry
 from khive_persist.capture.hook_config.install import settings_path
 
 _WORD_START: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _GROUP: Final = 2
 
 
-def problems_of(path: Path, entries: list[Entry], project_root: Path) -> list[str]:
+def problems_of(path: Path, entries: Sequence[Entry], project_root: Path) -> list[str]:
     """Return which of our hooks Codex does not run, as nobody said that it may, each one line."""
     state = _state(settings_path("codex", "user", project_root).with_name("config.toml"))
     untrusted, modified, disabled = [], [], []

@@ -1,28 +1,22 @@
-"""Install our hooks in a tool's settings, and take them out again.
+"""Install our hooks in a tool's settings or among its files, and take them out again.
 
-The settings file alone tells what is installed: nothing is remembered elsewhere.
+What is there alone tells what is installed: nothing is remembered elsewhere.
 """
 
 import os
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from khive_persist.capture import native_hook_path
 from khive_persist.capture.hook_config import http_hook, launcher, native_copy
 from khive_persist.capture.hook_config.command import hook_command, native_arguments
-from khive_persist.capture.hook_config.entries import (
-    Entry,
-    Target,
-    find_entries,
-    with_entry,
-    with_target,
-    without_entry,
-)
-from khive_persist.capture.hook_config.json_edit import JsonText
-from khive_persist.capture.hook_config.settings_file import SettingsFile
+from khive_persist.capture.hook_config.entry import Target
+from khive_persist.capture.hook_config.hook_files import HookFiles, Plan
+from khive_persist.capture.hook_config.own_files import OwnHookFiles
+from khive_persist.capture.hook_config.settings_hooks import SettingsHooks
 from khive_persist.capture.hook_config.versions import KnownVersions, known_versions
 from khive_persist.errors import InvalidSettingsError
-from khive_persist.tools import TOOLS, Scope, Tool
+from khive_persist.tools import TOOLS, OwnFiles, Registration, Scope, Tool
 
 HookChoice = Literal["auto", "native", "python"]
 
@@ -37,10 +31,10 @@ _NOT_SHARED = (
 
 
 class Change(NamedTuple):
-    """The change of a settings file by an install or an uninstall.
+    """The change of a scope by an install or an uninstall.
 
     Attributes:
-        path: The settings file.
+        path: The settings file, our own file, or the folder of several.
         written: Whether it was written or deleted; if not, it was as wanted already.
         events: The events whose hooks were added, updated or removed.
         by_hand: The steps that the user must take in the tool for the hooks to run, as whole
@@ -48,6 +42,8 @@ class Change(NamedTuple):
         version: The oldest version of the tool that reads the file, as far as that matters; an
             empty string where it does not.
         left_out: The events that this version does not know: they are not registered.
+        occupied: The files of the user's own that stand in the place of ours: they were left as
+            they are, and what ours would record is not.
     """
 
     path: Path
@@ -56,33 +52,72 @@ class Change(NamedTuple):
     by_hand: tuple[str, ...]
     version: str = ""
     left_out: tuple[str, ...] = ()
+    occupied: tuple[Path, ...] = ()
 
 
 def has_scope(tool: str, scope: Scope) -> bool:
     """Return whether a tool has settings of that scope."""
-    return scope != "local" or bool(TOOLS[tool].registration.local_file)
+    registration = TOOLS[tool].registration
+    if isinstance(registration, OwnFiles):
+        places = {"project": registration.project_folder, "user": registration.user_folder}
+    else:
+        places = {
+            "project": registration.project_file,
+            "local": registration.local_file,
+            "user": registration.user_file,
+        }
+    return bool(places.get(scope))
 
 
-def settings_path(tool: str, scope: Scope, project_root: Path) -> Path:
-    """Return the settings file of a scope; HOME, or the tool's variable, says where the user's is.
+def hook_files(tool: str, scope: Scope, project_root: Path) -> HookFiles:
+    """Return the place of our hooks in a scope, to be read and edited.
+
+    HOME, or the tool's variable, says where the user's is.
 
     Raises:
         InvalidSettingsError: The tool has no settings of that scope.
     """
     registration = TOOLS[tool].registration
     if not has_scope(tool, scope):
-        raise InvalidSettingsError(
-            f"{TOOLS[tool].title} has no settings of one person in a project",
-            hint="use --scope project or --scope user",
+        raise InvalidSettingsError(_without_scope(tool, scope), hint=_scopes_of(tool))
+    if isinstance(registration, OwnFiles):
+        names = (
+            registration.project_folder,
+            registration.user_folder,
+            registration.user_variable_folder,
         )
-    if scope == "project":
-        return project_root / registration.project_file
-    if scope == "local":
-        return project_root / registration.local_file
-    moved = os.environ.get(registration.user_variable)
-    if moved:
-        return Path(moved) / registration.user_variable_file
-    return Path.home() / registration.user_file
+        folder = _place(scope, project_root, *names, registration.user_variable)
+        inside = None if scope == "user" else project_root
+        return OwnHookFiles(folder, tool, registration, inside=inside)
+    project_file = registration.local_file if scope == "local" else registration.project_file
+    names = (project_file, registration.user_file, registration.user_variable_file)
+    path = _place(scope, project_root, *names, registration.user_variable)
+    return SettingsHooks(path, tool, registration)
+
+
+def settings_path(tool: str, scope: Scope, project_root: Path) -> Path:
+    """Return the path of our hooks in a scope, as `hook_files` does."""
+    return hook_files(tool, scope, project_root).path
+
+
+def _place(
+    scope: Scope, project_root: Path, of_project: str, of_user: str, of_moved: str, variable: str
+) -> Path:
+    if scope != "user":
+        return project_root / of_project
+    moved = os.environ.get(variable) if variable else None
+    return Path(moved) / of_moved if moved else Path.home() / of_user
+
+
+def _without_scope(tool: str, scope: Scope) -> str:
+    what = "of one person in a project" if scope == "local" else f"of a {scope}"
+    return f"{TOOLS[tool].title} has no settings {what}"
+
+
+def _scopes_of(tool: str) -> str:
+    scopes: tuple[Scope, ...] = get_args(Scope)
+    names = [f"--scope {other}" for other in scopes if has_scope(tool, other)]
+    return f"use {' or '.join(names)}"
 
 
 def install(
@@ -97,11 +132,12 @@ def install(
     hook: HookChoice = "auto",
     shell: bool = True,
 ) -> Change:
-    """Register our hook for the tool's events; what else the file has stays, byte for byte.
+    """Register our hook for the tool's events; what else is there stays, byte for byte.
 
     A hook of ours that is there keeps its place, timeout and matcher, and only what it does with an
     event is updated. One for an event that a version of the tool does not know is taken out: the
-    version would skip the whole file for it. Run twice, it changes nothing the second time.
+    version would skip the whole file for it. Run twice, it changes nothing the second time. Where
+    a tool has files instead, a file of the user's own in the place of ours stays, too.
 
     Args:
         tool: The name of one of `TOOLS`.
@@ -122,7 +158,7 @@ def install(
             compiled hook, or the tool cannot start it without a shell.
     """
     client = TOOLS[tool]
-    file = settings_file(tool, scope, project_root)
+    files = hook_files(tool, scope, project_root)
     url = http_hook.hook_url(tool, server) if server is not None else ""
     versions = known_versions(client, version)
     words = launcher.project_launcher()
@@ -151,40 +187,22 @@ def install(
         )
         return Target(command=command)
 
-    changed_events: list[str] = []
-
-    def with_hooks(settings: JsonText | None) -> str | None:
-        changed_events.clear()
-        settings = _without_unknown(settings, client, versions, changed_events)
-        for hook in client.registration.hooks:
-            registered = {entry.event for entry in entries_of(settings, client)}
-            is_due = versions.knows(hook) and (model_events or not hook.model)
-            if hook.event not in registered and is_due:
-                settings = _parsed(
-                    with_entry(settings, client, hook, target_of(hook.event)), client
-                )
-                changed_events.append(hook.event)
-        while settings is not None:
-            entries = entries_of(settings, client)
-            old = next(
-                (e for e in entries if e.target != target_of(e.event) or not e.is_whole), None
-            )
-            if old is None:
-                return settings.text
-            settings = _parsed(with_target(settings, old, target_of(old.event)), client)
-            changed_events.append(old.event)
-        return None
-
-    was_written = file.edit(with_hooks)
+    plan = Plan(
+        is_due=lambda hook: versions.knows(hook) and (model_events or not hook.model),
+        is_unknown=lambda event: event in hooks and not versions.knows(hooks[event]),
+        target_of=target_of,
+    )
+    done = files.install(plan)
     left_out = tuple(hook.event for hook in hooks.values() if not versions.knows(hook))
     instructions = by_hand(
         client, scope, project_root, is_http=server is not None, versions=versions
     )
     if scope == "project" and not is_shared:
-        instructions += (_NOT_SHARED.format(path=file.path),)
+        instructions += (_NOT_SHARED.format(path=files.path),)
     return Change(
-        file.path, was_written, tuple(changed_events), instructions, versions.oldest, left_out
-    )
+        files.path, done.written, done.events, instructions, versions.oldest, left_out,
+        done.occupied,
+    )  # fmt: skip
 
 
 def _without_native() -> InvalidSettingsError:
@@ -201,7 +219,8 @@ def _without_native() -> InvalidSettingsError:
 
 def _check_shell(tool: Tool, scope: Scope, versions: KnownVersions) -> None:
     """Raise where a tool cannot start a hook without a shell, or others read its settings."""
-    since = tool.registration.args_since
+    registration = tool.registration
+    since = registration.args_since if isinstance(registration, Registration) else ""
     if not since or scope != "user":
         raise InvalidSettingsError(
             f"{tool.title} starts no hook of --scope {scope} without a shell",
@@ -214,25 +233,8 @@ def _check_shell(tool: Tool, scope: Scope, versions: KnownVersions) -> None:
         )
 
 
-def _without_unknown(
-    settings: JsonText | None, tool: Tool, versions: KnownVersions, changed_events: list[str]
-) -> JsonText | None:
-    """Return the settings without our hooks for events that a version does not know."""
-    hooks = {hook.event: hook for hook in tool.registration.hooks}
-    while settings is not None:
-        for entry in entries_of(settings, tool):
-            if entry.event in hooks and not versions.knows(hooks[entry.event]):
-                break
-        else:
-            return settings
-        text = without_entry(settings, entry, tool)
-        settings = None if text is None else _parsed(text, tool)
-        changed_events.append(entry.event)
-    return None
-
-
 def uninstall(tool: str, scope: Scope, project_root: Path) -> Change:
-    """Take our hooks out: after `install` alone, the file is as it was before, byte for byte.
+    """Take our hooks out: after `install` alone, all is as it was before, byte for byte.
 
     What others added meanwhile stays. A file that `install` made, and that has nothing else, is
     deleted; the directory that it is in stays.
@@ -240,38 +242,9 @@ def uninstall(tool: str, scope: Scope, project_root: Path) -> Change:
     Raises:
         InvalidSettingsError: The file is not valid, or cannot be written; it is as it was.
     """
-    client = TOOLS[tool]
-    removed: list[str] = []
-
-    def without_hooks(settings: JsonText | None) -> str | None:
-        removed.clear()
-        while settings is not None:
-            entry = next(iter(entries_of(settings, client)), None)
-            if entry is None:
-                return settings.text
-            text = without_entry(settings, entry, client)
-            settings = None if text is None else _parsed(text, client)
-            removed.append(entry.event)
-        return None
-
-    file = settings_file(tool, scope, project_root)
-    was_written = file.edit(without_hooks)
-    return Change(file.path, was_written, tuple(dict.fromkeys(removed)), ())
-
-
-def settings_file(tool: str, scope: Scope, project_root: Path) -> SettingsFile:
-    """Return the settings file of a scope, to be read and edited."""
-    path = settings_path(tool, scope, project_root)
-    return SettingsFile(path, comments=TOOLS[tool].registration.comments)
-
-
-def _parsed(text: str, tool: Tool) -> JsonText:
-    return JsonText(text, comments=tool.registration.comments)
-
-
-def entries_of(settings: JsonText | None, tool: Tool) -> list[Entry]:
-    """Return our hooks in settings, in the file's order; none where there is no file."""
-    return [] if settings is None else find_entries(settings, tool)
+    files = hook_files(tool, scope, project_root)
+    done = files.uninstall()
+    return Change(files.path, done.written, done.events, ())
 
 
 def by_hand(

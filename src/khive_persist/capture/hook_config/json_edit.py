@@ -19,6 +19,8 @@ import re
 from collections.abc import Sequence
 from typing import Final, NamedTuple, NoReturn
 
+from khive_persist.capture.hook_config.invalid_text import InvalidTextError
+
 _WHITE_SPACE: Final = re.compile(r"[ \t\r\n]*")
 _STRING_OR_COMMENT: Final = re.compile(r'"(?:\\.|[^"\\])*"|//[^\r\n]*|/\*.*?\*/', re.DOTALL)
 _NO_NEWLINE: Final = re.compile(r"[^\r\n]")
@@ -27,18 +29,8 @@ _CLOSING: Final = {"{": "}", "[": "]"}
 _DEFAULT_UNIT: Final = "  "
 
 
-class InvalidJsonError(ValueError):
-    """The text is not JSON, or not of the expected shape.
-
-    Attributes:
-        line: The line of the error, from 1.
-        column: The column of the error, from 1.
-    """
-
-    def __init__(self, message: str, text: str, position: int) -> None:
-        super().__init__(message)
-        self.line = text.count("\n", 0, position) + 1
-        self.column = position - text.rfind("\n", 0, position)
+class InvalidJsonError(InvalidTextError):
+    """The text is not JSON, or not of the expected shape."""
 
 
 class Item(NamedTuple):

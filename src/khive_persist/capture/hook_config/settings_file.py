@@ -5,66 +5,68 @@ import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, Generic, TypeVar
 
-from khive_persist.capture.hook_config.json_edit import InvalidJsonError, JsonText
+from khive_persist.capture.hook_config.invalid_text import InvalidTextError
 from khive_persist.errors import InvalidSettingsError
 from khive_persist.project import sync_directory
 
 T = TypeVar("T")
+P = TypeVar("P")
 
 _NEW_FILE: Final = 0o666
 _MOST_TRIES: Final = 100
-# What an empty file stands for, which a tool or an editor made.
-_EMPTY: Final = "{}\n"
 
 
-class SettingsFile:
-    """A JSON file that belongs to a tool and its user, and that we may edit.
+class SettingsFile(Generic[P]):
+    """A file that belongs to a tool and its user, and that we may edit.
 
     Args:
         path: The path that the tool reads; a symbolic link there stays, and its target is edited.
-        comments: Whether the tool reads comments in it.
+        parse: A function that reads its text, and raises `InvalidTextError` for what is wrong.
+        empty: The text that a file of white space stands for, which a tool or an editor made; an
+            empty string where it stands for itself.
     """
 
-    def __init__(self, path: Path, *, comments: bool) -> None:
+    def __init__(self, path: Path, parse: Callable[[str], P], *, empty: str = "") -> None:
         self.path = path
-        self._comments = comments
+        self._parse = parse
+        self._empty = empty
 
-    def read(self, view: Callable[[JsonText | None], T]) -> T:
+    def read(self, view: Callable[[P | None], T]) -> T:
         """Return the result of `view` for the text; None stands for no file.
 
         Raises:
-            InvalidSettingsError: The file cannot be read, is not a JSON object in UTF-8, or `view`
-                raised `InvalidJsonError`.
+            InvalidSettingsError: The file cannot be read, is not of its format in UTF-8, or `view`
+                raised `InvalidTextError`.
         """
         content = self._content()
         try:
             return view(None if content is None else self._parsed(content))
-        except InvalidJsonError as error:
+        except InvalidTextError as error:
             raise self._refused(error) from error
 
-    def edit(self, change: Callable[[JsonText | None], str | None]) -> bool:
+    def edit(self, change: Callable[[P | None], str | None]) -> bool:
         """Write the result of `change` for the text; None stands for no file.
 
         A file that another program changed meanwhile is read and changed anew, up to a hundred
-        times. An empty one is `{}`. The file keeps its mode, and its owner where it may; it is
-        synced before it takes the place.
+        times. The file keeps its mode, and its owner where it may; it is synced before it takes
+        the place.
 
         Returns:
             Whether anything was written; a file that has the text already is not touched.
 
         Raises:
-            InvalidSettingsError: The file cannot be read or written, is not a JSON object, or
-                `change` raised `InvalidJsonError`; it is as it was.
+            InvalidSettingsError: The file cannot be read or written, is not of its format, or
+                `change` raised `InvalidTextError`; it is as it was.
         """
         for _ in range(_MOST_TRIES):
             original = self._content()
             try:
                 text = change(None if original is None else self._parsed(original))
-            except InvalidJsonError as error:
+            except InvalidTextError as error:
                 raise self._refused(error) from error
-            if original is not None and not original.strip() and text == _EMPTY:
+            if original is not None and not original.strip() and text == self._empty:
                 return False
             content = None if text is None else text.encode()
             if content == original:
@@ -90,17 +92,17 @@ class SettingsFile:
         except OSError as error:
             raise InvalidSettingsError(f"{self.path} cannot be read ({error.strerror})") from error
 
-    def _parsed(self, content: bytes) -> JsonText:
+    def _parsed(self, content: bytes) -> P:
         try:
-            text = content.decode() if content.strip() else _EMPTY
-            return JsonText(text, comments=self._comments)
+            text = content.decode()
         except UnicodeDecodeError as error:
             raise InvalidSettingsError(
                 f"{self.path} is not UTF-8 (byte {error.start + 1})",
                 hint="it was left as it is; save it as UTF-8",
             ) from error
+        return self._parse(text if text.strip() or not self._empty else self._empty)
 
-    def _refused(self, error: InvalidJsonError) -> InvalidSettingsError:
+    def _refused(self, error: InvalidTextError) -> InvalidSettingsError:
         return InvalidSettingsError(
             f"{self.path}:{error.line}:{error.column}: {error}",
             hint="it was left as it is; correct it there, then run this again",

@@ -2,7 +2,7 @@
 
 import os
 import shlex
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, get_args
 
@@ -14,15 +14,13 @@ from khive_persist.capture.hook_config.command import (
     native_of,
     resembles_ours,
 )
-from khive_persist.capture.hook_config.entries import Entry, Target, find_alike
+from khive_persist.capture.hook_config.entry import Entry, Target
+from khive_persist.capture.hook_config.hook_files import Registered
 from khive_persist.capture.hook_config.install import (
     by_hand,
-    entries_of,
     has_scope,
-    settings_file,
-    settings_path,
+    hook_files,
 )
-from khive_persist.capture.hook_config.json_edit import JsonText
 from khive_persist.capture.hook_config.server_probe import problem_of
 from khive_persist.capture.hook_config.switches import off_switches
 from khive_persist.capture.hook_config.versions import KnownVersions, known_versions
@@ -37,11 +35,12 @@ _AGAIN: Final = "install the hooks again"
 
 
 class Status(NamedTuple):
-    """The state of our hooks in a settings file.
+    """The state of our hooks in a scope.
 
     Attributes:
-        path: The settings file.
-        state: `stale` where a hook runs an interpreter or a file that is not there.
+        path: The settings file, our own file, or the folder of several.
+        state: `stale` where a hook runs an interpreter or a file that is not there, or where a
+            file of ours is not as this version writes it.
         transport: `http` where some events go to a server; an empty string without any hook.
         events: The events that have our hook, in the file's order.
         missing: The events that `install` would add it to. Those around the model's calls are
@@ -67,13 +66,6 @@ class Status(NamedTuple):
     hook: HookKind = ""
 
 
-class _RegisteredHooks(NamedTuple):
-    """Our hooks in a file, and the events for which a command of the user's own runs our hook."""
-
-    entries: list[Entry]
-    alike: tuple[str, ...]
-
-
 def status(tool: str, scope: Scope, project_root: Path, *, asks_server: bool = True) -> Status:
     """Return the state of our hooks in the settings file of a scope; nothing is changed.
 
@@ -89,8 +81,8 @@ def status(tool: str, scope: Scope, project_root: Path, *, asks_server: bool = T
             scope.
     """
     client = TOOLS[tool]
-    file = settings_file(tool, scope, project_root)
-    registered = file.read(lambda settings: _registered_hooks(settings, client))
+    file = hook_files(tool, scope, project_root)
+    registered = file.registered(lambda command: resembles_ours(command, tool))
     entries = registered.entries
     events = tuple(dict.fromkeys(entry.event for entry in entries))
     if not events:
@@ -99,13 +91,19 @@ def status(tool: str, scope: Scope, project_root: Path, *, asks_server: bool = T
     versions = known_versions(client)
     hooks = [hook for hook in client.registration.hooks if not hook.model]
     missing = tuple(h.event for h in hooks if versions.knows(h) and h.event not in events)
+    # To install again would not change what a file of the user's own keeps away.
+    occupied = {path.name for path in registered.occupied}
     left_out = tuple(h.event for h in hooks if not versions.knows(h) and h.event not in events)
     targets = [*dict.fromkeys(entry.target for entry in entries if entry.target.command)]
     servers = [*dict.fromkeys(entry.target.url for entry in entries if entry.target.url)]
-    stale_lines = _stale(file.path, targets)
+    stale_lines = [*_stale(file.path, targets), *registered.problems]
     problems = [*stale_lines]
-    if missing:
-        problems.append(f"{file.path} has no hook of ours for {', '.join(missing)}: {_AGAIN}")
+    problems += [
+        f"{path} is a file of your own in the place of ours: what ours would record is missing"
+        for path in registered.occupied
+    ]
+    if lacking := [event for event in missing if event not in occupied]:
+        problems.append(f"{file.path} has no hook of ours for {', '.join(lacking)}: {_AGAIN}")
     problems += _of_versions(file.path, client, versions, events)
     problems += _of_codes(file.path, client, entries)
     problems += _of_doubles(file.path, registered)
@@ -123,11 +121,6 @@ def status(tool: str, scope: Scope, project_root: Path, *, asks_server: bool = T
         file.path, state, transport, events, missing, tuple(dict.fromkeys(problems)), instructions,
         versions.oldest, left_out, _hook_of(targets),
     )  # fmt: skip
-
-
-def _registered_hooks(settings: JsonText | None, tool: Tool) -> _RegisteredHooks:
-    alike = () if settings is None else find_alike(settings, lambda c: resembles_ours(c, tool.name))
-    return _RegisteredHooks(entries_of(settings, tool), tuple(alike))
 
 
 def _hook_of(targets: Collection[Target]) -> HookKind:
@@ -190,7 +183,7 @@ def _of_versions(
     ]
 
 
-def _of_codes(path: Path, tool: Tool, entries: list[Entry]) -> list[str]:
+def _of_codes(path: Path, tool: Tool, entries: Sequence[Entry]) -> list[str]:
     """Return a line that names our commands that could end with a code that blocks a tool."""
     blocking = {hook.event for hook in tool.registration.hooks if hook.blocks}
     events = [
@@ -209,7 +202,7 @@ def _of_codes(path: Path, tool: Tool, entries: list[Entry]) -> list[str]:
     ]
 
 
-def _of_doubles(path: Path, registered: _RegisteredHooks) -> list[str]:
+def _of_doubles(path: Path, registered: Registered) -> list[str]:
     """Return lines that name the events that one file records twice."""
     lines = []
     events = {entry.event for entry in registered.entries}
@@ -227,7 +220,7 @@ def _of_doubles(path: Path, registered: _RegisteredHooks) -> list[str]:
     return lines
 
 
-def _problems_of_http(path: Path, entries: list[Entry]) -> list[str]:
+def _problems_of_http(path: Path, entries: Sequence[Entry]) -> list[str]:
     """Return the problems of the HTTP hooks of a file by themselves."""
     problems = []
     tokenless = [entry.event for entry in entries if not entry.is_whole]
@@ -244,11 +237,11 @@ def _problems_of_http(path: Path, entries: list[Entry]) -> list[str]:
 
 
 def _problems_between_scopes(
-    tool: str, scope: Scope, project_root: Path, entries: list[Entry]
+    tool: str, scope: Scope, project_root: Path, entries: Sequence[Entry]
 ) -> list[str]:
     """Return the problems that the other scopes' settings make for the hooks of this one."""
     client = TOOLS[tool]
-    path = settings_path(tool, scope, project_root)
+    path = hook_files(tool, scope, project_root).path
     problems = []
     mine = {(entry.event, entry.target) for entry in entries}
     events = {event for event, _ in mine}
@@ -256,11 +249,11 @@ def _problems_between_scopes(
     for other in others:
         if other == scope or not has_scope(tool, other):
             continue
-        file = settings_file(tool, other, project_root)
+        file = hook_files(tool, other, project_root)
         if os.path.realpath(file.path) == os.path.realpath(path):
             continue
         try:
-            theirs = file.read(lambda settings: entries_of(settings, client))
+            theirs = file.registered().entries
         except InvalidSettingsError as error:
             problems.append(str(error))
             continue

@@ -7,14 +7,14 @@ import os
 import re
 import sys
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from khive_persist.capture.hook_config.entries import Entry
+from khive_persist.capture.hook_config.entry import Entry
 from khive_persist.capture.hook_config.install import has_scope, settings_path
 from khive_persist.capture.hook_config.json_edit import InvalidJsonError, JsonText
-from khive_persist.tools import TOOLS, Scope
+from khive_persist.tools import TOOLS, Registration, Scope
 
 _CLAUDE_MANAGED: Final = {
     "darwin": "/Library/Application Support/ClaudeCode",
@@ -36,7 +36,7 @@ class Layer(NamedTuple):
     is_managed: bool = False
 
 
-def off_switches(tool: str, project_root: Path, entries: list[Entry]) -> list[str]:
+def off_switches(tool: str, project_root: Path, entries: Sequence[Entry]) -> list[str]:
     """Return the switches that keep our hooks of a tool from running, each one line."""
     problems: list[str] = []
     if switches := _TOOL_LAYERS.get(tool):
@@ -57,7 +57,7 @@ def _claude_layers(root: Path, problems: list[str]) -> Iterator[Layer]:
     yield from (_read(path, problems, is_managed=True) for path in paths)
 
 
-def _claude_problems(layers: list[Layer], entries: list[Entry]) -> list[str]:
+def _claude_problems(layers: list[Layer], entries: Sequence[Entry]) -> list[str]:
     problems = []
     deciding = [layer for layer in layers if "disableAllHooks" in layer.values]
     # The highest layer that says anything holds.
@@ -86,7 +86,7 @@ def _codex_layers(root: Path, problems: list[str]) -> Iterator[Layer]:
         yield _read(Path(_CODEX_SYSTEM, name), problems, is_managed=True)
 
 
-def _codex_problems(layers: list[Layer], _entries: list[Entry]) -> list[str]:
+def _codex_problems(layers: list[Layer], _entries: Sequence[Entry]) -> list[str]:
     problems = []
     for name in _CODEX_FEATURES:
         deciding = [layer for layer in layers if name in _table(layer.values, "features")]
@@ -104,12 +104,12 @@ def _gemini_layers(root: Path, problems: list[str]) -> Iterator[Layer]:
     yield _read(Path(highest or system / "settings.json"), problems, is_managed=True)
 
 
-def _gemini_problems(layers: list[Layer], entries: list[Entry]) -> list[str]:
+def _gemini_problems(layers: list[Layer], entries: Sequence[Entry]) -> list[str]:
     problems = []
     deciding = [layer for layer in layers if "enabled" in _table(layer.values, "hooksConfig")]
     if deciding and deciding[-1].values["hooksConfig"]["enabled"] is False:
         problems.append(f"{deciding[-1].path} turns all hooks off: hooksConfig.enabled is false")
-    ours = {TOOLS["gemini-cli"].registration.entry_name}
+    ours = {_settings_of("gemini-cli").entry_name}
     ours |= {entry.target.command for entry in entries}
     for layer in layers:
         disabled = _table(layer.values, "hooksConfig").get("disabled")
@@ -128,10 +128,17 @@ def _managed_only(layers: list[Layer], switch: str) -> list[str]:
 
 def _own_layers(tool: str, root: Path, scopes: tuple[Scope, ...]) -> Iterator[Layer]:
     """Yield the files that `status` reads, too, and whose errors it reports."""
-    comments = TOOLS[tool].registration.comments
+    comments = _settings_of(tool).comments
     paths = [settings_path(tool, scope, root) for scope in scopes if has_scope(tool, scope)]
     for path in dict.fromkeys(paths):
         yield _read(path, [], comments=comments)
+
+
+def _settings_of(tool: str) -> Registration:
+    registration = TOOLS[tool].registration
+    # A tool of files has no layers of settings here.
+    assert isinstance(registration, Registration)
+    return registration
 
 
 def _read(
@@ -171,7 +178,7 @@ def _matches(url: str, pattern: object) -> bool:
 
 class _ToolLayers(NamedTuple):
     layers: Callable[[Path, list[str]], Iterator[Layer]]
-    problems: Callable[[list[Layer], list[Entry]], list[str]]
+    problems: Callable[[list[Layer], Sequence[Entry]], list[str]]
 
 
 _TOOL_LAYERS: Final = {

@@ -51,7 +51,7 @@ def known_versions(tool: Tool, extra_version: str = "") -> KnownVersions:
     program = tool.registration.program
     if program is None:
         return KnownVersions()
-    pairs = [(path, _reported_version(path)) for path in _programs(program)]
+    pairs = [(path, _reported_version(path)) for path in programs_of(tool)]
     installed = [Installation(version, path) for path, version in pairs if version]
     installed += _in_folders(program)
     installed.sort(key=lambda installation: numbers(installation.version))
@@ -65,11 +65,16 @@ def known_versions(tool: Tool, extra_version: str = "") -> KnownVersions:
     return KnownVersions(tuple(installed), (), min(versions, key=numbers))
 
 
-def _programs(program: Program) -> Iterator[str]:
-    """Yield the programs of that name, each once."""
+def programs_of(tool: Tool) -> Iterator[str]:
+    """Yield the paths of a tool's programs, each once.
+
+    Where the tool does not say what its program is called, it is the first word of its own name.
+    """
+    program = tool.registration.program
+    name = program.name if program is not None else tool.name.partition("-")[0]
     folders = [folder for folder in os.get_exec_path() if os.path.isabs(folder)]
-    paths = [os.path.join(folder, program.name) for folder in folders]
-    paths += [str(Path.home() / path) for path in program.paths]
+    paths = [os.path.join(folder, name) for folder in folders]
+    paths += [str(Path.home() / path) for path in (program.paths if program is not None else ())]
     real_paths = set()
     for path in paths:
         real = os.path.realpath(path)

@@ -12,6 +12,7 @@ from khive_persist.capture.hook_config import (
     Change,
     HookChoice,
     as_row,
+    found_clients,
     has_scope,
     install,
     status,
@@ -21,6 +22,7 @@ from khive_persist.capture.notices import diverted_lines
 from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import named_directory, with_project
 from khive_persist.cli.output import print_json, print_table
+from khive_persist.errors import InvalidSettingsError
 from khive_persist.project import Project
 from khive_persist.tools import TOOLS, Scope
 from khive_persist.trust import search
@@ -37,26 +39,29 @@ def command() -> None:
     \b
       khive-persist hooks install claude-code
       khive-persist hooks install codex gemini-cli --scope user
+      khive-persist hooks install --all --scope user
       khive-persist hooks status
 
     A project's hooks are in the tool's settings file below this directory (or DIR), a user's in
     that of your home directory. Those of --scope local are yours alone, in the project: only Claude
-    Code has such settings. What else the file has stays as it is.
+    Code has such settings. What else the file has stays as it is. Cline, OpenCode, Kilo and pi have
+    files of ours instead, and a file of yours of the same name stays.
     """
 
 
-def _with_tools(function: Callable[..., Any]) -> Callable[..., Any]:
+def _with_tools(*, required: bool = True) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     scope = click.option(
         "--scope", type=SCOPES, default="project", show_default=True,
         help="The settings of this project, yours alone in it, or of all your projects.",
     )  # fmt: skip
-    tools = click.argument("tools", type=TOOL_NAMES, nargs=-1, required=True)
+    tools = click.argument("tools", type=TOOL_NAMES, nargs=-1, required=required)
     as_json = click.option("--json", "as_json", is_flag=True, help="One JSON document.")
-    return tools(scope(as_json(with_project(function))))
+    return lambda function: tools(scope(as_json(with_project(function))))
 
 
 @command.command("install")
-@_with_tools
+@_with_tools(required=False)
+@click.option("--all", "is_all", is_flag=True, help="Each tool that is found on this machine.")
 @click.option("--client-version", metavar="VERSION", default="",
               help="A version of the tool that reads the settings elsewhere.")  # fmt: skip
 @click.option("--model-events", is_flag=True, help="Gemini CLI: also around each model call.")
@@ -76,14 +81,21 @@ def install_command(
     tools: Sequence[str],
     scope: Scope,
     as_json: bool,
+    is_all: bool,
     client_version: str,
     model_events: bool,
     transport: str,
     url: str | None,
     hook_choice: HookChoice,
     no_shell: bool,
-) -> None:
+) -> int:
     """Add the recording hook for every passive event; twice changes nothing.
+
+    --all installs for each tool whose program is on PATH, or whose folder is in your home
+    directory, and says which it found. A tool without settings of that scope is passed over, and
+    one whose settings cannot be changed is an error that the others do not wait for.
+
+    A file of yours in the place of one of ours stays as it is: it is named, and the exit code is 1.
 
     Each version of the tool on this machine is asked for its number, and what the oldest of them
     does not know is left out, as it would skip the whole file for it; --client-version names one
@@ -118,6 +130,11 @@ def install_command(
     not come back, as its text is in the message, nor do batches of subagents, whose calls do; these
     two are not counted, either. `doctor --session` counts all else that is missing.
     """
+    if is_all == bool(tools):
+        raise click.UsageError("name the tools, or give --all")
+    if is_all and client_version:
+        raise click.UsageError("--client-version is of one tool, and goes without --all")
+    found = found_clients() if is_all else {}
     project = _project(scope)
     _check_version(client_version)
     settings = usable_settings(project)
@@ -125,7 +142,7 @@ def install_command(
     fixed = _root() if named_directory() and scope == "user" else None
     server = None
     if transport == "http":
-        _check_http(tools)
+        _check_http(tools or [*found])
         from khive_persist.server.url_file import server_url
 
         server = url or server_url(project, settings)
@@ -133,20 +150,59 @@ def install_command(
         fixed = project.root
     elif url is not None:
         raise click.UsageError("--url goes with --transport http")
-    changes = {
-        tool: install(
+
+    def installed(tool: str) -> Change:
+        return install(
             tool, scope, _root(), model_events=with_model_events, directory=fixed, server=server,
             version=client_version, hook=hook_choice, shell=not no_shell,
-        )
-        for tool in tools
-    }  # fmt: skip
-    _print_changes("install", changes, as_json)
+        )  # fmt: skip
+
+    if not is_all:
+        changes = {tool: installed(tool) for tool in tools}
+        _print_changes("install", changes, as_json)
+        return FAILED if any(change.occupied for change in changes.values()) else DONE
+    return _install_all(found, scope, installed, as_json)
+
+
+def _install_all(
+    found: dict[str, Path], scope: Scope, installed: Callable[[str], Change], as_json: bool
+) -> int:
+    """Install for each tool that was found, print what was done, and return the exit code."""
+    document: dict[str, dict[str, object]] = {}
+    is_failed = False
+    for tool, path in found.items():
+        document[tool] = {"found": str(path)}
+        if not as_json:
+            click.echo(f"{tool}: found, as {path} is there")
+        if not has_scope(tool, scope):
+            document[tool]["passed_over"] = f"no settings of --scope {scope}"
+            if not as_json:
+                click.echo(f"{tool}: passed over, as it has no settings of --scope {scope}")
+            continue
+        try:
+            change = installed(tool)
+        except InvalidSettingsError as error:
+            is_failed = True
+            document[tool]["error"] = str(error)
+            if not as_json:
+                click.echo(f"{tool}: {error}")
+            continue
+        is_failed = is_failed or bool(change.occupied)
+        document[tool] |= _as_json(change)
+        if not as_json:
+            _print_change("install", tool, change)
+    absent = [tool for tool in TOOLS if tool not in found]
+    if as_json:
+        print_json(document)
+    elif absent:
+        click.echo(f"not found here: {', '.join(absent)}")
+    return FAILED if is_failed else DONE
 
 
 @command.command("uninstall")
-@_with_tools
+@_with_tools()
 def uninstall_command(tools: Sequence[str], scope: Scope, as_json: bool) -> None:
-    """Take the recording hook out; the file is as it was before."""
+    """Take the recording hook out; each file is as it was before."""
     changes = {tool: uninstall(tool, scope, _root()) for tool in tools}
     _print_changes("uninstall", changes, as_json)
 
@@ -160,13 +216,17 @@ def status_command(as_json: bool) -> int:
     Exit code 1 where something does.
     """
     root = _root()
-    statuses = [
-        (tool, scope, status(tool, scope, root))
-        for tool in TOOLS
-        for scope in get_args(Scope)
-        if has_scope(tool, scope)
-    ]
-    problems = [problem for _, _, hooks in statuses for problem in hooks.problems]
+    statuses, problems = [], []
+    for tool in TOOLS:
+        for scope in get_args(Scope):
+            if has_scope(tool, scope):
+                try:
+                    hooks = status(tool, scope, root)
+                except InvalidSettingsError as error:
+                    problems.append(str(error))
+                    continue
+                statuses.append((tool, scope, hooks))
+                problems += hooks.problems
     problems = list(dict.fromkeys(problems + diverted_lines(root)))
     if as_json:
         rows = [as_row(t, s, hooks) for t, s, hooks in statuses]
@@ -222,23 +282,29 @@ def _root() -> Path:
 
 def _print_changes(verb: Verb, changes: dict[str, Change], as_json: bool) -> None:
     if as_json:
-        print_json(
-            {
-                tool: change._asdict() | {"path": str(change.path)}
-                for tool, change in changes.items()
-            }
-        )
+        print_json({tool: _as_json(change) for tool, change in changes.items()})
         return
-    did = "installed in" if verb == "install" else "taken out of"
     for tool, change in changes.items():
-        if change.written:
-            click.echo(f"{tool}: hooks of {len(change.events)} events {did} {change.path}")
-        else:
-            click.echo(f"{tool}: nothing to change in {change.path}")
-        if change.left_out:
-            names = ", ".join(change.left_out)
-            click.echo(f"  {TOOLS[tool].title} {change.version} does not know {names}: left out")
-        elif change.version:
-            click.echo(f"  {TOOLS[tool].title} {change.version} knows all of them")
-        for line in change.by_hand:
-            click.echo(f"  by hand: {line}")
+        _print_change(verb, tool, change)
+
+
+def _as_json(change: Change) -> dict[str, object]:
+    occupied = [str(path) for path in change.occupied]
+    return change._asdict() | {"path": str(change.path), "occupied": occupied}
+
+
+def _print_change(verb: Verb, tool: str, change: Change) -> None:
+    did = "installed in" if verb == "install" else "taken out of"
+    if change.written:
+        click.echo(f"{tool}: hooks of {len(change.events)} events {did} {change.path}")
+    else:
+        click.echo(f"{tool}: nothing to change in {change.path}")
+    for path in change.occupied:
+        click.echo(f"  {path} is a file of your own, and stays: what ours would record is left out")
+    if change.left_out:
+        names = ", ".join(change.left_out)
+        click.echo(f"  {TOOLS[tool].title} {change.version} does not know {names}: left out")
+    elif change.version:
+        click.echo(f"  {TOOLS[tool].title} {change.version} knows all of them")
+    for line in change.by_hand:
+        click.echo(f"  by hand: {line}")

@@ -7,14 +7,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple, get_args
 
-from khive_persist.capture.hook_config.install import entries_of, has_scope, settings_file
+from khive_persist.capture.hook_config.install import has_scope, hook_files
 from khive_persist.errors import InvalidSettingsError
 from khive_persist.models.purposes import EVENT_FILES, HOOK_EVENTS
 from khive_persist.opening import reading
 from khive_persist.project import Project
 from khive_persist.sessions.read import is_session
 from khive_persist.store import codec
-from khive_persist.tools import TOOLS, Scope
+from khive_persist.tools import Scope
 from khive_persist.transcripts import discovery
 from khive_persist.trust import search
 
@@ -60,9 +60,9 @@ def _installed_at(tool: str, project: Project) -> float | None:
     for scope in get_args(Scope):
         if has_scope(tool, scope):
             with suppress(InvalidSettingsError, OSError):
-                file = settings_file(tool, scope, project.root)
-                if file.read(lambda settings: entries_of(settings, TOOLS[tool])):
-                    times.append(os.stat(file.path).st_mtime)
+                files = hook_files(tool, scope, project.root)
+                if files.registered().entries:
+                    times.append(files.changed_at())
     return min(times, default=None)
 
 
