@@ -85,9 +85,6 @@ def describe(payload: Mapping[str, object]) -> dict[str, object]:
         payload_fields.add_metadata(content, "parent_agent_id", parent)
     if name == _RESULT:
         _add_result(content, record, tool)
-    elif name == "prompt_submit":
-        prompt = payload_fields.mapping(payload, "userPromptSubmit")
-        payload_fields.add_text(content, "prompt", payload_fields.string(prompt, "prompt"))
     elif name == "agent_end":
         turn = payload_fields.mapping(payload, "turn")
         payload_fields.add_text(content, "output", payload_fields.string(turn, "outputText"))
@@ -196,6 +193,7 @@ TOOL: Final = Tool(
     title="Cline",
     describe=describe,
     sends=sends,
+    has_times=True,
     call_events=(_CALL, _RESULT, _RESULT),
     transcript_folders=(FOLDER,),
     transcript_file=r"/[^/]+\.messages\.json\Z",

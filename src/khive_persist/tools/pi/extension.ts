@@ -46,8 +46,9 @@ function unnamedFile(payloads) {
 // One shell runs the hook for some events, one after the other, so that they stay in order. It
 // holds its end of `stdio[4]` until it is done, and `before` is that of another one to wait for.
 function run(script, { cwd, input, before, ended }) {
-  const lines = ['cd "$1"', before ? "cat <&5 >/dev/null" : "", script];
-  const stdio = ["ignore", "ignore", "ignore", input, "pipe", before ?? "ignore"];
+  const lines = ['cd "$1"', before ? "cat >/dev/null" : "", script];
+  // As stdin: of the lower three alone a read waits.
+  const stdio = [before ?? "ignore", "ignore", "ignore", input, "pipe"];
   const child = spawn("/bin/sh", ["-c", lines.join("\n"), "sh", cwd], { detached: true, stdio });
   child.on("error", ended);
   child.on("exit", ended);
@@ -60,7 +61,7 @@ function run(script, { cwd, input, before, ended }) {
 function start(events, before, ended) {
   const payloads = events.map(({ payload }) => payload);
   const { cwd } = events[0];
-  const hook = `(${COMMAND}) 3<&- 4<&- 5<&-`;
+  const closed = "3<&- 4<&-";
   let file;
   try {
     file = unnamedFile(payloads);
@@ -68,7 +69,8 @@ function start(events, before, ended) {
     // No room for a file: each in a pipe, which has to take it before pi ends.
     let last;
     for (const payload of payloads) {
-      last = run(`${hook} <&3`, { cwd, input: "pipe", before: last?.stdio[4] ?? before, ended });
+      const other = last?.stdio[4] ?? before;
+      last = run(`(${COMMAND}) <&3 ${closed}`, { cwd, input: "pipe", before: other, ended });
       last.stdio[3].on("error", () => {});
       last.stdio[3].end(payload);
       last.stdio[3].unref?.();
@@ -76,8 +78,10 @@ function start(events, before, ended) {
     return last;
   }
   try {
-    const parts = payloads.map(({ length }) => `dd bs=${length} count=1 <&3 4<&- 5<&- | ${hook}`);
-    return run(parts.join("\n"), { cwd, input: file, before, ended });
+    const hooks = payloads.map(
+      ({ length }) => `dd bs=${length} count=1 <&3 4<&- | (${COMMAND}) ${closed}`,
+    );
+    return run(hooks.join("\n"), { cwd, input: file, before, ended });
   } finally {
     closeSync(file);
   }

@@ -88,6 +88,9 @@ class Reader:
         self, document: Mapping[str, Any], kind: str, key: str, at: str | None
     ) -> Iterator[MessagePart]:
         common = self._common(document)
+        if not self._is_copy(at):
+            # Once is enough, in what this session said: it is the whole session's.
+            common |= present(forked_from=self.state.pop("forked_from", None))
         if kind == "message":
             message = mapping_of(document.get("message"))
             yield MessagePart(key, key, common | _message_fields(message), at, is_whole=True)
@@ -126,11 +129,8 @@ class Reader:
         yield MessagePart(key, key, fields | {"reported": reported}, at, is_whole=True)
 
     def _common(self, document: Mapping[str, Any]) -> dict[str, Any]:
-        # Once is enough: it is the whole session's.
-        forked_from = self.state.pop("forked_from", None)
         return present(
             session_id=self.state.get("session_id"),
-            forked_from=forked_from,
             message_id=text_of(document.get("id")),
             parent_id=text_of(document.get("parentId")),
             cwd=self.state.get("cwd"),
@@ -232,7 +232,7 @@ def _used(usage: Any) -> dict[str, Any]:
 
 
 def _cost(usage: Any) -> float | None:
-    total = mapping_of(mapping_of(usage).get("cost")).get("total")
+    total: Any = mapping_of(mapping_of(usage).get("cost")).get("total")
     return float(total) if _is_number(total) and 0 < total < _MAX_COST else None
 
 
