@@ -1,8 +1,8 @@
 """Read what a tool call says of a to-do list: all of it, or a change of one item.
 
 Claude Code writes the whole list with TodoWrite, and one task at a time with TaskCreate and
-TaskUpdate; Codex writes its plan with update_plan, Gemini CLI its to-dos with write_todos, and OpenCode
-and Kilo theirs with todowrite.
+TaskUpdate; Codex writes its plan with update_plan, Gemini CLI its to-dos with write_todos, and
+OpenCode and Kilo theirs with todowrite.
 """
 
 import hashlib

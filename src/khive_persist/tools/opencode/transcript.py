@@ -94,9 +94,8 @@ class Reader:
         fields["message_id"] = id
         at = _instant(mapping_of(data.get("time")).get("created"))
         at = at or _instant(document.get("time_created"))
-        part_id = f"{id} {document.get('time_updated')} {len(parts)}"
         is_known = data.get("role") in ("user", "assistant")
-        return Line(kind, (MessagePart(id, part_id, fields, at, is_whole=True),), is_known)
+        return Line(kind, (MessagePart(id, id, fields, at, is_whole=True),), is_known)
 
     def _common(self) -> dict[str, Any]:
         names = ("session_id", "agent_id", "agent_type", "parent_agent_id", "parent_is_session")
@@ -163,7 +162,7 @@ def _of_type(parts: list[Mapping[str, Any]], kind: str) -> list[Mapping[str, Any
 def _call(part: Mapping[str, Any]) -> dict[str, Any]:
     state = mapping_of(part.get("state"))
     metadata = mapping_of(state.get("metadata"))
-    status = _STATUSES.get(str(state.get("status")), str(state.get("status")))
+    status = _STATUSES.get(str(state.get("status")), "executing")
     is_ended = status in ("success", "error")
     output = state.get("error") if status == "error" else state.get("output")
     path = mapping_of(state.get("input")).get("filePath")
