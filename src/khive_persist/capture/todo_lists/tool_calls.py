@@ -1,8 +1,8 @@
 """Read what a tool call says of a to-do list: all of it, or a change of one item.
 
 Claude Code writes the whole list with TodoWrite, and one task at a time with TaskCreate and
-TaskUpdate; Codex writes its plan with update_plan, Gemini CLI its to-dos with write_todos, and Kimi
-Code with TodoList, by which it also reads them.
+TaskUpdate; Codex writes its plan with update_plan, Gemini CLI its to-dos with write_todos, OpenCode
+and Kilo theirs with todowrite, and Kimi Code with TodoList, by which it also reads them.
 """
 
 import hashlib
@@ -16,6 +16,7 @@ from khive_persist.store import codec
 # The list's name in the input, by tool.
 _LISTS: Final = {
     "TodoWrite": "todos", "update_plan": "plan", "write_todos": "todos", "TodoList": "todos",
+    "todowrite": "todos",
 }  # fmt: skip
 _TASKS: Final = ("TaskCreate", "TaskUpdate")
 TOOLS: Final = (*_LISTS, *_TASKS)
