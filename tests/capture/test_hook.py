@@ -262,26 +262,26 @@ def test_the_end_of_the_clients_process_group_is_not_that_of_the_hook(
     quiet: Project, command: list[str]
 ) -> None:
     """Kimi Code kills it soon after a call, with the hook that it does not wait for."""
-    shell = subprocess.Popen(
+    with subprocess.Popen(
         ["/bin/sh", "-c", f"{shlex.join(command)}; :"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         cwd=quiet.root,
         process_group=0,
-    )
-    assert shell.stdin is not None
-    assert shell.stdout is not None
-    shell.stdin.write(PAYLOAD[:9])
-    shell.stdin.flush()
-    until = time.monotonic() + START_SECONDS
-    while not _has_left(shell.pid) and time.monotonic() < until:
-        time.sleep(0.001)
-    os.killpg(shell.pid, signal.SIGKILL)
-    shell.stdin.write(PAYLOAD[9:])
-    shell.stdin.close()
-    # It ends where the hook does.
-    assert shell.stdout.read() == b""
-    assert shell.wait() == -signal.SIGKILL
+    ) as shell:
+        assert shell.stdin is not None
+        assert shell.stdout is not None
+        shell.stdin.write(PAYLOAD[:9])
+        shell.stdin.flush()
+        until = time.monotonic() + START_SECONDS
+        while not _has_left(shell.pid) and time.monotonic() < until:
+            time.sleep(0.001)
+        os.killpg(shell.pid, signal.SIGKILL)
+        shell.stdin.write(PAYLOAD[9:])
+        shell.stdin.close()
+        # It ends where the hook does.
+        assert shell.stdout.read() == b""
+        assert shell.wait() == -signal.SIGKILL
     assert kept(quiet) == [PAYLOAD]
 
 

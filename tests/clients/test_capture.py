@@ -29,7 +29,7 @@ def payload(project: Project, number: int) -> bytes:
             "cursor_version": "3.18.2",
             "workspace_roots": [str(project.root)],
             "user_email": "me@firm.example",
-            "transcript_path": f"{home}/.cursor/projects/{str(project.root).replace('/', '-')}/a",
+            "transcript_path": f"{home}/.cursor/projects/{str(project.root)[1:].replace('/', '-')}",
             "tool_name": "Shell",
             "tool_use_id": f"t{number}",
             "tool_input": {"command": f"export TOKEN={SECRET}; ls {project.root}/src {home}rest"},
@@ -65,7 +65,7 @@ def test_a_line_has_what_is_needed_and_nothing_of_the_person(project: Project, h
     sent = document["payload"]
     assert sent["workspace_roots"] == ["/home/user/project"]
     assert sent["user_email"] == "user@example.com"
-    assert sent["transcript_path"] == "/home/user/.cursor/projects/-home-user-project/a"
+    assert sent["transcript_path"] == "/home/user/.cursor/projects/home-user-project"
     assert "ls /home/user/project/src" in sent["tool_input"]["command"]
     text = path.read_text("utf-8")
     assert SECRET not in text

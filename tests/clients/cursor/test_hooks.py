@@ -133,7 +133,7 @@ def test_what_comes_by_both_hooks_is_one_event_of_cursor(
             assert hook(json.dumps(sent).encode(), tool).returncode == 0
     events = stored(project)
     assert [event["tool"] for event in events] == ["cursor"] * len(PAYLOADS)
-    types = sorted(describe(payload)["event_type"] for payload in PAYLOADS)
+    types = sorted(str(describe(payload)["event_type"]) for payload in PAYLOADS)
     assert sorted(event["event_type"] for event in events) == types
 
 
