@@ -73,17 +73,22 @@ def counted(lines: Iterable[bytes]) -> dict[str, int]:
 
 
 def _spellings(directory: Path, replacement: str) -> Iterator[tuple[re.Pattern[str], str]]:
-    """Yield what a directory may stand as: its path as named and the physical one, and a folder's
-    name that is made of it, each with what takes its place.
+    """Yield what a directory may stand as, each with what takes its place.
 
-    A path that goes on as another name, as `/home/me` in `/home/meg`, is another one.
+    It is its path, as it is named and the physical one, and a name that a client makes of it for a
+    folder, with a dash for each `/` at least. A path that goes on as another name, as `/home/me` in
+    `/home/meg`, is another one.
     """
     paths = dict.fromkeys((str(directory.absolute()), os.path.realpath(directory)))
     for path in paths:
         if len(path) > 1:
             yield re.compile(re.escape(path) + r"(?![\w-])"), replacement
-            spelled = _NO_WORD.sub("-", path)
+            # One word alone, as of `/root`, is any word.
+            start = 1 if "/" in path[1:] else 0
+            spelled = "".join(
+                char if char.isalnum() else f"[-{re.escape(char)}]" for char in path[start:]
+            )
             yield (
-                re.compile(re.escape(spelled) + r"(?![A-Za-z0-9])"),
-                _NO_WORD.sub("-", replacement),
+                re.compile(rf"(?<![A-Za-z0-9]){spelled}(?![A-Za-z0-9])"),
+                _NO_WORD.sub("-", replacement[start:]),
             )
