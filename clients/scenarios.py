@@ -64,12 +64,12 @@ def _denied_tool(stage: Stage) -> None:
 def _edit(stage: Stage) -> None:
     path = stage.path("notes.txt")
     path.write_text("before\n")
-    stage.complete([*stage.client.edit(path, "before", "after"), DONE])
+    stage.complete([*stage.client.edit(stage.run, path, "before", "after"), DONE])
     expect("after" in path.read_text(), "the file is as it was")
 
 
 def _subagent(stage: Stage) -> None:
-    calls = stage.client.subagent(tagged("child", "please help"))
+    calls = stage.client.subagent(stage.run, tagged("child", "please help"))
     if calls is None:
         raise NotRunError("it has no subagent")
     command = stage.client.command("echo child > child.txt; cat child.txt")
@@ -152,7 +152,7 @@ def _uninstall(stage: Stage) -> None:
     run.make()
     stage.client.configure(run)
     (run.project / "notes.txt").write_text(_NOTES)
-    for scope in ("project", "user"):
+    for scope in stage.client.scopes:
         before = _tree(run.home, run.project)
         stage.client.install_hooks(run, scope)
         expect(_tree(run.home, run.project) != before, f"nothing was installed, scope {scope}")
