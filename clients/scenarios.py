@@ -111,9 +111,11 @@ def _two_at_once(stage: Stage) -> None:
 
 
 def _all_installed(stage: Stage) -> None:
-    for client in stage.all_clients:
-        if client.name != stage.client.name:
-            client.install_hooks(stage.run)
+    for scope in ("project", "user"):
+        others = [client for client in stage.all_clients if client.scopes[0] == scope]
+        names = [client.name for client in others if client.name != stage.client.name]
+        if names:
+            stage.run.khive("hooks", "install", *names, "--scope", scope)
     _tool(stage)
 
 
