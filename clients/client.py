@@ -23,6 +23,7 @@ class Client(ABC):
         settings: The file of its hooks, below the directory of the first scope.
         scopes: The scopes that it has of `project` and `user`.
         untold: What it does not tell, each one sentence.
+        without_subagent: Why no subagent is asked for, where `subagent` returns None.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Client(ABC):
     settings: str = ""
     scopes: tuple[str, ...] = ("project", "user")
     untold: tuple[str, ...] = ()
+    without_subagent: str = "it has no subagent"
 
     @abstractmethod
     def configure(self, run: Run) -> None:
@@ -54,7 +56,7 @@ class Client(ABC):
         """Return the calls that replace a file's whole text."""
 
     def subagent(self, run: Run, prompt: str) -> Calls | None:
-        """Return the calls that let a subagent work at a prompt; None where there is none."""
+        """Return the calls that let a subagent work at a prompt; None where none can."""
         return None
 
     def deny(self, run: Run, word: str) -> bool:

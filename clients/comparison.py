@@ -13,6 +13,7 @@ from clients.wire import Usage
 
 _NONE: Final = Usage(0, 0, 0)
 _PAYLOAD: Final = '"payload":'
+_NAMES: Final = ("hook_event_name", "hookEventName", "hookName")
 _DECODER: Final = json.JSONDecoder()
 
 
@@ -74,6 +75,19 @@ def stored_events(folder: Path) -> list[Stored]:
             for (content,) in connection.execute("SELECT content FROM hook_events"):
                 events.append(_stored(content))
     return events
+
+
+def names_of(texts: Iterable[str]) -> list[str]:
+    """Return the names of the events with these texts, each once, in their order."""
+    documents = [json.loads(text) for text in texts if text]
+    names = {
+        document[key]
+        for document in documents
+        if isinstance(document, dict)
+        for key in _NAMES
+        if isinstance(document.get(key), str)
+    }
+    return sorted(names)
 
 
 def compare(sent: Sequence[str], stored: Iterable[Stored], tool: str) -> Events:

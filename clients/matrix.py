@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from clients import comparison, install
+from clients import comparison, install, recorder
 from clients.client import Client
 from clients.mock_model import Model, serving
 from clients.results import ClientResult, Result
@@ -104,6 +104,7 @@ def _counted(client: Client, run: Run, model: Model) -> Result:
         events=events,
         tokens=comparison.tokens(model.told, stats["tokens"]),
         messages=rows[0]["messages"],
+        names=comparison.names_of(recorder.sent(run.sent)),
         cost=sum(costs) if costs else None,
         reported_cost=sum(reported) if reported else None,
     )

@@ -71,7 +71,7 @@ def _edit(stage: Stage) -> None:
 def _subagent(stage: Stage) -> None:
     calls = stage.client.subagent(stage.run, tagged("child", "please help"))
     if calls is None:
-        raise NotRunError("it has no subagent")
+        raise NotRunError(stage.client.without_subagent)
     command = stage.client.command("echo child > child.txt; cat child.txt")
     stage.model.scripts["child"] = [command, "The subagent is done."]
     stage.complete([*calls, DONE])

@@ -6,6 +6,7 @@ from typing import Final
 from clients.client import Client
 from clients.results import ClientResult, Result
 from clients.scenarios import Scenario
+from khive_persist.tools import TOOLS
 
 _HEAD: Final = """# Clients
 
@@ -39,11 +40,11 @@ def page(
         result = results.get(client.name)
         if result is not None and result.results:
             parts += _scenarios(client, scenarios, result)
-    told = [client for client in clients if client.untold]
-    if told:
-        parts += ["## What cannot be captured", ""]
-        parts += [f"- **{client.title}**: {' '.join(client.untold)}" for client in told]
-        parts.append("")
+    parts += ["## What cannot be captured", ""]
+    for client in clients:
+        unseen = _unseen(client, results.get(client.name, ClientResult()))
+        parts.append(f"- **{client.title}**: {' '.join([*client.untold, unseen]).strip()}")
+    parts.append("")
     return "\n".join(parts)
 
 
@@ -119,6 +120,16 @@ def _scenarios(client: Client, scenarios: Sequence[Scenario], result: ClientResu
             ]  # fmt: skip
         lines.append(f"| {scenario.title} | {_cell(verdict)} | {' | '.join(numbers)} |")
     return [*lines, ""]
+
+
+def _unseen(client: Client, result: ClientResult) -> str:
+    """Say which events our hook is registered for, and no scenario brought."""
+    sent = {name for one in result.results.values() for name in one.names}
+    events = [hook.event for hook in TOOLS[client.name].registration.hooks if not hook.model]
+    unseen = [event for event in events if event not in sent]
+    if not sent or not unseen:
+        return ""
+    return f"Registered, and not sent in these scenarios: {', '.join(unseen)}."
 
 
 def _cell(text: str) -> str:

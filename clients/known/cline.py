@@ -19,6 +19,10 @@ class Cline(Client):
     package = "cline"
     program = "cline"
     settings = ".clinerules/hooks"
+    untold = (
+        "Hooks run in a daemon, which the environment of the shell does not reach.",
+        "A prompt has no event of its own but for the first one.",
+    )
 
     def configure(self, run: Run) -> None:
         settings = {"provider": "openai-compatible", "apiKey": "of-no-use", "model": MODEL,

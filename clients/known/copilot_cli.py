@@ -16,6 +16,10 @@ class CopilotCli(Client):
     package = "@github/copilot"
     program = "copilot"
     settings = ".github/hooks/khive-persist.json"
+    untold = (
+        "Its events have no id of a tool call.",
+        "Only the end of a turn names the transcript.",
+    )
 
     def configure(self, run: Run) -> None:
         run.variables.update(

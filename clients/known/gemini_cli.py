@@ -16,6 +16,9 @@ class GeminiCli(Client):
     package = "@google/gemini-cli"
     program = "gemini"
     settings = ".gemini/settings.json"
+    untold = (
+        "The events around a call of the model repeat the conversation: they are registered on request.",
+    )
 
     def configure(self, run: Run) -> None:
         run.variables.update(

@@ -17,6 +17,10 @@ class KimiCode(Client):
     program = "kimi"
     settings = ".kimi-code/config.toml"
     scopes = ("user",)
+    untold = (
+        "Its hooks stand in the settings of the user alone.",
+        "It does not wait for hooks that only look on: one that is slow is lost with its end.",
+    )
 
     def configure(self, run: Run) -> None:
         run.variables.update(KIMI_DISABLE_TELEMETRY="1", KIMI_CODE_NO_AUTO_UPDATE="1")

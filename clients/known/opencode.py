@@ -61,6 +61,9 @@ class OpenCode(Client):
     package = "opencode-ai"
     program = "opencode"
     settings = ".opencode/plugins"
+    untold = (
+        "No hook is called after a call that failed or was refused: that is read from its bus.",
+    )
     # Of its settings in the home directory, and the beginning of its variables.
     _file = ".config/opencode/opencode.json"
     _prefix = "OPENCODE"
