@@ -17,7 +17,7 @@ class GeminiCli(Client):
     program = "gemini"
     settings = ".gemini/settings.json"
     untold = (
-        "The events around a call of the model repeat the conversation: they are registered on request.",
+        "Its events around a call of the model are registered on request: they repeat it all.",
     )
 
     def configure(self, run: Run) -> None:
