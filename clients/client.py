@@ -20,6 +20,7 @@ class Client(ABC):
         title: The name as its makers write it.
         package: The package of npm.
         program: The program that the package brings.
+        plugin_package: The package of npm that it installs itself for plugins, at its own version.
         settings: The file of its hooks, below the directory of the first scope.
         scopes: The scopes that it has of `project` and `user`.
         untold: What it does not tell, each one sentence.
@@ -30,6 +31,7 @@ class Client(ABC):
     title: str
     package: str
     program: str
+    plugin_package: str = ""
     settings: str = ""
     scopes: tuple[str, ...] = ("project", "user")
     untold: tuple[str, ...] = ()

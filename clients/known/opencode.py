@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from clients import plugin_recorder, recorder
+from clients import install, plugin_recorder, recorder
 from clients.client import Calls, Client
 from clients.comparison import Events, Stored
 from clients.mock_model import MODEL
@@ -59,6 +59,7 @@ class OpenCode(Client):
     name = "opencode"
     title = "OpenCode"
     package = "opencode-ai"
+    plugin_package = "@opencode-ai/plugin"
     program = "opencode"
     settings = ".opencode/plugins"
     untold = (
@@ -75,6 +76,11 @@ class OpenCode(Client):
 
     def record(self, run: Run) -> None:
         folder = run.project / self.settings
+        # It has npm install them into each folder of settings where they are not.
+        packages = run.program.parents[2] / install.PLUGIN_PACKAGES
+        for place in (folder.parent, (run.home / self._file).parent):
+            for path in packages.iterdir():
+                (place / path.name).symlink_to(path)
         (folder / "recorder.js").write_text(_RECORDER.replace("SENT", str(run.sent)))
 
     def compare(self, run: Run, stored: Sequence[Stored]) -> Events:
@@ -119,6 +125,7 @@ class Kilo(OpenCode):
     name = "kilo"
     title = "Kilo"
     package = "@kilocode/cli"
+    plugin_package = "@kilocode/plugin"
     program = "kilo"
     settings = ".kilo/plugins"
     _file = ".config/kilo/kilo.json"
