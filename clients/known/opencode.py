@@ -72,6 +72,7 @@ class OpenCode(Client):
     def configure(self, run: Run) -> None:
         for name in ("MODELS_FETCH", "AUTOUPDATE", "LSP_DOWNLOAD"):
             run.variables[f"{self._prefix}_DISABLE_{name}"] = "1"
+        run.variables["KILO_TELEMETRY_LEVEL"] = "off"
         self._write(run, {"edit": "allow", "bash": {"*": "allow"}})
 
     def record(self, run: Run) -> None:
