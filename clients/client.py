@@ -24,6 +24,8 @@ class Client(ABC):
         settings: The file of its hooks, below the directory of the first scope.
         scopes: The scopes that it has of `project` and `user`.
         untold: What it does not tell, each one sentence.
+        without_resume: Why no session is resumed, where `resume` returns None.
+        ends_when_denied: Whether a call that is denied ends the run, with an exit code of its own.
         without_subagent: Why no subagent is asked for, where `subagent` returns None.
     """
 
@@ -35,6 +37,8 @@ class Client(ABC):
     settings: str = ""
     scopes: tuple[str, ...] = ("project", "user")
     untold: tuple[str, ...] = ()
+    without_resume: str = ""
+    ends_when_denied: bool = False
     without_subagent: str = "it has no subagent"
 
     @abstractmethod

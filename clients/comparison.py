@@ -33,6 +33,8 @@ class Events(NamedTuple):
         stored: How many of the client are stored, without reconstructed ones.
         equal: How many of those sent have a stored one of their own with the same text.
         foreign: How many are stored as another client's.
+        unheard: How many of those sent the second recorder was stopped at by the client, before it
+            had read them.
         reconstructed: How many were made from a transcript, as their hook failed.
     """
 
@@ -40,12 +42,14 @@ class Events(NamedTuple):
     stored: int = 0
     equal: int = 0
     foreign: int = 0
+    unheard: int = 0
     reconstructed: int = 0
 
     @property
     def are_equal(self) -> bool:
         """Whether each event is stored once, as it was sent, and as nobody else's."""
-        return self.sent == self.stored == self.equal and not self.foreign
+        heard = self.sent - self.unheard
+        return heard == self.equal <= self.stored <= self.sent and not self.foreign
 
 
 class Tokens(NamedTuple):
@@ -94,11 +98,13 @@ def compare(sent: Sequence[str], stored: Iterable[Stored], tool: str) -> Events:
     """Compare what a tool sent with what is stored."""
     rows = list(stored)
     own = [row for row in rows if row.tool == tool and not row.is_reconstructed]
-    common = Counter(sent) & Counter(row.payload for row in own)
+    heard = [text for text in sent if text]
+    common = Counter(heard) & Counter(row.payload for row in own)
     return Events(
         sent=len(sent),
         stored=len(own),
         equal=common.total(),
+        unheard=len(sent) - len(heard),
         foreign=sum(row.tool != tool for row in rows),
         reconstructed=sum(row.is_reconstructed for row in rows if row.tool == tool),
     )

@@ -57,7 +57,12 @@ def _failing_tool(stage: Stage) -> None:
 def _denied_tool(stage: Stage) -> None:
     if not stage.client.deny(stage.run, "touch"):
         raise NotRunError("it has no setting that denies a command")
-    stage.complete([stage.client.command("touch denied.txt"), DONE])
+    started = stage.start([stage.client.command("touch denied.txt"), DONE])
+    if stage.client.ends_when_denied:
+        started.end()
+    else:
+        stage.done(started)
+    expect(bool(stage.model.told), "the model was not asked")
     expect(not stage.path("denied.txt").exists(), "the command ran")
 
 

@@ -32,7 +32,7 @@ class CopilotCli(Client):
         return ["-p", text, "--allow-all", "--trust-folder", *denied]
 
     def resume(self, run: Run, text: str) -> list[str]:
-        return ["--continue", *self.prompt(run, text)]
+        return ["-p", text, "--continue", "--allow-all"]
 
     def command(self, line: str) -> Turn:
         return Call("bash", {"command": line, "description": "Run it"})

@@ -21,6 +21,8 @@ class Droid(Client):
         "Its events have no id of a tool call.",
         "Tokens stand in a file beside the transcript, as sums of the session.",
     )
+    without_resume = "it fetches the session from its makers"
+    ends_when_denied = True
     without_subagent = "its subagents run in a daemon, which `exec` alone does not start"
 
     def configure(self, run: Run) -> None:
@@ -29,10 +31,8 @@ class Droid(Client):
     def prompt(self, run: Run, text: str) -> list[str]:
         return ["exec", "--auto", "high", "-m", f"custom:{MODEL}", text]
 
-    def resume(self, run: Run, text: str) -> list[str]:
-        sessions = (run.home / ".factory" / "sessions").rglob("*.jsonl")
-        latest = max(sessions, key=lambda path: path.stat().st_mtime)
-        return ["exec", "--session-id", latest.stem, *self.prompt(run, text)[1:]]
+    def resume(self, run: Run, text: str) -> None:
+        return None
 
     def command(self, line: str) -> Turn:
         return Call("Execute", {"command": line, "summary": "Run it as asked", "timeout": 60,

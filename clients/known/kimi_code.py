@@ -58,6 +58,6 @@ class KimiCode(Client):
 
     def deny(self, run: Run, word: str) -> bool:
         path = run.home / self.settings
-        rule = ["", "[[permission.rules]]", 'decision = "deny"', f'pattern = "Bash({word} *)"', ""]
+        rule = ["", "[[permission.rules]]", 'decision = "deny"', 'pattern = "Bash"', ""]
         path.write_text(path.read_text() + "\n".join(rule))
         return True

@@ -31,6 +31,13 @@ def test_an_event_that_is_stored_twice_is_no_equal() -> None:
     assert not compare(['{"a":1}'], rows('{"a":1}', '{"a":1}'), TOOL).are_equal
 
 
+def test_what_the_client_stopped_the_recorder_at_may_be_stored_or_not() -> None:
+    assert compare(['{"a":1}', ""], rows('{"a":1}', '{"b":1}'), TOOL).are_equal
+    assert compare(['{"a":1}', ""], rows('{"a":1}'), TOOL).are_equal
+    assert not compare(['{"a":1}', ""], rows('{"b":1}'), TOOL).are_equal
+    assert not compare(['{"a":1}', ""], rows('{"a":1}', "{}", "[]"), TOOL).are_equal
+
+
 def test_an_event_of_another_client_and_a_reconstructed_one_count_apart() -> None:
     stored = [*rows('{"a":1}', tool="droid"), Stored(TOOL, '{"a":1}', is_reconstructed=True)]
     events = compare(['{"a":1}'], stored, TOOL)
