@@ -18,8 +18,8 @@ installs them from npm, runs each against a model on loopback, and writes this p
 - **Tokens told** is counted by the model, **tokens stored** is the sum of the stored messages, each
   class of tokens compared by itself. What a client asks besides, as for a title, it may keep to
   itself: that is no difference.
-- A client that does not wait for its hooks may stop the second recorder before it has read an event,
-  which is sent, then, and may be stored or not.
+- A client that does not wait for its hooks may stop the second recorder before it has read an
+  event: that was sent, and may be stored or not.
 - A cost is by list price; where the model has none, there is none.
 - A scenario holds where the client came to its end, its tool did what it was asked to, each event
   sent is stored once, with an equal payload and as this client's, and the tokens are equal.
