@@ -134,9 +134,7 @@ def test_the_conversation_so_far_is_left_out_and_counted(project: Project, tmp_p
 @pytest.mark.parametrize(
     "command", ["/nonexistent/khive-hook --tool pi || exit 0", "exit 127", "kill -9 $$", "sleep 60"]
 )
-def test_pi_goes_on_where_the_hook_does_not(
-    project: Project, tmp_path: Path, command: str
-) -> None:
+def test_pi_goes_on_where_the_hook_does_not(project: Project, tmp_path: Path, command: str) -> None:
     began = time.monotonic()
     run(project, tmp_path, EVENTS, *written(tmp_path, command, "x.mjs"))
     assert time.monotonic() - began < LIMIT_SECONDS / 2
