@@ -90,12 +90,14 @@ def written(draw: st.DrawFn, value: Any, spaces: st.SearchStrategy[str]) -> str:
 def settings_texts(draw: st.DrawFn, comments: bool, form: str = "groups") -> str:
     """A settings file: an object, with or without hooks of others; keys may stand in it twice."""
     spaces = COMMENTS if comments else WHITE_SPACE
-    value = draw(st.dictionaries(STRINGS.filter(lambda key: key != "hooks"), VALUES, max_size=3))
+    value: dict[str, Any] = draw(
+        st.dictionaries(STRINGS.filter(lambda key: key != "hooks"), VALUES, max_size=3)
+    )
     keys = list(value)
     if draw(st.booleans()):
         value["version"] = 1
     if draw(st.booleans()):
-        hooks = draw(FLAT_HOOKS if form == "flat" else HOOKS)
+        hooks: dict[str, Any] = draw(FLAT_HOOKS if form == "flat" else HOOKS)
         value = value | hooks if form == "root groups" else value | {"hooks": hooks}
     if draw(st.booleans()) and keys:
         value = dict(draw(st.permutations(list(value.items()))))
