@@ -91,7 +91,6 @@ def status(tool: str, scope: Scope, project_root: Path, *, asks_server: bool = T
     ]
     if not events:
         expected = tuple(hook.event for hook in client.registration.hooks if not hook.model)
-        problems = tuple(occupied_lines)
         return Status(file.path, "not installed", "", (), expected, tuple(occupied_lines), ())
     versions = known_versions(client)
     hooks = [hook for hook in client.registration.hooks if not hook.model]
