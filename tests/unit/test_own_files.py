@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from khive_persist.capture.hook_config import install, settings_path, status, uninstall
+from khive_persist.capture.hook_config.entry import Target
+from khive_persist.capture.hook_config.hook_files import Plan
 from khive_persist.capture.hook_config.own_files import OwnHookFiles
 from khive_persist.errors import InvalidSettingsError
 from khive_persist.tools import TOOLS, OwnFiles
@@ -53,7 +55,9 @@ def test_the_files_are_there_with_their_mode_and_no_others(tool: str, tmp_path: 
         assert all(f"--tool {tool}" in command for command in commands)
 
 
-@pytest.mark.parametrize("kind", ["text", "link", "folder", "bytes", "pipe", "a mark alone"])
+@pytest.mark.parametrize(
+    "kind", ["text", "link", "folder", "bytes", "pipe", "a mark alone", "another mark"]
+)
 @pytest.mark.parametrize("tool", CLIENTS)
 def test_a_file_of_the_users_stays_and_is_told(tool: str, kind: str, tmp_path: Path) -> None:
     path = folder(tool, tmp_path) / names(tool)[0]
@@ -70,6 +74,8 @@ def test_a_file_of_the_users_stays_and_is_told(tool: str, kind: str, tmp_path: P
         path.write_bytes(b"\xff\xfe\x00")
     elif kind == "pipe":
         os.mkfifo(path)
+    elif kind == "another mark":
+        path.write_text(f'// Mine.\n// It runs: ["khive-hook --tool {tool}"]\n')
     else:
         path.write_text(f"// {MARK.format(tool=tool)}\n// It runs: [[\n")
     before = os.lstat(path)
@@ -102,6 +108,15 @@ def test_a_file_of_an_earlier_version_is_told_and_renewed(tool: str, tmp_path: P
     path.write_bytes(now + b"\nwhat an earlier version had\n")
     uninstall(tool, "project", tmp_path)
     assert not path.exists()
+
+
+def test_a_program_may_be_started_by_all_whatever_the_umask_is(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        path = install("cline", "project", tmp_path).path / names("cline")[0]
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o755
 
 
 def test_a_program_that_cannot_be_started_is_told_and_mended(tmp_path: Path) -> None:
@@ -182,8 +197,6 @@ def test_an_event_that_a_version_does_not_know_has_no_file(tmp_path: Path) -> No
     newer = registration._replace(hooks=(first._replace(since="9.0.0"), *rest))
     files = OwnHookFiles(tmp_path / "hooks", "cline", newer, inside=None)
     known = OwnHookFiles(tmp_path / "hooks", "cline", registration, inside=None)
-    from khive_persist.capture.hook_config.entry import Target
-    from khive_persist.capture.hook_config.hook_files import Plan
 
     def plan(unknown: str) -> Plan:
         return Plan(

@@ -84,7 +84,7 @@ class Registration(NamedTuple):
             themselves, below `hooks`; `toml` is a list `[[hooks]]` of tables.
         command_key: The key of a hook's command, and
         timeout_key: that of its timeout; an empty string where the tool has no such key.
-        head: What the tool reads besides the hooks in a new file, as its version.
+        head: The members of a new file besides the hooks, as its version.
         has_type: Whether a hook has `"type": "command"`; in `toml` it has none.
     """
 
