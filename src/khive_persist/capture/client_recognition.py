@@ -86,9 +86,12 @@ def words_of(client: str, registered: str) -> str:
 def shared_id(raw: bytes) -> str:
     """Return the same id each time that a payload with a time of its own comes.
 
-    Copilot CLI runs a hook once for each settings file that names it, where Claude Code runs it
-    once. The id is an empty string where the payload has no time: what came twice may have
-    happened twice.
+    Copilot CLI runs a hook once for each settings file that names it, Claude Code's among them, and
+    gives each run the same bytes. So events that differ in anything have ids that do: the session,
+    the input, the millisecond. What no byte tells apart is one event: of calls that the model makes
+    twice in one answer, with the same input, the second has no event before it, and `sync` with
+    `--backfill` makes that of the transcript. The id is an empty string where the payload has no
+    time: what came twice may have happened twice.
     """
     try:
         timestamp = codec.load(raw)["timestamp"]

@@ -13,6 +13,11 @@ def nothing_omitted(_payload: Mapping[str, object]) -> dict[str, object] | None:
     return None
 
 
+def same_name(tool_name: str) -> str:
+    """Return a tool's name as it is, as `Tool.hook_name` of a client with one name for each."""
+    return tool_name
+
+
 def nothing_recognised(_payload: Mapping[str, object]) -> bool:
     """Return False, as `Tool.sends` of a tool whose keys are others', too."""
     return False
@@ -163,6 +168,11 @@ class Tool(NamedTuple):
         without_conversation: A function that returns the payload without the conversation that it
             repeats, or None where it repeats none.
         sends: A function that tells whether a payload can be no other client's, by its keys.
+        has_call_ids: Whether the events of a tool call have its id. Where they have none, a call of
+            the transcript is matched with its events by the tool's name and input.
+        has_times: Whether each payload has its event's own time in milliseconds, the same for all
+            hooks that run for it: what comes twice is then one event.
+        hook_name: A function that returns the name that events have for a tool of a transcript.
     """
 
     name: str
@@ -176,3 +186,6 @@ class Tool(NamedTuple):
         nothing_omitted
     )
     sends: Callable[[Mapping[str, object]], bool] = nothing_recognised
+    has_call_ids: bool = True
+    has_times: bool = False
+    hook_name: Callable[[str], str] = same_name

@@ -54,7 +54,12 @@ _BEGINNINGS: Final[dict[str, dict[str, Ending]]] = {
         "invalid tool parameters": "invalid",
     },
 }
-_STATUSES: Final[dict[str, Ending]] = {"declined": "denied", "cancelled": "interrupted"}
+_STATUSES: Final[dict[str, Ending]] = {
+    "declined": "denied",
+    "denied": "denied",
+    "rejected": "denied",
+    "cancelled": "interrupted",
+}
 _WALL_TIME: Final = "wall time: "
 _BEGINNING_CHARACTERS: Final = 200
 _NESTED: Final = ("error", "text", "functionResponse", "response", "output")
