@@ -7,6 +7,7 @@ from typing import Final
 
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
+from khive_persist.tools.transcript_files import in_database
 
 # Of a session, or a turn of it: what was said until then is in the tool's transcript.
 _ENDS: Final = tuple(
@@ -43,7 +44,13 @@ def _may_end(content: str) -> bool:
 
 
 def size_of(path: Path) -> int | None:
-    """Return the size of a transcript; None where there is no file."""
+    """Return the size of a transcript; None where there is no file.
+
+    Of one in a database it is that of the database and its log.
+    """
+    if (place := in_database(path)) is not None:
+        log = place.database.with_name(place.database.name + "-wal")
+        return (size_of(place.database) or 0) + (size_of(log) or 0)
     try:
         status = path.stat()
     except OSError:

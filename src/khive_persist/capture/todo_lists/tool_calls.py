@@ -1,7 +1,8 @@
 """Read what a tool call says of a to-do list: all of it, or a change of one item.
 
 Claude Code writes the whole list with TodoWrite, and one task at a time with TaskCreate and
-TaskUpdate; Codex writes its plan with update_plan, and Gemini CLI its to-dos with write_todos.
+TaskUpdate; Codex writes its plan with update_plan, Gemini CLI its to-dos with write_todos, and
+OpenCode and Kilo theirs with todowrite.
 """
 
 import hashlib
@@ -13,7 +14,9 @@ from khive_persist.models.todo_list import COMPLETED, DELETED, status_of, update
 from khive_persist.store import codec
 
 # The list's name in the input, by tool.
-_LISTS: Final = {"TodoWrite": "todos", "update_plan": "plan", "write_todos": "todos"}
+_LISTS: Final = {
+    "TodoWrite": "todos", "update_plan": "plan", "write_todos": "todos", "todowrite": "todos",
+}  # fmt: skip
 _TASKS: Final = ("TaskCreate", "TaskUpdate")
 TOOLS: Final = (*_LISTS, *_TASKS)
 _TEXTS: Final = ("content", "step", "description", "text")

@@ -10,6 +10,12 @@ from typing import Any, Final, Literal
 
 Ending = Literal["done", "failed", "denied", "interrupted", "invalid", "refused", "unknown"]
 
+_OPENCODE: Final[dict[str, Ending]] = {
+    "the user rejected permission to use this specific tool call": "denied",
+    "the user has specified a rule which prevents you from using this": "denied",
+    "tool execution aborted": "interrupted",
+    "the arguments provided to the tool are invalid": "invalid",
+}
 # The beginnings of the client's own words where a call did not run, or not to its end. `invalid` is
 # a call that the client refuses by itself: a tool that is not there, an input that does not fit.
 # `refused` is one that the tool refuses once it has looked closer: a patch that does not apply.
@@ -53,6 +59,8 @@ _BEGINNINGS: Final[dict[str, dict[str, Ending]]] = {
         "path not in workspace": "invalid",
         "invalid tool parameters": "invalid",
     },
+    "opencode": _OPENCODE,
+    "kilo": _OPENCODE,
 }
 _STATUSES: Final[dict[str, Ending]] = {
     "declined": "denied",
