@@ -53,10 +53,17 @@ _BEGINNINGS: Final[dict[str, dict[str, Ending]]] = {
         "path not in workspace": "invalid",
         "invalid tool parameters": "invalid",
     },
+    "droid": {
+        "error: exec ended early: insufficient permission": "denied",
+        "error: not found: ": "refused",
+        "error: tool execution cancelled": "interrupted",
+        "tool execution cancelled": "denied",
+    },
 }
 _STATUSES: Final[dict[str, Ending]] = {
     "declined": "denied",
     "denied": "denied",
+    "invalid": "invalid",
     "rejected": "denied",
     "cancelled": "interrupted",
 }
