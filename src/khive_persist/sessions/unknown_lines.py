@@ -22,11 +22,12 @@ async def count_unknown_lines(reader: Reader) -> list[UnknownLines]:
 
 def _statement(source: Source) -> Statement:
     tool, kind, role = (source.extract(f"$.{name}") for name in ("tool", "kind", "role"))
-    # A client's own total and a hook that ran are no messages either, and are read.
-    reported = source.extract("$.reported")
+    # A client's own total, and a hook that ran, are no messages either, and are read.
+    reported, tokens = source.extract("$.reported"), source.extract("$.tokens")
     sql = (
         f"SELECT {tool} AS tool, {kind} AS kind, count(*) AS lines FROM {source.sql}"
-        f" WHERE {role} = '{NO_MESSAGE}' AND {reported} IS NULL AND {kind} IS NOT '{HOOK}'"
+        f" WHERE {role} = '{NO_MESSAGE}' AND {reported} IS NULL AND {tokens} IS NULL"
+        f" AND {kind} IS NOT '{HOOK}'"
         " GROUP BY tool, kind ORDER BY lines DESC, tool, kind"
     )
     return Statement(sql, [])

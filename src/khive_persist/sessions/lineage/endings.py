@@ -61,10 +61,17 @@ _BEGINNINGS: Final[dict[str, dict[str, Ending]]] = {
     },
     "opencode": _OPENCODE,
     "kilo": _OPENCODE,
+    "droid": {
+        "error: exec ended early: insufficient permission": "denied",
+        "error: not found: ": "refused",
+        "error: tool execution cancelled": "interrupted",
+        "tool execution cancelled": "denied",
+    },
 }
 _STATUSES: Final[dict[str, Ending]] = {
     "declined": "denied",
     "denied": "denied",
+    "invalid": "invalid",
     "rejected": "denied",
     "cancelled": "interrupted",
 }
