@@ -23,6 +23,11 @@ def nothing_recognised(_payload: Mapping[str, object]) -> bool:
     return False
 
 
+def comes_once(_payload: Mapping[str, object]) -> str:
+    """Return no key, as `Tool.event_key` of a tool that brings each event to one hook."""
+    return ""
+
+
 class Hook(NamedTuple):
     """One event to register our command for.
 
@@ -53,7 +58,7 @@ class Program(NamedTuple):
 
     Attributes:
         name: The tool's program on PATH.
-        paths: Other places of it, below the home directory.
+        paths: Other places of it, below the home directory or from the root.
         folders: Patterns below the home directory of folders that hold it and end in its version.
         oldest: The version to assume where none is found.
     """
@@ -173,6 +178,9 @@ class Tool(NamedTuple):
         has_times: Whether each payload has its event's own time in milliseconds, the same for all
             hooks that run for it: what comes twice is then one event.
         hook_name: A function that returns the name that events have for a tool of a transcript.
+        event_key: A function that returns what names an event that the tool brings to other
+            clients' hooks, too: the same each time it comes, and of no other event; an empty string
+            for one that comes once.
     """
 
     name: str
@@ -189,3 +197,4 @@ class Tool(NamedTuple):
     has_call_ids: bool = True
     has_times: bool = False
     hook_name: Callable[[str], str] = same_name
+    event_key: Callable[[Mapping[str, object]], str] = comes_once

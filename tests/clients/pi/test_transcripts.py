@@ -9,8 +9,8 @@ import pytest
 from khive_persist.project import Project
 from khive_persist.settings import Settings
 from khive_persist.tools.pi.transcript import Reader, session_in
-from khive_persist.transcripts.discovery import find, session_of, tool_of
 from khive_persist.transcripts.discovery import Transcript as Found
+from khive_persist.transcripts.discovery import find, session_of, tool_of
 from khive_persist.transcripts.sync import Sync, Synced
 from tests import stored
 

@@ -2,8 +2,8 @@
 
 Claude Code writes the whole list with TodoWrite, and one task at a time with TaskCreate and
 TaskUpdate; Codex writes its plan with update_plan, Gemini CLI its to-dos with write_todos, OpenCode
-and Kilo theirs with todowrite, Qwen Code with todo_write, and Droid with TodoWrite, as lines of
-text.
+and Kilo theirs with todowrite, Qwen Code with todo_write, Droid with TodoWrite, as lines of text,
+and Kimi Code with TodoList, by which it also reads them.
 """
 
 import hashlib
@@ -21,12 +21,13 @@ _LISTS: Final = {
     "write_todos": "todos",
     "todowrite": "todos",
     "todo_write": "todos",
+    "TodoList": "todos",
 }
 # Droid's item: `2. [in_progress] the text`.
 _LINE: Final = re.compile(r"\s*(?:\d+[.)]|[-*])?\s*\[([^\]\n]*)\]\s*(\S.*?)\s*")
 _TASKS: Final = ("TaskCreate", "TaskUpdate")
 TOOLS: Final = (*_LISTS, *_TASKS)
-_TEXTS: Final = ("content", "step", "description", "text")
+_TEXTS: Final = ("content", "step", "description", "text", "title")
 _CREATED: Final = re.compile(r"Task #(\S+) created")
 # What Claude Code answers for an update that it made; for one that it refused, the reason alone.
 _UPDATED: Final = re.compile(r"Updated task #")

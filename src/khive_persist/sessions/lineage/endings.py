@@ -5,6 +5,7 @@ only where it stands at the beginning, and only in a result that is an error.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
@@ -67,6 +68,17 @@ _BEGINNINGS: Final[dict[str, dict[str, Ending]]] = {
         "error: tool execution cancelled": "interrupted",
         "tool execution cancelled": "denied",
     },
+    "kimi-code": {
+        "interrupted by user": "interrupted",
+        "blocked by pretooluse hook": "denied",
+    },
+}
+# The same for a client whose words begin with the name of the tool, in small letters.
+_PATTERNS: Final[dict[str, tuple[tuple[re.Pattern[str], Ending], ...]]] = {
+    "kimi-code": (
+        (re.compile(r'tool "[^"\n]*" was (?:not run because|denied by)'), "denied"),
+        (re.compile(r'tool "[^"\n]*" (?:not found|is not available)'), "invalid"),
+    ),
 }
 _STATUSES: Final[dict[str, Ending]] = {
     "declined": "denied",
@@ -92,6 +104,9 @@ def ending_of(tool: str, result: Mapping[str, Any] | None, status: Any = None) -
         text = text.partition("\n")[2]
     for words, ending in _BEGINNINGS.get(tool, {}).items():
         if text.startswith(words):
+            return ending
+    for pattern, ending in _PATTERNS.get(tool, ()):
+        if pattern.match(text):
             return ending
     return _STATUSES.get(str(result.get("status") or status), "failed")
 
