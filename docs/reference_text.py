@@ -153,7 +153,8 @@ def _event_types(tool: str, event: str) -> list[str]:
 
 def _tool_names(tool: str) -> list[str]:
     """Return the names of tools that the samples of a client call, in their order."""
-    text = files("khive_persist").joinpath("samples", f"{tool}.jsonl").read_text("utf-8")
+    samples = files("khive_persist").joinpath("samples", f"{tool}.jsonl")
+    text = samples.read_text("utf-8") if samples.is_file() else ""
     payloads = (json.loads(line) for line in text.splitlines())
     return list(dict.fromkeys(p["tool_name"] for p in payloads if p.get("tool_name")))
 

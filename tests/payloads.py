@@ -3,10 +3,15 @@
 import subprocess
 from collections.abc import Callable
 from importlib.resources import files
+from pathlib import Path
 
+_CLIENTS = Path(__file__).parent / "clients"
 Hook = Callable[..., "subprocess.CompletedProcess[bytes]"]
 
 
 def sample_payloads(tool: str) -> list[bytes]:
     """What the real tool sent, a payload an item."""
-    return (files("khive_persist") / "samples" / f"{tool}.jsonl").read_bytes().splitlines()
+    sample = files("khive_persist") / "samples" / f"{tool}.jsonl"
+    if not sample.is_file():
+        sample = _CLIENTS / tool.replace("-", "_") / "payloads.jsonl"
+    return sample.read_bytes().splitlines()

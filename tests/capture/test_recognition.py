@@ -74,23 +74,23 @@ def test_an_unknown_client_is_called_so_and_has_its_session(key: str, project: P
     assert client_of("claude-code", json.loads(raw)) == "unknown"
     Spool(project).accept("claude-code", raw)
     drain(project)
-    (content,) = contents(project, "claude_hooks.db")
+    (content,) = contents(project, "agent_hooks.db")
     assert (content["tool"], content["session_id"]) == ("unknown", "s7")
     assert content["payload"] == json.loads(raw)
 
 
 def test_the_hook_tells_who_ran_it(project: Project, hook: Hook) -> None:
     raw = b'{"session_id":"s","hook_event_name":"PreToolUse","tool_name":"bash","cwd":"/x"}'
-    for name, client in (
-        ("COPILOT_CLI", "copilot-cli"),
-        ("CURSOR_VERSION", "cursor"),
-        ("GROK_SESSION", "grok-build"),
-        ("NOBODY", "claude-code"),
+    for name, client, file in (
+        ("COPILOT_CLI", "copilot-cli", "agent_hooks.db"),
+        ("CURSOR_VERSION", "cursor", "agent_hooks.db"),
+        ("GROK_SESSION", "grok-build", "agent_hooks.db"),
+        ("NOBODY", "claude-code", "claude_hooks.db"),
     ):
         assert hook(raw, env=dict(os.environ) | {name: "1"}).returncode == 0
         assert hook(raw, "codex", env=dict(os.environ) | {name: "1"}).returncode == 0
         drain(project)
-        assert contents(project, "claude_hooks.db")[-1]["tool"] == client
+        assert contents(project, file)[-1]["tool"] == client
         assert contents(project, "codex_hooks.db")[-1]["tool"] == "codex"
 
 
@@ -114,13 +114,13 @@ def test_what_two_settings_files_ran_is_stored_once(project: Project, hook: Hook
     drain(project)
     assert hook(raw, env=copilot).returncode == 0
     drain(project)
-    assert len(contents(project, "claude_hooks.db")) == 2
+    assert len(contents(project, "agent_hooks.db")) == 2
     assert Spool(project).is_empty()
     # Claude Code itself has no time in its payloads, and each is an event of its own.
     for _ in range(2):
         assert hook(raw).returncode == 0
     drain(project)
-    assert len(contents(project, "claude_hooks.db")) == 4
+    assert len(contents(project, "claude_hooks.db")) == 2
 
 
 @pytest.mark.parametrize(
@@ -136,5 +136,5 @@ def test_without_a_time_of_its_own_there_is_no_shared_id(raw: bytes) -> None:
 
 
 def test_records_of_other_clients_are_found_and_saved() -> None:
-    assert HookEvent.purpose_of({"tool": "copilot-cli"}).file == "claude_hooks.db"
-    assert HookEvent.purpose_of({"tool": "unknown"}).file == "claude_hooks.db"
+    assert HookEvent.purpose_of({"tool": "copilot-cli"}).file == "agent_hooks.db"
+    assert HookEvent.purpose_of({"tool": "unknown"}).file == "agent_hooks.db"

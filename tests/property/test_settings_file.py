@@ -12,9 +12,14 @@ from khive_persist.capture.hook_config import install, settings_path, status, un
 from khive_persist.capture.hook_config.command import is_ours
 from khive_persist.capture.hook_config.http_hook import is_our_http_hook
 from khive_persist.capture.hook_config.json_edit import JsonText
-from khive_persist.tools import TOOLS
+from khive_persist.tools import TOOLS, Registration
 
-EVENTS = sorted({hook.event for tool in TOOLS.values() for hook in tool.registration.hooks})
+FORMS: dict[str, Registration] = {
+    name: tool.registration
+    for name, tool in TOOLS.items()
+    if isinstance(tool.registration, Registration) and tool.registration.form != "toml"
+}
+EVENTS = sorted({hook.event for tool in FORMS.values() for hook in tool.hooks})
 WHITE_SPACE = st.sampled_from(["", " ", "\n", "\t", "\r\n", "\n  ", "\r\n\t\t", " \n\n    "])
 COMMENTS = st.sampled_from(["", " ", "\n  ", "// it's {\n", '/* [,\n " */', ' // "a": 1\r\n  '])
 STRINGS = st.text() | st.sampled_from(["hooks", "command", "//", "/* */", 'a "b" \\', "\ufeff"])
@@ -33,7 +38,8 @@ VALUES = st.recursive(
 URLS = st.sampled_from(["http://127.0.0.1:8423", "http://[::1]:1", "https://localhost:65535"])
 SERVERS = st.none() | URLS
 THEIR_HOOK = st.fixed_dictionaries(
-    {"type": st.just("command"), "command": STRINGS}, optional={"timeout": st.integers(1, 60)}
+    {"type": st.just("command"), "command": STRINGS},
+    optional={"timeout": st.integers(1, 60), "bash": STRINGS},
 ) | st.fixed_dictionaries(
     {"type": st.just("http"), "url": STRINGS | URLS.map(lambda url: f"{url}/hooks/claude-code")},
     optional={
@@ -50,6 +56,9 @@ GROUPS = st.lists(
 )
 HOOKS = st.dictionaries(st.sampled_from(EVENTS), GROUPS, max_size=3) | st.fixed_dictionaries(
     {"Newer": VALUES, "Stop": GROUPS}
+)
+FLAT_HOOKS = st.dictionaries(
+    st.sampled_from(EVENTS), st.lists(THEIR_HOOK | VALUES, max_size=3), max_size=3
 )
 
 # Each example writes and syncs files, which takes as long as the disk does.
@@ -78,13 +87,18 @@ def written(draw: st.DrawFn, value: Any, spaces: st.SearchStrategy[str]) -> str:
 
 
 @st.composite
-def settings_texts(draw: st.DrawFn, comments: bool) -> str:
+def settings_texts(draw: st.DrawFn, comments: bool, form: str = "groups") -> str:
     """A settings file: an object, with or without hooks of others; keys may stand in it twice."""
     spaces = COMMENTS if comments else WHITE_SPACE
-    value = draw(st.dictionaries(STRINGS.filter(lambda key: key != "hooks"), VALUES, max_size=3))
+    value: dict[str, Any] = draw(
+        st.dictionaries(STRINGS.filter(lambda key: key != "hooks"), VALUES, max_size=3)
+    )
     keys = list(value)
     if draw(st.booleans()):
-        value["hooks"] = draw(HOOKS)
+        value["version"] = 1
+    if draw(st.booleans()):
+        hooks: dict[str, Any] = draw(FLAT_HOOKS if form == "flat" else HOOKS)
+        value = value | hooks if form == "root groups" else value | {"hooks": hooks}
     if draw(st.booleans()) and keys:
         value = dict(draw(st.permutations(list(value.items()))))
     text = draw(written(value, spaces))
@@ -99,8 +113,8 @@ def settings_texts(draw: st.DrawFn, comments: bool) -> str:
 @st.composite
 def files(draw: st.DrawFn) -> tuple[str, str]:
     """A tool, and the text of a settings file of it."""
-    tool = draw(st.sampled_from(sorted(TOOLS)))
-    return tool, draw(settings_texts(TOOLS[tool].registration.comments))
+    tool = draw(st.sampled_from(sorted(FORMS)))
+    return tool, draw(settings_texts(FORMS[tool].comments, FORMS[tool].form))
 
 
 @pytest.fixture(scope="module")
@@ -110,28 +124,42 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def write(tool: str, root: Path, text: str) -> Path:
     path = settings_path(tool, "project", root)
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(text.encode())
     return path
 
 
 def value_of(tool: str, text: str) -> dict[str, Any]:
-    return JsonText(text, comments=TOOLS[tool].registration.comments).value
+    return JsonText(text, comments=FORMS[tool].comments).value
+
+
+def events_of(tool: str, value: dict[str, Any]) -> dict[str, Any]:
+    """The object that has the events."""
+    events: dict[str, Any] = value if is_root(tool) else value.get("hooks", {})
+    return events
+
+
+def is_root(tool: str) -> bool:
+    return FORMS[tool].form == "root groups"
 
 
 def without_ours(tool: str, value: dict[str, Any]) -> dict[str, Any]:
     """The settings without groups of ours, and without what is empty then."""
     hooks = {}
-    for event, groups in value.get("hooks", {}).items():
+    for event, groups in events_of(tool, value).items():
         if not isinstance(groups, list):
             hooks[event] = groups
         elif kept := [group for group in groups if not is_our_group(tool, group)]:
             hooks[event] = kept
-    rest = {key: of for key, of in value.items() if key != "hooks"}
+    if is_root(tool):
+        return hooks
+    rest = {key: of for key, of in value.items() if key not in ("hooks", *FORMS[tool].head)}
     return rest | ({"hooks": hooks} if hooks else {})
 
 
 def is_our_group(tool: str, group: Any) -> bool:
+    if FORMS[tool].form == "flat":
+        return isinstance(group, dict) and is_our_hook(tool, group)
     hooks = group.get("hooks") if isinstance(group, dict) else None
     return (
         isinstance(hooks, list)
@@ -141,7 +169,7 @@ def is_our_group(tool: str, group: Any) -> bool:
 
 
 def is_our_hook(tool: str, hook: dict[str, Any]) -> bool:
-    return is_ours(hook.get("command"), tool) or is_our_http_hook(hook, tool)
+    return is_ours(hook.get(FORMS[tool].command_key), tool) or is_our_http_hook(hook, tool)
 
 
 def state(tool: str, root: Path) -> str:
@@ -174,17 +202,20 @@ def test_an_install_adds_our_hooks_once_and_changes_nothing_else(
     install(tool, "project", root, server=server)
     once = path.read_bytes()
     after = value_of(tool, once.decode())
-    for event, groups in after["hooks"].items():
-        theirs = before.get("hooks", {}).get(event, [])
+    for event, groups in events_of(tool, after).items():
+        theirs = events_of(tool, before).get(event, [])
         if isinstance(groups, list):
             ours = groups[len(theirs) :]
             assert groups[: len(theirs)] == theirs
             assert [is_our_group(tool, group) for group in ours] in ([], [True])
         else:
             assert groups == theirs
-    assert {key: of for key, of in after.items() if key != "hooks"} == {
-        key: of for key, of in before.items() if key != "hooks"
-    }
+    if not is_root(tool):
+        added = {} if "hooks" in before else json.loads(json.dumps(dict(FORMS[tool].head)))
+        assert {key: of for key, of in after.items() if key != "hooks"} == {
+            **{key: str(of) for key, of in added.items()},
+            **{key: of for key, of in before.items() if key != "hooks"},
+        }
     assert not install(tool, "project", root, server=server).written
     assert path.read_bytes() == once
     # A transport takes the other's place and gives it back.
@@ -212,11 +243,11 @@ def test_what_a_user_adds_meanwhile_stays(
     tool, text = file
     path = write(tool, root, text)
     install(tool, "project", root, server=server)
-    edited = JsonText(path.read_bytes().decode(), comments=TOOLS[tool].registration.comments)
-    groups = edited.value["hooks"].get(event, [])  # type: ignore[attr-defined]
-    group = {"hooks": [theirs]}
+    edited = JsonText(path.read_bytes().decode(), comments=FORMS[tool].comments)
+    groups = events_of(tool, edited.value).get(event, [])
+    group = theirs if FORMS[tool].form == "flat" else {"hooks": [theirs]}
     container = edited.root
-    levels = [("hooks", "{}"), (event, "[]")]
+    levels = [("hooks", "{}")] * (not is_root(tool)) + [(event, "[]")]
     while levels:
         found = [item for item in container.items if item.key == levels[0][0]]
         if not found:
@@ -233,7 +264,7 @@ def test_what_a_user_adds_meanwhile_stays(
         expected = [*groups, JsonText(new).value]
     path.write_bytes(changed.encode())
     now = value_of(tool, changed)
-    assert now["hooks"][event] == expected
+    assert events_of(tool, now)[event] == expected
     uninstall(tool, "project", root)
     rest = path.read_bytes().decode()
     assert without_ours(tool, value_of(tool, rest)) == without_ours(tool, now)
@@ -249,7 +280,7 @@ def test_a_file_that_a_tool_wrote_anew_means_the_same_afterwards(
     path = write(tool, root, text)
     before = without_ours(tool, value_of(tool, text))
     install(tool, "project", root, server=server)
-    plain = JsonText(path.read_bytes().decode(), comments=TOOLS[tool].registration.comments)
+    plain = JsonText(path.read_bytes().decode(), comments=FORMS[tool].comments)
     path.write_bytes(json.dumps(plain.value, indent=indent).encode())
     uninstall(tool, "project", root)
     after = value_of(tool, path.read_text()) if path.exists() else {}

@@ -228,13 +228,13 @@ CREATED_AT = column("created_at")
 async def test_a_question_over_all_tools_uses_the_index_of_each_and_sorts_nothing(
     question: Asked, index: str, events: HookEventStore, folder: Path
 ) -> None:
-    for tool in HOOK_EVENTS:
+    for tool in EVENT_FILES:
         await events.save(event(tool=tool))
     reader = Reader([(folder / purpose.file, purpose) for purpose in EVENT_FILES.values()])
     steps = [row[3] for row in await reader.fetch(question)]
     await reader.close()
     searches = [step for step in steps if "hook_events" in step]
-    assert len(searches) == len(HOOK_EVENTS)
+    assert len(searches) == len(EVENT_FILES)
     assert all(f"USING INDEX hook_events_{index}" in step for step in searches)
     assert FULL_SORT not in steps
 

@@ -205,14 +205,16 @@ async def test_a_time_compares_as_a_datetime_and_as_text(plans: PlannerSessionSt
 async def test_records_of_one_class_live_in_the_file_of_their_tool(
     events: HookEventStore, folder: Path
 ) -> None:
-    for tool in ("claude-code", "codex", "gemini-cli", "codex"):
+    for tool in ("claude-code", "codex", "gemini-cli", "codex", "pi", "kilo", "unknown"):
         await events.save(event(tool=tool))
     await events.save(event())
     counts = {}
     for path in events.paths:
         with closing(sqlite3.connect(path)) as connection:
             counts[path.name] = connection.execute("SELECT count(*) FROM hook_events").fetchone()[0]
-    assert counts == {"claude_hooks.db": 2, "codex_hooks.db": 2, "gemini_hooks.db": 1}
+    assert counts == {"claude_hooks.db": 2, "codex_hooks.db": 2, "gemini_hooks.db": 1,
+        "agent_hooks.db": 3,
+    }  # fmt: skip
     with pytest.raises(InvalidRecordError, match="the tool 'vim' is not known"):
         await events.save(event(tool="vim"))
 

@@ -175,7 +175,7 @@ def any_payload(draw: random.Random, tool: str) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("tool", TOOLS)
+@pytest.mark.parametrize("tool", EVENTS)
 def test_the_view_gives_any_payload_as_it_is_described(tool: str, folder: Path) -> None:
     draw = random.Random(7)
     payloads = [any_payload(draw, tool) for _ in range(400)]

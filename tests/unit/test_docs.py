@@ -3,6 +3,7 @@
 import re
 import sqlite3
 from importlib.metadata import version
+from importlib.resources import files
 from json import loads
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -158,8 +159,9 @@ def test_every_public_name_is_in_the_reference_once() -> None:
 @pytest.mark.parametrize("tool", TOOLS)
 def test_the_reference_of_events_has_what_the_samples_are(tool: str) -> None:
     part = events().split(f"## {TOOLS[tool].title}\n")[1].split("\n## ")[0]
-    rows = dict(re.findall(r"^\| `(\w+)` \| (.*?) \| (?:yes|no) \|", part, re.MULTILINE))
-    for payload in map(loads, sample_payloads(tool)):
+    rows = dict(re.findall(r"^\| `([\w.]+)` \| (.*?) \| (?:yes|no) \|", part, re.MULTILINE))
+    sampled = (files("khive_persist") / "samples" / f"{tool}.jsonl").is_file()
+    for payload in map(loads, sample_payloads(tool) if sampled else []):
         name = payload["hook_event_name"]
         if name in rows:
             assert f"`{TOOLS[tool].describe(payload)['event_type']}`" in rows[name].split(", ")

@@ -10,12 +10,11 @@ from khive_persist.capture.hook_config import install, settings_path
 from khive_persist.capture.hook_config.command import SHARED
 from khive_persist.capture.spool import Spool
 from khive_persist.project import Project
-from khive_persist.tools import TOOLS
 
 HOOKS = Path(__file__).parents[2] / "hooks"
 
 
-@pytest.mark.parametrize("tool", TOOLS)
+@pytest.mark.parametrize("tool", sorted(path.stem for path in HOOKS.glob("*.json")))
 def test_the_settings_to_copy_are_those_that_install_writes(
     tool: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

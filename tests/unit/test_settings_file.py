@@ -18,6 +18,10 @@ def always(text: str | None) -> Callable[[JsonText | None], str | None]:
     return lambda _before: text
 
 
+def json_file(path: Path) -> SettingsFile[JsonText]:
+    return SettingsFile(path, JsonText, empty="{}\n")
+
+
 def refusal(text: str, *, comments: bool = False) -> tuple[int, int]:
     with pytest.raises(InvalidJsonError) as caught:
         JsonText(text, comments=comments)
@@ -134,7 +138,7 @@ def test_comments_stay(text: str, left: str | None) -> None:
 
 def test_an_edit_is_written_once(tmp_path: Path) -> None:
     path = tmp_path / "new" / "settings.json"
-    file = SettingsFile(path, comments=False)
+    file = json_file(path)
     assert file.edit(always(None)) is False
     assert not path.parent.exists()
     assert file.edit(always('{"é": 1}')) is True
@@ -151,7 +155,7 @@ def test_an_edit_keeps_the_mode(tmp_path: Path, mode: int) -> None:
     path = tmp_path / "settings.json"
     path.write_text("{}")
     path.chmod(mode)
-    SettingsFile(path, comments=False).edit(always('{"a": 1}'))
+    json_file(path).edit(always('{"a": 1}'))
     assert stat.S_IMODE(path.stat().st_mode) == mode
 
 
@@ -161,7 +165,7 @@ def test_a_symbolic_link_stays_and_its_target_is_edited(tmp_path: Path) -> None:
     target.parent.mkdir()
     link.parent.mkdir()
     link.symlink_to("../dotfiles/settings.json")
-    file = SettingsFile(link, comments=False)
+    file = json_file(link)
     assert file.edit(always('{"a": 1}'))
     assert link.is_symlink()
     assert target.read_text() == '{"a": 1}'
@@ -182,7 +186,7 @@ def test_a_change_of_another_program_is_not_lost(tmp_path: Path) -> None:
             path.write_text('{"theirs": 1}')
         return text.text + "\n"
 
-    assert SettingsFile(path, comments=False).edit(change)
+    assert json_file(path).edit(change)
     assert seen == ['{"a": 1}', '{"theirs": 1}']
     assert path.read_text() == '{"theirs": 1}\n'
     assert os.listdir(tmp_path) == ["settings.json"]
@@ -204,7 +208,7 @@ def test_a_reader_sees_the_old_file_or_the_new_one(tmp_path: Path) -> None:
     reader.start()
     for _ in range(20):
         for content in (other, one):
-            SettingsFile(path, comments=False).edit(always(content.decode()))
+            json_file(path).edit(always(content.decode()))
     done.set()
     reader.join()
     assert seen <= texts
@@ -223,7 +227,7 @@ def test_a_file_that_is_not_valid_is_left_alone(
 ) -> None:
     path = tmp_path / "settings.json"
     path.write_bytes(content)
-    file = SettingsFile(path, comments=False)
+    file = json_file(path)
     with pytest.raises(InvalidSettingsError, match=message):
         file.edit(always("{}"))
     with pytest.raises(InvalidSettingsError, match=message):
@@ -234,11 +238,11 @@ def test_a_file_that_is_not_valid_is_left_alone(
 
 def test_a_path_that_is_no_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InvalidSettingsError, match=r"cannot be read \(Is a directory\)"):
-        SettingsFile(tmp_path, comments=False).edit(always("{}"))
+        json_file(tmp_path).edit(always("{}"))
     (tmp_path / "file").write_text("")
     path = tmp_path / "file" / "settings.json"
     with pytest.raises(InvalidSettingsError, match="cannot be read"):
-        SettingsFile(path, comments=False).edit(always("{}"))
+        json_file(path).edit(always("{}"))
 
 
 def test_a_disk_that_is_full_leaves_the_file_as_it_is(
@@ -252,7 +256,7 @@ def test_a_disk_that_is_full_leaves_the_file_as_it_is(
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(InvalidSettingsError, match=r"cannot be written \(No space left on device"):
-        SettingsFile(path, comments=False).edit(always('{"a": 1}'))
+        json_file(path).edit(always('{"a": 1}'))
     assert path.read_text() == "{}"
     assert os.listdir(tmp_path) == ["settings.json"]
 
@@ -269,6 +273,6 @@ def test_a_writer_that_never_rests_is_told(tmp_path: Path) -> None:
         return '{"mine": 1}'
 
     with pytest.raises(InvalidSettingsError, match="again and again"):
-        SettingsFile(path, comments=False).edit(change)
+        json_file(path).edit(change)
     assert path.read_text() == f'{{"other": {turns}}}'
     assert [file.name for file in tmp_path.iterdir()] == [path.name]

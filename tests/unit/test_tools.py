@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from importlib.resources import files
 from typing import Any
 
 import pytest
@@ -45,6 +46,12 @@ EIGHT_WORDS = {
 }
 
 
+# The later clients are tested each in tests/clients, on what they sent.
+SAMPLED = [
+    tool for tool in TOOLS if (files("khive_persist") / "samples" / f"{tool}.jsonl").is_file()
+]
+
+
 def samples(tool: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in sample_payloads(tool)]
 
@@ -84,7 +91,7 @@ def check_shape(content: Mapping[str, Any]) -> None:
     assert content["event_type"]
 
 
-@pytest.mark.parametrize("tool", TOOLS)
+@pytest.mark.parametrize("tool", SAMPLED)
 def test_every_sample_is_described_in_the_types_of_the_contract(tool: str) -> None:
     for payload in samples(tool):
         content = TOOLS[tool].describe(payload)
@@ -93,7 +100,7 @@ def test_every_sample_is_described_in_the_types_of_the_contract(tool: str) -> No
         assert content["session_id"] == payload["session_id"]
 
 
-@pytest.mark.parametrize("tool", TOOLS)
+@pytest.mark.parametrize("tool", SAMPLED)
 def test_a_tool_knows_its_own_words(tool: str) -> None:
     told = {TOOLS[tool].describe(payload)["event_type"] for payload in samples(tool)}
     expected = EIGHT_WORDS - ({"notification"} if tool == "codex" else set())
@@ -443,14 +450,14 @@ def test_text_nested_without_end_is_no_output() -> None:
 
 
 KEYS = sorted(
-    {key for tool in TOOLS for payload in samples(tool) for key in payload}
-    | {key for tool in TOOLS for p in samples(tool) for key in (p.get("tool_input") or {})}
+    {key for tool in SAMPLED for payload in samples(tool) for key in payload}
+    | {key for tool in SAMPLED for p in samples(tool) for key in (p.get("tool_input") or {})}
     | {"llmContent", "error", "isError", "stdout", "structuredPatch", "file", "lines", "text"}
 )
 NAMES = sorted(
     {
         p.get(key, "")
-        for tool in TOOLS
+        for tool in SAMPLED
         for p in samples(tool)
         for key in ("hook_event_name", "tool_name")
     }
@@ -484,7 +491,7 @@ def test_tools_have_the_names_that_the_hook_and_the_files_use() -> None:
     assert tuple(TOOLS) == tuple(HOOK_EVENTS) == spool_writer.TOOLS
 
 
-@pytest.mark.parametrize("tool", TOOLS)
+@pytest.mark.parametrize("tool", SAMPLED)
 def test_all_events_are_registered_but_those_that_a_hook_would_change(tool: str) -> None:
     seen = {payload["hook_event_name"] for payload in samples(tool)}
     registered = [hook.event for hook in TOOLS[tool].registration.hooks]

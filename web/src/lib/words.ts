@@ -1,5 +1,8 @@
 export const TOOLS = [
   ['', 'all'], ['claude-code', 'Claude Code'], ['codex', 'Codex'], ['gemini-cli', 'Gemini CLI'],
+  ['copilot-cli', 'Copilot CLI'], ['opencode', 'OpenCode'], ['kilo', 'Kilo'], ['pi', 'pi'],
+  ['cline', 'Cline'], ['qwen-code', 'Qwen Code'], ['droid', 'Droid'], ['kimi-code', 'Kimi Code'],
+  ['cursor', 'Cursor'], ['grok-build', 'Grok Build'], ['unknown', 'unknown'],
 ] as const;
 export const COMPLEXITIES = [
   ['', 'any'], ['simple', 'simple'], ['medium', 'medium'], ['complex', 'complex'], ['very_complex', 'very complex'],

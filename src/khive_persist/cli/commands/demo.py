@@ -18,7 +18,6 @@ from khive_persist.cli.options import named_directory, with_project
 from khive_persist.cli.root import root
 from khive_persist.errors import CaptureError
 from khive_persist.models.planner_session import PlannerSession, PlannerSessionContent
-from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.opening import open_store
 from khive_persist.project import Project
 
@@ -35,6 +34,10 @@ PLANS: list[PlannerSessionContent] = [
      "task_description": "Make the store survive a power loss", "confidence": 0.61,
      "planning_cost": 1.31, "agent_count": 7, "workflow_pattern": "hybrid"},
 ]  # fmt: skip
+
+
+# Those that samples come with.
+_TOOLS = ("claude-code", "codex", "gemini-cli")
 
 
 @click.command("demo")
@@ -78,7 +81,7 @@ def command() -> int:
 def _record(project: Project) -> list[float]:
     payloads = [
         (tool, line)
-        for tool in HOOK_EVENTS
+        for tool in _TOOLS
         for line in (files("khive_persist") / "samples" / f"{tool}.jsonl").read_bytes().splitlines()
     ]
     environment = dict(os.environ) | {"KHIVE_DIR": str(project.root)}

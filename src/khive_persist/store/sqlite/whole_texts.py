@@ -2,7 +2,8 @@
 
 A row keeps the beginning of each; where that is all of it, or the payload has no text that begins
 so, it is what the expression gives. The expressions say in SQL what `tools/` says in Python
-of each tool's payloads; a test holds them together.
+of each tool's payloads; a test holds them together. In the file that many clients share it is the
+longest text of the payload that begins so, or all texts of a list of content blocks.
 """
 
 from collections.abc import Callable, Sequence
@@ -126,6 +127,17 @@ _COMMANDS: Final[dict[str, Sequence[str]]] = {
 }
 
 
+def _longest_beginning_with(preview: str) -> str:
+    nodes = f"json_tree(content, '{_PAYLOAD}') AS node"
+    texts = f"SELECT node.atom AS text FROM {nodes} WHERE node.type = 'text'"
+    blocks = f"SELECT {_joined('node.value')} AS text FROM {nodes} WHERE node.type = 'array'"
+    return (
+        f"(SELECT text FROM ({texts} UNION ALL {blocks})"
+        f" WHERE substr(text, 1, length({preview})) = {preview}"
+        " ORDER BY length(text) DESC LIMIT 1)"
+    )
+
+
 def _by_event(paths: dict[str, str]) -> str:
     """Spell the text that these events bring, by the tool's own names of them; NULL for others."""
     name = _string(f"{_PAYLOAD}.hook_event_name")
@@ -142,13 +154,17 @@ def _by_type(of_object: str) -> str:
 
 def _blocks(path: str) -> str:
     """Spell the text of content blocks, a line each; `json_each` gives them in their order."""
+    return _joined("content", f", {_literal(path)}")
+
+
+def _joined(document: str, path: str = "") -> str:
     line = (
         "CASE block.type WHEN 'text' THEN block.value"
         f" WHEN 'object' THEN {_block('block.value')} END"
     )
     return (
         f"(SELECT group_concat(line, {_LINE_END}) FROM (SELECT {line} AS line FROM"
-        f" json_each(content, {_literal(path)}) AS block) WHERE line <> '')"
+        f" json_each({document}{path}) AS block) WHERE line <> '')"
     )
 
 
