@@ -168,6 +168,8 @@ class Tool(NamedTuple):
         without_conversation: A function that returns the payload without the conversation that it
             repeats, or None where it repeats none.
         sends: A function that tells whether a payload can be no other client's, by its keys.
+        ends_hooks: Whether it ends hooks before it has told them of their event: one that is told
+            nothing has no event then.
         event_key: A function that returns what names an event that the tool brings to other
             clients' hooks, too: the same each time it comes, and of no other event; an empty string
             for one that comes once.
@@ -185,3 +187,4 @@ class Tool(NamedTuple):
     )
     sends: Callable[[Mapping[str, object]], bool] = nothing_recognised
     event_key: Callable[[Mapping[str, object]], str] = comes_once
+    ends_hooks: bool = False
