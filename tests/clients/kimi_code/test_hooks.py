@@ -30,7 +30,7 @@ def of(event: str, **fields: object) -> list[dict[str, Any]]:
     return found
 
 
-def first(event: str, **fields: object) -> dict[str, object]:
+def first(event: str, **fields: object) -> dict[str, Any]:
     return describe(of(event, **fields)[0])
 
 
@@ -162,7 +162,7 @@ def test_a_question_about_a_call_is_no_part_of_it() -> None:
     for event in ("PermissionRequest", "PermissionResult"):
         content = first(event)
         assert "tool_use_id" not in content
-        assert content["metadata"]["about_call"] == of(event)[0]["tool_call_id"]  # type: ignore[index]
+        assert content["metadata"]["about_call"] == of(event)[0]["tool_call_id"]
 
 
 def test_a_hook_that_is_told_nothing_has_no_event(project: Project, hook: Hook) -> None:
