@@ -178,6 +178,8 @@ class Tool(NamedTuple):
         has_times: Whether each payload has its event's own time in milliseconds, the same for all
             hooks that run for it: what comes twice is then one event.
         hook_name: A function that returns the name that events have for a tool of a transcript.
+        ends_hooks: Whether it ends hooks before it has told them of their event: one that is told
+            nothing has no event then.
         event_key: A function that returns what names an event that the tool brings to other
             clients' hooks, too: the same each time it comes, and of no other event; an empty string
             for one that comes once.
@@ -198,3 +200,4 @@ class Tool(NamedTuple):
     has_times: bool = False
     hook_name: Callable[[str], str] = same_name
     event_key: Callable[[Mapping[str, object]], str] = comes_once
+    ends_hooks: bool = False
