@@ -206,5 +206,7 @@ TOOL: Final = Tool(
         by_hand={"project": (), "local": (), "user": ()},
         is_program=True,
         program=Program(name="cline", paths=(), folders=(), oldest=""),
+        runs_once=True,
+        topmost=".git",
     ),
 )
