@@ -20,7 +20,8 @@ class Client(ABC):
         title: The name as its makers write it.
         package: The package of npm.
         program: The program that the package brings.
-        settings: The file of its hooks below the project's directory.
+        settings: The file of its hooks, below the directory of the first scope.
+        scopes: The scopes that it has of `project` and `user`.
         untold: What it does not tell, each one sentence.
     """
 
@@ -29,6 +30,7 @@ class Client(ABC):
     package: str
     program: str
     settings: str = ""
+    scopes: tuple[str, ...] = ("project", "user")
     untold: tuple[str, ...] = ()
 
     @abstractmethod
@@ -36,11 +38,11 @@ class Client(ABC):
         """Make the settings in the run's home that lead it to the model, and trust the project."""
 
     @abstractmethod
-    def prompt(self, text: str) -> list[str]:
+    def prompt(self, run: Run, text: str) -> list[str]:
         """Return the arguments for one prompt, with every tool allowed and no terminal."""
 
     @abstractmethod
-    def resume(self, text: str) -> list[str] | None:
+    def resume(self, run: Run, text: str) -> list[str] | None:
         """Return the arguments for one more prompt in the latest session; None without a way."""
 
     @abstractmethod
@@ -48,10 +50,10 @@ class Client(ABC):
         """Return the call that runs a line in the shell."""
 
     @abstractmethod
-    def edit(self, path: Path, before: str, after: str) -> Calls:
+    def edit(self, run: Run, path: Path, before: str, after: str) -> Calls:
         """Return the calls that replace a file's whole text."""
 
-    def subagent(self, prompt: str) -> Calls | None:
+    def subagent(self, run: Run, prompt: str) -> Calls | None:
         """Return the calls that let a subagent work at a prompt; None where there is none."""
         return None
 
@@ -59,13 +61,18 @@ class Client(ABC):
         """Forbid shell commands that begin with a word; return False where that has no setting."""
         return False
 
-    def install_hooks(self, run: Run, scope: str = "project") -> None:
-        """Install our hooks in a scope."""
-        run.khive("hooks", "install", self.name, "--scope", scope)
+    def install_hooks(self, run: Run, scope: str = "") -> None:
+        """Install our hooks in a scope; an empty string for the first of `scopes`."""
+        run.khive("hooks", "install", self.name, "--scope", scope or self.scopes[0])
 
     def record(self, run: Run) -> None:
         """Put the second recorder beside our hooks."""
-        recorder.add_to_json(run.project / self.settings, str(recorder.script(run.folder)))
+        folder = run.project if self.scopes[0] == "project" else run.home
+        path, command = folder / self.settings, str(recorder.script(run.folder))
+        if path.suffix == ".toml":
+            recorder.add_to_toml(path, command)
+        else:
+            recorder.add_to_json(path, command)
 
     def compare(self, run: Run, stored: Sequence[Stored]) -> Events:
         """Compare what the second recorder was given with what is stored."""

@@ -89,8 +89,7 @@ def _play(scenario: Scenario, stage: Stage) -> Result:
 
 
 def _counted(client: Client, run: Run, model: Model) -> Result:
-    # The first command stores what lies in the spool, the second one reads the transcripts.
-    run.khive("events", "--limit", "1", "--json")
+    # Before it reads the transcripts it stores what lies in the spool.
     run.khive("sync")
     stats = json.loads(run.khive("stats", "--json"))
     events = client.compare(run, comparison.stored_events(run.project / ".khive"))

@@ -57,6 +57,8 @@ def _add(node: Any, command: str) -> None:
         for item in list(node):
             if _is_ours(item):
                 replaced = {key: command for key in _COMMAND_KEYS if key in item}
+                # Of two hooks of one name Qwen Code runs the first.
+                replaced |= {"name": "recorder"} if "name" in item else {}
                 node.append(item | replaced)
             else:
                 _add(item, command)

@@ -40,6 +40,7 @@ class Run:
         seconds: The limit for each program.
         project_name: The name of the project's folder.
         variables: What the client has in its environment besides.
+        denied: The rules against tools that its arguments hold.
     """
 
     folder: Path
@@ -49,6 +50,7 @@ class Run:
     seconds: float
     project_name: str = "proj"
     variables: dict[str, str] = field(default_factory=dict)
+    denied: list[str] = field(default_factory=list)
 
     @property
     def home(self) -> Path:

@@ -64,12 +64,12 @@ def _denied_tool(stage: Stage) -> None:
 def _edit(stage: Stage) -> None:
     path = stage.path("notes.txt")
     path.write_text("before\n")
-    stage.complete([*stage.client.edit(path, "before", "after"), DONE])
+    stage.complete([*stage.client.edit(stage.run, path, "before", "after"), DONE])
     expect("after" in path.read_text(), "the file is as it was")
 
 
 def _subagent(stage: Stage) -> None:
-    calls = stage.client.subagent(tagged("child", "please help"))
+    calls = stage.client.subagent(stage.run, tagged("child", "please help"))
     if calls is None:
         raise NotRunError("it has no subagent")
     command = stage.client.command("echo child > child.txt; cat child.txt")
@@ -111,9 +111,11 @@ def _two_at_once(stage: Stage) -> None:
 
 
 def _all_installed(stage: Stage) -> None:
-    for client in stage.all_clients:
-        if client.name != stage.client.name:
-            client.install_hooks(stage.run)
+    for scope in ("project", "user"):
+        others = [client for client in stage.all_clients if client.scopes[0] == scope]
+        names = [client.name for client in others if client.name != stage.client.name]
+        if names:
+            stage.run.khive("hooks", "install", *names, "--scope", scope)
     _tool(stage)
 
 
@@ -152,7 +154,7 @@ def _uninstall(stage: Stage) -> None:
     run.make()
     stage.client.configure(run)
     (run.project / "notes.txt").write_text(_NOTES)
-    for scope in ("project", "user"):
+    for scope in stage.client.scopes:
         before = _tree(run.home, run.project)
         stage.client.install_hooks(run, scope)
         expect(_tree(run.home, run.project) != before, f"nothing was installed, scope {scope}")

@@ -45,7 +45,9 @@ class Stage:
         name = f"main_{next(self._numbers)}"
         self.model.scripts[name] = turns
         text = tagged(name, "please do it")
-        arguments = self.client.resume(text) if resumed else self.client.prompt(text)
+        arguments = (
+            self.client.resume(self.run, text) if resumed else self.client.prompt(self.run, text)
+        )
         if arguments is None:
             raise NotRunError("there is no way to it without a terminal")
         return self.run.start(arguments, name)

@@ -29,20 +29,20 @@ class ClaudeCode(Client):
         }
         (run.home / ".claude.json").write_text(json.dumps(state))
 
-    def prompt(self, text: str) -> list[str]:
+    def prompt(self, run: Run, text: str) -> list[str]:
         return ["-p", text, "--permission-mode", "bypassPermissions"]
 
-    def resume(self, text: str) -> list[str]:
-        return ["--continue", *self.prompt(text)]
+    def resume(self, run: Run, text: str) -> list[str]:
+        return ["--continue", *self.prompt(run, text)]
 
     def command(self, line: str) -> Turn:
         return Call("Bash", {"command": line, "description": "Run it"})
 
-    def edit(self, path: Path, before: str, after: str) -> Calls:
+    def edit(self, run: Run, path: Path, before: str, after: str) -> Calls:
         change = {"file_path": str(path), "old_string": before, "new_string": after}
         return [Call("Read", {"file_path": str(path)}), Call("Edit", change)]
 
-    def subagent(self, prompt: str) -> Calls:
+    def subagent(self, run: Run, prompt: str) -> Calls:
         arguments = {
             "description": "Help", "prompt": prompt, "subagent_type": "general-purpose",
             "run_in_background": False,

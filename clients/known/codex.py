@@ -8,8 +8,9 @@ from clients.client import Calls, Client
 from clients.run import Run
 from clients.script import Call, Turn
 
-# It offers the tool that edits only with a model that it knows.
 _MODEL: Final = "gpt-5.5"
+# To a model that it does not know it offers subagents beside its other tools, and no patches.
+_UNKNOWN_MODEL: Final = "mock-model"
 
 
 class Codex(Client):
@@ -48,12 +49,12 @@ class Codex(Client):
         (run.home / ".codex").mkdir()
         (run.home / ".codex" / "config.toml").write_text("\n".join(lines) + "\n")
 
-    def prompt(self, text: str) -> list[str]:
+    def prompt(self, run: Run, text: str) -> list[str]:
         # Who may run our hooks is asked in the terminal alone.
         return ["exec", "--skip-git-repo-check", "--dangerously-bypass-hook-trust", text]
 
-    def resume(self, text: str) -> list[str]:
-        return ["exec", "resume", "--last", *self.prompt(text)[1:]]
+    def resume(self, run: Run, text: str) -> list[str]:
+        return ["exec", "resume", "--last", *self.prompt(run, text)[1:]]
 
     def command(self, line: str) -> Turn:
         return (
@@ -62,14 +63,16 @@ class Codex(Client):
             Call("shell", {"command": ["sh", "-c", line]}),
         )
 
-    def edit(self, path: Path, before: str, after: str) -> Calls:
+    def edit(self, run: Run, path: Path, before: str, after: str) -> Calls:
         patch = "\n".join(
             ["*** Begin Patch", f"*** Update File: {path.name}", "@@", f"-{before}", f"+{after}",
              "*** End Patch", ""]
         )  # fmt: skip
         return [Call("apply_patch", patch)]
 
-    def subagent(self, prompt: str) -> Calls:
+    def subagent(self, run: Run, prompt: str) -> Calls:
+        config = run.home / ".codex" / "config.toml"
+        config.write_text(config.read_text().replace(f'"{_MODEL}"', f'"{_UNKNOWN_MODEL}"'))
         start = {"message": prompt, "task_name": "help"}
         return [Call("spawn_agent", start), Call("wait_agent", {"timeout_ms": 20_000})]
 

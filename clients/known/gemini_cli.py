@@ -34,21 +34,21 @@ class GeminiCli(Client):
         (run.home / ".gemini").mkdir()
         (run.home / ".gemini" / "settings.json").write_text(json.dumps(settings))
 
-    def prompt(self, text: str) -> list[str]:
+    def prompt(self, run: Run, text: str) -> list[str]:
         return ["-p", text, "--yolo"]
 
-    def resume(self, text: str) -> list[str]:
-        return ["--resume", "latest", *self.prompt(text)]
+    def resume(self, run: Run, text: str) -> list[str]:
+        return ["--resume", "latest", *self.prompt(run, text)]
 
     def command(self, line: str) -> Turn:
         return Call("run_shell_command", {"command": line, "description": "Run it"})
 
-    def edit(self, path: Path, before: str, after: str) -> Calls:
+    def edit(self, run: Run, path: Path, before: str, after: str) -> Calls:
         change = {"file_path": str(path), "old_string": before, "new_string": after,
                   "instruction": "Change it", "allow_multiple": False}  # fmt: skip
         return [Call("read_file", {"file_path": str(path)}), Call("replace", change)]
 
-    def subagent(self, prompt: str) -> Calls:
+    def subagent(self, run: Run, prompt: str) -> Calls:
         arguments = {"agent_name": "generalist", "prompt": prompt}
         return [Call("invoke_agent", arguments)]
 
