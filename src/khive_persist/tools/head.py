@@ -18,7 +18,8 @@ _END_BYTES: Final = 1 << 16
 _MAX_LINES: Final = 10_000
 _MAX_BYTES: Final = 256 << 20
 _FIELDS: Final = (
-    "type", "sessionId", "uuid", "timestamp", "cwd", "projectHash", "id", "session_id",
+    "type", "sessionId", "uuid", "timestamp", "cwd", "projectHash", "id", "session_id", "agent",
+    "updated_at",
 )  # fmt: skip
 
 
