@@ -101,6 +101,12 @@ bench: $(READY)
 	|| echo "no ziglang: the hook is compiled by the system's compiler"
 	$(BIN)/python -m benchmarks
 
+# The real programs of the clients, from npm, against a model on loopback: about 2 GB, and an hour.
+# WITH has options, as WITH="--client codex --pin codex=0.171.0".
+.PHONY: clients
+clients: $(READY)
+	$(BIN)/python -m clients $(WITH)
+
 # The site, in build/docs: open build/docs/index.html. A broken link or a warning ends it.
 DOCS_READY := $(VENV)/.ready-docs
 

@@ -5,6 +5,7 @@ import os
 import posix
 import py_compile
 import resource
+import shlex
 import shutil
 import signal
 import socket
@@ -255,6 +256,42 @@ def test_a_stalled_stdin_ends_in_time_and_keeps_what_came(
     (event,) = Spool(quiet).events()
     assert event.is_cut
     assert kept(quiet) == [b'{"half']
+
+
+def test_the_end_of_the_clients_process_group_is_not_that_of_the_hook(
+    quiet: Project, command: list[str]
+) -> None:
+    """Kimi Code kills it soon after a call, with the hook that it does not wait for."""
+    with subprocess.Popen(
+        ["/bin/sh", "-c", f"{shlex.join(command)}; :"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=quiet.root,
+        process_group=0,
+    ) as shell:
+        assert shell.stdin is not None
+        assert shell.stdout is not None
+        shell.stdin.write(PAYLOAD[:9])
+        shell.stdin.flush()
+        until = time.monotonic() + START_SECONDS
+        while not _has_left(shell.pid) and time.monotonic() < until:
+            time.sleep(0.001)
+        os.killpg(shell.pid, signal.SIGKILL)
+        shell.stdin.write(PAYLOAD[9:])
+        shell.stdin.close()
+        # It ends where the hook does.
+        assert shell.stdout.read() == b""
+        assert shell.wait() == -signal.SIGKILL
+    assert kept(quiet) == [PAYLOAD]
+
+
+def _has_left(shell: int) -> bool:
+    """Return whether a shell's child leads a process group of its own."""
+    listed = subprocess.run(
+        ["ps", "-o", "pid=,ppid=,pgid=", "-A"], capture_output=True, text=True, check=True
+    )
+    rows = [line.split() for line in listed.stdout.splitlines()]
+    return any(parent == str(shell) and pid == group for pid, parent, group in rows)
 
 
 def test_a_tool_that_blocks_the_alarm_does_not_hold_up_the_hook(

@@ -299,6 +299,14 @@ def test_a_file_of_ours_that_the_tool_wrote_anew_goes_too(
     assert not path.exists()
 
 
+@pytest.mark.parametrize("tool", ["copilot-cli", "cursor"])
+def test_a_version_that_somebody_changed_stays(tool: str, tmp_path: Path) -> None:
+    path = install(tool, "project", tmp_path).path
+    path.write_text(path.read_text().replace('"version": 1', '"version": 2'))
+    uninstall(tool, "project", tmp_path)
+    assert json.loads(path.read_text()) == {"version": 2}
+
+
 DAMAGED = {
     "copilot-cli": ['{"hooks": []}', '{"hooks": {"preToolUse": {}}}', "{", "\ud800"],
     "droid": ['{"PreToolUse": {}}', "[]", '{"Stop": [}'],

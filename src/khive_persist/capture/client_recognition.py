@@ -12,6 +12,8 @@ from typing import Any, Final
 from khive_persist import clock
 from khive_persist.store import codec
 from khive_persist.tools import TOOLS
+from khive_persist.tools.message_part import row_id
+from khive_persist.tools.tool import comes_once
 
 UNKNOWN: Final = "unknown"
 GROK: Final = "grok-build"
@@ -83,15 +85,28 @@ def words_of(client: str, registered: str) -> str:
     return client if client in TOOLS else registered
 
 
-def shared_id(raw: bytes) -> str:
-    """Return the same id each time that a payload with a time of its own comes.
+def may_be_shared(registered: str, environment: str) -> bool:
+    """Return whether an event may come by the hooks of more than one client."""
+    tool = TOOLS[registered]
+    return bool(environment) or tool.has_times or tool.event_key is not comes_once
 
-    Copilot CLI runs a hook once for each settings file that names it, where Claude Code runs it
-    once. The id is an empty string where the payload has no time: what came twice may have
-    happened twice.
+
+def shared_id(raw: bytes) -> str:
+    """Return the same id each time that one event comes.
+
+    Copilot CLI runs a hook once for each settings file that names it, Claude Code's among them, and
+    gives each run the same bytes; Cursor runs Claude Code's hooks besides its own. What names the
+    event is told by its client, else it is the whole payload, where that has a time of its own. So
+    events that differ in anything have ids that do. What no byte tells apart is one event: of calls
+    that the model makes twice in one answer, with the same input, the second has no event before
+    it, and `sync` with `--backfill` makes that of the transcript. The id is an empty string where
+    the payload has no name and no time: what came twice may have happened twice.
     """
     try:
-        timestamp = codec.load(raw)["timestamp"]
+        payload = codec.load(raw)
+        if key := _event_key(payload):
+            return row_id("event", key)
+        timestamp = payload["timestamp"]
         is_number = isinstance(timestamp, int)
         seconds = timestamp / 1000 if is_number else clock.moment(timestamp).timestamp()
         digits = f"{int(seconds * 1000):012x}"
@@ -102,6 +117,13 @@ def shared_id(raw: bytes) -> str:
     bits = hashlib.sha256(raw.strip()).hexdigest()
     digits += f"7{bits[:3]}8{bits[3:18]}"
     return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+
+
+def _event_key(payload: Mapping[str, Any]) -> str:
+    """Return the client's name of an event, which no other client's event has."""
+    client = next((tool for tool in TOOLS.values() if tool.sends(payload)), None)
+    key = client.event_key(payload) if client is not None else ""
+    return f"{client.name} {key}" if client is not None and key else ""
 
 
 def _by_transcript(payload: Mapping[str, Any]) -> str:

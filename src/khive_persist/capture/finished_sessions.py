@@ -1,12 +1,15 @@
 """Sessions that have stopped: what their events say of where the transcripts lie."""
 
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
+from khive_persist.tools import TOOLS, transcripts_of
+from khive_persist.tools.transcript_files import in_database
 
 # Of a session, or a turn of it: what was said until then is in the tool's transcript.
 _ENDS: Final = tuple(
@@ -30,7 +33,18 @@ def ended_transcripts(rows: Iterable[StoredRow]) -> list[Path]:
         for path in (content.get("transcript_path"), agents):
             if isinstance(path, str) and path and "\0" not in path:
                 paths[Path(path)] = None
+        if "transcript_path" not in content:
+            paths |= dict.fromkeys(_looked_for(content))
     return list(paths)
+
+
+def _looked_for(content: Mapping[str, Any]) -> Iterator[Path]:
+    """Yield the transcripts of an event's session, where its client's hooks name none."""
+    words = (content.get(name) for name in ("tool", "session_id", "cwd"))
+    tool, session_id, cwd = (word if isinstance(word, str) else "" for word in words)
+    if tool in TOOLS and session_id:
+        with suppress(OSError):
+            yield from transcripts_of(tool).of_session(session_id, cwd)
 
 
 def _may_end(content: str) -> bool:
@@ -43,7 +57,13 @@ def _may_end(content: str) -> bool:
 
 
 def size_of(path: Path) -> int | None:
-    """Return the size of a transcript; None where there is no file."""
+    """Return the size of a transcript; None where there is no file.
+
+    Of one in a database it is that of the database and its log.
+    """
+    if (place := in_database(path)) is not None:
+        log = place.database.with_name(place.database.name + "-wal")
+        return (size_of(place.database) or 0) + (size_of(log) or 0)
     try:
         status = path.stat()
     except OSError:

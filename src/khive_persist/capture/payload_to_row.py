@@ -44,8 +44,8 @@ def normalise(
     if redacted:
         metadata["redacted"] = redacted
     created_at = clock.to_text(clock.from_ns(event.arrival_ns))
-    may_repeat = event.client or tools.TOOLS[event.tool].runs_twice
-    id = client_recognition.shared_id(raw) if may_repeat else ""
+    is_shared = client_recognition.may_be_shared(event.tool, event.client)
+    id = client_recognition.shared_id(raw) if is_shared else ""
     return id or event.id, content, codec.dump(metadata), created_at, None
 
 

@@ -35,7 +35,7 @@ TOOLS = (
 PROJECT_VARIABLES = {
     "claude-code": b"CLAUDE_PROJECT_DIR", "gemini-cli": b"GEMINI_PROJECT_DIR",
     "copilot-cli": b"COPILOT_PROJECT_DIR", "qwen-code": b"QWEN_PROJECT_DIR",
-    "droid": b"DROID_PROJECT_DIR",
+    "droid": b"DROID_PROJECT_DIR", "cursor": b"CURSOR_PROJECT_DIR",
 }  # fmt: skip
 # Who runs Claude Code's hooks besides, by the environment; the payload can say better.
 CLIENTS = ((b"COPILOT_CLI", "copilot-cli"), (b"CURSOR_", "cursor"), (b"GROK_", "grok-build"))
@@ -773,10 +773,25 @@ def ring(*_: object) -> None:
     raise Late("took too long")
 
 
+def leave_group() -> None:
+    """Be out of reach of a client that ends the process group of a hook it does not wait for.
+
+    Kimi Code does so within 200 ms of a call's end. In front of a terminal a group of its own could
+    not read from it.
+    """
+    try:
+        if not posix.isatty(0):
+            posix.setpgid(0, 0)
+    except OSError:
+        # It leads a session: it has a group of its own.
+        pass
+
+
 def main() -> None:
     code = 0
     is_meant = False
     try:
+        leave_group()
         _signal.signal(_signal.SIGALRM, ring)
         # Who blocks it hands that on: nothing would ever end a stalled stdin.
         _signal.pthread_sigmask(_signal.SIG_UNBLOCK, (_signal.SIGALRM,))

@@ -4,9 +4,10 @@ from typing import NamedTuple
 
 from khive_persist.clock import InstantText
 from khive_persist.models.event_types import POST, PRE
-from khive_persist.sessions.definitions import event_tables, stands_for_end_sql
+from khive_persist.sessions.definitions import event_tables, stands_for_end_sql, tool_sql
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement, union_all
+from khive_persist.tools import TOOLS
 
 
 class Unmatched(NamedTuple):
@@ -37,22 +38,26 @@ def _statement(source: Source) -> Statement:
     end_type = event_type.replace("content", "ended.content")
     start_id = use_id.replace("content", "begun.content")
     columns = f"{session_id} AS session_id, {tool_name} AS tool_name"
+    # Only the events that were made of their transcripts have ids.
+    without_ids = ", ".join(f"'{tool.name}'" for tool in TOOLS.values() if not tool.has_call_ids)
     selects = []
-    for tool, table in event_tables(source):
+    for client, table in event_tables(source):
+        tool = tool_sql(source, client)
+        has_id = f"({use_id} IS NOT NULL AND {tool} NOT IN ({without_ids}))"
         selects.append(
-            f"SELECT '{tool}' AS tool, {columns}, {use_id} AS tool_use_id, 1 AS calls,"
+            f"SELECT {tool} AS tool, {columns}, {use_id} AS tool_use_id, 1 AS calls,"
             f" {source.created_at} AS last"
             # Where a transcript knew how the call ended, the event before it says so.
-            f" FROM {table} AS begun WHERE {event_type} IN ({pre}) AND {use_id} IS NOT NULL"
+            f" FROM {table} AS begun WHERE {event_type} IN ({pre}) AND {has_id}"
             f" AND NOT {stands_for_end_sql(source)}"
             f" AND NOT EXISTS (SELECT 1 FROM {table} AS ended"
             f" WHERE {end_id} = {start_id} AND {end_type} IN ({post}))"
         )
         selects.append(
-            f"SELECT '{tool}' AS tool, {columns}, NULL AS tool_use_id,"
+            f"SELECT {tool} AS tool, {columns}, NULL AS tool_use_id,"
             f" sum(CASE WHEN {event_type} IN ({pre}) THEN 1 ELSE -1 END) AS calls,"
             f" max({source.created_at}) AS last FROM {table}"
-            f" WHERE {event_type} IN ({pre}, {post}) AND {use_id} IS NULL"
-            f" GROUP BY {session_id}, {tool_name} HAVING calls > 0"
+            f" WHERE {event_type} IN ({pre}, {post}) AND NOT {has_id}"
+            f" GROUP BY 1, {session_id}, {tool_name} HAVING calls > 0"
         )
     return union_all(selects, within="SELECT * FROM ({}) ORDER BY last DESC")

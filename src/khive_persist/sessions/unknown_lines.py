@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement
-from khive_persist.tools.message_part import NO_MESSAGE
+from khive_persist.tools.message_part import HOOK, NO_MESSAGE
 
 
 class UnknownLines(NamedTuple):
@@ -22,11 +22,12 @@ async def count_unknown_lines(reader: Reader) -> list[UnknownLines]:
 
 def _statement(source: Source) -> Statement:
     tool, kind, role = (source.extract(f"$.{name}") for name in ("tool", "kind", "role"))
-    # A client's own total is no message either, and is read.
-    reported = source.extract("$.reported")
+    # A client's own total, and a hook that ran, are no messages either, and are read.
+    reported, tokens = source.extract("$.reported"), source.extract("$.tokens")
     sql = (
         f"SELECT {tool} AS tool, {kind} AS kind, count(*) AS lines FROM {source.sql}"
-        f" WHERE {role} = '{NO_MESSAGE}' AND {reported} IS NULL"
+        f" WHERE {role} = '{NO_MESSAGE}' AND {reported} IS NULL AND {tokens} IS NULL"
+        f" AND {kind} IS NOT '{HOOK}'"
         " GROUP BY tool, kind ORDER BY lines DESC, tool, kind"
     )
     return Statement(sql, [])

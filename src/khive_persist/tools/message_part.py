@@ -9,6 +9,8 @@ _NAMESPACE: Final = bytes.fromhex("7d1b8f0e5c3a4c559f0e3a4f0c2b9d11")
 
 # The role of what is kept of a line that is no message.
 NO_MESSAGE: Final = "none"
+# The kind of a line that tells of a hook that ran: `payload` is what that was sent.
+HOOK: Final = "hook"
 
 
 class MessagePart(NamedTuple):

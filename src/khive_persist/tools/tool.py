@@ -13,9 +13,19 @@ def nothing_omitted(_payload: Mapping[str, object]) -> dict[str, object] | None:
     return None
 
 
+def same_name(tool_name: str) -> str:
+    """Return a tool's name as it is, as `Tool.hook_name` of a client with one name for each."""
+    return tool_name
+
+
 def nothing_recognised(_payload: Mapping[str, object]) -> bool:
     """Return False, as `Tool.sends` of a tool whose keys are others', too."""
     return False
+
+
+def comes_once(_payload: Mapping[str, object]) -> str:
+    """Return no key, as `Tool.event_key` of a tool that brings each event to one hook."""
+    return ""
 
 
 class Hook(NamedTuple):
@@ -48,7 +58,7 @@ class Program(NamedTuple):
 
     Attributes:
         name: The tool's program on PATH.
-        paths: Other places of it, below the home directory.
+        paths: Other places of it, below the home directory or from the root.
         folders: Patterns below the home directory of folders that hold it and end in its version.
         oldest: The version to assume where none is found.
     """
@@ -84,7 +94,7 @@ class Registration(NamedTuple):
             themselves, below `hooks`; `toml` is a list `[[hooks]]` of tables.
         command_key: The key of a hook's command, and
         timeout_key: that of its timeout; an empty string where the tool has no such key.
-        head: What the tool reads besides the hooks in a new file, as its version.
+        head: The members of a new file besides the hooks, as its version.
         has_type: Whether a hook has `"type": "command"`; in `toml` it has none.
     """
 
@@ -163,8 +173,16 @@ class Tool(NamedTuple):
         without_conversation: A function that returns the payload without the conversation that it
             repeats, or None where it repeats none.
         sends: A function that tells whether a payload can be no other client's, by its keys.
-        runs_twice: Whether a hook of the user's and one of the project's each get an event, the
-            same bytes with a time in them: it is one row.
+        has_call_ids: Whether the events of a tool call have its id. Where they have none, a call of
+            the transcript is matched with its events by the tool's name and input.
+        has_times: Whether each payload has its event's own time in milliseconds, the same for all
+            hooks that run for it: what comes twice is then one event.
+        hook_name: A function that returns the name that events have for a tool of a transcript.
+        ends_hooks: Whether it ends hooks before it has told them of their event: one that is told
+            nothing has no event then.
+        event_key: A function that returns what names an event that the tool brings to other
+            clients' hooks, too: the same each time it comes, and of no other event; an empty string
+            for one that comes once.
     """
 
     name: str
@@ -178,4 +196,8 @@ class Tool(NamedTuple):
         nothing_omitted
     )
     sends: Callable[[Mapping[str, object]], bool] = nothing_recognised
-    runs_twice: bool = False
+    has_call_ids: bool = True
+    has_times: bool = False
+    hook_name: Callable[[str], str] = same_name
+    event_key: Callable[[Mapping[str, object]], str] = comes_once
+    ends_hooks: bool = False

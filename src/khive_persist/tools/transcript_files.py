@@ -1,11 +1,29 @@
 """List the files in which tools keep transcripts, by the forms that they have."""
 
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 LINES: Final = ".jsonl"
 COMPRESSED: Final = ".jsonl.zst"
 DOCUMENT: Final = ".json"
+DATABASE: Final = ".db"
+
+
+class InDatabase(NamedTuple):
+    """A session that is rows of a database."""
+
+    database: Path
+    session_id: str
+
+
+def in_database(path: Path) -> InDatabase | None:
+    """Return what a path names that goes on from a database to a session; None for a file.
+
+    Such a path is a transcript's, as any other: `~/.local/share/opencode/opencode.db/ses_…`.
+    """
+    database = path.parent
+    is_there = database.suffix == DATABASE and database.is_file()
+    return InDatabase(database, path.name) if is_there else None
 
 
 def in_folder(folder: Path, pattern: str = "*") -> list[Path]:

@@ -36,6 +36,11 @@ class NoReader:
         return Line(str(document.get("type", "")), is_known=False)
 
 
+def _none_of_session(_session_id: str, _cwd: str) -> Iterable[Path]:
+    """Return no transcript, as `Transcripts.of_session` of a tool whose hooks name it."""
+    return ()
+
+
 class Transcripts(NamedTuple):
     """One AI tool's transcripts. What opens a file may raise OSError.
 
@@ -49,6 +54,8 @@ class Transcripts(NamedTuple):
             separate files.
         session_of: A function that returns a transcript's session, by its name and first lines;
             None where none says.
+        of_session: A function that yields the transcripts of a session, by its name and working
+            directory, of a tool whose hooks name no transcript.
     """
 
     reader: Callable[[dict[str, Any]], LineReader]
@@ -57,6 +64,7 @@ class Transcripts(NamedTuple):
     find: Callable[[Project | None], Iterator[Path]]
     of_agents: Callable[[Path], Iterable[Path]]
     session_of: Callable[[Path], object]
+    of_session: Callable[[str, str], Iterable[Path]] = _none_of_session
 
 
 NO_TRANSCRIPTS: Final = Transcripts(

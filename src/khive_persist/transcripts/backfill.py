@@ -2,13 +2,15 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from khive_persist.capture import previews
+from khive_persist.capture import client_recognition, previews
 from khive_persist.models.hook_event import HookEvent
 from khive_persist.sessions.lineage.endings import Ending, ending_of
 from khive_persist.tools import TOOLS, payload_fields
 from khive_persist.tools.message_part import mapping_of, row_id
+
+COPILOT: Final = "copilot-cli"
 
 
 class Call(NamedTuple):
@@ -51,7 +53,9 @@ def event_of_call(call: Call, session_id: str, *, is_post: bool) -> HookEvent:
     pre_name, post_name, failure_name = TOOLS[call.tool].call_events
     result = call.result or {}
     is_error = bool(result.get("is_error"))
-    name = (failure_name if is_error else post_name) if is_post else pre_name
+    # To Copilot a command that has ended did not fail, whatever its exit code.
+    is_failure = is_error and not (call.tool == COPILOT and "exit_code" in result)
+    name = (failure_name if is_failure else post_name) if is_post else pre_name
     payload: dict[str, Any] = {
         "session_id": session_id,
         "hook_event_name": name,
@@ -60,11 +64,13 @@ def event_of_call(call: Call, session_id: str, *, is_post: bool) -> HookEvent:
     }
     if call.tool_use_id:
         payload["tool_use_id"] = call.tool_use_id
-    if is_post:
+    if is_post and call.tool == COPILOT:
+        payload |= _copilot_result(result, is_failure=is_failure)
+    elif is_post:
         payload["tool_response"] = result.get("output")
         if is_error and call.tool == "claude-code":
             payload["error"] = _text(result.get("output"))
-    error = _text(result.get("output")) if is_post and is_error else None
+    error = _text(result.get("output")) if is_post and is_failure else None
     key = f"{call.tool_use_id or call.created_at} {call.name}"
     return event(call.tool, key, payload, call.ended_at if is_post else call.created_at, error)
 
@@ -77,25 +83,27 @@ def event(
     Args:
         tool: The AI tool.
         key: The event's subject; the id is made of it, the session and the event's name.
-        payload: The payload that the tool would have sent, as far as it is known.
+        payload: The payload that the tool would have sent, as far as it is known, in its words.
         created_at: The time when it would have come, as UTC text.
         error: The reason of a failure, or None.
     """
-    content = dict(TOOLS[tool].describe(payload))
+    words = client_recognition.in_our_words(payload)
+    content = dict(TOOLS[tool].describe(words))
     if error is not None:
         payload_fields.add_failure(content, error)
     cut = previews.shorten(content)
     marks = cut | dict(mapping_of(content.pop("metadata", {}))) | {"reconstructed": True}
     content |= {"tool": tool, "metadata": marks, "payload": payload}
-    key = f"reconstructed {payload['session_id']} {key} {payload['hook_event_name']}"
+    name = words.get("hook_event_name", content["event_type"])
+    key = f"reconstructed {words.get('session_id')} {key} {name}"
     return HookEvent.model_validate(
         {"id": row_id(tool, key), "content": content, "created_at": created_at}
     )
 
 
 def as_hooks_say(call: Call) -> dict[str, Any]:
-    """Return a call's tool and input in the words of hooks; Codex's transcripts have others."""
-    name, tool_input = call.name, call.input
+    """Return a call's tool and input in the words of hooks, where a transcript has others."""
+    name, tool_input = TOOLS[call.tool].hook_name(call.name), call.input
     if call.tool == "codex":
         if name == "exec_command" and isinstance(tool_input, Mapping) and "cmd" in tool_input:
             name, tool_input = "Bash", {"command": tool_input["cmd"]}
@@ -105,6 +113,13 @@ def as_hooks_say(call: Call) -> dict[str, Any]:
             name = f"{call.namespace}__{name}"
     tool_input = tool_input if isinstance(tool_input, Mapping) else {"input": tool_input}
     return {"tool_name": name, "tool_input": tool_input}
+
+
+def _copilot_result(result: Mapping[str, Any], *, is_failure: bool) -> dict[str, Any]:
+    if is_failure:
+        return {"error": _text(result.get("output"))}
+    answer = {"result_type": "success", "text_result_for_llm": _text(result.get("output"))}
+    return {"tool_result": answer}
 
 
 def _text(value: Any) -> str:

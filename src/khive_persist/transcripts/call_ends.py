@@ -6,18 +6,21 @@ from typing import Any, Final, NamedTuple
 from khive_persist import clock
 from khive_persist.errors import StoreError
 from khive_persist.mirror.mirror import Mirror
-from khive_persist.models.purposes import HOOK_EVENTS
+from khive_persist.models.purposes import CONVERSATIONS, HOOK_EVENTS
 from khive_persist.project import Project
 from khive_persist.redaction import Redactor
 from khive_persist.sessions.timeline.calls import input_key
 from khive_persist.settings import Settings
+from khive_persist.store import codec
 from khive_persist.store.sqlite.call_events import (
     CallEnd,
     calls_with_events,
     complete_events,
     inputs_with_events,
 )
-from khive_persist.tools.message_part import MessagePart
+from khive_persist.store.sqlite.rows import read_sessions
+from khive_persist.tools import TOOLS
+from khive_persist.tools.message_part import MessagePart, mappings_in
 from khive_persist.transcripts.batches import Batch
 
 _ERROR_CHARACTERS: Final = 2_000
@@ -52,9 +55,15 @@ class CallEnds:
         self._redactor = redactor
         self._mirror = Mirror(project, settings).follower(self._purpose)
         self._of_sessions: dict[str, set[str]] = {}
+        # What each call whose events have no id asked for; read from the messages where needed.
+        self._messages = project.database(CONVERSATIONS.file)
+        self._calls: dict[str, str] = {}
+        self._known_sessions: set[str] = set()
 
     def mark(self, batch: Batch) -> None:
         """Write into the parts of messages which calls end with them that no event tells of."""
+        for part in batch.parts:
+            self.learn(part.fields)
         ends = [list(ends_in(part, self._tool)) for part in batch.parts]
         for part, counts in zip(batch.parts, self.unreported(ends), strict=True):
             part.fields.update(counts)
@@ -100,12 +109,39 @@ class CallEnds:
 
     def _has_event(self, end: EndedCall) -> bool:
         """Return whether an event has the call's name and input, where none has a call's id."""
-        if self._purpose is not HOOK_EVENTS["gemini-cli"]:
+        if TOOLS[self._tool].has_call_ids:
             return False
+        call = self._key(end.name, end.input) if end.name else self._call_of(end)
         if end.session not in self._of_sessions:
             inputs = inputs_with_events(self._path, self._purpose, end.session)
             self._of_sessions[end.session] = {input_key([*pair]) for pair in inputs}
-        return input_key([end.name, end.input]) in self._of_sessions[end.session]
+        return call in self._of_sessions[end.session]
+
+    def learn(self, fields: Mapping[str, Any]) -> None:
+        """Take the calls of a message, whose results come in others, and without name and input."""
+        if TOOLS[self._tool].has_call_ids:
+            return
+        for call in mappings_in(fields.get("tool_calls")):
+            if isinstance(id := call.get("tool_use_id"), str):
+                self._calls[id] = self._key(str(call.get("name")), call.get("input"))
+
+    def _call_of(self, end: EndedCall) -> str | None:
+        """Return the key of a call by its id: it was read now, or by an earlier sync."""
+        if end.use_id not in self._calls and end.session not in self._known_sessions:
+            self._known_sessions.add(end.session)
+            if self._messages.exists():
+                for row in read_sessions(self._messages, CONVERSATIONS.table, [end.session]):
+                    content = codec.column(row[1])
+                    if isinstance(content, dict):
+                        self.learn(content)
+        return self._calls.get(end.use_id)
+
+    def _key(self, name: str, arguments: Any) -> str:
+        """Return name and input of a call as its events have them, without secrets."""
+        key = input_key([TOOLS[self._tool].hook_name(name), arguments])
+        if self._redactor is None:
+            return key
+        return input_key(codec.load(self._redactor.redact_json(key)[0]))
 
 
 def ends_in(part: MessagePart, tool: str) -> Iterator[EndedCall]:

@@ -28,6 +28,8 @@ def recount(project: Project, settings: Settings, redactor: Redactor | None, ses
     rows = stored_rows.read_sessions(path, CONVERSATIONS.table, [session])
     for tool, of_tool in _by_tool(rows).items():
         calls = CallEnds(project, settings, redactor, tool)
+        for _, content in of_tool:
+            calls.learn(content)
         ends = [list(ends_of(content, row[3], tool)) for row, content in of_tool]
         calls.follow([end for message_ends in ends for end in message_ends])
         counts = calls.unreported(ends)

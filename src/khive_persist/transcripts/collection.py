@@ -9,7 +9,7 @@ import anyio.to_thread
 
 from khive_persist import settings as configuration
 from khive_persist.capture.drain import drain
-from khive_persist.errors import KhiveError
+from khive_persist.errors import KhiveError, StoreError
 from khive_persist.models.purposes import EVENT_FILES
 from khive_persist.opening import existing_project, reading
 from khive_persist.project import Project
@@ -19,9 +19,10 @@ from khive_persist.store.redacting import load_redactor
 from khive_persist.store.sqlite.statements import Source, Statement, select
 from khive_persist.threads import Advance, run_stoppable
 from khive_persist.tools import TOOLS
-from khive_persist.tools.transcript_files import in_folder
+from khive_persist.tools.transcript_files import DATABASE, in_database, in_folder
 from khive_persist.transcripts.discovery import Transcript, find, of_agents, tool_of
 from khive_persist.transcripts.reconciliation import account, backfill, sessions_of
+from khive_persist.transcripts.session_rows import sessions_in
 from khive_persist.transcripts.sync import Sync, Synced
 
 
@@ -128,6 +129,9 @@ def _named(paths: Sequence[Path]) -> Iterator[tuple[str | None, Path]]:
         if path.is_dir():
             for file in in_folder(path):
                 yield _tool_of(file), file.absolute()
+        elif path.suffix == DATABASE:
+            for session in _sessions_in(path.absolute()):
+                yield _tool_of(session), session
         else:
             tool = _tool_of(path)
             yield tool, path.absolute()
@@ -153,7 +157,7 @@ async def _named_by_events(project: Project) -> list[Transcript]:
             Transcript(tool, path)
             for client, purpose in EVENT_FILES.items()
             for tool, paths in (await _paths_of(reader, purpose.name, client)).items()
-            for path in sorted(path for path in paths | _packed(paths) if path.is_file())
+            for path in sorted(path for path in paths | _packed(paths) if _is_there(path))
         ]
 
 
@@ -175,7 +179,19 @@ def _paths(name: str, client: str, path: str, source: Source) -> Statement:
 
 def _packed(paths: set[Path]) -> set[Path]:
     """Return the other names of files that are not there: Codex compresses a rollout's."""
-    return {path.with_name(path.name + ".zst") for path in paths if not path.is_file()}
+    return {path.with_name(path.name + ".zst") for path in paths if not _is_there(path)}
+
+
+def _is_there(path: Path) -> bool:
+    return path.is_file() or in_database(path) is not None
+
+
+def _sessions_in(database: Path) -> list[Path]:
+    try:
+        return sessions_in(database)
+    except (OSError, StoreError):
+        # No transcript: what is named is said to be none.
+        return [database]
 
 
 def _tool_of(path: Path) -> str | None:

@@ -20,11 +20,13 @@ from khive_persist.store import codec
 from khive_persist.store.redacting import load_redactor
 from khive_persist.store.sqlite.statements import distinct
 from khive_persist.tombstones import Tombstones
-from khive_persist.transcripts import failed_hooks
+from khive_persist.tools import TOOLS
+from khive_persist.transcripts import failed_hooks, hook_runs
 from khive_persist.transcripts.backfill import Call, event_of_call
 from khive_persist.transcripts.call_recount import recount
 from khive_persist.transcripts.expectation import expected
 from khive_persist.transcripts.failed_hooks import FailedHook
+from khive_persist.transcripts.hook_runs import HookRun
 from khive_persist.transcripts.recorded_calls import Event, read_session
 
 _REJECTED: Final = "The user doesn't want to proceed with this tool use"
@@ -112,10 +114,10 @@ class Account(NamedTuple):
 async def account(project: Project, session_id: str) -> Account:
     """Reconcile the transcripts of a session, as `sync` read them, with its hook events.
 
-    A call and its events are matched by their `tool_use_id`; Gemini CLI has none, there the tool's
-    name and input have to be the same.
+    A call and its events are matched by their `tool_use_id`; where a client's events have none, the
+    tool's name and input have to be the same.
     """
-    events, calls, failed, messages = await read_session(project, session_id)
+    events, (calls, failed, runs, messages) = await read_session(project, session_id)
     of_calls = _matched(calls, events)
     of_failed = _of_failed(failed, calls, events)
     end = max((e.created_at for e in events if e.event_type == "session_end"), default=None)
@@ -132,6 +134,11 @@ async def account(project: Project, session_id: str) -> Account:
         [
             LostEvent(hook.event, hook.subject, hook.created_at, hook.reason)
             for hook, matches in zip(failed, of_failed, strict=True)
+            if not matches
+        ]
+        + [
+            LostEvent(run.event, str(run.at), run.created_at, hook_runs.REASON)
+            for run, matches in zip(runs, _of_runs(runs, events), strict=True)
             if not matches
         ],
         sum(end is not None and event.created_at > end for event in events),
@@ -154,7 +161,7 @@ async def backfill(project: Project, session_id: str) -> int:
     Returns:
         The number of events written.
     """
-    events, calls, failed, _ = await read_session(project, session_id)
+    events, (calls, failed, runs, _) = await read_session(project, session_id)
     new_events = []
     surplus = []
     for hook, hook_events in zip(failed, _of_failed(failed, calls, events), strict=True):
@@ -165,6 +172,11 @@ async def backfill(project: Project, session_id: str) -> int:
             new_events.append(hook_event)
         elif not all(event.is_reconstructed for event in hook_events):
             surplus += [event.id for event in hook_events if event.is_reconstructed]
+    for run, run_events in zip(runs, _of_runs(runs, events), strict=True):
+        if not run_events:
+            new_events.append(run.reconstructed())
+        elif not all(event.is_reconstructed for event in run_events):
+            surplus += [event.id for event in run_events if event.is_reconstructed]
     for call, call_events in zip(calls, _matched(calls, events), strict=True):
         expectation = expected(
             call.tool, call.name, call.tool_use_id, _ending(call, call_events, events)
@@ -224,6 +236,14 @@ def _of_failed(
     ]
 
 
+def _of_runs(runs: list[HookRun], events: list[Event]) -> list[list[Event]]:
+    """Return the events of each hook that ran: those of its type that have its time."""
+    by_time: dict[tuple[str, str, int | None], list[Event]] = {}
+    for event in events if runs else ():
+        by_time.setdefault((event.tool, event.event_type, event.sent_at), []).append(event)
+    return [by_time.get((run.tool, run.event, run.at), []) for run in runs]
+
+
 def _matched(calls: list[Call], events: list[Event]) -> list[list[Event]]:
     by_id: dict[tuple[str, str], list[Event]] = {}
     by_input: dict[tuple[str, str, str, bool], list[Event]] = {}
@@ -240,9 +260,12 @@ def _matched(calls: list[Call], events: list[Event]) -> list[list[Event]]:
     for call in calls:
         call_events = list(by_id.get((call.tool, call.tool_use_id), ()))
         for is_post in (False, True):
-            candidates = by_input.get((call.tool, call.name, input_key(call.input), is_post))
+            name = TOOLS[call.tool].hook_name(call.name)
+            candidates = by_input.get((call.tool, name, input_key(call.input), is_post))
+            # One that was made of the transcript has the call's id.
             if candidates and not any(
-                (event.event_type in POST) is is_post for event in call_events
+                (event.event_type in POST) is is_post and not event.is_reconstructed
+                for event in call_events
             ):
                 call_events.append(candidates.pop(0))
         matched.append(call_events)

@@ -17,12 +17,14 @@ from khive_persist.tools.gemini_cli.transcript import FAILED
 from khive_persist.tools.message_part import NO_MESSAGE
 from khive_persist.transcripts.backfill import Call
 from khive_persist.transcripts.failed_hooks import FailedHook, Failures
+from khive_persist.transcripts.hook_runs import HookRun, milliseconds, run_in
 
 
 class Event(NamedTuple):
     """An event, as far as it tells of a call; `input` is that of its tool, as `input_key` has it.
 
-    `first_of_batch` is the first call of a batch of calls.
+    `first_of_batch` is the first call of a batch of calls, `sent_at` the time in its payload in
+    milliseconds.
     """
 
     id: str
@@ -33,8 +35,25 @@ class Event(NamedTuple):
     input: str
     prompt_id: str | None
     first_of_batch: str | None
+    sent_at: int | None
     created_at: str
     is_reconstructed: bool
+
+
+class Recorded(NamedTuple):
+    """What the transcripts of a session tell.
+
+    Attributes:
+        calls: Its tool calls, in order of time.
+        failed: The hooks that failed.
+        runs: The hooks that ran, as far as the transcripts have what they were sent.
+        messages: The number of messages.
+    """
+
+    calls: list[Call]
+    failed: list[FailedHook]
+    runs: list[HookRun]
+    messages: int
 
 
 _PATHS: Final = {
@@ -44,13 +63,12 @@ _PATHS: Final = {
     "input": "payload.tool_input",
     "prompt_id": "payload.prompt_id",
     "first_of_batch": "payload.tool_calls[0].tool_use_id",
+    "sent_at": "payload.timestamp",
 }
 
 
-async def read_session(
-    project: Project, session_id: str
-) -> tuple[list[Event], list[Call], list[FailedHook], int]:
-    """Read the events of a session in order of time, its calls, failed hooks, messages' number."""
+async def read_session(project: Project, session_id: str) -> tuple[list[Event], Recorded]:
+    """Read the events of a session in order of time, and what its transcripts tell of them."""
     async with reading(project, *EVENT_FILES.values()) as reader:
         events = [
             event
@@ -58,8 +76,7 @@ async def read_session(
             for event in await _events(reader, client, purpose.name, session_id)
         ]
     async with reading(project, CONVERSATIONS) as reader:
-        calls, failed, messages = await _calls(reader, session_id)
-    return events, calls, failed, messages
+        return events, await _recorded(reader, session_id)
 
 
 async def _events(reader: Reader, client: str, name: str, session_id: str) -> list[Event]:
@@ -79,6 +96,7 @@ async def _events(reader: Reader, client: str, name: str, session_id: str) -> li
             event._replace(
                 event_type=str(event.event_type),
                 input=input_key(codec.column(event.input)),
+                sent_at=milliseconds(event.sent_at),
                 created_at=str(event.created_at),
             )
             async for event in rows
@@ -86,7 +104,7 @@ async def _events(reader: Reader, client: str, name: str, session_id: str) -> li
     return sorted(events, key=lambda event: event.created_at)
 
 
-async def _calls(reader: Reader, session_id: str) -> tuple[list[Call], list[FailedHook], int]:
+async def _recorded(reader: Reader, session_id: str) -> Recorded:
     def build(source: Source) -> Statement:
         columns = f"{source.content}, {source.created_at}"
         return select(source, [field("session_id") == session_id], columns=columns)
@@ -94,6 +112,7 @@ async def _calls(reader: Reader, session_id: str) -> tuple[list[Call], list[Fail
     requests: list[tuple[dict[str, Any], dict[str, Any], str]] = []
     results: dict[str, tuple[dict[str, Any] | None, str]] = {}
     failures = Failures()
+    runs: list[HookRun] = []
     messages = 0
     async with aclosing(reader.stream(build)) as rows:
         async for text, created_at in rows:
@@ -103,6 +122,8 @@ async def _calls(reader: Reader, session_id: str) -> tuple[list[Call], list[Fail
                 # An application's: no hook tells of its calls.
                 continue
             failures.add(content, str(created_at))
+            if (run := run_in(content, str(created_at))) is not None:
+                runs.append(run)
             for call in content.get("tool_calls", ()):
                 requests.append((call, content, str(created_at)))
                 if "result" in call:
@@ -135,4 +156,4 @@ async def _calls(reader: Reader, session_id: str) -> tuple[list[Call], list[Fail
         for result, ended_at in [results.get(str(call.get("tool_use_id")), (None, created_at))]
     ]
     calls.sort(key=lambda call: call.created_at)
-    return calls, failures.find(calls), messages
+    return Recorded(calls, failures.find(calls), runs, messages)

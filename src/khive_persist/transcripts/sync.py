@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
-from khive_persist import clock
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.mirror.recovery import FEW_RECORDS, recover
 from khive_persist.models.purposes import CONVERSATIONS
@@ -25,7 +24,7 @@ from khive_persist.transcripts.checkpoint import SyncPosition
 from khive_persist.transcripts.discovery import Transcript, session_of
 from khive_persist.transcripts.focus import Focus
 from khive_persist.transcripts.message_rows import MessageRow, RowBuilder
-from khive_persist.transcripts.source import opened
+from khive_persist.transcripts.source import modified_at, opened
 from khive_persist.transcripts.writer import BatchWriter, StoredBatch
 
 Advance = Callable[[int], None]
@@ -96,8 +95,8 @@ class Sync:
             MirrorError: The second copy cannot be written.
         """
         # Before a database is made for one that cannot be read.
-        transcript.open("rb").close()
-        if self._is_purged(Transcript(tool, transcript)):
+        written_at = modified_at(transcript)
+        if self._is_purged(Transcript(tool, transcript), written_at):
             return Synced(transcript, is_purged=True)
         row_builder = RowBuilder(tool, self._redactor)
         result = Synced(transcript)
@@ -142,14 +141,13 @@ class Sync:
             recover(self._project, (CONVERSATIONS,), self._settings, most=FEW_RECORDS)
         return result._replace(unknown=dict(unknown))
 
-    def _is_purged(self, transcript: Transcript) -> bool:
+    def _is_purged(self, transcript: Transcript, written_at: str) -> bool:
         """Return whether nothing of a transcript is of later than the purge of its session."""
         tombstones = self._tombstones.get()
         session_id = session_of(transcript) if tombstones.has_sessions else None
         if session_id is None:
             return False
-        modified = clock.to_text(clock.from_ns(transcript.path.stat().st_mtime_ns))
-        return modified <= tombstones.purged_until(session_id)
+        return written_at <= tombstones.purged_until(session_id)
 
 
 def _stored(batch_writer: BatchWriter, batch_rows: Iterable[_BatchRows]) -> Iterator[StoredBatch]:

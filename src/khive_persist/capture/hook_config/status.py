@@ -261,6 +261,7 @@ def _problems_between_scopes(
             entry.event
             for entry in theirs
             if entry.event in events
+            and not client.has_times
             and not (client.registration.runs_once and (entry.event, entry.target) in mine)
         }
         if twice:

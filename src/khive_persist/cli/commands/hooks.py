@@ -1,4 +1,4 @@
-"""`khive-persist hooks install|status|uninstall`."""
+"""`khive-persist hooks install|status|uninstall|capture`."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -19,6 +19,7 @@ from khive_persist.capture.hook_config import (
     uninstall,
 )
 from khive_persist.capture.notices import diverted_lines
+from khive_persist.cli import hook_sample
 from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import named_directory, with_project
 from khive_persist.cli.output import print_json, print_table
@@ -247,6 +248,9 @@ def status_command(as_json: bool) -> int:
         for problem in problems:
             click.echo(f"problem: {problem}")
     return FAILED if problems else DONE
+
+
+command.add_command(hook_sample.command)
 
 
 def _project(scope: Scope) -> Project:

@@ -65,13 +65,13 @@ async def _tail(
         if follow:
             shown_ids = {event.id for event in latest}
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(_keep_draining, project)
+                tasks.start_soon(keep_draining, project)
                 async for event in new:
                     if event.id not in shown_ids:
                         _print(event, jsonl)
 
 
-async def _keep_draining(project: Project) -> None:
+async def keep_draining(project: Project) -> None:
     """Bring in what no drainer does, as where none could be started."""
     while True:
         await anyio.to_thread.run_sync(drain, project)

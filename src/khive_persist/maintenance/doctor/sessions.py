@@ -87,9 +87,11 @@ def _of_head(tool: str, path: Path, head: list[dict[str, Any]]) -> tuple[str, fl
     """Return the session, the time and the working directory that first lines tell."""
     session_id, at, cwd = "", None, ""
     for line in head:
-        payload = line.get("payload")
-        parts = [line, payload] if isinstance(payload, dict) else [line]
-        for part in parts:
+        payload, data = line.get("payload"), line.get("data")
+        context = data.get("context") if isinstance(data, dict) else None
+        for part in (line, payload, data, context):
+            if not isinstance(part, dict):
+                continue
             value = part.get("session_id") or part.get("sessionId")
             session_id = session_id or (value if isinstance(value, str) else "")
             value = part.get("cwd")

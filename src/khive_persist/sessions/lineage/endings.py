@@ -5,11 +5,18 @@ only where it stands at the beginning, and only in a result that is an error.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
 Ending = Literal["done", "failed", "denied", "interrupted", "invalid", "refused", "unknown"]
 
+_OPENCODE: Final[dict[str, Ending]] = {
+    "the user rejected permission to use this specific tool call": "denied",
+    "the user has specified a rule which prevents you from using this": "denied",
+    "tool execution aborted": "interrupted",
+    "the arguments provided to the tool are invalid": "invalid",
+}
 # The beginnings of the client's own words where a call did not run, or not to its end. `invalid` is
 # a call that the client refuses by itself: a tool that is not there, an input that does not fit.
 # `refused` is one that the tool refuses once it has looked closer: a patch that does not apply.
@@ -53,8 +60,33 @@ _BEGINNINGS: Final[dict[str, dict[str, Ending]]] = {
         "path not in workspace": "invalid",
         "invalid tool parameters": "invalid",
     },
+    "opencode": _OPENCODE,
+    "kilo": _OPENCODE,
+    "droid": {
+        "error: exec ended early: insufficient permission": "denied",
+        "error: not found: ": "refused",
+        "error: tool execution cancelled": "interrupted",
+        "tool execution cancelled": "denied",
+    },
+    "kimi-code": {
+        "interrupted by user": "interrupted",
+        "blocked by pretooluse hook": "denied",
+    },
 }
-_STATUSES: Final[dict[str, Ending]] = {"declined": "denied", "cancelled": "interrupted"}
+# The same for a client whose words begin with the name of the tool, in small letters.
+_PATTERNS: Final[dict[str, tuple[tuple[re.Pattern[str], Ending], ...]]] = {
+    "kimi-code": (
+        (re.compile(r'tool "[^"\n]*" was (?:not run because|denied by)'), "denied"),
+        (re.compile(r'tool "[^"\n]*" (?:not found|is not available)'), "invalid"),
+    ),
+}
+_STATUSES: Final[dict[str, Ending]] = {
+    "declined": "denied",
+    "denied": "denied",
+    "invalid": "invalid",
+    "rejected": "denied",
+    "cancelled": "interrupted",
+}
 _WALL_TIME: Final = "wall time: "
 _BEGINNING_CHARACTERS: Final = 200
 _NESTED: Final = ("error", "text", "functionResponse", "response", "output")
@@ -72,6 +104,9 @@ def ending_of(tool: str, result: Mapping[str, Any] | None, status: Any = None) -
         text = text.partition("\n")[2]
     for words, ending in _BEGINNINGS.get(tool, {}).items():
         if text.startswith(words):
+            return ending
+    for pattern, ending in _PATTERNS.get(tool, ()):
+        if pattern.match(text):
             return ending
     return _STATUSES.get(str(result.get("status") or status), "failed")
 

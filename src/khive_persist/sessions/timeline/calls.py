@@ -19,6 +19,7 @@ from khive_persist.models.message import Message
 from khive_persist.sessions.definitions import stands_for_end
 from khive_persist.sessions.timeline.entry import Entry, content_of
 from khive_persist.sessions.timeline.tool_call import tool_call
+from khive_persist.tools import TOOLS
 from khive_persist.tools.message_part import mapping_of, mappings_in
 
 _BATCH: Final = "post_tool_batch"
@@ -120,7 +121,7 @@ class Calls:
     def _matched(self, messages: Sequence[Message]) -> dict[int, EventCall]:
         """Return the events without an id, by the calls of messages that they belong to."""
         calls = [
-            call
+            (call, _event_name(call, content_of(message)))
             for message in messages
             for call in mappings_in(content_of(message).get("tool_calls"))
             if _id(call) is None or _id(call) not in self._by_id
@@ -132,8 +133,8 @@ class Calls:
             for event in events:
                 key = (event.name, input_key(event.input) if has_input else "")
                 unmatched.setdefault(key, deque()).append(event)
-            for call in calls:
-                key = (str(call.get("name")), input_key(call.get("input")) if has_input else "")
+            for call, name in calls:
+                key = (name, input_key(call.get("input")) if has_input else "")
                 if id(call) not in matches and (candidates := unmatched.get(key)):
                     matches[id(call)] = candidates.popleft()
             matched_ids = set(map(id, matches.values()))
@@ -228,6 +229,12 @@ def _results(
         for result in mappings_in(content.get("tool_results")):
             facts = dict(result), message.created_at, content.get("agent_id")
             yield str(result.get("tool_use_id")), facts
+
+
+def _event_name(call: Mapping[str, Any], message: Mapping[str, Any]) -> str:
+    """Return the name that events have for the tool of a message's call."""
+    name, tool = str(call.get("name")), TOOLS.get(str(message.get("tool")))
+    return name if tool is None else tool.hook_name(name)
 
 
 def _id(content: Mapping[str, Any]) -> str | None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from khive_persist.tools import payload_fields
+from khive_persist.tools.patch_paths import paths_in
 from khive_persist.tools.tool import Hook, Registration, Tool
 
 _SHELL: Final = frozenset({"Bash", "shell", "local_shell", "exec_command"})
@@ -20,10 +21,6 @@ _KINDS: Final = {
     "agent_spawn": frozenset({"spawn_agent", "multi_agent_v1spawn_agent"}),
 }
 _TEXTS: Final = {"Stop": "last_assistant_message", "SubagentStop": "last_assistant_message"}
-_PATCH_BEGIN: Final = "*** Begin Patch"
-_PATCH_PATH: Final = re.compile(
-    r"^\*\*\* (?:(?:Add|Update|Delete) File|Move to): (.+?)\r?$", re.MULTILINE
-)
 # Of a patch. The text of a shell command is what that wrote, which may look the same.
 _EXIT_CODE: Final = re.compile(r"Exit code: (-?\d{1,10})\nWall time: ")
 
@@ -48,18 +45,16 @@ def describe(payload: Mapping[str, object]) -> dict[str, object]:
     payload_fields.add_mcp_server(content, tool)
     payload_fields.add_paths(
         content,
-        [*(tool_input.get(key) for key in payload_fields.PATH_KEYS), _patch_paths(tool_input)],
+        [
+            *(tool_input.get(key) for key in payload_fields.PATH_KEYS),
+            paths_in(payload_fields.string(tool_input, "command")),
+        ],
     )
     if name == "PostToolUse":
         _add_response(content, payload.get("tool_response"), tool)
     if name in _TEXTS:
         payload_fields.add_text(content, "output", payload_fields.string(payload, _TEXTS[name]))
     return content
-
-
-def _patch_paths(tool_input: Mapping[str, object]) -> list[object]:
-    text = payload_fields.string(tool_input, "command")
-    return _PATCH_PATH.findall(text) if _PATCH_BEGIN in text else []
 
 
 def _add_response(content: dict[str, object], response: object, tool: str) -> None:

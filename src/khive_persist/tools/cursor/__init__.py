@@ -1,1 +1,1 @@
-"""Cursor."""
+"""Cursor: its hooks, by its documents alone."""

@@ -1,4 +1,4 @@
-"""Find the transcripts of Cursor."""
+"""Find the transcripts of Cursor: their form is not documented, so that none is read."""
 
 from typing import Final
 

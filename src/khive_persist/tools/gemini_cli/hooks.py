@@ -144,6 +144,7 @@ TOOL: Final = Tool(
     call_events=("BeforeTool", "AfterTool", "AfterTool"),
     transcript_folders=("/.gemini/tmp/",),
     without_conversation=without_conversation,
+    has_call_ids=False,
     registration=Registration(
         project_file=".gemini/settings.json",
         user_file=".gemini/settings.json",

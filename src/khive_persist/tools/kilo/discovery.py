@@ -1,7 +1,7 @@
-"""Find the transcripts of Kilo."""
+"""Find the sessions of Kilo."""
 
 from typing import Final
 
-from khive_persist.tools.transcripts import NO_TRANSCRIPTS
+from khive_persist.tools.opencode.discovery import transcripts
 
-TRANSCRIPTS: Final = NO_TRANSCRIPTS
+TRANSCRIPTS: Final = transcripts("kilo", "KILO_DB")

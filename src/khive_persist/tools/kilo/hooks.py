@@ -1,45 +1,35 @@
-"""Kilo: its words, and its hooks."""
+"""Kilo, a fork of OpenCode: its words and its plugins are the same. Seen on 7.7.7."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
-from khive_persist.tools import payload_fields
-from khive_persist.tools.tool import Hook, OwnFiles, Tool
-
-_EVENTS: Final = (
-    "session.created",
-    "chat.message",
-    "tool.execute.before",
-    "tool.execute.after",
-    "session.idle",
-    "session.error",
-)
+from khive_persist.tools.opencode.hooks import CALL_EVENTS, describe
+from khive_persist.tools.opencode.plugin import HOOKS, contents
+from khive_persist.tools.tool import OwnFiles, Tool
 
 
-def describe(payload: Mapping[str, object]) -> dict[str, object]:
-    """Return the fields of an event of Kilo, as `Tool.describe` requires."""
-    content = payload_fields.plain_fields(payload)
-    name = payload_fields.string(payload, "hook_event_name")
-    tool = payload_fields.string(payload, "tool_name")
-    content["event_type"] = payload_fields.event_type(name, tool, {})
-    return content
-
-
-def _contents(command_of: Callable[[Hook], str]) -> dict[str, str]:
-    return {hook.event: f"#!/bin/sh\n{command_of(hook)}\n" for hook in TOOL.registration.hooks}
+def sends(payload: Mapping[str, object]) -> bool:
+    """Return whether a payload is that of our plugin in Kilo, whoever's file it lies in."""
+    return payload.get("client") == TOOL.name and "sequence" in payload
 
 
 TOOL: Final = Tool(
     name="kilo",
     title="Kilo",
     describe=describe,
-    call_events=("tool.execute.before", "tool.execute.after", "tool.execute.after"),
-    transcript_folders=("/kilo/",),
+    call_events=CALL_EVENTS,
+    transcript_folders=("/kilo/kilo.db/",),
+    transcript_file=r"/kilo/[^/]+\.db/ses_[^/]+\Z",
+    sends=sends,
     registration=OwnFiles(
         project_folder=".kilo/plugins",
         user_folder=".config/kilo/plugins",
-        contents=_contents,
-        hooks=tuple(Hook(event, 0) for event in _EVENTS),
+        user_variable="XDG_CONFIG_HOME",
+        user_variable_folder="kilo/plugins",
+        contents=contents,
+        hooks=HOOKS,
         by_hand={"project": (), "local": (), "user": ()},
+        runs_once=True,
+        topmost=".git",
     ),
 )

@@ -1,1 +1,1 @@
-"""Kimi Code."""
+"""Kimi Code: its hooks and transcripts."""

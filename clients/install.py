@@ -1,0 +1,103 @@
+"""Programs from npm, each in a folder of its own."""
+
+import json
+import os
+import platform
+import re
+import subprocess
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from clients.client import Client
+
+_NODE: Final = "24"
+_SECONDS: Final = 600.0
+_MACHINES: Final = {"x86_64": "x64", "aarch64": "arm64"}
+# A new version can be there before the packages of its platforms are.
+_TRIED: Final = 4
+_STABLE: Final = re.compile(r"\d+\.\d+\.\d+")
+
+
+class InstallError(Exception):
+    """A program that npm does not bring; the text says why."""
+
+
+class Installed(NamedTuple):
+    """A client's program, its version, and the folder of the Node that runs it."""
+
+    program: Path
+    version: str
+    node_folder: Path
+
+
+def node(folder: Path) -> Path:
+    """Install Node; return the folder of its program.
+
+    Raises:
+        InstallError: npm is missing, or failed.
+    """
+    machine = _MACHINES.get(platform.machine(), platform.machine())
+    name = f"node-{platform.system().lower()}-{machine}"
+    place = folder / "node"
+    if not (place / "node_modules" / name).exists():
+        _npm_install(place, f"{name}@{_NODE}", None)
+    return place / "node_modules" / name / "bin"
+
+
+def client(client: Client, folder: Path, node_folder: Path, version: str = "") -> Installed:
+    """Install a client, the newest version that can be, or the one that is named.
+
+    Raises:
+        InstallError: npm failed, or the program does not say its version.
+    """
+    place = folder / client.name
+    program = place / "node_modules" / ".bin" / client.program
+    failure = "npm knows no version"
+    for one in [version] if version else _newest(client.package):
+        if not (program.exists() and _version_in(place, client.package) == one):
+            try:
+                _npm_install(place, f"{client.package}@{one}", node_folder)
+            except InstallError as error:
+                failure = str(error)
+                continue
+        return Installed(program, _version_in(place, client.package), node_folder)
+    raise InstallError(failure)
+
+
+def _newest(package: str) -> list[str]:
+    versions = json.loads(_npm(["view", package, "versions", "dist-tags.latest", "--json"], None))
+    latest = versions["dist-tags.latest"]
+    stable = [one for one in versions["versions"] if _STABLE.fullmatch(one)]
+    before = stable[: stable.index(latest)] if latest in stable else stable
+    return [latest, *before[:-_TRIED:-1]]
+
+
+def _version_in(place: Path, package: str) -> str:
+    try:
+        text = (place / "node_modules" / package / "package.json").read_text("utf-8")
+    except OSError:
+        return ""
+    return str(json.loads(text)["version"])
+
+
+def _npm_install(place: Path, package: str, node_folder: Path | None) -> None:
+    place.mkdir(parents=True, exist_ok=True)
+    _npm(["install", "--no-fund", "--no-audit", "--prefix", str(place), package], node_folder)
+
+
+def _npm(arguments: list[str], node_folder: Path | None) -> str:
+    path = os.environ.get("PATH", os.defpath)
+    environment = os.environ | {"PATH": f"{node_folder}:{path}" if node_folder else path}
+    try:
+        done = subprocess.run(
+            ["npm", "--loglevel=error", *arguments], env=environment, stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, check=False, timeout=_SECONDS,
+        )  # fmt: skip
+    except FileNotFoundError:
+        raise InstallError("npm is not installed") from None
+    except subprocess.TimeoutExpired:
+        raise InstallError(f"npm took longer than {_SECONDS:g} s") from None
+    if done.returncode:
+        lines = [line for line in done.stderr.splitlines() if "A complete log" not in line]
+        raise InstallError(" ".join(" ".join(lines).split())[:300] or "npm failed")
+    return done.stdout
