@@ -30,7 +30,7 @@ _FILES: Final = [
 ]
 _TIME_DIGITS: Final = 12
 _TRANSCRIPT_KEYS: Final = ("transcript_path", "transcriptPath")
-# Our names of what clients call differently; the first that is there counts.
+# Our names of what clients call differently, or have deeper; the first that is there counts.
 _NAMES: Final = {
     "session_id": (
         "sessionId", "sessionID", "conversation_id", "conversationId", "taskId", "thread_id",
@@ -38,8 +38,15 @@ _NAMES: Final = {
     ),
     "hook_event_name": ("hookEventName", "hookName"),
     "tool_name": ("toolName",),
-    "tool_input": ("toolInput", "toolArgs"),
-    "tool_response": ("toolResponse", "tool_result", "toolResult"),
+    "tool_input": (
+        "toolInput", "toolArgs", "tool_call.input", "tool_result.input", "event.args",
+        "event.input",
+    ),
+    "tool_response": (
+        "toolResponse", "tool_result.output", "tool_result", "toolResult", "tool_output",
+        "event.content",
+    ),
+    "prompt": ("event.text",),
     "tool_use_id": ("toolUseId", "tool_call_id"),
     "transcript_path": ("transcriptPath",),
 }  # fmt: skip
@@ -70,14 +77,25 @@ def client_of(registered: str, payload: Mapping[str, Any], environment: str = ""
 
 def in_our_words(payload: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return a payload with our names beside the client's own."""
-    renamed = {
-        name: payload[other]
-        for name, others in _NAMES.items()
-        if name not in payload
-        for other in [next((key for key in others if key in payload), None)]
-        if other is not None
-    }
+    renamed = {}
+    for name, paths in _NAMES.items():
+        if name in payload:
+            continue
+        for path in paths:
+            if (value := _at(payload, path)) is not None:
+                renamed[name] = value
+                break
     return {**payload, **renamed} if renamed else payload
+
+
+def _at(payload: Mapping[str, Any], path: str) -> Any:
+    """Return what a payload has at the names of a path, or None."""
+    value: Any = payload
+    for name in path.split("."):
+        if not isinstance(value, Mapping) or name not in value:
+            return None
+        value = value[name]
+    return value
 
 
 def words_of(client: str, registered: str) -> str:
