@@ -123,6 +123,25 @@ def test_without_room_for_a_file_a_pipe_carries_it(project: Project, tmp_path: P
     assert len(kept(project, len(events))) == len(events)
 
 
+def test_what_waits_at_the_end_comes_after_what_still_runs(
+    project: Project, tmp_path: Path
+) -> None:
+    log = shlex.quote(str(tmp_path / "log"))
+    # The first hook is the slowest, unless others come before it.
+    late = f"n=0; while [ ! -e {log} ] && [ $n -lt 20 ]; do n=$((n + 1)); sleep 0.05; done"
+    first = f"""case $p in *'"sequence":1,'*) {late};; esac"""
+    command = f'p=$(cat); {first}; echo "$p" >> {log}'
+    events = [bus("session.idle", sessionID=SESSION, n=n) for n in range(20)]
+    assert run(project, tmp_path, events, *written(tmp_path, command, "a.mjs")) == 0
+    limit = time.monotonic() + LIMIT_SECONDS
+    lines: list[str] = []
+    while time.monotonic() < limit and len(lines) < len(events):
+        time.sleep(0.05)
+        if (tmp_path / "log").exists():
+            lines = (tmp_path / "log").read_text().splitlines()
+    assert [json.loads(line)["sequence"] for line in lines] == [*range(1, 21)]
+
+
 def test_what_is_told_again_and_again_is_sent_once(project: Project, tmp_path: Path) -> None:
     info = {"id": SESSION, "title": "t"}
     answer = {"id": "m1", "role": "assistant", "sessionID": SESSION}

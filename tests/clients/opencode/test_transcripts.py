@@ -167,6 +167,9 @@ async def test_the_client_never_waits_for_who_reads(
 
 async def test_a_closed_database_stays_as_it_is(database: Path, project: Project) -> None:
     before = (database.read_bytes(), sorted(database.parent.iterdir()))
+    with closing(opened(database / SESSION, START)) as source:
+        next(source.lines())
+        assert [*database.parent.iterdir()] == [database]
     await collect(project)
     assert (database.read_bytes(), sorted(database.parent.iterdir())) == before == (
         database.read_bytes(), [database]
