@@ -38,7 +38,7 @@ def test_a_command_says_its_output_and_its_end() -> None:
     assert (done["command"], done["output"], done["success"]) == ("echo hello", "hello", True)
     payload = sent("PostToolUse", "Execute")[0]
     text = "Error: Command failed (exit code: 3)\nout\n\n\n[Process exited with code 3]"
-    failed = describe(payload | {"tool_response": text})
+    failed: dict[str, Any] = describe(payload | {"tool_response": text})
     assert (failed["success"], failed["output"], failed["error"]) == (False, "out", "Exit code: 3")
     assert failed["metadata"]["exit_code"] == 3
 
@@ -62,7 +62,8 @@ def test_a_subagent_is_a_session_whose_task_is_no_prompt_of_the_user() -> None:
     types = {describe(p)["event_type"] for p in sent("UserPromptSubmit")}
     assert types == {"prompt_submitted", "agent_prompt_submitted"}
     (start,) = [p for p in sent("SessionStart") if "calling_session_id" in p]
-    parent = describe(start)["metadata"]["parent_session_id"]
+    fields: dict[str, Any] = describe(start)
+    parent = fields["metadata"]["parent_session_id"]
     assert parent == start["calling_session_id"] != start["session_id"]
     launched = one("PostToolUse", "Task")
     assert launched["event_type"] == "post_agent_spawn"

@@ -82,9 +82,9 @@ def test_messages_have_their_calls_thoughts_and_results(project: Project) -> Non
     assert calls.keys() == results.keys()
     codes = [results[id].get("exit_code") for id, name in calls.items() if "shell" in name]
     assert sorted(code for code in codes if code is not None) == [0, 0, 0, 0, 0, 3]
-    assert all(
-        m["thinking"].startswith("Thinking") for m in messages if m.get("text") == "All done."
-    )
+    last = [m for m in messages if m.get("text") == "All done."]
+    assert last
+    assert all(m["thinking"].startswith("Thinking") for m in last)
 
 
 def test_a_subagent_is_told_by_its_file_and_its_model_beside(project: Project) -> None:
