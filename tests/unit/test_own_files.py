@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from khive_persist.capture.hook_config import install, settings_path, status, uninstall
+from khive_persist.capture.hook_config.entry import Target
+from khive_persist.capture.hook_config.hook_files import Plan
 from khive_persist.capture.hook_config.own_files import OwnHookFiles
 from khive_persist.errors import InvalidSettingsError
 from khive_persist.tools import TOOLS, OwnFiles
@@ -53,7 +55,9 @@ def test_the_files_are_there_with_their_mode_and_no_others(tool: str, tmp_path: 
         assert all(f"--tool {tool}" in command for command in commands)
 
 
-@pytest.mark.parametrize("kind", ["text", "link", "folder", "bytes", "pipe", "a mark alone"])
+@pytest.mark.parametrize(
+    "kind", ["text", "link", "folder", "bytes", "pipe", "a mark alone", "another mark"]
+)
 @pytest.mark.parametrize("tool", CLIENTS)
 def test_a_file_of_the_users_stays_and_is_told(tool: str, kind: str, tmp_path: Path) -> None:
     path = folder(tool, tmp_path) / names(tool)[0]
@@ -70,16 +74,21 @@ def test_a_file_of_the_users_stays_and_is_told(tool: str, kind: str, tmp_path: P
         path.write_bytes(b"\xff\xfe\x00")
     elif kind == "pipe":
         os.mkfifo(path)
+    elif kind == "another mark":
+        path.write_text(f'// Mine.\n// It runs: ["khive-hook --tool {tool}"]\n')
     else:
         path.write_text(f"// {MARK.format(tool=tool)}\n// It runs: [[\n")
     before = os.lstat(path)
     change = install(tool, "project", tmp_path)
     assert change.occupied == (path,)
     found = status(tool, "project", tmp_path)
-    assert found.state == ("partly installed" if len(names(tool)) > 1 else "not installed")
-    assert any(str(path) in line and "file of your own" in line for line in found.problems)
+    # Where none of ours is installed, a file of that name is nobody's problem.
+    is_partly = len(names(tool)) > 1
+    assert found.state == ("partly installed" if is_partly else "not installed")
+    told = [line for line in found.problems if str(path) in line and "file of your own" in line]
+    assert bool(told) is is_partly
     assert not any("install the hooks again" in line for line in found.problems)
-    assert uninstall(tool, "project", tmp_path).written is (len(names(tool)) > 1)
+    assert uninstall(tool, "project", tmp_path).written is is_partly
     assert [file.name for file in path.parent.iterdir()] == [path.name]
     assert (os.lstat(path).st_ino, os.lstat(path).st_mtime_ns) == (
         before.st_ino,
@@ -102,6 +111,15 @@ def test_a_file_of_an_earlier_version_is_told_and_renewed(tool: str, tmp_path: P
     path.write_bytes(now + b"\nwhat an earlier version had\n")
     uninstall(tool, "project", tmp_path)
     assert not path.exists()
+
+
+def test_a_program_may_be_started_by_all_whatever_the_umask_is(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        path = install("cline", "project", tmp_path).path / names("cline")[0]
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o755
 
 
 def test_a_program_that_cannot_be_started_is_told_and_mended(tmp_path: Path) -> None:
@@ -182,8 +200,6 @@ def test_an_event_that_a_version_does_not_know_has_no_file(tmp_path: Path) -> No
     newer = registration._replace(hooks=(first._replace(since="9.0.0"), *rest))
     files = OwnHookFiles(tmp_path / "hooks", "cline", newer, inside=None)
     known = OwnHookFiles(tmp_path / "hooks", "cline", registration, inside=None)
-    from khive_persist.capture.hook_config.entry import Target
-    from khive_persist.capture.hook_config.hook_files import Plan
 
     def plan(unknown: str) -> Plan:
         return Plan(

@@ -30,7 +30,7 @@ _FILES: Final = [
 ]
 _TIME_DIGITS: Final = 12
 _TRANSCRIPT_KEYS: Final = ("transcript_path", "transcriptPath")
-# Our names of what clients call differently; the first that is there counts.
+# Our names of what clients call differently, or have deeper; the first that is there counts.
 _NAMES: Final = {
     "session_id": (
         "sessionId", "sessionID", "conversation_id", "conversationId", "taskId", "thread_id",
@@ -38,8 +38,15 @@ _NAMES: Final = {
     ),
     "hook_event_name": ("hookEventName", "hookName"),
     "tool_name": ("toolName",),
-    "tool_input": ("toolInput", "toolArgs"),
-    "tool_response": ("toolResponse", "tool_result", "toolResult"),
+    "tool_input": (
+        "toolInput", "toolArgs", "tool_call.input", "tool_result.input", "event.args",
+        "event.input",
+    ),
+    "tool_response": (
+        "toolResponse", "tool_result.output", "tool_result", "toolResult", "tool_output",
+        "event.content",
+    ),
+    "prompt": ("event.text",),
     "tool_use_id": ("toolUseId", "tool_call_id"),
     "transcript_path": ("transcriptPath",),
 }  # fmt: skip
@@ -70,14 +77,25 @@ def client_of(registered: str, payload: Mapping[str, Any], environment: str = ""
 
 def in_our_words(payload: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return a payload with our names beside the client's own."""
-    renamed = {
-        name: payload[other]
-        for name, others in _NAMES.items()
-        if name not in payload
-        for other in [next((key for key in others if key in payload), None)]
-        if other is not None
-    }
+    renamed = {}
+    for name, paths in _NAMES.items():
+        if name in payload:
+            continue
+        for path in paths:
+            if (value := _at(payload, path)) is not None:
+                renamed[name] = value
+                break
     return {**payload, **renamed} if renamed else payload
+
+
+def _at(payload: Mapping[str, Any], path: str) -> Any:
+    """Return what a payload has at the names of a path, or None."""
+    value: Any = payload
+    for name in path.split("."):
+        if not isinstance(value, Mapping) or name not in value:
+            return None
+        value = value[name]
+    return value
 
 
 def words_of(client: str, registered: str) -> str:
@@ -87,7 +105,8 @@ def words_of(client: str, registered: str) -> str:
 
 def may_be_shared(registered: str, environment: str) -> bool:
     """Return whether an event may come by the hooks of more than one client."""
-    return bool(environment) or TOOLS[registered].event_key is not comes_once
+    tool = TOOLS[registered]
+    return bool(environment) or tool.has_times or tool.event_key is not comes_once
 
 
 def shared_id(raw: bytes) -> str:
@@ -96,11 +115,10 @@ def shared_id(raw: bytes) -> str:
     Copilot CLI runs a hook once for each settings file that names it, Claude Code's among them, and
     gives each run the same bytes; Cursor runs Claude Code's hooks besides its own. What names the
     event is told by its client, else it is the whole payload, where that has a time of its own. So
-    events that differ in anything have ids that do: the session, the input, the millisecond. What
-    no byte tells apart is one event: of calls that the model makes twice in one answer, with the
-    same input, the second has no event before it, and `sync` with `--backfill` makes that of the
-    transcript. The id is an empty string where there is neither: what came twice may have happened
-    twice.
+    events that differ in anything have ids that do. What no byte tells apart is one event: of calls
+    that the model makes twice in one answer, with the same input, the second has no event before
+    it, and `sync` with `--backfill` makes that of the transcript. The id is an empty string where
+    the payload has no name and no time: what came twice may have happened twice.
     """
     try:
         payload = codec.load(raw)

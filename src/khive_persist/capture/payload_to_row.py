@@ -44,9 +44,7 @@ def normalise(
     if redacted:
         metadata["redacted"] = redacted
     created_at = clock.to_text(clock.from_ns(event.arrival_ns))
-    is_shared = tools.TOOLS[event.tool].has_times or client_recognition.may_be_shared(
-        event.tool, event.client
-    )
+    is_shared = client_recognition.may_be_shared(event.tool, event.client)
     id = client_recognition.shared_id(raw) if is_shared else ""
     return id or event.id, content, codec.dump(metadata), created_at, None
 

@@ -22,7 +22,7 @@ async def count_unknown_lines(reader: Reader) -> list[UnknownLines]:
 
 def _statement(source: Source) -> Statement:
     tool, kind, role = (source.extract(f"$.{name}") for name in ("tool", "kind", "role"))
-    # A client's own total, tokens apart, and a hook that ran are no messages either, and are read.
+    # A client's own total, and a hook that ran, are no messages either, and are read.
     reported, tokens = source.extract("$.reported"), source.extract("$.tokens")
     sql = (
         f"SELECT {tool} AS tool, {kind} AS kind, count(*) AS lines FROM {source.sql}"

@@ -94,7 +94,7 @@ class Registration(NamedTuple):
             themselves, below `hooks`; `toml` is a list `[[hooks]]` of tables.
         command_key: The key of a hook's command, and
         timeout_key: that of its timeout; an empty string where the tool has no such key.
-        head: What the tool reads besides the hooks in a new file, as its version.
+        head: The members of a new file besides the hooks, as its version.
         has_type: Whether a hook has `"type": "command"`; in `toml` it has none.
     """
 
@@ -178,6 +178,8 @@ class Tool(NamedTuple):
         has_times: Whether each payload has its event's own time in milliseconds, the same for all
             hooks that run for it: what comes twice is then one event.
         hook_name: A function that returns the name that events have for a tool of a transcript.
+        ends_hooks: Whether it ends hooks before it has told them of their event: one that is told
+            nothing has no event then.
         event_key: A function that returns what names an event that the tool brings to other
             clients' hooks, too: the same each time it comes, and of no other event; an empty string
             for one that comes once.
@@ -198,3 +200,4 @@ class Tool(NamedTuple):
     has_times: bool = False
     hook_name: Callable[[str], str] = same_name
     event_key: Callable[[Mapping[str, object]], str] = comes_once
+    ends_hooks: bool = False

@@ -8,8 +8,8 @@ from khive_persist.sessions.lineage.endings import Ending
 _SILENT: Final = {"codex": frozenset({"update_plan", "write_stdin"})}
 # Calls that the model's server runs by itself, and those that it passes on to an MCP server.
 _SERVERS_CALLS: Final = ("srvtoolu_", "mcptoolu_")
-# Gemini CLI asks before its hook.
-_ASKS_FIRST: Final = "gemini-cli"
+# These ask before their hook.
+_ASK_FIRST: Final = frozenset({"gemini-cli", "qwen-code"})
 _ENDED: Final[frozenset[Ending]] = frozenset({"done", "failed"})
 
 
@@ -25,5 +25,5 @@ def expected(tool: str, name: str, tool_use_id: str, ending: Ending) -> Expected
     is_silent = name in _SILENT.get(tool, ()) or tool_use_id.startswith(_SERVERS_CALLS)
     if is_silent or ending == "invalid":
         return Expected(pre=False, post=False)
-    is_asked_first = tool == _ASKS_FIRST and ending == "denied"
+    is_asked_first = tool in _ASK_FIRST and ending == "denied"
     return Expected(pre=not is_asked_first, post=ending in _ENDED)

@@ -107,6 +107,17 @@ def sessions_in(database: Path) -> list[Path]:
         return [database / str(session["id"]) for session in sessions.sessions()]
 
 
+def refuse_database(database: Path) -> None:
+    """Say why a database is no transcript: it cannot be read, or names no session.
+
+    Raises:
+        OSError: Always, or
+        StoreError: where it cannot be read.
+    """
+    SessionDatabase(database).close()
+    raise StoreUnavailableError(f"{database} has many sessions, and is no transcript of one")
+
+
 def _at(change: Change) -> int:
     return change.at
 

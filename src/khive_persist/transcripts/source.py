@@ -9,9 +9,9 @@ from typing import Any, Final, Protocol
 from khive_persist import clock
 from khive_persist.store import codec
 from khive_persist.tools import packed_lines
-from khive_persist.tools.transcript_files import COMPRESSED, DOCUMENT, in_database
+from khive_persist.tools.transcript_files import COMPRESSED, DATABASE, DOCUMENT, in_database
 from khive_persist.transcripts.growing_file import START, GrowingFile, Position, RawLine
-from khive_persist.transcripts.session_rows import SessionRows, session_modified_at
+from khive_persist.transcripts.session_rows import SessionRows, refuse_database, session_modified_at
 
 # In the tail of a position: all was read of a file that is not written to in parts.
 _ENDED: Final = "ended"
@@ -62,6 +62,8 @@ def modified_at(path: Path) -> str:
     """
     if (place := in_database(path)) is not None:
         return session_modified_at(place)
+    if path.suffix == DATABASE:
+        refuse_database(path)
     with path.open("rb") as file:
         return clock.to_text(clock.from_ns(os.fstat(file.fileno()).st_mtime_ns))
 

@@ -34,7 +34,21 @@ class Sent(NamedTuple):
         return TOOL.describe(in_our_words(self.payload))
 
 
-SENT = [Sent(**json.loads(line)) for line in (HERE / "payloads.jsonl").read_text().splitlines()]
+def _registered(raw: str) -> Sent:
+    """Return a payload of `payloads.jsonl`: the events that we register, in their order."""
+    fields = TOOL.describe(in_our_words(json.loads(raw)))
+    return Sent("own", str(fields["hook_event_name"]), raw)
+
+
+def _lines(name: str) -> list[str]:
+    return (HERE / name).read_text().splitlines()
+
+
+# Those of the other dialect, and those that Claude Code's settings were sent, stand apart.
+SENT = [
+    *map(_registered, _lines("payloads.jsonl")),
+    *(Sent(**json.loads(line)) for line in _lines("other_hooks.jsonl")),
+]
 SCENARIOS = sorted(path.name for path in (HERE / "transcripts").iterdir())
 
 

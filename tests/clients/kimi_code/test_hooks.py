@@ -8,6 +8,8 @@ import pytest
 
 from khive_persist.capture.client_recognition import client_of
 from khive_persist.capture.drain import drain
+from khive_persist.capture.hook_config.command import hook_command
+from khive_persist.capture.spool_writer import FALLBACK
 from khive_persist.models.event_types import POST
 from khive_persist.models.purposes import AGENT_HOOKS
 from khive_persist.project import Project
@@ -28,7 +30,7 @@ def of(event: str, **fields: object) -> list[dict[str, Any]]:
     return found
 
 
-def first(event: str, **fields: object) -> dict[str, object]:
+def first(event: str, **fields: object) -> dict[str, Any]:
     return describe(of(event, **fields)[0])
 
 
@@ -66,7 +68,7 @@ def test_the_types_are_those_of_all_clients() -> None:
 def test_a_call_ends_once_whatever_was_asked_of_the_user() -> None:
     ends = Counter(p["tool_call_id"] for p in PAYLOADS if describe(p)["event_type"] in POST)
     assert ends.most_common(1)[0][1] == 1
-    assert first("PermissionResult", decision="rejected")["metadata"] == {"decision": "rejected"}
+    assert first("PermissionResult", decision="rejected")["metadata"]["decision"] == "rejected"
 
 
 def test_a_command_that_works() -> None:
@@ -154,3 +156,19 @@ def test_what_can_refuse_is_registered_so_that_it_does_not() -> None:
     # Kimi Code takes no other timeout, and would pass over all hooks for one.
     assert all(1 <= hook.timeout <= 600 for hook in hooks.values())
     assert "SessionHeartbeat" not in hooks
+
+
+def test_a_question_about_a_call_is_no_part_of_it() -> None:
+    for event in ("PermissionRequest", "PermissionResult"):
+        content = first(event)
+        assert "tool_use_id" not in content
+        assert content["metadata"]["about_call"] == of(event)[0]["tool_call_id"]
+
+
+def test_a_hook_that_is_told_nothing_has_no_event(project: Project, hook: Hook) -> None:
+    """Kimi Code starts one for a call that the user stopped, and ends it before it says more."""
+    command = hook_command("kimi-code", project.root)
+    assert FALLBACK in command
+    assert hook(b"", "kimi-code", FALLBACK).returncode == 1
+    drain(project)
+    assert contents(project, AGENT_HOOKS.file, AGENT_HOOKS.table) == {}

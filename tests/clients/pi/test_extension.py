@@ -89,7 +89,7 @@ def kept(project: Project, count: int) -> list[dict[str, Any]]:
 def test_every_event_is_kept_whole_and_in_order(
     project: Project, tmp_path: Path, turns: bool
 ) -> None:
-    run(project, tmp_path, EVENTS, *written(tmp_path, hook_command("pi"), "x.mjs"), turns=turns)
+    run(project, tmp_path, EVENTS, *written(tmp_path, hook_command("pi"), "x.cjs"), turns=turns)
     payloads = kept(project, len(EVENTS))
     assert [payload["event"] for payload in payloads] == EVENTS
     for payload in payloads:
@@ -103,14 +103,14 @@ def test_the_users_copy_and_the_projects_send_an_event_once(
 ) -> None:
     log = tmp_path / "runs"
     command = f"echo x >> {log}; {hook_command('pi')}"
-    run(project, tmp_path, EVENTS, *written(tmp_path, command, "x.mjs", "y.mjs"))
+    run(project, tmp_path, EVENTS, *written(tmp_path, command, "x.cjs", "y.cjs"))
     assert len(kept(project, len(EVENTS))) == len(EVENTS)
     assert len(log.read_text().split()) == len(EVENTS)
 
 
 def test_after_a_reload_events_still_come_once(project: Project, tmp_path: Path) -> None:
     again = [{"type": "session_start", "reason": "reload"}, *EVENTS[1:]]
-    copies = written(tmp_path, hook_command("pi"), "x.mjs", "y.mjs")
+    copies = written(tmp_path, hook_command("pi"), "x.cjs", "y.cjs")
     run(project, tmp_path, [*EVENTS, *again], *copies)
     assert [payload["event"] for payload in kept(project, 2 * len(EVENTS))] == [*EVENTS, *again]
 
@@ -123,7 +123,7 @@ def test_the_conversation_so_far_is_left_out_and_counted(project: Project, tmp_p
         turn | {"context": {"messages": messages}},
         {"type": "agent_end", "messages": messages},
     ]
-    run(project, tmp_path, events, *written(tmp_path, hook_command("pi"), "x.mjs"))
+    run(project, tmp_path, events, *written(tmp_path, hook_command("pi"), "x.cjs"))
     _, of_turn, of_run = kept(project, len(events))
     assert of_turn["event"] == turn
     assert of_turn["omitted"] == {"context": 2}
@@ -134,30 +134,28 @@ def test_the_conversation_so_far_is_left_out_and_counted(project: Project, tmp_p
 @pytest.mark.parametrize(
     "command", ["/nonexistent/khive-hook --tool pi || exit 0", "exit 127", "kill -9 $$", "sleep 60"]
 )
-def test_pi_goes_on_where_the_hook_does_not(
-    project: Project, tmp_path: Path, command: str
-) -> None:
+def test_pi_goes_on_where_the_hook_does_not(project: Project, tmp_path: Path, command: str) -> None:
     began = time.monotonic()
-    run(project, tmp_path, EVENTS, *written(tmp_path, command, "x.mjs"))
+    run(project, tmp_path, EVENTS, *written(tmp_path, command, "x.cjs"))
     assert time.monotonic() - began < LIMIT_SECONDS / 2
 
 
 def test_an_event_that_is_no_json_costs_itself_alone(project: Project, tmp_path: Path) -> None:
     odd = {"type": "input", "number": "12345678901234567890"}
     events = [EVENTS[0], odd, *EVENTS[1:]]
-    run(project, tmp_path, events, *written(tmp_path, hook_command("pi"), "x.mjs"))
+    run(project, tmp_path, events, *written(tmp_path, hook_command("pi"), "x.cjs"))
     assert [payload["event"] for payload in kept(project, len(EVENTS))] == EVENTS
 
 
 def test_without_room_for_a_file_a_pipe_takes_an_event(project: Project, tmp_path: Path) -> None:
     events = [event for event in EVENTS if event is not LONG]
-    copies = written(tmp_path, hook_command("pi"), "x.mjs")
+    copies = written(tmp_path, hook_command("pi"), "x.cjs")
     run(project, tmp_path, events, *copies, TMPDIR="/nonexistent")
     assert [payload["event"] for payload in kept(project, len(events))] == events
 
 
 def test_a_working_directory_that_is_gone_loses_nothing(project: Project, tmp_path: Path) -> None:
-    (copy,) = written(tmp_path, hook_command("pi", project.root), "x.mjs")
+    (copy,) = written(tmp_path, hook_command("pi", project.root), "x.cjs")
     gone = Project(tmp_path / "gone")
     run(gone, tmp_path, EVENTS, copy)
     assert len(kept(project, len(EVENTS))) == len(EVENTS)

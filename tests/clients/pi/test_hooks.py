@@ -87,7 +87,12 @@ def test_what_the_agent_said_last_is_the_output() -> None:
 
 
 def test_an_aborted_run_says_so() -> None:
-    message = {"role": "assistant", "content": [], "stopReason": "aborted", "errorMessage": "by user"}
+    message = {
+        "role": "assistant",
+        "content": [],
+        "stopReason": "aborted",
+        "errorMessage": "by user",
+    }
     fields = describe({"hook_event_name": "agent_end", "event": {"messages": [message]}})
     assert (fields["success"], fields["error"]) == (False, "by user")
     assert fields["metadata"] == {"interrupted": True}

@@ -30,6 +30,7 @@ from typing import Final
 from khive_persist.capture import spool_writer
 from khive_persist.capture.hook_config import launcher, native_copy
 from khive_persist.errors import InvalidSettingsError
+from khive_persist.tools import TOOLS
 
 SHARED: Final = f"~/.khive/{launcher.FOLDER}/{launcher.NAME}"
 SHARED_NATIVE: Final = f"~/.khive/{launcher.FOLDER}/{native_copy.NAME}"
@@ -77,7 +78,7 @@ def hook_command(
     if native is not None:
         program = SHARED_NATIVE if is_shared else _quoted(str(native))
         command = " ".join([f"[ -x {program} ] && {program}", *options, "|| "])
-        options.append(spool_writer.FALLBACK)
+        options += [] if spool_writer.FALLBACK in options else [spool_writer.FALLBACK]
     if is_shared:
         command += " ".join([f"[ ! -x {SHARED} ] || {SHARED}", *options])
     else:
@@ -98,6 +99,8 @@ def hook_options(tool: str, directory: Path | None, *, blocks: bool) -> list[str
     options = ["--tool", tool]
     if directory is not None:
         options += ["--dir", os.path.abspath(directory)]
+    if TOOLS[tool].ends_hooks:
+        options.append(spool_writer.FALLBACK)
     return options if blocks else [*options, spool_writer.TELL_LOST]
 
 

@@ -85,9 +85,13 @@ def status(tool: str, scope: Scope, project_root: Path, *, asks_server: bool = T
     registered = file.registered(lambda command: resembles_ours(command, tool))
     entries = registered.entries
     events = tuple(dict.fromkeys(entry.event for entry in entries))
+    occupied_lines = [
+        f"{path} is a file of your own in the place of ours: what ours would record is missing"
+        for path in registered.occupied
+    ]
     if not events:
         expected = tuple(hook.event for hook in client.registration.hooks if not hook.model)
-        return Status(file.path, "not installed", "", (), expected, (), ())
+        return Status(file.path, "not installed", "", (), expected, tuple(occupied_lines), ())
     versions = known_versions(client)
     hooks = [hook for hook in client.registration.hooks if not hook.model]
     missing = tuple(h.event for h in hooks if versions.knows(h) and h.event not in events)
@@ -97,11 +101,7 @@ def status(tool: str, scope: Scope, project_root: Path, *, asks_server: bool = T
     targets = [*dict.fromkeys(entry.target for entry in entries if entry.target.command)]
     servers = [*dict.fromkeys(entry.target.url for entry in entries if entry.target.url)]
     stale_lines = [*_stale(file.path, targets), *registered.problems]
-    problems = [*stale_lines]
-    problems += [
-        f"{path} is a file of your own in the place of ours: what ours would record is missing"
-        for path in registered.occupied
-    ]
+    problems = [*stale_lines, *occupied_lines]
     if lacking := [event for event in missing if event not in occupied]:
         problems.append(f"{file.path} has no hook of ours for {', '.join(lacking)}: {_AGAIN}")
     problems += _of_versions(file.path, client, versions, events)

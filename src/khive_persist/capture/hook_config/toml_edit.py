@@ -42,7 +42,7 @@ class Statement(NamedTuple):
     Attributes:
         start: The position of its first character.
         end: The position behind its last one; a comment behind it is no part.
-        value: What it says by itself, as a document.
+        value: The document that it is by itself.
         value_start: The position of the value's first character; of a header, its end.
     """
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 import anyio.to_thread
 
 from khive_persist import clock
+from khive_persist.capture.client_recognition import in_our_words
 from khive_persist.capture.todo_lists.snapshot_rows import snapshot_row
 from khive_persist.capture.todo_lists.tool_calls import (
     TOOLS,
@@ -85,8 +86,10 @@ def _row(session_id: str, event: Any) -> StoredRow | None:
     elif fields.get("success") is False:
         return None
     else:
-        answer = payload.get("tool_response")
-        update = list_update(fields["tool_name"], payload.get("tool_input"), answer)
+        payload = in_our_words(payload)
+        update = list_update(
+            fields["tool_name"], payload.get("tool_input"), payload.get("tool_response")
+        )
     if update is None:
         return None
     use_id = fields.get("tool_use_id") if is_call else None

@@ -2,7 +2,8 @@
 
 Claude Code writes the whole list with TodoWrite, and one task at a time with TaskCreate and
 TaskUpdate; Codex writes its plan with update_plan, Gemini CLI its to-dos with write_todos, OpenCode
-and Kilo theirs with todowrite, and Kimi Code with TodoList, by which it also reads them.
+and Kilo theirs with todowrite, Qwen Code with todo_write, Droid with TodoWrite, as lines of text,
+and Kimi Code with TodoList, by which it also reads them.
 """
 
 import hashlib
@@ -15,9 +16,15 @@ from khive_persist.store import codec
 
 # The list's name in the input, by tool.
 _LISTS: Final = {
-    "TodoWrite": "todos", "update_plan": "plan", "write_todos": "todos", "TodoList": "todos",
+    "TodoWrite": "todos",
+    "update_plan": "plan",
+    "write_todos": "todos",
     "todowrite": "todos",
-}  # fmt: skip
+    "todo_write": "todos",
+    "TodoList": "todos",
+}
+# Droid's item: `2. [in_progress] the text`.
+_LINE: Final = re.compile(r"\s*(?:\d+[.)]|[-*])?\s*\[([^\]\n]*)\]\s*(\S.*?)\s*")
 _TASKS: Final = ("TaskCreate", "TaskUpdate")
 TOOLS: Final = (*_LISTS, *_TASKS)
 _TEXTS: Final = ("content", "step", "description", "text", "title")
@@ -93,17 +100,31 @@ def completed(id: object, subject: object) -> ListUpdate | None:
 
 def _list(name: str, arguments: Mapping[str, Any]) -> ListUpdate | None:
     listed = arguments.get(_LISTS[name])
+    is_text = isinstance(listed, str)
+    if isinstance(listed, str):
+        listed = _lines(listed)
     if not isinstance(listed, list):
         return None
     items = [item for entry in listed if (item := _item(entry)) is not None]
     if len(items) < len(listed):
         return None
     explanation = arguments.get("explanation")
-    # Gemini's hooks know no id of the call.
-    alias = f"list {_digest(items)}" if name == "write_todos" else None
+    # The hooks of Gemini and Droid know no id of the call.
+    alias = f"list {_digest(items)}" if name == "write_todos" or is_text else None
     return ListUpdate(
         items, None, explanation if isinstance(explanation, str) and explanation else None, alias
     )
+
+
+def _lines(text: str) -> list[dict[str, str]] | None:
+    """Return the items of a list that is written as lines; None where one is no item."""
+    items = []
+    for line in filter(str.strip, text.splitlines()):
+        match = _LINE.fullmatch(line)
+        if match is None:
+            return None
+        items.append({"text": match[2], "status": match[1].strip()})
+    return items or None
 
 
 def _item(entry: Any) -> dict[str, Any] | None:

@@ -7,6 +7,7 @@ from typing import Any
 import anyio
 import click
 
+from khive_persist.capture.client_recognition import in_our_words
 from khive_persist.cli.options import drained_project, with_filters, with_output, with_project
 from khive_persist.cli.output import Documents, cell, print_table
 from khive_persist.models.as_document import document
@@ -59,7 +60,8 @@ def summary(content: dict[str, Any]) -> str:
         or content.get("output")
     )
     if not about and isinstance(payload, dict):
-        about = payload.get("prompt") or payload.get("message") or payload.get("reason")
+        words = in_our_words(payload)
+        about = words.get("prompt") or words.get("message") or words.get("reason")
     return cell(about) if about else ""
 
 

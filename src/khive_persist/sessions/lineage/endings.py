@@ -62,6 +62,12 @@ _BEGINNINGS: Final[dict[str, dict[str, Ending]]] = {
     },
     "opencode": _OPENCODE,
     "kilo": _OPENCODE,
+    "droid": {
+        "error: exec ended early: insufficient permission": "denied",
+        "error: not found: ": "refused",
+        "error: tool execution cancelled": "interrupted",
+        "tool execution cancelled": "denied",
+    },
     "kimi-code": {
         "interrupted by user": "interrupted",
         "blocked by pretooluse hook": "denied",
@@ -77,6 +83,7 @@ _PATTERNS: Final[dict[str, tuple[tuple[re.Pattern[str], Ending], ...]]] = {
 _STATUSES: Final[dict[str, Ending]] = {
     "declined": "denied",
     "denied": "denied",
+    "invalid": "invalid",
     "rejected": "denied",
     "cancelled": "interrupted",
 }

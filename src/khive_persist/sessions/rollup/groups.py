@@ -290,7 +290,10 @@ def _prompt(source: Source, purpose: Purpose) -> str:
         is_typed = " AND ".join(f"{text} NOT GLOB '{pattern}'" for pattern in _UNTYPED)
         is_prompt = f"{source.extract('$.role')} = 'user' AND {kind} AND {is_typed}"
     else:
-        text = source.extract("$.payload.prompt")
+        # A text, the parts of one, or the text of a client's own event.
+        paths = ("prompt[0].text", "prompt", "event.text")
+        texts = ", ".join(source.extract(f"$.payload.{path}") for path in paths)
+        text = f"coalesce({texts})"
         is_prompt = f"{source.extract('$.event_type')} = 'prompt_submitted'"
     beginning = f"nullif(trim(substr({text}, 1, {TITLE_CHARACTERS})), '')"
     return f"CASE WHEN {is_prompt} THEN {time_sql(source)} || {beginning} END"

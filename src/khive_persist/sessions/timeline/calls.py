@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from khive_persist import clock
+from khive_persist.capture.client_recognition import in_our_words
 from khive_persist.capture.previews import with_whole_texts
 from khive_persist.models.event_types import POST, PRE
 from khive_persist.models.hook_event import HookEvent
@@ -168,7 +169,7 @@ def _calls(events: Sequence[HookEvent]) -> Iterator[EventCall]:
         if kind not in PRE and kind not in POST:
             continue
         use_id, name = _id(content), str(content.get("tool_name"))
-        arguments = mapping_of(content.get("payload")).get("tool_input")
+        arguments = in_our_words(mapping_of(content.get("payload"))).get("tool_input")
         key = use_id if use_id is not None else (name, input_key(arguments))
         of_key = running.setdefault(key, [])
         if kind in PRE:

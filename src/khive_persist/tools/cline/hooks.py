@@ -63,7 +63,7 @@ def describe(payload: Mapping[str, object]) -> dict[str, object]:
             "agent_id": payload.get("agent_id") if parent else None,
             "tool_name": tool or payload.get("tool_name"),
             "tool_use_id": record.get("id"),
-            "duration_ms": record.get("durationMs"),
+            "duration_ms": record.get("durationMs", payload.get("duration_ms")),
             "cwd": payload.get("cwd") or _root(payload),
             "transcript_path": payload.get("transcript_path") or _transcript(payload),
         }
@@ -206,5 +206,7 @@ TOOL: Final = Tool(
         by_hand={"project": (), "local": (), "user": ()},
         is_program=True,
         program=Program(name="cline", paths=(), folders=(), oldest=""),
+        runs_once=True,
+        topmost=".git",
     ),
 )

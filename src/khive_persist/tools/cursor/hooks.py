@@ -78,6 +78,9 @@ def describe(payload: Mapping[str, object]) -> dict[str, object]:
     tool_input = _tool_input(payload)
     content = payload_fields.plain_fields(_with_names(payload))
     content["event_type"] = payload_fields.event_type(name, tool, _KINDS, _PHASES, _SAME)
+    if name not in _PHASES:
+        # It is about a call, and no beginning or end of it.
+        content.pop("tool_use_id", None)
     if tool in _KINDS["command"]:
         payload_fields.add_command(content, tool_input)
     elif name in ("beforeShellExecution", "afterShellExecution"):
@@ -146,17 +149,18 @@ def _with_names(payload: Mapping[str, object]) -> Mapping[str, object]:
     """Return a payload with the names of the fields that all clients have."""
     roots = payload.get("workspace_roots")
     first = roots[0] if isinstance(roots, list) and roots else None
-    duration = payload.get("duration")
     added = {
         "session_id": _conversation(payload),
         "turn_id": payload_fields.string(payload, "generation_id"),
-        "cwd": payload_fields.string(payload, "cwd") or first,
         "agent_type": payload_fields.string(payload, "subagent_type"),
         "agent_id": payload_fields.string(payload, "subagent_id"),
-        "tool_use_id": payload.get("tool_use_id", payload.get("tool_call_id")),
-        "duration_ms": payload.get("duration_ms", duration),
     }
-    return {**payload, **{name: value for name, value in added.items() if value is not None}}
+    if isinstance(first, str) and payload.get("cwd") in (None, ""):
+        added["cwd"] = first
+    named = {name: value for name, value in added.items() if value}
+    if "duration" in payload:
+        return {"duration_ms": payload["duration"], **payload, **named}
+    return {**payload, **named}
 
 
 def _tool_input(payload: Mapping[str, object]) -> Mapping[str, object]:

@@ -19,6 +19,7 @@ _KINDS: Final = {
     "edit": frozenset({"Write", "Edit"}),
     "agent_spawn": frozenset({"Agent", "AgentSwarm"}),
 }
+_CALLS: Final = ("PreToolUse", "PostToolUse", "PostToolUseFailure")
 # The agent of the session itself, which is no subagent.
 MAIN: Final = "main"
 _CLIENTS: Final = "kimi_code"
@@ -35,8 +36,8 @@ def describe(payload: Mapping[str, object]) -> dict[str, object]:
     adds how it ended.
     Nothing tells which agent made a call, and a subagent's `Stop` looks like the session's.
     `metadata`: `exit_code` of a failed command, `interrupted`, `background`, `mcp_server`,
-    `decision` of an answer to a question for permission, and of a started agent
-    `spawned_agent_type` and `spawned_agent_id`.
+    `decision` of an answer to a question for permission, `about_call` of that and the question, and
+    of a started agent `spawned_agent_type` and `spawned_agent_id`.
     """
     name = payload_fields.string(payload, "hook_event_name")
     tool = payload_fields.string(payload, "tool_name")
@@ -45,6 +46,9 @@ def describe(payload: Mapping[str, object]) -> dict[str, object]:
     if content.get("agent_id") == MAIN:
         del content["agent_id"]
     content["event_type"] = payload_fields.event_type(name, tool, _KINDS)
+    if name not in _CALLS and (use_id := content.pop("tool_use_id", None)):
+        # It is about a call, and no beginning or end of it.
+        payload_fields.add_metadata(content, "about_call", use_id)
     if tool in SHELL:
         payload_fields.add_command(content, tool_input)
     payload_fields.add_mcp_server(content, tool)
@@ -131,7 +135,8 @@ TOOL: Final = Tool(
     title="Kimi Code",
     describe=describe,
     sends=sends,
-    call_events=("PreToolUse", "PostToolUse", "PostToolUseFailure"),
+    call_events=_CALLS,
+    ends_hooks=True,
     transcript_folders=("/.kimi-code/sessions/",),
     transcript_file=r"/agents/[^/]+/wire\.jsonl\Z",
     registration=Registration(

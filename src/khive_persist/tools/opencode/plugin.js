@@ -7,12 +7,13 @@ import { homedir, tmpdir } from "node:os"
 import { basename, isAbsolute, join } from "node:path"
 
 const COMMAND = "@COMMAND@"
-// A shell names files by one digit: 3 to 9 are the payloads that it hands on, one after another.
-const FIRST_FILE = 3
-const MOST_FILES = 7
 const MOST_RUNNING = 8
-// So long the next shell waits for the one before it, so that events are recorded in their order.
+// So long a shell may take for each event before another one starts beside it: until then events
+// are recorded in their order.
 const IN_TURN_MS = 100
+// The last one waits so long for those before it, and looks so often.
+const MOST_TRIES = 100
+const TRY_SECONDS = 0.05
 const MOST_WAITING = 1000
 const MOST_WAITING_BYTES = 64 << 20
 const MOST_REMEMBERED = 1000
@@ -60,12 +61,25 @@ function databasePath(client) {
   return join(folder, `${client}.db`)
 }
 
-// A file without a name: the hook reads it whole, whatever becomes of this process meanwhile.
+// A shell's commands that run the hook for each payload, one after another. JSON is one line, and
+// what shells take for a mark of their own in it stands escaped.
+function script(payloads, earlier) {
+  const end = `end-${randomUUID()}`
+  const turns = earlier.map((pid) => `n=0
+while [ $n -lt ${MOST_TRIES} ] && kill -0 ${pid} 2>&-; do n=$((n + 1)); sleep ${TRY_SECONDS}; done
+`)
+  const texts = payloads.map((payload) => payload.replaceAll("\x7f", "\\u007f"))
+  const runs = texts.map((text) => `(${COMMAND}) <<'${end}'\n${text}\n${end}\n`)
+  return Buffer.from([...turns, ...runs].join(""))
+}
+
+// A file without a name: the shell reads it whole, whatever becomes of this process meanwhile.
 function unnamedFile(bytes) {
   const path = join(tmpdir(), `khive-persist-${randomUUID()}`)
   const file = openSync(path, "wx+", 0o600)
   try {
     unlinkSync(path)
+    // At places of its own, so that the shell, which shares the file's, begins at the first.
     let end = 0
     while (end < bytes.length) end += writeSync(file, bytes, end, bytes.length - end, end)
     return file
@@ -79,97 +93,74 @@ class Sender {
   constructor(directory) {
     this.directory = directory
     this.waiting = []
-    this.bytes = 0
-    this.running = 0
+    this.length = 0
+    this.running = new Set()
     this.isLate = false
-    this.dropped = 0
   }
 
-  send(bytes) {
-    const isLarge = this.bytes + bytes.length > MOST_WAITING_BYTES
-    if (this.waiting.length > 0 && (isLarge || this.waiting.length >= MOST_WAITING)) {
-      this.dropped += 1
-      return
-    }
-    this.waiting.push(bytes)
-    this.bytes += bytes.length
-    this.next()
+  // Returns false where there is no room: the hooks are slower than the client.
+  send(payload) {
+    const isLarge = this.length + payload.length > MOST_WAITING_BYTES
+    if (this.waiting.length > 0 && (isLarge || this.waiting.length >= MOST_WAITING)) return false
+    this.waiting.push(payload)
+    this.length += payload.length
+    if (this.running.size === 0 || (this.isLate && this.running.size < MOST_RUNNING)) this.flush()
+    return true
   }
 
-  next() {
-    while (this.waiting.length > 0) {
-      if (this.running > 0 && !(this.isLate && this.running < MOST_RUNNING)) return
-      this.start()
-    }
-  }
-
-  // What waits when the client ends is started at once: nobody would start it later.
-  flush() {
-    while (this.waiting.length > 0) this.start()
-  }
-
-  take() {
-    const bytes = this.waiting.shift()
-    this.bytes -= bytes.length
-    return bytes
-  }
-
-  start() {
-    const files = []
-    let piped = null
-    while (this.waiting.length > 0 && files.length < MOST_FILES) {
-      const bytes = this.take()
-      try {
-        files.push(unnamedFile(bytes))
-      } catch {
-        // No room for a file: through a pipe it comes as far as this process lives.
-        if (files.length === 0) {
-          piped = bytes
-        } else {
-          this.waiting.unshift(bytes)
-          this.bytes += bytes.length
-        }
-        break
-      }
-    }
+  // What waits when the client ends is handed on at once, too: nobody would start it later. The
+  // shell takes its turn by itself then.
+  flush(isLast = false) {
+    if (this.waiting.length === 0) return
+    const payloads = this.waiting
+    this.waiting = []
+    this.length = 0
     try {
-      this.run(files, piped)
+      const earlier = isLast ? [...this.running].map((child) => child.pid).filter(Boolean) : []
+      this.start(script(payloads, earlier), payloads.length)
     } catch {
       // There is no shell, or no process to be had: the client goes on without being recorded.
     }
-    for (const file of files) closeSync(file)
   }
 
-  run(files, piped) {
-    const digits = files.map((_, number) => FIRST_FILE + number)
-    const closed = digits.map((digit) => `${digit}<&-`).join(" ")
-    const script = digits.map((digit) => `(${COMMAND}) <&${digit} ${closed}`).join("\n")
-    const child = spawn("/bin/sh", ["-c", piped ? COMMAND : script], {
-      cwd: existsSync(this.directory) ? this.directory : homedir(),
-      detached: true,
-      stdio: [piped ? "pipe" : "ignore", "ignore", "ignore", ...files],
-    })
-    this.running += 1
+  start(bytes, count) {
+    let file = null
+    try {
+      file = unnamedFile(bytes)
+    } catch {
+      // No room for it: through a pipe it comes as far as this process lives.
+    }
+    try {
+      const child = spawn("/bin/sh", [], {
+        cwd: existsSync(this.directory) ? this.directory : homedir(),
+        detached: true,
+        stdio: [file ?? "pipe", "ignore", "ignore"],
+      })
+      this.watch(child, count)
+      if (file === null) {
+        child.stdin.on("error", () => {})
+        child.stdin.end(bytes)
+      }
+      child.unref()
+    } finally {
+      if (file !== null) closeSync(file)
+    }
+  }
+
+  watch(child, count) {
+    this.running.add(child)
     this.isLate = false
     const timer = setTimeout(() => {
       this.isLate = true
-      this.next()
-    }, IN_TURN_MS)
+      if (this.running.size < MOST_RUNNING) this.flush()
+    }, IN_TURN_MS * count)
     timer.unref()
-    let hasEnded = false
     const end = () => {
-      if (hasEnded) return
-      hasEnded = true
-      this.running -= 1
-      this.next()
+      clearTimeout(timer)
+      if (this.running.delete(child)) this.flush()
     }
     child.on("error", end)
     child.on("exit", end)
-    if (piped) {
-      child.stdin.on("error", () => {})
-      child.stdin.end(piped)
-    }
-    child.unref()
   }
 }
 
@@ -180,6 +171,7 @@ class Recorder {
     this.database = databasePath(this.client)
     this.sender = new Sender(directory)
     this.sequence = 0
+    this.dropped = 0
     this.parents = new Memory()
     this.titles = new Memory()
     this.ended = new Memory()
@@ -190,16 +182,14 @@ class Recorder {
     head.cwd = this.directory
     head.timestamp = Date.now()
     head.sequence = this.sequence += 1
-    if (this.sender.dropped > 0) head.dropped = this.sender.dropped
+    if (this.dropped > 0) head.dropped = this.dropped
     let text
     try {
       text = JSON.stringify({ ...head, ...fields })
     } catch (error) {
       text = JSON.stringify({ ...head, unserialised: String(error) })
     }
-    const before = this.sender.dropped
-    this.sender.send(Buffer.from(text))
-    if (this.sender.dropped === before) this.sender.dropped = 0
+    this.dropped = this.sender.send(text) ? 0 : this.dropped + 1
   }
 
   // A subagent has a session of its own: it is recorded as an agent of the one that began.
@@ -287,7 +277,7 @@ function prompt(name, output) {
 
 const recorders = new Set()
 process.on("exit", () => {
-  for (const recorder of recorders) safely(() => recorder.sender.flush())
+  for (const recorder of recorders) safely(() => recorder.sender.flush(true))
 })
 
 function safely(act) {
@@ -314,7 +304,7 @@ export const KhivePersist = async ({ directory }) => {
     "tool.execute.after": hook("tool.execute.after"),
     "experimental.session.compacting": hook("experimental.session.compacting"),
     dispose: async () => {
-      safely(() => recorder.sender.flush())
+      safely(() => recorder.sender.flush(true))
       recorders.delete(recorder)
     },
   }

@@ -143,7 +143,7 @@ def _text(blocks: object) -> str:
 
 
 _NOT_SAID: Final = ("toolCall", "thinking")
-_FILE: Final = "khive-persist.ts"
+_FILE: Final = "khive-persist.js"
 _EVENTS: Final = (
     "session_start", "session_shutdown", "session_info_changed", "session_before_switch",
     "session_before_fork", "session_compact", "session_compact_failed", "session_tree", "input",
@@ -154,7 +154,7 @@ _EVENTS: Final = (
 
 def _contents(command_of: Callable[[Hook], str]) -> dict[str, str]:
     """Return the extension, with the command that it runs for all of its events."""
-    extension = Path(__file__).with_name("extension.ts").read_text("utf-8")
+    extension = Path(__file__).with_name("extension.js").read_text("utf-8")
     command = command_of(TOOL.registration.hooks[0])
     for place, value in (('"@COMMAND@"', command), ('["@EVENTS@"]', list(_EVENTS))):
         extension = extension.replace(place, json.dumps(value))
@@ -182,5 +182,6 @@ TOOL: Final = Tool(
         hooks=tuple(Hook(event, 0, blocks=True) for event in _EVENTS),
         by_hand={"project": _TRUST, "local": (), "user": ()},
         program=Program(name="pi", paths=(), folders=(), oldest=""),
+        runs_once=True,
     ),
 )

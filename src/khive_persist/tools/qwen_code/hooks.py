@@ -73,7 +73,7 @@ def describe(payload: Mapping[str, object]) -> dict[str, object]:
         if kind:
             payload_fields.add_metadata(content, "spawned_agent_type", kind)
     if name == "PostToolUse":
-        _add_response(content, payload_fields.mapping(payload, "tool_response"), tool, tool_input)
+        _add_response(content, payload.get("tool_response"), tool, tool_input)
     elif name == "PostToolUseFailure":
         _add_tool_failure(content, payload, tool, tool_input)
     elif name == "PermissionDenied":
@@ -100,15 +100,16 @@ def sends(payload: Mapping[str, object]) -> bool:
 
 def _add_response(
     content: dict[str, object],
-    response: Mapping[str, object],
+    response: object,
     tool: str,
     tool_input: Mapping[str, object],
 ) -> None:
-    text = _text(response.get("llmContent"))
+    answer = response if isinstance(response, dict) else {"llmContent": response}
+    text = _text(answer.get("llmContent"))
     if tool in SHELL:
         _add_command_end(content, text, tool_input)
         return
-    display = response.get("returnDisplay")
+    display = answer.get("returnDisplay")
     shown = display if isinstance(display, dict) else {}
     payload_fields.add_text(content, "output", payload_fields.string(shown, "fileDiff") or text)
     if tool in AGENT and shown.get("status") == _BACKGROUND:
@@ -134,7 +135,7 @@ def _add_tool_failure(
     tool: str,
     tool_input: Mapping[str, object],
 ) -> None:
-    error = payload_fields.string(payload, "error")
+    error = payload_fields.string(payload, "error") or _text(payload.get("tool_response"))
     if payload.get("is_interrupt") is True:
         payload_fields.add_metadata(content, "interrupted", True)
     if tool in SHELL:

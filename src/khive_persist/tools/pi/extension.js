@@ -1,10 +1,13 @@
 // pi hands each of its events to this extension, which starts the hook with it. Nothing of it is
 // waited for, and nothing of it fails where the hook does: pi goes on as if it were not there.
-import { spawn } from "node:child_process";
-import { randomBytes } from "node:crypto";
-import { closeSync, openSync, unlinkSync, writeSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+//
+// CommonJS, as pi writes all other forms once more into the folder of temporary files: where there
+// is no room for that it does not start at all.
+const { spawn } = require("node:child_process");
+const { randomBytes } = require("node:crypto");
+const { closeSync, openSync, unlinkSync, writeSync } = require("node:fs");
+const { tmpdir } = require("node:os");
+const { join } = require("node:path");
 
 const COMMAND = "@COMMAND@";
 const EVENTS = ["@EVENTS@"];
@@ -169,7 +172,7 @@ function payloadOf(event, ctx) {
   });
 }
 
-export default function (pi) {
+module.exports = function (pi) {
   let state;
   let events;
   try {
@@ -200,4 +203,4 @@ export default function (pi) {
   }
 
   for (const name of EVENTS) pi.on(name, (event, ctx) => see(event, ctx));
-}
+};
