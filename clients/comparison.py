@@ -35,6 +35,7 @@ class Events(NamedTuple):
         foreign: How many are stored as another client's.
         unheard: How many of those sent the second recorder was stopped at by the client, before it
             had read them.
+        repeated: How many are stored once more than they were sent, or more than once unsent.
         reconstructed: How many were made from a transcript, as their hook failed.
     """
 
@@ -43,13 +44,19 @@ class Events(NamedTuple):
     equal: int = 0
     foreign: int = 0
     unheard: int = 0
+    repeated: int = 0
     reconstructed: int = 0
 
     @property
-    def are_equal(self) -> bool:
-        """Whether each event is stored once, as it was sent, and as nobody else's."""
+    def are_whole(self) -> bool:
+        """Whether each event that the recorder has is stored once, and as nobody else's."""
         heard = self.sent - self.unheard
-        return heard == self.equal <= self.stored <= self.sent and not self.foreign
+        return heard == self.equal and not self.repeated and not self.foreign
+
+    @property
+    def are_equal(self) -> bool:
+        """Whether the same is so, and nothing else is stored."""
+        return self.are_whole and self.stored <= self.sent
 
 
 class Tokens(NamedTuple):
@@ -99,12 +106,15 @@ def compare(sent: Sequence[str], stored: Iterable[Stored], tool: str) -> Events:
     rows = list(stored)
     own = [row for row in rows if row.tool == tool and not row.is_reconstructed]
     heard = [text for text in sent if text]
-    common = Counter(heard) & Counter(row.payload for row in own)
+    sent_texts, stored_texts = Counter(heard), Counter(row.payload for row in own)
+    common = sent_texts & stored_texts
+    repeated = [count - max(sent_texts[text], 1) for text, count in stored_texts.items()]
     return Events(
         sent=len(sent),
         stored=len(own),
         equal=common.total(),
         unheard=len(sent) - len(heard),
+        repeated=sum(count for count in repeated if count > 0),
         foreign=sum(row.tool != tool for row in rows),
         reconstructed=sum(row.is_reconstructed for row in rows if row.tool == tool),
     )

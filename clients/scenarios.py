@@ -29,6 +29,7 @@ class Scenario(NamedTuple):
         play: What is done; it raises RunError where something is not as it has to be.
         project_name: The name of the project's folder.
         is_counted: Whether what was sent, told and stored is compared afterwards.
+        is_cut: Whether the client may end between our hook and the second recorder.
         is_prepared: Whether the project is there, with hooks, when it begins.
     """
 
@@ -37,6 +38,7 @@ class Scenario(NamedTuple):
     play: Callable[[Stage], None]
     project_name: str = "proj"
     is_counted: bool = True
+    is_cut: bool = False
     is_prepared: bool = True
 
 
@@ -177,7 +179,7 @@ SCENARIOS: Final = (
     Scenario("edit", "an edit", _edit),
     Scenario("subagent", "a subagent", _subagent),
     Scenario("resume", "a session that is resumed", _resume),
-    Scenario("interrupt", "Ctrl-C while a tool runs", _interrupt),
+    Scenario("interrupt", "Ctrl-C while a tool runs", _interrupt, is_cut=True),
     Scenario("two-at-once", "two at once", _two_at_once),
     Scenario("odd-path", "a path with blanks and an emoji", _tool, project_name=_ODD_NAME),
     Scenario("all-installed", "the hooks of all clients in one project", _all_installed),

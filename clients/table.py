@@ -20,6 +20,7 @@ installs them from npm, runs each against a model on loopback, and writes this p
   itself: that is no difference.
 - A client that does not wait for its hooks may stop the second recorder before it has read an
   event: that was sent, and may be stored or not.
+- Ctrl-C can end a client between our hook and the second recorder: more may be stored then.
 - A cost is by list price; where the model has none, there is none.
 - A scenario holds where the client came to its end, its tool did what it was asked to, each event
   sent is stored once, with an equal payload and as this client's, and the tokens are equal.
