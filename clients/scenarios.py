@@ -92,7 +92,7 @@ def _resume(stage: Stage) -> None:
 
 
 def _interrupt(stage: Stage) -> None:
-    line = "touch began.txt; sleep 60; touch over.txt"
+    line = "touch began.txt && sleep 60 && touch over.txt"
     started = stage.start([stage.client.command(line), DONE])
     try:
         stage.run.wait_for(stage.path("began.txt").exists, started)

@@ -57,7 +57,8 @@ class KimiCode(Client):
         return [Call("Agent", arguments)]
 
     def deny(self, run: Run, word: str) -> bool:
+        # Without a terminal its rules allow all; a hook of the user's does not.
         path = run.home / self.settings
-        rule = ["", "[[permission.rules]]", 'decision = "deny"', 'pattern = "Bash"', ""]
-        path.write_text(path.read_text() + "\n".join(rule))
+        hook = ["", "[[hooks]]", 'event = "PreToolUse"', 'command = "exit 2"', ""]
+        path.write_text(path.read_text() + "\n".join(hook))
         return True
