@@ -63,7 +63,11 @@ def client(client: Client, folder: Path, node_folder: Path, version: str = "") -
                 continue
         plugins = place / PLUGIN_PACKAGES
         if client.plugin_package and _version_in(plugins, client.plugin_package) != one:
-            _npm_install(plugins, f"{client.plugin_package}@{one}", node_folder)
+            try:
+                _npm_install(plugins, f"{client.plugin_package}@{one}", node_folder)
+            except InstallError as error:
+                failure = str(error)
+                continue
         return Installed(program, _version_in(place, client.package), node_folder)
     raise InstallError(failure)
 

@@ -80,7 +80,7 @@ class OpenCode(Client):
         # It has npm install them into each folder of settings where they are not.
         packages = run.program.parents[2] / install.PLUGIN_PACKAGES
         for place in (folder.parent, (run.home / self._file).parent):
-            for path in packages.iterdir():
+            for path in packages.iterdir() if self.plugin_package else ():
                 (place / path.name).symlink_to(path)
         (folder / "recorder.js").write_text(_RECORDER.replace("SENT", str(run.sent)))
 
@@ -126,7 +126,7 @@ class Kilo(OpenCode):
     name = "kilo"
     title = "Kilo"
     package = "@kilocode/cli"
-    plugin_package = "@kilocode/plugin"
+    plugin_package = ""
     program = "kilo"
     settings = ".kilo/plugins"
     _file = ".config/kilo/kilo.json"
