@@ -77,8 +77,9 @@ class Codex(Client):
     def subagent(self, run: Run, prompt: str) -> Calls:
         config = run.home / ".codex" / "config.toml"
         config.write_text(config.read_text().replace(f'"{_MODEL}"', f'"{_UNKNOWN_MODEL}"'))
-        start = {"message": prompt, "task_name": "help"}
-        return [Call("spawn_agent", start), Call("wait_agent", {"timeout_ms": 20_000})]
+        # To wait for it takes its id, which a script does not know.
+        wait = "until [ -e child.txt ]; do sleep 0.1; done; sleep 5"
+        return [Call("spawn_agent", {"message": prompt, "task_name": "help"}), self.command(wait)]
 
     def deny(self, run: Run, word: str) -> bool:
         folder = run.home / ".codex" / "rules"
