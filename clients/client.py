@@ -20,18 +20,26 @@ class Client(ABC):
         title: The name as its makers write it.
         package: The package of npm.
         program: The program that the package brings.
+        plugin_package: The package of npm that it installs itself for plugins, at its own version.
         settings: The file of its hooks, below the directory of the first scope.
         scopes: The scopes that it has of `project` and `user`.
         untold: What it does not tell, each one sentence.
+        without_resume: Why no session is resumed, where `resume` returns None.
+        ends_when_denied: Whether a call that is denied ends the run, with an exit code of its own.
+        without_subagent: Why no subagent is asked for, where `subagent` returns None.
     """
 
     name: str
     title: str
     package: str
     program: str
+    plugin_package: str = ""
     settings: str = ""
     scopes: tuple[str, ...] = ("project", "user")
     untold: tuple[str, ...] = ()
+    without_resume: str = ""
+    ends_when_denied: bool = False
+    without_subagent: str = "it has no subagent"
 
     @abstractmethod
     def configure(self, run: Run) -> None:
@@ -54,7 +62,7 @@ class Client(ABC):
         """Return the calls that replace a file's whole text."""
 
     def subagent(self, run: Run, prompt: str) -> Calls | None:
-        """Return the calls that let a subagent work at a prompt; None where there is none."""
+        """Return the calls that let a subagent work at a prompt; None where none can."""
         return None
 
     def deny(self, run: Run, word: str) -> bool:

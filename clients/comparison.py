@@ -13,6 +13,7 @@ from clients.wire import Usage
 
 _NONE: Final = Usage(0, 0, 0)
 _PAYLOAD: Final = '"payload":'
+_NAMES: Final = ("hook_event_name", "hookEventName", "hookName")
 _DECODER: Final = json.JSONDecoder()
 
 
@@ -32,6 +33,9 @@ class Events(NamedTuple):
         stored: How many of the client are stored, without reconstructed ones.
         equal: How many of those sent have a stored one of their own with the same text.
         foreign: How many are stored as another client's.
+        unheard: How many of those sent the second recorder was stopped at by the client, before it
+            had read them.
+        repeated: How many are stored once more than they were sent, or more than once unsent.
         reconstructed: How many were made from a transcript, as their hook failed.
     """
 
@@ -39,12 +43,20 @@ class Events(NamedTuple):
     stored: int = 0
     equal: int = 0
     foreign: int = 0
+    unheard: int = 0
+    repeated: int = 0
     reconstructed: int = 0
 
     @property
+    def are_whole(self) -> bool:
+        """Whether each event that the recorder has is stored once, and as nobody else's."""
+        heard = self.sent - self.unheard
+        return heard == self.equal and not self.repeated and not self.foreign
+
+    @property
     def are_equal(self) -> bool:
-        """Whether each event is stored once, as it was sent, and as nobody else's."""
-        return self.sent == self.stored == self.equal and not self.foreign
+        """Whether the same is so, and nothing else is stored."""
+        return self.are_whole and self.stored <= self.sent
 
 
 class Tokens(NamedTuple):
@@ -76,15 +88,33 @@ def stored_events(folder: Path) -> list[Stored]:
     return events
 
 
+def names_of(texts: Iterable[str]) -> list[str]:
+    """Return the names of the events with these texts, each once, in their order."""
+    documents = [json.loads(text) for text in texts if text]
+    names = {
+        document[key]
+        for document in documents
+        if isinstance(document, dict)
+        for key in _NAMES
+        if isinstance(document.get(key), str)
+    }
+    return sorted(names)
+
+
 def compare(sent: Sequence[str], stored: Iterable[Stored], tool: str) -> Events:
     """Compare what a tool sent with what is stored."""
     rows = list(stored)
     own = [row for row in rows if row.tool == tool and not row.is_reconstructed]
-    common = Counter(sent) & Counter(row.payload for row in own)
+    heard = [text for text in sent if text]
+    sent_texts, stored_texts = Counter(heard), Counter(row.payload for row in own)
+    common = sent_texts & stored_texts
+    repeated = [count - max(sent_texts[text], 1) for text, count in stored_texts.items()]
     return Events(
         sent=len(sent),
         stored=len(own),
         equal=common.total(),
+        unheard=len(sent) - len(heard),
+        repeated=sum(count for count in repeated if count > 0),
         foreign=sum(row.tool != tool for row in rows),
         reconstructed=sum(row.is_reconstructed for row in rows if row.tool == tool),
     )

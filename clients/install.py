@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 from clients.client import Client
 
 _NODE: Final = "24"
+PLUGIN_PACKAGES: Final = "plugin-packages"
 _SECONDS: Final = 600.0
 _MACHINES: Final = {"x86_64": "x64", "aarch64": "arm64"}
 # A new version can be there before the packages of its platforms are.
@@ -60,6 +61,9 @@ def client(client: Client, folder: Path, node_folder: Path, version: str = "") -
             except InstallError as error:
                 failure = str(error)
                 continue
+        plugins = place / PLUGIN_PACKAGES
+        if client.plugin_package and _version_in(plugins, client.plugin_package) != one:
+            _npm_install(plugins, f"{client.plugin_package}@{one}", node_folder)
         return Installed(program, _version_in(place, client.package), node_folder)
     raise InstallError(failure)
 

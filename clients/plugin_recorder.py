@@ -15,7 +15,7 @@ _TOOL: Final = "tool."
 def compare_given(sent: Sequence[str], stored: Iterable[Stored], tool: str) -> Events:
     """Compare by what the client gave to both plugins, as JSON with the order of its keys."""
     rows = [row._replace(payload=_given(row.payload)) for row in stored]
-    return compare([_given(text) for text in sent], rows, tool)
+    return compare([_given(text) if text else "" for text in sent], rows, tool)
 
 
 def _given(text: str) -> str:

@@ -27,6 +27,7 @@ class Result:
         tokens: The tokens of the run.
         messages: How many messages are stored.
         cost: The cost of them by list price, in USD; None where the model has no price.
+        names: The names of the events that were sent.
         reported_cost: The client's own total, in USD; None where it tells none.
     """
 
@@ -37,6 +38,7 @@ class Result:
     tokens: Tokens = field(default_factory=Tokens)
     messages: int = 0
     cost: float | None = None
+    names: list[str] = field(default_factory=list)
     reported_cost: float | None = None
 
 

@@ -29,6 +29,7 @@ class Scenario(NamedTuple):
         play: What is done; it raises RunError where something is not as it has to be.
         project_name: The name of the project's folder.
         is_counted: Whether what was sent, told and stored is compared afterwards.
+        is_cut: Whether the client may end between our hook and the second recorder.
         is_prepared: Whether the project is there, with hooks, when it begins.
     """
 
@@ -37,6 +38,7 @@ class Scenario(NamedTuple):
     play: Callable[[Stage], None]
     project_name: str = "proj"
     is_counted: bool = True
+    is_cut: bool = False
     is_prepared: bool = True
 
 
@@ -57,7 +59,12 @@ def _failing_tool(stage: Stage) -> None:
 def _denied_tool(stage: Stage) -> None:
     if not stage.client.deny(stage.run, "touch"):
         raise NotRunError("it has no setting that denies a command")
-    stage.complete([stage.client.command("touch denied.txt"), DONE])
+    started = stage.start([stage.client.command("touch denied.txt"), DONE])
+    if stage.client.ends_when_denied:
+        started.end()
+    else:
+        stage.done(started)
+    expect(bool(stage.model.told), "the model was not asked")
     expect(not stage.path("denied.txt").exists(), "the command ran")
 
 
@@ -71,7 +78,7 @@ def _edit(stage: Stage) -> None:
 def _subagent(stage: Stage) -> None:
     calls = stage.client.subagent(stage.run, tagged("child", "please help"))
     if calls is None:
-        raise NotRunError("it has no subagent")
+        raise NotRunError(stage.client.without_subagent)
     command = stage.client.command("echo child > child.txt; cat child.txt")
     stage.model.scripts["child"] = [command, "The subagent is done."]
     stage.complete([*calls, DONE])
@@ -172,7 +179,7 @@ SCENARIOS: Final = (
     Scenario("edit", "an edit", _edit),
     Scenario("subagent", "a subagent", _subagent),
     Scenario("resume", "a session that is resumed", _resume),
-    Scenario("interrupt", "Ctrl-C while a tool runs", _interrupt),
+    Scenario("interrupt", "Ctrl-C while a tool runs", _interrupt, is_cut=True),
     Scenario("two-at-once", "two at once", _two_at_once),
     Scenario("odd-path", "a path with blanks and an emoji", _tool, project_name=_ODD_NAME),
     Scenario("all-installed", "the hooks of all clients in one project", _all_installed),

@@ -49,7 +49,7 @@ class Stage:
             self.client.resume(self.run, text) if resumed else self.client.prompt(self.run, text)
         )
         if arguments is None:
-            raise NotRunError("there is no way to it without a terminal")
+            raise NotRunError(self.client.without_resume)
         return self.run.start(arguments, name)
 
     def done(self, started: Started) -> None:

@@ -6,6 +6,7 @@ from typing import Final
 from clients.client import Client
 from clients.results import ClientResult, Result
 from clients.scenarios import Scenario
+from khive_persist.tools import TOOLS
 
 _HEAD: Final = """# Clients
 
@@ -17,6 +18,9 @@ installs them from npm, runs each against a model on loopback, and writes this p
 - **Tokens told** is counted by the model, **tokens stored** is the sum of the stored messages, each
   class of tokens compared by itself. What a client asks besides, as for a title, it may keep to
   itself: that is no difference.
+- A client that does not wait for its hooks may stop the second recorder before it has read an
+  event: that was sent, and may be stored or not.
+- Ctrl-C can end a client between our hook and the second recorder: more may be stored then.
 - A cost is by list price; where the model has none, there is none.
 - A scenario holds where the client came to its end, its tool did what it was asked to, each event
   sent is stored once, with an equal payload and as this client's, and the tokens are equal.
@@ -39,11 +43,11 @@ def page(
         result = results.get(client.name)
         if result is not None and result.results:
             parts += _scenarios(client, scenarios, result)
-    told = [client for client in clients if client.untold]
-    if told:
-        parts += ["## What cannot be captured", ""]
-        parts += [f"- **{client.title}**: {' '.join(client.untold)}" for client in told]
-        parts.append("")
+    parts += ["## What cannot be captured", ""]
+    for client in clients:
+        unseen = _unseen(client, results.get(client.name, ClientResult()))
+        parts.append(f"- **{client.title}**: {' '.join([*client.untold, unseen]).strip()}")
+    parts.append("")
     return "\n".join(parts)
 
 
@@ -119,6 +123,16 @@ def _scenarios(client: Client, scenarios: Sequence[Scenario], result: ClientResu
             ]  # fmt: skip
         lines.append(f"| {scenario.title} | {_cell(verdict)} | {' | '.join(numbers)} |")
     return [*lines, ""]
+
+
+def _unseen(client: Client, result: ClientResult) -> str:
+    """Say which events our hook is registered for, and no scenario brought."""
+    sent = {name for one in result.results.values() for name in one.names}
+    events = [hook.event for hook in TOOLS[client.name].registration.hooks if not hook.model]
+    unseen = [event for event in events if event not in sent]
+    if not sent or not unseen:
+        return ""
+    return f"Registered, and not sent in these scenarios: {', '.join(unseen)}."
 
 
 def _cell(text: str) -> str:

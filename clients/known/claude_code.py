@@ -16,6 +16,10 @@ class ClaudeCode(Client):
     package = "@anthropic-ai/claude-code"
     program = "claude"
     settings = ".claude/settings.json"
+    untold = (
+        "A `!` command of a skill has no event of a tool call.",
+        "A hook for WorktreeCreate or WorktreeRemove changes what it does: none is registered.",
+    )
 
     def configure(self, run: Run) -> None:
         run.variables.update(

@@ -19,6 +19,11 @@ class Cline(Client):
     package = "cline"
     program = "cline"
     settings = ".clinerules/hooks"
+    untold = (
+        "Hooks run in a daemon, which the environment of the shell does not reach.",
+        "A prompt has no event of its own but for the first one.",
+    )
+    without_resume = "it resumes a session in a terminal only"
 
     def configure(self, run: Run) -> None:
         settings = {"provider": "openai-compatible", "apiKey": "of-no-use", "model": MODEL,
@@ -43,10 +48,8 @@ class Cline(Client):
     def prompt(self, run: Run, text: str) -> list[str]:
         return [*(["--auto-approve", "false"] if run.denied else []), text]
 
-    def resume(self, run: Run, text: str) -> list[str]:
-        sessions = run.home / ".cline" / "data" / "sessions"
-        latest = max(sessions.glob("*/*.messages.json"), key=lambda path: path.stat().st_mtime)
-        return ["--id", latest.parent.name, *self.prompt(run, text)]
+    def resume(self, run: Run, text: str) -> None:
+        return None
 
     def command(self, line: str) -> Turn:
         return Call("run_commands", {"commands": [line]})

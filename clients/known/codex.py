@@ -21,6 +21,10 @@ class Codex(Client):
     package = "@openai/codex"
     program = "codex"
     settings = ".codex/hooks.json"
+    untold = (
+        "No event comes after a call that was refused or could not begin.",
+        "The exit code of a command stands in the transcript alone.",
+    )
 
     def configure(self, run: Run) -> None:
         run.variables["OPENAI_API_KEY"] = "of-no-use"

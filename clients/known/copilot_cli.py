@@ -16,6 +16,10 @@ class CopilotCli(Client):
     package = "@github/copilot"
     program = "copilot"
     settings = ".github/hooks/khive-persist.json"
+    untold = (
+        "Its events have no id of a tool call.",
+        "Only the end of a turn names the transcript.",
+    )
 
     def configure(self, run: Run) -> None:
         run.variables.update(
@@ -28,7 +32,7 @@ class CopilotCli(Client):
         return ["-p", text, "--allow-all", "--trust-folder", *denied]
 
     def resume(self, run: Run, text: str) -> list[str]:
-        return ["--continue", *self.prompt(run, text)]
+        return ["-p", text, "--continue", "--allow-all"]
 
     def command(self, line: str) -> Turn:
         return Call("bash", {"command": line, "description": "Run it"})

@@ -17,6 +17,13 @@ class Droid(Client):
     package = "droid"
     program = "droid"
     settings = ".factory/hooks.json"
+    untold = (
+        "Its events have no id of a tool call.",
+        "Tokens stand in a file beside the transcript, as sums of the session.",
+    )
+    without_resume = "it fetches the session from its makers"
+    ends_when_denied = True
+    without_subagent = "its subagents run in a daemon, which `exec` alone does not start"
 
     def configure(self, run: Run) -> None:
         self._write(run, {})
@@ -24,21 +31,16 @@ class Droid(Client):
     def prompt(self, run: Run, text: str) -> list[str]:
         return ["exec", "--auto", "high", "-m", f"custom:{MODEL}", text]
 
-    def resume(self, run: Run, text: str) -> list[str]:
-        sessions = (run.home / ".factory" / "sessions").rglob("*.jsonl")
-        latest = max(sessions, key=lambda path: path.stat().st_mtime)
-        return ["exec", "--session-id", latest.stem, *self.prompt(run, text)[1:]]
+    def resume(self, run: Run, text: str) -> None:
+        return None
 
     def command(self, line: str) -> Turn:
-        return Call("Execute", {"command": line, "summary": "Run it", "timeout": 60,
+        return Call("Execute", {"command": line, "summary": "Run it as asked", "timeout": 60,
                                 "riskLevel": "low", "riskLevelReason": "Small."})  # fmt: skip
 
     def edit(self, run: Run, path: Path, before: str, after: str) -> Calls:
         change = {"file_path": str(path), "old_str": before, "new_str": after}
         return [Call("Read", {"file_path": str(path)}), Call("Edit", change)]
-
-    def subagent(self, run: Run, prompt: str) -> Calls:
-        return [Call("Task", {"subagent_type": "worker", "description": "Help", "prompt": prompt})]
 
     def deny(self, run: Run, word: str) -> bool:
         self._write(run, {"commandDenylist": [word]})

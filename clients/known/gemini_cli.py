@@ -16,6 +16,9 @@ class GeminiCli(Client):
     package = "@google/gemini-cli"
     program = "gemini"
     settings = ".gemini/settings.json"
+    untold = (
+        "Its events around a call of the model are registered on request: they repeat it all.",
+    )
 
     def configure(self, run: Run) -> None:
         run.variables.update(

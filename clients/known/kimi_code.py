@@ -17,6 +17,10 @@ class KimiCode(Client):
     program = "kimi"
     settings = ".kimi-code/config.toml"
     scopes = ("user",)
+    untold = (
+        "Its hooks stand in the settings of the user alone.",
+        "It does not wait for hooks that only look on: one that is slow is lost with its end.",
+    )
 
     def configure(self, run: Run) -> None:
         run.variables.update(KIMI_DISABLE_TELEMETRY="1", KIMI_CODE_NO_AUTO_UPDATE="1")
@@ -54,6 +58,6 @@ class KimiCode(Client):
 
     def deny(self, run: Run, word: str) -> bool:
         path = run.home / self.settings
-        rule = ["", "[[permission.rules]]", 'decision = "deny"', f'pattern = "Bash({word} *)"', ""]
+        rule = ["", "[[permission.rules]]", 'decision = "deny"', 'pattern = "Bash"', ""]
         path.write_text(path.read_text() + "\n".join(rule))
         return True

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from clients import plugin_recorder, recorder
+from clients import install, plugin_recorder, recorder
 from clients.client import Calls, Client
 from clients.comparison import Events, Stored
 from clients.mock_model import MODEL
@@ -59,8 +59,12 @@ class OpenCode(Client):
     name = "opencode"
     title = "OpenCode"
     package = "opencode-ai"
+    plugin_package = "@opencode-ai/plugin"
     program = "opencode"
     settings = ".opencode/plugins"
+    untold = (
+        "No hook is called after a call that failed or was refused: that is read from its bus.",
+    )
     # Of its settings in the home directory, and the beginning of its variables.
     _file = ".config/opencode/opencode.json"
     _prefix = "OPENCODE"
@@ -68,10 +72,16 @@ class OpenCode(Client):
     def configure(self, run: Run) -> None:
         for name in ("MODELS_FETCH", "AUTOUPDATE", "LSP_DOWNLOAD"):
             run.variables[f"{self._prefix}_DISABLE_{name}"] = "1"
+        run.variables["KILO_TELEMETRY_LEVEL"] = "off"
         self._write(run, {"edit": "allow", "bash": {"*": "allow"}})
 
     def record(self, run: Run) -> None:
         folder = run.project / self.settings
+        # It has npm install them into each folder of settings where they are not.
+        packages = run.program.parents[2] / install.PLUGIN_PACKAGES
+        for place in (folder.parent, (run.home / self._file).parent):
+            for path in packages.iterdir():
+                (place / path.name).symlink_to(path)
         (folder / "recorder.js").write_text(_RECORDER.replace("SENT", str(run.sent)))
 
     def compare(self, run: Run, stored: Sequence[Stored]) -> Events:
@@ -116,6 +126,7 @@ class Kilo(OpenCode):
     name = "kilo"
     title = "Kilo"
     package = "@kilocode/cli"
+    plugin_package = "@kilocode/plugin"
     program = "kilo"
     settings = ".kilo/plugins"
     _file = ".config/kilo/kilo.json"

@@ -43,6 +43,7 @@ class Pi(Client):
     package = "@earendil-works/pi-coding-agent"
     program = "pi"
     settings = ".pi/extensions"
+    untold = ("It has no subagents and no rules for tools, but for those of extensions.",)
 
     def configure(self, run: Run) -> None:
         run.variables["PI_OFFLINE"] = "1"

@@ -17,6 +17,7 @@ class QwenCode(Client):
     package = "@qwen-code/qwen-code"
     program = "qwen"
     settings = ".qwen/settings.json"
+    untold = ("After each answer of a tool an event of an empty prompt comes, which is nobody's.",)
 
     def configure(self, run: Run) -> None:
         run.variables.update(

@@ -21,6 +21,7 @@ def rows(*payloads: str, tool: str = TOOL) -> list[Stored]:
 
 def test_equal_is_what_has_the_same_text() -> None:
     sent = ['{"a":1.50}', '{"b":1}', '{"b":1}']
+    assert compare(sent, rows(*sent, '{"c":1}'), TOOL).are_whole
     events = compare(sent, rows('{"a":1.5}', '{"b":1}', '{"b":1}'), TOOL)
     assert events == Events(sent=3, stored=3, equal=2)
     assert not events.are_equal
@@ -28,7 +29,17 @@ def test_equal_is_what_has_the_same_text() -> None:
 
 
 def test_an_event_that_is_stored_twice_is_no_equal() -> None:
+    twice = compare(['{"a":1}'], rows('{"a":1}', '{"b":1}', '{"b":1}'), TOOL)
+    assert twice.repeated == 1
+    assert not twice.are_whole
     assert not compare(['{"a":1}'], rows('{"a":1}', '{"a":1}'), TOOL).are_equal
+
+
+def test_what_the_client_stopped_the_recorder_at_may_be_stored_or_not() -> None:
+    assert compare(['{"a":1}', ""], rows('{"a":1}', '{"b":1}'), TOOL).are_equal
+    assert compare(['{"a":1}', ""], rows('{"a":1}'), TOOL).are_equal
+    assert not compare(['{"a":1}', ""], rows('{"b":1}'), TOOL).are_equal
+    assert not compare(['{"a":1}', ""], rows('{"a":1}', "{}", "[]"), TOOL).are_equal
 
 
 def test_an_event_of_another_client_and_a_reconstructed_one_count_apart() -> None:
