@@ -1,4 +1,7 @@
-"""Kilo, a fork of OpenCode: its words and its plugins are the same. Seen on 7.7.7."""
+"""Kilo, a fork of OpenCode: its words and its plugins are the same.
+
+Seen on 7.7.7. The cost of an answer that started subagents has theirs in it.
+"""
 
 from collections.abc import Mapping
 from typing import Final
