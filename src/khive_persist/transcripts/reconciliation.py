@@ -208,7 +208,7 @@ async def sessions_of(project: Project, paths: list[str] | None = None) -> list[
     """Return the sessions of the messages of these transcripts; without paths, of all."""
     filters = [] if paths is None else [field("transcript_path").in_(paths)]
     async with reading(project, CONVERSATIONS) as reader:
-        rows = await reader.fetch(lambda source: distinct(source, "$.session_id", filters))
+        rows = await reader.fetch(lambda source: distinct(source, "$.session_id", filters=filters))
     return sorted(row[0] for row in rows if isinstance(row[0], str))
 
 
