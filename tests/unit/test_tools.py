@@ -514,9 +514,17 @@ def test_timeouts_are_in_the_unit_of_the_tool() -> None:
 
 def test_only_events_around_the_model_wait_to_be_asked_for() -> None:
     asked = {
-        hook.event for tool in TOOLS.values() for hook in tool.registration.hooks if hook.model
+        (tool.name, hook.event)
+        for tool in TOOLS.values()
+        for hook in tool.registration.hooks
+        if hook.model
     }
-    assert asked == {"BeforeModel", "AfterModel", "BeforeToolSelection"}
+    assert asked == {
+        ("gemini-cli", "BeforeModel"),
+        ("gemini-cli", "AfterModel"),
+        ("gemini-cli", "BeforeToolSelection"),
+        ("qwen-code", "MessageDisplay"),
+    }
 
 
 def test_importing_the_tools_costs_the_standard_library_and_orjson_only() -> None:

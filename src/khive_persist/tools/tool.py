@@ -5,6 +5,10 @@ from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 Scope = Literal["project", "local", "user"]
+# How a tool call ended: denied and interrupted is not failed. `invalid` is a call that the client
+# refuses by itself: a tool that is not there, an input that does not fit. `refused` is one that the
+# tool refuses once it has looked closer: a patch that does not apply.
+Ending = Literal["done", "failed", "denied", "interrupted", "invalid", "refused", "unknown"]
 Form = Literal["groups", "root groups", "flat", "toml"]
 
 
@@ -178,6 +182,11 @@ class Tool(NamedTuple):
         has_times: Whether each payload has its event's own time in milliseconds, the same for all
             hooks that run for it: what comes twice is then one event.
         hook_name: A function that returns the name that events have for a tool of a transcript.
+        endings: The beginnings of the client's own words, in small letters, where a call did not
+            run, or not to its end; `"*"` stands for any name in quotes.
+        silent_tools: Its tools that fire no hook: they only speak to the client, or go on with a
+            call that did.
+        asks_first: Whether it asks its user before the hook of a call.
         ends_hooks: Whether it ends hooks before it has told them of their event: one that is told
             nothing has no event then.
         event_key: A function that returns what names an event that the tool brings to other
@@ -201,3 +210,6 @@ class Tool(NamedTuple):
     hook_name: Callable[[str], str] = same_name
     event_key: Callable[[Mapping[str, object]], str] = comes_once
     ends_hooks: bool = False
+    endings: Mapping[str, Ending] = MappingProxyType({})
+    silent_tools: frozenset[str] = frozenset()
+    asks_first: bool = False

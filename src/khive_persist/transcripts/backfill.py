@@ -6,8 +6,8 @@ from typing import Any, Final, NamedTuple
 
 from khive_persist.capture import client_recognition, previews
 from khive_persist.models.hook_event import HookEvent
-from khive_persist.sessions.lineage.endings import Ending, ending_of
-from khive_persist.tools import TOOLS, payload_fields
+from khive_persist.sessions.lineage.endings import ending_of
+from khive_persist.tools import TOOLS, Ending, payload_fields
 from khive_persist.tools.message_part import mapping_of, row_id
 
 COPILOT: Final = "copilot-cli"

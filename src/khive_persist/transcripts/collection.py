@@ -13,10 +13,9 @@ from khive_persist.errors import KhiveError, StoreError
 from khive_persist.models.purposes import EVENT_FILES
 from khive_persist.opening import existing_project, reading
 from khive_persist.project import Project
-from khive_persist.sessions.definitions import tool_sql
 from khive_persist.store.reader import Reader
 from khive_persist.store.redacting import load_redactor
-from khive_persist.store.sqlite.statements import Source, Statement, select
+from khive_persist.store.sqlite.statements import Source, Statement, distinct
 from khive_persist.threads import Advance, run_stoppable
 from khive_persist.tools import TOOLS
 from khive_persist.tools.transcript_files import DATABASE, in_database, in_folder
@@ -165,16 +164,15 @@ async def _paths_of(reader: Reader, name: str, client: str) -> dict[str, set[Pat
     """Return the paths that the events in a file name, by the tool that sent them."""
     found: dict[str, set[Path]] = {tool: set() for tool in TOOLS}
     for field in ("$.transcript_path", "$.payload.agent_transcript_path"):
-        for path, tool in await reader.fetch(partial(_paths, name, client, field)):
+        for path, sender in await reader.fetch(partial(_paths, name, field)):
+            tool = sender or client
             if isinstance(path, str) and "\0" not in path and tool in found:
                 found[tool].add(Path(path))
     return found
 
 
-def _paths(name: str, client: str, path: str, source: Source) -> Statement:
-    source = source.only(name)
-    columns = f"{source.extract(path)} AS path, {tool_sql(source, client)} AS tool"
-    return select(source, columns=f"DISTINCT {columns}")
+def _paths(name: str, path: str, source: Source) -> Statement:
+    return distinct(source.only(name), path, "$.tool")
 
 
 def _packed(paths: set[Path]) -> set[Path]:

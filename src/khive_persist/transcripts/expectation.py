@@ -2,14 +2,10 @@
 
 from typing import Final, NamedTuple
 
-from khive_persist.sessions.lineage.endings import Ending
+from khive_persist.tools import TOOLS, Ending
 
-# Tools that fire no hook: they only speak to the client, or go on with a call that did.
-_SILENT: Final = {"codex": frozenset({"update_plan", "write_stdin"})}
 # Calls that the model's server runs by itself, and those that it passes on to an MCP server.
 _SERVERS_CALLS: Final = ("srvtoolu_", "mcptoolu_")
-# These ask before their hook.
-_ASK_FIRST: Final = frozenset({"gemini-cli", "qwen-code"})
 _ENDED: Final[frozenset[Ending]] = frozenset({"done", "failed"})
 
 
@@ -20,10 +16,11 @@ class Expected(NamedTuple):
     post: bool
 
 
-def expected(tool: str, name: str, tool_use_id: str, ending: Ending) -> Expected:
+def expected(client: str, name: str, tool_use_id: str, ending: Ending) -> Expected:
     """Return which events a call should have, by how it ended."""
-    is_silent = name in _SILENT.get(tool, ()) or tool_use_id.startswith(_SERVERS_CALLS)
+    tool = TOOLS[client]
+    is_silent = name in tool.silent_tools or tool_use_id.startswith(_SERVERS_CALLS)
     if is_silent or ending == "invalid":
         return Expected(pre=False, post=False)
-    is_asked_first = tool in _ASK_FIRST and ending == "denied"
+    is_asked_first = tool.asks_first and ending == "denied"
     return Expected(pre=not is_asked_first, post=ending in _ENDED)

@@ -25,7 +25,7 @@ class HookRun(NamedTuple):
         event: The type of its event.
         at: The time in its payload, in milliseconds.
         created_at: The time of the line that tells of it, as UTC text.
-        payload: What it was sent.
+        payload: The payload that it was sent.
     """
 
     tool: str

@@ -13,14 +13,13 @@ from khive_persist.models.purposes import CONVERSATIONS
 from khive_persist.models.query import field
 from khive_persist.opening import open_store, reading
 from khive_persist.project import Project
-from khive_persist.sessions.lineage.endings import Ending
 from khive_persist.sessions.reported_costs import SessionCost
 from khive_persist.sessions.timeline.calls import input_key
 from khive_persist.store import codec
 from khive_persist.store.redacting import load_redactor
 from khive_persist.store.sqlite.statements import distinct
 from khive_persist.tombstones import Tombstones
-from khive_persist.tools import TOOLS
+from khive_persist.tools import TOOLS, Ending
 from khive_persist.transcripts import failed_hooks, hook_runs
 from khive_persist.transcripts.backfill import Call, event_of_call
 from khive_persist.transcripts.call_recount import recount
@@ -209,7 +208,7 @@ async def sessions_of(project: Project, paths: list[str] | None = None) -> list[
     """Return the sessions of the messages of these transcripts; without paths, of all."""
     filters = [] if paths is None else [field("transcript_path").in_(paths)]
     async with reading(project, CONVERSATIONS) as reader:
-        rows = await reader.fetch(lambda source: distinct(source, "$.session_id", filters))
+        rows = await reader.fetch(lambda source: distinct(source, "$.session_id", filters=filters))
     return sorted(row[0] for row in rows if isinstance(row[0], str))
 
 

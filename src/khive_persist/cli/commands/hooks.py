@@ -65,7 +65,8 @@ def _with_tools(*, required: bool = True) -> Callable[[Callable[..., Any]], Call
 @click.option("--all", "is_all", is_flag=True, help="Each tool that is found on this machine.")
 @click.option("--client-version", metavar="VERSION", default="",
               help="A version of the tool that reads the settings elsewhere.")  # fmt: skip
-@click.option("--model-events", is_flag=True, help="Gemini CLI: also around each model call.")
+@click.option("--model-events", is_flag=True,
+              help="Gemini CLI, Qwen Code: also around each answer.")  # fmt: skip
 @click.option(
     "--transport",
     type=click.Choice(["command", "http"]),

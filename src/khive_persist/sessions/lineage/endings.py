@@ -1,4 +1,4 @@
-"""The endings of tool calls, by their transcripts: denied and interrupted is not failed.
+"""The endings of tool calls, by their transcripts.
 
 The output of a command stands in the same field as the client's words on a call. So a text counts
 only where it stands at the beginning, and only in a result that is an error.
@@ -7,79 +7,11 @@ only where it stands at the beginning, and only in a result that is an error.
 import json
 import re
 from collections.abc import Mapping
-from typing import Any, Final, Literal
+from functools import cache
+from typing import Any, Final
 
-Ending = Literal["done", "failed", "denied", "interrupted", "invalid", "refused", "unknown"]
+from khive_persist.tools import TOOLS, Ending
 
-_OPENCODE: Final[dict[str, Ending]] = {
-    "the user rejected permission to use this specific tool call": "denied",
-    "the user has specified a rule which prevents you from using this": "denied",
-    "tool execution aborted": "interrupted",
-    "the arguments provided to the tool are invalid": "invalid",
-}
-# The beginnings of the client's own words where a call did not run, or not to its end. `invalid` is
-# a call that the client refuses by itself: a tool that is not there, an input that does not fit.
-# `refused` is one that the tool refuses once it has looked closer: a patch that does not apply.
-_BEGINNINGS: Final[dict[str, dict[str, Ending]]] = {
-    "claude-code": {
-        "<tool_use_error>cancelled": "interrupted",
-        "<tool_use_error>": "invalid",
-        "[request interrupted by user": "interrupted",
-        "interrupted by user": "interrupted",
-        "the user doesn't want to proceed": "denied",
-        "the user doesn't want to take this action": "denied",
-        "permission to use ": "denied",
-        "permission for this action ": "denied",
-        "permission for this tool use ": "denied",
-        "claude requested permissions to": "denied",
-        "this command requires approval": "denied",
-        "pretooluse:": "denied",
-        "hook pretooluse:": "denied",
-    },
-    "codex": {
-        "aborted by user": "interrupted",
-        "exec command rejected by user": "denied",
-        "patch rejected by user": "denied",
-        "command blocked by pretooluse hook": "denied",
-        "apply_patch verification failed: ": "refused",
-        "failed to parse function arguments: ": "invalid",
-        "unsupported call: ": "invalid",
-        "update_plan is a todo/checklist tool and is not allowed": "invalid",
-    },
-    "gemini-cli": {
-        "[operation cancelled] reason: user denied": "denied",
-        "[operation cancelled]": "interrupted",
-        "user cancelled": "interrupted",
-        "operation cancelled": "interrupted",
-        "tool execution denied": "denied",
-        "tool execution blocked": "denied",
-        "tool execution for ": "denied",
-        'tool "': "invalid",
-        "params must ": "invalid",
-        "params/": "invalid",
-        "path not in workspace": "invalid",
-        "invalid tool parameters": "invalid",
-    },
-    "opencode": _OPENCODE,
-    "kilo": _OPENCODE,
-    "droid": {
-        "error: exec ended early: insufficient permission": "denied",
-        "error: not found: ": "refused",
-        "error: tool execution cancelled": "interrupted",
-        "tool execution cancelled": "denied",
-    },
-    "kimi-code": {
-        "interrupted by user": "interrupted",
-        "blocked by pretooluse hook": "denied",
-    },
-}
-# The same for a client whose words begin with the name of the tool, in small letters.
-_PATTERNS: Final[dict[str, tuple[tuple[re.Pattern[str], Ending], ...]]] = {
-    "kimi-code": (
-        (re.compile(r'tool "[^"\n]*" was (?:not run because|denied by)'), "denied"),
-        (re.compile(r'tool "[^"\n]*" (?:not found|is not available)'), "invalid"),
-    ),
-}
 _STATUSES: Final[dict[str, Ending]] = {
     "declined": "denied",
     "denied": "denied",
@@ -102,13 +34,20 @@ def ending_of(tool: str, result: Mapping[str, Any] | None, status: Any = None) -
     if text.startswith(_WALL_TIME):
         # Codex says first how long it was.
         text = text.partition("\n")[2]
-    for words, ending in _BEGINNINGS.get(tool, {}).items():
-        if text.startswith(words):
-            return ending
-    for pattern, ending in _PATTERNS.get(tool, ()):
-        if pattern.match(text):
+    for words, ending in _patterns(tool):
+        if words.match(text):
             return ending
     return _STATUSES.get(str(result.get("status") or status), "failed")
+
+
+@cache
+def _patterns(tool: str) -> list[tuple[re.Pattern[str], Ending]]:
+    endings = TOOLS[tool].endings if tool in TOOLS else {}
+    any_name = re.escape('"*"')
+    return [
+        (re.compile(re.escape(words).replace(any_name, r'"[^"\n]*"')), ending)
+        for words, ending in endings.items()
+    ]
 
 
 def _beginning(output: Any) -> str:

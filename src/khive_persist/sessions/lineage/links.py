@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from functools import partial
 from typing import Any, Final, NamedTuple
 
 from khive_persist import clock
@@ -99,7 +98,9 @@ async def find_links(reader: Reader, session_id: str) -> Links:
     origin, parent = origins.get(session_id), parents.get(session_id)
     mentioned = [*forks, *started, *filter(None, (origin, parent))]
     is_mentioned = field("session_id").in_(mentioned)
-    build = partial(distinct, path="$.session_id", filters=[is_mentioned])
+    def build(source: Source) -> Statement:
+        return distinct(source, "$.session_id", filters=[is_mentioned])
+
     recorded = {row[0] for row in await reader.fetch(build)}
 
     def link(other: str, common: _Shared | None) -> Link:

@@ -245,9 +245,10 @@ def union_all(selects: Sequence[str], values: Iterable[Any] = (), within: str = 
     return Statement(within.replace("{}", " UNION ALL ".join(selects)), [*values] * len(selects))
 
 
-def distinct(source: Source, path: str, filters: Iterable[Filter] = ()) -> Statement:
-    """Return the SELECT of each value that a field has, once."""
-    return select(source, filters, columns=f"DISTINCT {source.extract(path)}")
+def distinct(source: Source, *paths: str, filters: Iterable[Filter] = ()) -> Statement:
+    """Return the SELECT of the values that fields have together, each once."""
+    columns = ", ".join(source.extract(path) for path in paths)
+    return select(source, filters, columns=f"DISTINCT {columns}")
 
 
 def passing(source: Source, filters: Iterable[Filter]) -> Statement:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from khive_persist.tools import payload_fields
-from khive_persist.tools.tool import Hook, Program, Registration, Tool
+from khive_persist.tools.tool import Ending, Hook, Program, Registration, Tool
 
 _KINDS: Final = {
     "command": frozenset({"Bash", "PowerShell"}),
@@ -227,10 +227,27 @@ _TRUST: Final = (
     " ask.",
 )
 
+ENDINGS: Final[Mapping[str, Ending]] = {
+    "<tool_use_error>cancelled": "interrupted",
+    "<tool_use_error>": "invalid",
+    "[request interrupted by user": "interrupted",
+    "interrupted by user": "interrupted",
+    "the user doesn't want to proceed": "denied",
+    "the user doesn't want to take this action": "denied",
+    "permission to use ": "denied",
+    "permission for this action ": "denied",
+    "permission for this tool use ": "denied",
+    "claude requested permissions to": "denied",
+    "this command requires approval": "denied",
+    "pretooluse:": "denied",
+    "hook pretooluse:": "denied",
+}
+
 TOOL: Final = Tool(
     name="claude-code",
     title="Claude Code",
     describe=describe,
+    endings=ENDINGS,
     call_events=("PreToolUse", "PostToolUse", "PostToolUseFailure"),
     transcript_folders=("/.claude/projects/",),
     transcript_file=r"/projects/[^/]+/[^/]+\.jsonl\Z",

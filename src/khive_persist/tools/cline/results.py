@@ -16,7 +16,7 @@ class Result(NamedTuple):
     """The result of a tool call.
 
     Attributes:
-        output: What it returned, as a text; of commands without the lines that Cline adds.
+        output: The text that it returned; of commands without the lines that Cline adds.
         success: None where nothing tells.
         exit_code: That of the first command that failed, or None.
         error: The reasons of what failed.

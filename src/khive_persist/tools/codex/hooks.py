@@ -11,7 +11,7 @@ from typing import Final
 
 from khive_persist.tools import payload_fields
 from khive_persist.tools.patch_paths import paths_in
-from khive_persist.tools.tool import Hook, Registration, Tool
+from khive_persist.tools.tool import Ending, Hook, Registration, Tool
 
 _SHELL: Final = frozenset({"Bash", "shell", "local_shell", "exec_command"})
 _PATCH: Final = frozenset({"apply_patch"})
@@ -111,10 +111,23 @@ _TRUST: Final = (
     " `codex exec` does not say so.",
 )
 
+ENDINGS: Final[Mapping[str, Ending]] = {
+    "aborted by user": "interrupted",
+    "exec command rejected by user": "denied",
+    "patch rejected by user": "denied",
+    "command blocked by pretooluse hook": "denied",
+    "apply_patch verification failed: ": "refused",
+    "failed to parse function arguments: ": "invalid",
+    "unsupported call: ": "invalid",
+    "update_plan is a todo/checklist tool and is not allowed": "invalid",
+}
+
 TOOL: Final = Tool(
     name="codex",
     title="Codex",
     describe=describe,
+    endings=ENDINGS,
+    silent_tools=frozenset({"update_plan", "write_stdin"}),
     call_events=("PreToolUse", "PostToolUse", "PostToolUse"),
     transcript_folders=("/.codex/sessions/", "/.codex/archived_sessions/"),
     transcript_file=r"/rollout-[^/]+\.jsonl(?:\.zst)?\Z",

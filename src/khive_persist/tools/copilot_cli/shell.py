@@ -19,7 +19,7 @@ class ShellEnd(NamedTuple):
     """The end of a shell command.
 
     Attributes:
-        output: What the command wrote, without the line that Copilot adds.
+        output: The text that the command wrote, without the line that Copilot adds.
         exit_code: The exit code, or None where it is not told.
         is_running: Whether the command goes on in the background.
     """

@@ -12,7 +12,7 @@ from typing import Final
 from khive_persist.tools import payload_fields
 from khive_persist.tools.droid.shell import shell_end
 from khive_persist.tools.patch_paths import paths_in
-from khive_persist.tools.tool import Hook, Registration, Tool
+from khive_persist.tools.tool import Ending, Hook, Registration, Tool
 
 SHELL: Final = frozenset({"Execute"})
 AGENT: Final = frozenset({"Task"})
@@ -134,10 +134,18 @@ _TRUST: Final = (
     " trust: say yes when it asks. `droid exec` does not ask.",
 )
 
+ENDINGS: Final[Mapping[str, Ending]] = {
+    "error: exec ended early: insufficient permission": "denied",
+    "error: not found: ": "refused",
+    "error: tool execution cancelled": "interrupted",
+    "tool execution cancelled": "denied",
+}
+
 TOOL: Final = Tool(
     name="droid",
     title="Droid",
     describe=describe,
+    endings=ENDINGS,
     sends=sends,
     call_events=("PreToolUse", "PostToolUse", "PostToolUse"),
     transcript_folders=("/.factory/sessions/",),

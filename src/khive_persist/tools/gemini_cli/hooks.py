@@ -9,7 +9,7 @@ from typing import Final
 
 from khive_persist.tools import payload_fields
 from khive_persist.tools.gemini_cli.shell import shell_end, unwrapped
-from khive_persist.tools.tool import Hook, Registration, Tool
+from khive_persist.tools.tool import Ending, Hook, Registration, Tool
 
 SHELL: Final = frozenset({"run_shell_command"})
 _KINDS: Final = {
@@ -137,10 +137,27 @@ _TRUST: Final = (
     " say yes when it asks, or use `/permissions trust`.",
 )
 
+ENDINGS: Final[Mapping[str, Ending]] = {
+    "[operation cancelled] reason: user denied": "denied",
+    "[operation cancelled]": "interrupted",
+    "user cancelled": "interrupted",
+    "operation cancelled": "interrupted",
+    "tool execution denied": "denied",
+    "tool execution blocked": "denied",
+    "tool execution for ": "denied",
+    'tool "': "invalid",
+    "params must ": "invalid",
+    "params/": "invalid",
+    "path not in workspace": "invalid",
+    "invalid tool parameters": "invalid",
+}
+
 TOOL: Final = Tool(
     name="gemini-cli",
     title="Gemini CLI",
     describe=describe,
+    asks_first=True,
+    endings=ENDINGS,
     call_events=("BeforeTool", "AfterTool", "AfterTool"),
     transcript_folders=("/.gemini/tmp/",),
     without_conversation=without_conversation,

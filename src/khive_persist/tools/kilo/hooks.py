@@ -1,9 +1,12 @@
-"""Kilo, a fork of OpenCode: its words and its plugins are the same. Seen on 7.7.7."""
+"""Kilo, a fork of OpenCode: its words and its plugins are the same.
+
+Seen on 7.7.7. The cost of an answer that started subagents has theirs in it.
+"""
 
 from collections.abc import Mapping
 from typing import Final
 
-from khive_persist.tools.opencode.hooks import CALL_EVENTS, describe
+from khive_persist.tools.opencode.hooks import CALL_EVENTS, ENDINGS, describe
 from khive_persist.tools.opencode.plugin import HOOKS, contents
 from khive_persist.tools.tool import OwnFiles, Tool
 
@@ -17,6 +20,7 @@ TOOL: Final = Tool(
     name="kilo",
     title="Kilo",
     describe=describe,
+    endings=ENDINGS,
     call_events=CALL_EVENTS,
     transcript_folders=("/kilo/kilo.db/",),
     transcript_file=r"/kilo/[^/]+\.db/ses_[^/]+\Z",

@@ -10,7 +10,7 @@ from typing import Final
 
 from khive_persist.tools import payload_fields
 from khive_persist.tools.kimi_code.results import agent_of, failure_of, is_launch
-from khive_persist.tools.tool import Hook, Program, Registration, Tool
+from khive_persist.tools.tool import Ending, Hook, Program, Registration, Tool
 
 SHELL: Final = frozenset({"Bash"})
 AGENT: Final = frozenset({"Agent"})
@@ -130,10 +130,20 @@ _EVENTS: Final = (
 )  # fmt: skip
 _BLOCKING: Final = frozenset(["UserPromptSubmit", "PreToolUse", "Stop"])
 
+ENDINGS: Final[Mapping[str, Ending]] = {
+    "interrupted by user": "interrupted",
+    "blocked by pretooluse hook": "denied",
+    'tool "*" was not run because': "denied",
+    'tool "*" was denied by': "denied",
+    'tool "*" not found': "invalid",
+    'tool "*" is not available': "invalid",
+}
+
 TOOL: Final = Tool(
     name="kimi-code",
     title="Kimi Code",
     describe=describe,
+    endings=ENDINGS,
     sends=sends,
     call_events=_CALLS,
     ends_hooks=True,

@@ -20,7 +20,7 @@ class Failure(NamedTuple):
     """The end of a call that failed.
 
     Attributes:
-        output: What a command wrote, where its exit code is known; an empty text else.
+        output: The text that a command wrote, where its exit code is known; an empty text else.
         exit_code: A command's exit code, or None where it is not known.
         is_interrupted: Whether the user stopped it.
     """

@@ -11,7 +11,7 @@ from typing import Final
 
 from khive_persist.tools import payload_fields
 from khive_persist.tools.opencode.plugin import HOOKS, contents
-from khive_persist.tools.tool import OwnFiles, Tool
+from khive_persist.tools.tool import Ending, OwnFiles, Tool
 
 CALL_EVENTS: Final = ("tool.execute.before", "tool.execute.after", "message.part.updated")
 _BEFORE, _AFTER, _FAILED = CALL_EVENTS
@@ -149,10 +149,18 @@ def _add_info(content: dict[str, object], info: Mapping[str, object]) -> None:
             payload_fields.add_metadata(content, "cost", cost)
 
 
+ENDINGS: Final[Mapping[str, Ending]] = {
+    "the user rejected permission to use this specific tool call": "denied",
+    "the user has specified a rule which prevents you from using this": "denied",
+    "tool execution aborted": "interrupted",
+    "the arguments provided to the tool are invalid": "invalid",
+}
+
 TOOL: Final = Tool(
     name="opencode",
     title="OpenCode",
     describe=describe,
+    endings=ENDINGS,
     call_events=CALL_EVENTS,
     transcript_folders=("/opencode/opencode.db/",),
     transcript_file=r"(?<!/kilo)/[^/]+\.db/ses_[^/]+\Z",

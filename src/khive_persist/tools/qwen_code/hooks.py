@@ -194,6 +194,7 @@ TOOL: Final = Tool(
     name="qwen-code",
     title="Qwen Code",
     describe=describe,
+    asks_first=True,
     sends=sends,
     call_events=("PreToolUse", "PostToolUse", "PostToolUseFailure"),
     transcript_folders=("/.qwen/projects/",),
