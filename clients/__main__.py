@@ -10,12 +10,16 @@ import signal
 import sys
 import tempfile
 from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from clients import results, scenarios
+from clients.client import Client
 from clients.known import CLIENTS, NOT_RUN
 from clients.matrix import run_client
+from clients.results import ClientResult
 from clients.run import RunError
 from clients.table import page
 
@@ -52,6 +56,17 @@ def main() -> int:
     except RunError as error:
         parser.error(str(error))
     recorded = results.read(arguments.results)
+
+    def keep(client: Client, result: ClientResult) -> None:
+        before = recorded.get(client.name)
+        # Results of two versions do not stand in one table.
+        is_same = before is not None and before.version == result.version
+        if arguments.scenarios and before is not None and is_same:
+            result = replace(result, results=before.results | result.results)
+        results.write(arguments.results, recorded | {client.name: result})
+        text = page(CLIENTS, NOT_RUN, scenarios.SCENARIOS, results.read(arguments.results))
+        arguments.page.write_text(text, "utf-8")
+
     has_failed = False
     with ExitStack() as stack:
         folder = arguments.folder or Path(
@@ -62,18 +77,12 @@ def main() -> int:
                 continue
             result = run_client(
                 client, chosen, folder.resolve(), arguments.seconds, pins.get(client.name, ""),
-                CLIENTS,
+                CLIENTS, partial(keep, client),
             )  # fmt: skip
+            keep(client, result)
+            recorded = results.read(arguments.results)
             has_failed |= not result.results
             has_failed |= any(one.status == "failed" for one in result.results.values())
-            before = recorded.get(client.name)
-            # Results of two versions do not stand in one table.
-            if arguments.scenarios and before is not None and before.version == result.version:
-                result.results = before.results | result.results
-            recorded[client.name] = result
-            results.write(arguments.results, recorded)
-            text = page(CLIENTS, NOT_RUN, scenarios.SCENARIOS, recorded)
-            arguments.page.write_text(text, "utf-8")
     return 1 if has_failed else 0
 
 

@@ -3,7 +3,7 @@
 import json
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,6 +23,7 @@ def run_client(
     seconds: float,
     version: str,
     all_clients: Sequence[Client],
+    keep: Callable[[ClientResult], None],
 ) -> ClientResult:
     """Install a client, and run its scenarios; raises nothing that the client is to blame for.
 
@@ -33,6 +34,7 @@ def run_client(
         seconds: The limit for each program that is started.
         version: The version to install; an empty string for the newest.
         all_clients: The clients whose hooks lie beside each other in one scenario.
+        keep: What is given the results so far, after each scenario.
     """
     day = f"{datetime.now(UTC):%Y-%m-%d}"
     try:
@@ -52,6 +54,7 @@ def run_client(
             )  # fmt: skip
             one = _play(scenario, Stage(client, run, model, all_clients))
         result.results[scenario.name] = one
+        keep(result)
         print(f"{client.name} {scenario.name}: {one.status} {one.reason}", file=sys.stderr)
     return result
 
