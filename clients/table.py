@@ -127,7 +127,10 @@ def _scenarios(client: Client, scenarios: Sequence[Scenario], result: ClientResu
 
 def _unseen(client: Client, result: ClientResult) -> str:
     """Say which events our hook is registered for, and no scenario brought."""
-    sent = {name for one in result.results.values() for name in one.names}
+    counted = [one for one in result.results.values() if one.events.sent]
+    if not all(one.names for one in counted):
+        return ""
+    sent = {name for one in counted for name in one.names}
     events = [hook.event for hook in TOOLS[client.name].registration.hooks if not hook.model]
     unseen = [event for event in events if event not in sent]
     if not sent or not unseen:
