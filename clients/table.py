@@ -38,7 +38,7 @@ def page(
 
     A client without a result says `not run` and why, one of which something failed says so.
     """
-    parts = [_HEAD, *_sums(clients, not_run, results), "", "## Scenarios", ""]
+    parts = [_HEAD, *_sums(clients, not_run, scenarios, results), "", "## Scenarios", ""]
     for client in clients:
         result = results.get(client.name)
         if result is not None and result.results:
@@ -52,7 +52,10 @@ def page(
 
 
 def _sums(
-    clients: Iterable[Client], not_run: Mapping[str, str], results: Mapping[str, ClientResult]
+    clients: Iterable[Client],
+    not_run: Mapping[str, str],
+    scenarios: Sequence[Scenario],
+    results: Mapping[str, ClientResult],
 ) -> list[str]:
     lines = [
         "| client | version | day | scenarios | sent | stored | equal | as another's | messages"
@@ -79,6 +82,8 @@ def _sums(
         hold = (
             f"{held} of {len(ran)} hold" if held == len(ran) else f"**{held} of {len(ran)} hold**"
         )
+        if missing := sum(one.name not in result.results for one in scenarios):
+            hold += f", {missing} not asked for"
         words = [client.title, result.version, result.day, hold,
                  *(f"{number:,}" for number in sums), _cost(counted)]  # fmt: skip
         lines.append(f"| {' | '.join(words)} |")
