@@ -32,9 +32,10 @@ def made(**clients: ClientResult) -> str:
 
 def test_a_client_that_holds_has_its_sums() -> None:
     text = made(codex=ClientResult("1.2.3", "2026-11-29", results={"prompt": GOOD, "tool": GOOD}))
+    missing = len(SCENARIOS) - 2
     cells = [cell.strip() for cell in row(text, "Codex").split("|")]
-    assert cells[2:11] == ["1.2.3", "2026-11-29", f"2 of 2 hold, {len(SCENARIOS) - 2} not asked for", "2,468", "2,468", "2,468", "0",
-                           "8", "30"]  # fmt: skip
+    assert cells[2:11] == ["1.2.3", "2026-11-29", f"2 of 2 hold, {missing} not asked for",
+                           "2,468", "2,468", "2,468", "0", "8", "30"]  # fmt: skip
     assert "0.5000 USD" in cells[12]
 
 
