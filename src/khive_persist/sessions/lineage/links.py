@@ -98,6 +98,7 @@ async def find_links(reader: Reader, session_id: str) -> Links:
     origin, parent = origins.get(session_id), parents.get(session_id)
     mentioned = [*forks, *started, *filter(None, (origin, parent))]
     is_mentioned = field("session_id").in_(mentioned)
+
     def build(source: Source) -> Statement:
         return distinct(source, "$.session_id", filters=[is_mentioned])
 
