@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from khive_persist.capture.client_recognition import in_our_words
 from khive_persist.capture.payload_to_row import normalise
 from khive_persist.capture.previews import with_whole_texts
 from khive_persist.capture.spool import Event
@@ -128,11 +129,14 @@ def test_the_view_gives_the_whole(number: int, together: bool, folder: Path) -> 
 @pytest.mark.parametrize("tool", TOOLS)
 def test_the_view_gives_every_sample_as_it_is_described(tool: str, folder: Path) -> None:
     payloads = [json.loads(line) for line in sample_payloads(tool)]
-    rows = [row_of(tool, payload, f"{nth:04d}") for nth, payload in enumerate(payloads)]
-    described = [TOOLS[tool].describe(payload) for payload in payloads]
-    assert [row[1:] for row in shown(folder, tool, rows)] == [
-        (one.get("command"), one.get("output")) for one in described
-    ]
+    rows = {
+        row[0]: (row, TOOLS[tool].describe(in_our_words(payload)))
+        for nth, payload in enumerate(payloads)
+        for row in [row_of(tool, payload, f"{nth:04d}")]
+    }
+    for id, command, output in shown(folder, tool, [row for row, _ in rows.values()]):
+        described = rows[id][1]
+        assert (command, output) == (described.get("command"), described.get("output"))
 
 
 KEYS = (

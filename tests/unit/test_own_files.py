@@ -82,11 +82,10 @@ def test_a_file_of_the_users_stays_and_is_told(tool: str, kind: str, tmp_path: P
     change = install(tool, "project", tmp_path)
     assert change.occupied == (path,)
     found = status(tool, "project", tmp_path)
-    # Where none of ours is installed, a file of that name is nobody's problem.
     is_partly = len(names(tool)) > 1
     assert found.state == ("partly installed" if is_partly else "not installed")
     told = [line for line in found.problems if str(path) in line and "file of your own" in line]
-    assert bool(told) is is_partly
+    assert told
     assert not any("install the hooks again" in line for line in found.problems)
     assert uninstall(tool, "project", tmp_path).written is is_partly
     assert [file.name for file in path.parent.iterdir()] == [path.name]
@@ -95,6 +94,14 @@ def test_a_file_of_the_users_stays_and_is_told(tool: str, kind: str, tmp_path: P
         before.st_mtime_ns,
     )
     assert target.read_text() == "mine\n"
+
+
+def test_a_users_program_alone_is_nobodys_problem(tmp_path: Path) -> None:
+    path = folder("cline", tmp_path) / names("cline")[0]
+    path.parent.mkdir(parents=True)
+    path.write_text("#!/bin/sh\necho mine\n")
+    found = status("cline", "project", tmp_path)
+    assert (found.state, found.problems) == ("not installed", ())
 
 
 @pytest.mark.parametrize("tool", CLIENTS)

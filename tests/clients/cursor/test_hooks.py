@@ -1,7 +1,6 @@
 """What Cursor documents, of which no program was run: fields, refusals, and events that come twice.
 
-`documented.jsonl` has the examples of its documents, with values; the fields that all events have
-are added here.
+`payloads.jsonl` has the examples of its documents, with values and the fields that all events have.
 """
 
 import json
@@ -28,8 +27,8 @@ COMMON = {
     "user_email": None,
     "transcript_path": None,
 }
-LINES = (Path(__file__).parent / "documented.jsonl").read_text("utf-8").splitlines()
-PAYLOADS: list[dict[str, Any]] = [{**COMMON, **json.loads(line)} for line in LINES]
+LINES = (Path(__file__).parent / "payloads.jsonl").read_text("utf-8").splitlines()
+PAYLOADS: list[dict[str, Any]] = [json.loads(line) for line in LINES]
 # The events that Cursor maps to those of Claude Code, and how that one names them.
 MAPPED = {
     "preToolUse": "PreToolUse",

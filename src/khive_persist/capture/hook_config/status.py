@@ -25,7 +25,7 @@ from khive_persist.capture.hook_config.server_probe import problem_of
 from khive_persist.capture.hook_config.switches import off_switches
 from khive_persist.capture.hook_config.versions import KnownVersions, known_versions
 from khive_persist.errors import InvalidSettingsError
-from khive_persist.tools import TOOLS, Scope, Tool
+from khive_persist.tools import TOOLS, OwnFiles, Scope, Tool
 
 State = Literal["not installed", "partly installed", "stale", "installed"]
 Transport = Literal["", "command", "http"]
@@ -91,7 +91,10 @@ def status(tool: str, scope: Scope, project_root: Path, *, asks_server: bool = T
     ]
     if not events:
         expected = tuple(hook.event for hook in client.registration.hooks if not hook.model)
-        return Status(file.path, "not installed", "", (), expected, tuple(occupied_lines), ())
+        # A program of the user's for an event is nobody's problem; a plugin of our name is.
+        is_program = isinstance(client.registration, OwnFiles) and client.registration.is_program
+        told = () if is_program else tuple(occupied_lines)
+        return Status(file.path, "not installed", "", (), expected, told, ())
     versions = known_versions(client)
     hooks = [hook for hook in client.registration.hooks if not hook.model]
     missing = tuple(h.event for h in hooks if versions.knows(h) and h.event not in events)

@@ -18,11 +18,14 @@ _LINE_END: Final = "char(10)"
 
 def whole_text(purpose: Purpose, field: str) -> str | None:
     """Return the expression that gives a field whole; None where there is none."""
-    tool = {events.name: tool for tool, events in EVENT_FILES.items()}.get(purpose.name)
-    if tool not in _OUTPUTS or field not in PREVIEW_CHARACTERS:
+    client = {file.name: client for client, file in EVENT_FILES.items()}.get(purpose.name)
+    if client is None or field not in PREVIEW_CHARACTERS:
         return None
     preview = f"json_extract(content, '$.{field}')"
-    expression = _OUTPUTS[tool]() if field == "output" else _first(*_COMMANDS[tool])
+    if client not in _OUTPUTS:
+        expression = _longest_beginning_with(preview)
+    else:
+        expression = _OUTPUTS[client]() if field == "output" else _first(*_COMMANDS[client])
     begins = f"substr(whole, 1, length({preview})) = {preview}"
     return (
         f"CASE WHEN length({preview}) < {PREVIEW_CHARACTERS[field]} THEN {preview} ELSE"
