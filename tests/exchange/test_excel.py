@@ -30,7 +30,8 @@ def test_a_sheet_a_purpose_with_typed_cells(project: Project, tmp_path: Path) ->
     put(project, [row("e", '{"event_type":"stop","success":true}')], CLAUDE)
     assert write(project, tmp_path / "x.xlsx", "xlsx", all_parts()) == 3
     book = openpyxl.load_workbook(tmp_path / "x.xlsx")
-    assert book.sheetnames == ["planner_sessions", "claude_hooks", "codex_hooks", "gemini_hooks"]
+    files = ["claude_hooks", "codex_hooks", "gemini_hooks", "agent_hooks"]
+    assert book.sheetnames == ["planner_sessions", *files]
     sheet = book["planner_sessions"]
     header, first, second = sheet.iter_rows(values_only=True)
     assert sheet.freeze_panes == "A2"

@@ -116,7 +116,7 @@ def test_a_project_with_every_kind_of_record_is_reported_on(
     remember(project, own)
     for kind in (*BUILT_IN, own):
         store_rows(project, kind, [row({"session_id": "a", "name": "n", "value": 1}, day(1))])
-    assert len(list(project.khive.glob("*.db"))) == 13
+    assert len(list(project.khive.glob("*.db"))) == 14
     assert run(["--dir", str(project.root), "report", "--at", "2026-11-17"]) == 0
     told = capsys.readouterr()
     assert told.err == ""
@@ -135,7 +135,7 @@ def test_a_record_of_an_own_kind_fills_a_period(project: Project) -> None:
 def test_more_files_than_sqlite_attaches_are_refused_at_once(project: Project) -> None:
     files = [(project.database(kind.file), kind) for kind in BUILT_IN]
     assert len(files) > 10
-    with pytest.raises(ValueError, match="12 files cannot be read together"):
+    with pytest.raises(ValueError, match="13 files cannot be read together"):
         Reader(files)
 
 

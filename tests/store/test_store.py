@@ -308,8 +308,8 @@ async def test_a_save_that_closing_overtakes_is_refused_and_opens_nothing(
 ) -> None:
     """It waits for the last file while the others are closed already."""
     async with opened(event_store(folder)) as store:
-        first, middle, last = HOOK_EVENTS
-        for tool in HOOK_EVENTS:
+        first, middle, last = "claude-code", "codex", "gemini-cli"
+        for tool in (first, middle, last):
             await store.save(event(tool=tool))
         wal = folder / f"{HOOK_EVENTS[middle].file}-wal"
         assert wal.exists()

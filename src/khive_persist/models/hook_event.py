@@ -17,6 +17,7 @@ from khive_persist.models.purposes import (
     OTHER_CLIENTS,
     Purpose,
 )
+from khive_persist.models.query import Filter, field
 
 DEFAULT_TOOL = "claude-code"
 
@@ -83,6 +84,17 @@ class HookEvent(Node):
             return (EVENT_FILES[tool],)
         # Up to 0.1 other clients' events were in the file of the tool whose hooks they ran.
         return (AGENT_HOOKS, EVENT_FILES[DEFAULT_TOOL])
+
+    @classmethod
+    def filters_of(cls, tool: str | None) -> Sequence[Filter]:
+        """Return the filters of a tool's events in `purposes_of`; none for those of all tools.
+
+        A row that names no tool is of the one whose file it lies in.
+        """
+        if tool is None:
+            return ()
+        is_named = field("tool") == tool
+        return (is_named | field("tool").is_null() if tool in EVENT_FILES else is_named,)
 
     @classmethod
     async def get_by_type(cls, event_type: str, limit: int | None = None) -> list[Self]:

@@ -24,7 +24,7 @@ Folder(path.parent.parent).write(path.parent.name, path.name, lambda file: file.
 """,
     "settings of a tool": """
 from khive_persist.capture.hook_config.settings_file import SettingsFile
-assert SettingsFile(path, comments=False)._write(old, new)
+assert SettingsFile(path, str)._write(old, new)
 """,
 }
 FIRST = {
@@ -75,12 +75,41 @@ def test_settings_of_a_tool_that_go(root: Path, project: Project, thoroughly: bo
     path.write_bytes(OLD)
     code = """
 from khive_persist.capture.hook_config.settings_file import SettingsFile
-assert SettingsFile(path, comments=False)._write(old, None)
+assert SettingsFile(path, str)._write(old, None)
 """
 
     def check(done: list[Step]) -> None:
         assert content(path) in ((b"",) if acknowledged(done) else (b"", OLD))
 
+    lose_power(root, script(project, *parts(path, code)), thoroughly, check)
+
+
+FILE_OF_OURS = """
+from khive_persist.capture.hook_config.own_files import OwnHookFiles
+from khive_persist.tools import TOOLS
+files = OwnHookFiles(path.parent, "pi", TOOLS["pi"].registration, inside=None)
+"""
+
+
+def test_an_old_file_of_ours_or_a_new_one(root: Path, project: Project, thoroughly: bool) -> None:
+    path = project.root / "plugin.js"
+    path.write_bytes(OLD)
+
+    def check(done: list[Step]) -> None:
+        assert content(path) in ((NEW,) if acknowledged(done) else (OLD, NEW))
+
+    code = f"{FILE_OF_OURS}files._write(path, new.decode())\n"
+    assert lose_power(root, script(project, *parts(path, code)), thoroughly, check) >= 3
+
+
+def test_a_file_of_ours_that_goes(root: Path, project: Project, thoroughly: bool) -> None:
+    path = project.root / "plugin.js"
+    path.write_bytes(OLD)
+
+    def check(done: list[Step]) -> None:
+        assert content(path) in ((b"",) if acknowledged(done) else (b"", OLD))
+
+    code = f"{FILE_OF_OURS}files._remove(path)\n"
     lose_power(root, script(project, *parts(path, code)), thoroughly, check)
 
 

@@ -96,7 +96,7 @@ def _parts(
         parts.append(ExportPart(PlannerSession, PLANNER_SESSIONS, (*common, *of_plans)))
     if not of_plans:
         parts += [
-            ExportPart(HookEvent, events, (*common, *of_events, *of_tool))
+            ExportPart(HookEvent, events, (*common, *of_events, *HookEvent.filters_of(tool)))
             for events in HookEvent.purposes_of(tool)
             if purpose in (events.name, "events", "all")
         ]

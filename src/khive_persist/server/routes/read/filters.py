@@ -3,6 +3,7 @@
 import anyio.to_thread
 
 from khive_persist.models.criteria import OF_PLANS, TIMES, filters_of
+from khive_persist.models.hook_event import HookEvent
 from khive_persist.models.query import Filter, field
 from khive_persist.project import Project
 from khive_persist.server.reader_pool import ReaderPool
@@ -45,7 +46,7 @@ def of_plans(query: ReadRequest) -> list[Filter]:
 
 def of_tool(query: ReadRequest) -> list[Filter]:
     """Return the filter of an event's `tool`."""
-    return filters_of(tool=query["tool"])
+    return [*HookEvent.filters_of(query["tool"])]
 
 
 def of_type(query: ReadRequest) -> list[Filter]:
