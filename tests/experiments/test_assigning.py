@@ -136,6 +136,7 @@ LATE: list[tuple[type[Node], dict[str, Any]]] = [
     (HookEvent, {"event_type": "prompt_submitted"}),
     (HookEvent, {"event_type": "pre_command", "tool": "codex"}),
     (HookEvent, {"event_type": "session_end", "tool": "gemini-cli"}),
+    (HookEvent, {"event_type": "stop", "tool": "pi"}),
     (Message, {"tool": "codex", "role": "user"}),
     (FocusChain, {"items": [{"text": "t", "status": "pending"}]}),
     (ApplicationSession, {"version": 2}),
