@@ -94,6 +94,13 @@ def add_metadata(content: dict[str, object], name: str, value: object) -> None:
         metadata[name] = value
 
 
+def add_spawned_agent(content: dict[str, object], agent_type: str, agent_id: str = "") -> None:
+    """Name the agent that a call starts in `metadata`; an empty text names nothing."""
+    for name, value in (("spawned_agent_type", agent_type), ("spawned_agent_id", agent_id)):
+        if value:
+            add_metadata(content, name, value)
+
+
 def add_mcp_server(content: dict[str, object], tool_name: str, known_server: str = "") -> None:
     """Name the server of a tool called `mcp__server__tool`.
 

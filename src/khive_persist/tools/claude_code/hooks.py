@@ -129,10 +129,7 @@ def _add_spawned_agent(
     agent = payload_fields.string(response, "agentId") or payload_fields.string(
         response, "agent_id"
     )
-    if kind:
-        payload_fields.add_metadata(content, "spawned_agent_type", kind)
-    if agent:
-        payload_fields.add_metadata(content, "spawned_agent_id", agent)
+    payload_fields.add_spawned_agent(content, kind, agent)
 
 
 def _response_text(response: object) -> str:

@@ -125,9 +125,7 @@ def describe(payload: Mapping[str, object]) -> dict[str, object]:
     payload_fields.add_mcp_server(content, tool, _server(payload, tool_name))
     payload_fields.add_paths(content, [tool_input.get(key) for key in payload_fields.PATH_KEYS])
     if tool in _KINDS["agent_spawn"]:
-        kind = payload_fields.string(tool_input, "agent_type")
-        if kind:
-            payload_fields.add_metadata(content, "spawned_agent_type", kind)
+        payload_fields.add_spawned_agent(content, payload_fields.string(tool_input, "agent_type"))
     _add_outcome(content, payload, name, tool)
     return content
 

@@ -219,10 +219,7 @@ def _add_agent(
         tool_input, "subagent_type"
     )
     agent = payload_fields.string(payload, "subagent_id")
-    if kind:
-        payload_fields.add_metadata(content, "spawned_agent_type", kind)
-    if agent:
-        payload_fields.add_metadata(content, "spawned_agent_id", agent)
+    payload_fields.add_spawned_agent(content, kind, agent)
 
 
 _SECONDS: Final = 5

@@ -60,9 +60,8 @@ def describe(payload: Mapping[str, object]) -> dict[str, object]:
         ],
     )
     if tool in AGENT:
-        kind = payload_fields.string(tool_input, "subagent_type")
-        if kind:
-            payload_fields.add_metadata(content, "spawned_agent_type", kind)
+        agent_type = payload_fields.string(tool_input, "subagent_type")
+        payload_fields.add_spawned_agent(content, agent_type)
     if name == "PostToolUse":
         _add_response(content, payload.get("tool_response"), tool, tool_input)
     elif name == "SubagentStop":

@@ -55,9 +55,8 @@ def describe(payload: Mapping[str, object]) -> dict[str, object]:
         content,
         [*(tool_input.get(key) for key in payload_fields.PATH_KEYS), details.get("filePath")],
     )
-    agent = payload_fields.string(tool_input, "agent_name")
-    if tool in _KINDS["agent_spawn"] and agent:
-        payload_fields.add_metadata(content, "spawned_agent_type", agent)
+    if tool in _KINDS["agent_spawn"]:
+        payload_fields.add_spawned_agent(content, payload_fields.string(tool_input, "agent_name"))
     model = payload_fields.string(payload_fields.mapping(payload, "llm_request"), "model")
     if model:
         content.setdefault("model", model)

@@ -53,9 +53,9 @@ def describe(payload: Mapping[str, object]) -> dict[str, object]:
         payload_fields.add_command(content, tool_input)
     payload_fields.add_mcp_server(content, tool)
     payload_fields.add_paths(content, [tool_input.get(key) for key in payload_fields.PATH_KEYS])
-    agent_type = payload_fields.string(tool_input, "subagent_type")
-    if tool in _KINDS["agent_spawn"] and agent_type:
-        payload_fields.add_metadata(content, "spawned_agent_type", agent_type)
+    if tool in _KINDS["agent_spawn"]:
+        agent_type = payload_fields.string(tool_input, "subagent_type")
+        payload_fields.add_spawned_agent(content, agent_type)
     if name == "PostToolUse":
         _add_answer(content, payload_fields.string(payload, "tool_output"), tool)
     elif name == "PostToolUseFailure":
