@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 _SOURCES = ("argparse", "http.client", "shutil", "subprocess", "tarfile", "urllib.parse")
@@ -39,8 +39,7 @@ def write(path: Path, tool: str, size: int) -> int:
 
 def documents(tool: str) -> Iterator[Document]:
     """The lines of a session without end, the same each time."""
-    writers = {"claude-code": _claude_code, "codex": _codex, "gemini-cli": _gemini_cli}
-    return writers[tool](_Author())
+    return _WRITERS[tool](_Author())
 
 
 class _Author:
@@ -227,3 +226,7 @@ def _gemini_cli(author: _Author) -> Iterator[Document]:
             done |= {"result": [{"functionResponse": response}], "status": "success"}
             yield said | {"toolCalls": [done | {"resultDisplay": output[:500]}]}
             yield message("user", [{"functionResponse": response}])
+
+
+_WRITERS: Final = {"claude-code": _claude_code, "codex": _codex, "gemini-cli": _gemini_cli}
+TOOLS: Final = tuple(_WRITERS)

@@ -16,7 +16,6 @@ from benchmarks.table import Line
 from khive_persist.project import Project
 from khive_persist.settings import Settings
 from khive_persist.store.redacting import load_redactor
-from khive_persist.tools import TOOLS
 from khive_persist.transcripts.sync import Sync
 
 BYTES = 100_000_000
@@ -50,7 +49,7 @@ def measure() -> list[Line]:
     lines = []
     peak = 0.0
     with tempfile.TemporaryDirectory() as name:
-        for tool in TOOLS:
+        for tool in conversations.TOOLS:
             transcript = Path(name) / f"{tool}.jsonl"
             conversations.write(transcript, tool, BYTES)
             rounds = [_measured(tool, transcript, Path(name)) for _ in range(ROUNDS)]
