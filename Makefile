@@ -104,7 +104,7 @@ bench: $(READY)
 # The real programs of the clients, from npm, against a model on loopback: about 2 GB, and an hour.
 # WITH has options, as WITH="--client codex --pin codex=0.171.0".
 .PHONY: clients
-clients: $(READY)
+clients: $(COMPILERS_READY) $(PAGE)
 	$(BIN)/python -m clients $(WITH)
 
 # The site, in build/docs: open build/docs/index.html. A broken link or a warning ends it.

@@ -1,8 +1,8 @@
 """python -m clients [--client NAME]… [--scenario NAME]… [--pin NAME=VERSION]…: run the matrix.
 
-It installs the programs from npm into a scratch folder, runs each against a model on loopback, and
-writes what came of it to clients/results.json and docs/reference/clients.md. Clients and scenarios
-that are not asked for stay there as they were.
+It installs a wheel of this checkout and the programs from npm into a scratch folder, runs each
+against a model on loopback, and writes what came of it to clients/results.json and
+docs/reference/clients.md. Clients and scenarios that are not asked for stay there as they were.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from clients import results, scenarios
+from clients import install, results, scenarios
 from clients.client import Client
 from clients.known import CLIENTS, NOT_RUN
 from clients.matrix import run_client
@@ -72,12 +72,13 @@ def main() -> int:
         folder = arguments.folder or Path(
             stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
         )
+        khive_program = install.khive_persist(folder.resolve())
         for client in CLIENTS:
             if arguments.clients and client.name not in arguments.clients:
                 continue
             result = run_client(
-                client, chosen, folder.resolve(), arguments.seconds, pins.get(client.name, ""),
-                CLIENTS, partial(keep, client),
+                client, chosen, folder.resolve(), khive_program, arguments.seconds,
+                pins.get(client.name, ""), CLIENTS, partial(keep, client),
             )  # fmt: skip
             keep(client, result)
             recorded = results.read(arguments.results)

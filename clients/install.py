@@ -1,10 +1,11 @@
-"""Programs from npm, each in a folder of its own."""
+"""Programs from npm, each in a folder of its own, and khive-persist as `pip install` leaves it."""
 
 import json
 import os
 import platform
 import re
 import subprocess
+import sys
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -12,6 +13,7 @@ from clients.client import Client
 
 _NODE: Final = "24"
 PLUGIN_PACKAGES: Final = "plugin-packages"
+_ROOT: Final = Path(__file__).parents[1]
 _SECONDS: Final = 600.0
 _MACHINES: Final = {"x86_64": "x64", "aarch64": "arm64"}
 # A new version can be there before the packages of its platforms are.
@@ -20,7 +22,7 @@ _STABLE: Final = re.compile(r"\d+\.\d+\.\d+")
 
 
 class InstallError(Exception):
-    """A program that npm does not bring; the text says why."""
+    """A program that npm or pip does not bring; the text says why."""
 
 
 class Installed(NamedTuple):
@@ -29,6 +31,22 @@ class Installed(NamedTuple):
     program: Path
     version: str
     node_folder: Path
+
+
+def khive_persist(folder: Path) -> Path:
+    """Install a wheel of this checkout, with its compiled hook; return the program.
+
+    Raises:
+        InstallError: The wheel could not be built or installed.
+    """
+    place = folder / "khive-persist"
+    dist, environment = place / "dist", place / "venv"
+    python = [sys.executable, "-m"]
+    _run([*python, "build", "--no-isolation", "--wheel", "--outdir", str(dist), str(_ROOT)])
+    _run([*python, "venv", "--clear", str(environment)])
+    (wheel,) = dist.glob("*.whl")
+    _run([str(environment / "bin" / "python"), "-m", "pip", "install", "--quiet", str(wheel)])
+    return environment / "bin" / "khive-persist"
 
 
 def node(folder: Path) -> Path:
@@ -96,16 +114,21 @@ def _npm_install(place: Path, package: str, node_folder: Path | None) -> None:
 def _npm(arguments: list[str], node_folder: Path | None) -> str:
     path = os.environ.get("PATH", os.defpath)
     environment = os.environ | {"PATH": f"{node_folder}:{path}" if node_folder else path}
+    return _run(["npm", "--loglevel=error", *arguments], environment)
+
+
+def _run(command: list[str], environment: dict[str, str] | None = None) -> str:
+    name = Path(command[0]).name
     try:
         done = subprocess.run(
-            ["npm", "--loglevel=error", *arguments], env=environment, stdin=subprocess.DEVNULL,
-            capture_output=True, text=True, check=False, timeout=_SECONDS,
+            command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            check=False, timeout=_SECONDS,
         )  # fmt: skip
     except FileNotFoundError:
-        raise InstallError("npm is not installed") from None
+        raise InstallError(f"{name} is not installed") from None
     except subprocess.TimeoutExpired:
-        raise InstallError(f"npm took longer than {_SECONDS:g} s") from None
+        raise InstallError(f"{name} took longer than {_SECONDS:g} s") from None
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if "A complete log" not in line]
-        raise InstallError(" ".join(" ".join(lines).split())[:300] or "npm failed")
+        raise InstallError(" ".join(" ".join(lines).split())[:300] or f"{name} failed")
     return done.stdout

@@ -20,6 +20,7 @@ def run_client(
     client: Client,
     scenarios: Sequence[Scenario],
     folder: Path,
+    khive_program: Path,
     seconds: float,
     version: str,
     all_clients: Sequence[Client],
@@ -31,6 +32,7 @@ def run_client(
         client: The client.
         scenarios: The scenarios.
         folder: The scratch folder.
+        khive_program: Our program, as it is installed.
         seconds: The limit for each program that is started.
         version: The version to install; an empty string for the newest.
         all_clients: The clients whose hooks lie beside each other in one scenario.
@@ -49,7 +51,7 @@ def run_client(
         place.mkdir(parents=True)
         with serving({}, place / "requests.jsonl") as model:
             run = Run(
-                place, model.server_port, installed.program, node_folder, seconds,
+                place, model.server_port, khive_program, installed.program, node_folder, seconds,
                 scenario.project_name,
             )  # fmt: skip
             one = _play(scenario, Stage(client, run, model, all_clients))

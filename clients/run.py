@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -11,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-KHIVE: Final = Path(sys.executable).with_name("khive-persist")
 _SYSTEM_PATH: Final = "/usr/local/bin:/usr/bin:/bin"
 # Loopback goes around it, and all else ends there.
 _NO_PROXY_LISTENS: Final = "http://127.0.0.1:9"
@@ -35,6 +33,7 @@ class Run:
     Attributes:
         folder: The folder of the run; all that it makes lies below.
         port: The port of the model on loopback.
+        khive_program: Our program, as it is installed.
         program: The client's program.
         node_folder: The folder of the Node that runs it.
         seconds: The limit for each program.
@@ -45,6 +44,7 @@ class Run:
 
     folder: Path
     port: int
+    khive_program: Path
     program: Path
     node_folder: Path
     seconds: float
@@ -107,7 +107,7 @@ class Run:
         words = [command, *rest[:1], "--dir", str(self.project), *rest[1:]]
         if command != "hooks":
             words = [command, "--dir", str(self.project), *rest]
-        return self.checked([str(KHIVE), *words])
+        return self.checked([str(self.khive_program), *words])
 
     def checked(self, command: Sequence[str]) -> str:
         """Run a program in the project; return what it printed.

@@ -11,7 +11,8 @@ from khive_persist.tools import TOOLS
 _HEAD: Final = """# Clients
 
 Which programs were run, at which version, on which day, and what came of it. `make clients`
-installs them from npm, runs each against a model on loopback, and writes this page.
+installs them from npm, runs each against a model on loopback, and writes this page. khive-persist
+is there as a wheel of the platform leaves it: its hooks are the compiled one.
 
 - **Sent** is counted by a second recorder beside our hook, which has nothing of ours: it writes its
   stdin to a file. **Stored** is the client's rows, **equal** those whose payload is the text sent.
