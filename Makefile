@@ -56,7 +56,7 @@ test: $(READY) $(PAGE) browser tracer
 	@folder=$$(mktemp -d $(or $(MEMORY),$${TMPDIR:-/tmp})/khive.XXXXXX) && export TMPDIR="$$folder" \
 	&& chmod 711 "$$folder" \
 	&& trap 'rm -rf "$$folder"' EXIT && trap 'exit 130' INT TERM \
-	&& $(BIN)/python -m pytest -n 3 --dist worksteal -m "not long and not crowd" \
+	&& $(BIN)/python -m pytest -n 4 --dist worksteal -m "not long and not crowd" \
 	&& $(BIN)/python -m pytest -m "crowd and not long" tests/concurrency tests/server
 
 test-long: $(READY) $(PAGE) browser tracer

@@ -48,7 +48,7 @@ def backups(saved: Project, tmp_path: Path) -> Folder:
 
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize(
-    "kills", [pytest.param(8, id="a few"), pytest.param(200, id="many", marks=pytest.mark.long)]
+    "kills", [pytest.param(5, id="a few"), pytest.param(200, id="many", marks=pytest.mark.long)]
 )
 def test_old_or_new_and_never_a_mix(
     saved: Project, backups: Folder, tmp_path: Path, kills: int, capsys: pytest.CaptureFixture[str]

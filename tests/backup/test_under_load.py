@@ -24,7 +24,7 @@ def ids(project: Project) -> set[object]:
 
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize(
-    "backups", [pytest.param(5, id="a few"), pytest.param(100, id="many", marks=pytest.mark.long)]
+    "backups", [pytest.param(3, id="a few"), pytest.param(100, id="many", marks=pytest.mark.long)]
 )
 def test_each_backup_has_what_was_acknowledged_before_in_both_copies(
     project: Project, folder: Folder, tmp_path: Path, backups: int
@@ -51,7 +51,7 @@ def test_each_backup_has_what_was_acknowledged_before_in_both_copies(
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
-    "restores", [pytest.param(3, id="a few"), pytest.param(50, id="many", marks=pytest.mark.long)]
+    "restores", [pytest.param(2, id="a few"), pytest.param(50, id="many", marks=pytest.mark.long)]
 )
 def test_writers_go_on_with_what_was_restored_and_lose_nothing(
     project: Project, folder: Folder, restores: int

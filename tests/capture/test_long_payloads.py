@@ -13,6 +13,7 @@ from khive_persist.capture.payload_to_row import normalise
 from khive_persist.capture.spool import Event
 from khive_persist.redaction import Redactor
 from khive_persist.settings import Settings
+from tests.hypotheses import examples
 
 EVENT = Event("name", 1_763_716_516_123_456_789, "an-id", "claude-code", False, False)
 REACH = 24
@@ -49,7 +50,7 @@ def same(whole: Any, shortened: Any) -> bool:
 
 
 @pytest.mark.usefixtures("short_reach")
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(100), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(document=DOCUMENTS, is_ascii=st.booleans())
 def test_a_shortened_document_is_one(document: Any, is_ascii: bool) -> None:
     text = json.dumps(document, ensure_ascii=is_ascii)
@@ -60,7 +61,7 @@ def test_a_shortened_document_is_one(document: Any, is_ascii: bool) -> None:
     assert is_text(json.loads(shortened)) or not is_text(document)
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(raw=st.binary(max_size=300) | st.text('"\\u[]{},a', max_size=300).map(str.encode))
 def test_any_bytes_are_shortened(raw: bytes) -> None:
     assert len(long_payloads.shorten(raw)) <= len(raw)

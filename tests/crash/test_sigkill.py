@@ -19,7 +19,7 @@ from khive_persist.project import Project
 from tests.compiled_hook import KINDS
 
 KILLS = 200
-FEW_KILLS = 8
+FEW_KILLS = 5
 
 
 def rounds() -> list[object]:

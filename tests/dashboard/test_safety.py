@@ -24,18 +24,13 @@ from tests.server.process import Server
 # Sessions besides, of the first projects.
 MORE: Final = 2
 EVIL: Final = [
-    "</script><script>alert(1)</script>",
-    "<img src=x onerror=alert(2)>",
-    "<!--<script>",
-    "]]><svg onload=alert(3)>",
-    "javascript:alert(4)",
+    "</script><script>alert(1)</script><!--<script>",
     "${alert(5)} {@html alert(6)} {{7*7}} {a|b} %s %d",
-    "\u2028\u2029\x1b[31mred\x1b]0;title\x07 \U0001f600 é",
+    "<img src=x onerror=alert(2)>]]><svg onload=alert(3)>",
+    "javascript:alert(4)",
+    "\u2028\u2029\x1b[31mred\x1b]0;title\x07 \U0001f600 é \u202egnp.exe\u2066 right to left \u2069",
     "http://evil.test/track.png",
-    '"><iframe src="http://evil.test/"></iframe>',
-    "' onmouseover='alert(7)",
-    "\u202egnp.exe\u2066 right to left \u2069",
-    "=cmd|'/c calc'!A1",
+    '"><iframe src="http://evil.test/"></iframe>\' onmouseover=\'alert(7)',
     "../../etc/passwd?x=1#y",
     "__proto__",
 ]

@@ -25,7 +25,7 @@ from tests.server.load import LISTENERS, TOOLS
 from tests.server.process import ROOT, Server, recorder_of
 from tests.server.sessions import KINDS, contents
 
-FEW_KILLS = 9
+FEW_KILLS = 6
 KILLS = int(os.environ.get("KHIVE_TEST_KILLS", "1000"))
 
 

@@ -18,7 +18,7 @@ from tests.factories import make_project
 from tests.server.filling import fill
 from tests.server.process import Server
 
-EXAMPLES = 6
+EXAMPLES = 4
 # A process of its own for each question that is not refused at once; a page takes what its document
 # takes.
 SLOW = ("/v1/compare", "/v1/report")
