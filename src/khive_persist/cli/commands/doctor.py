@@ -13,6 +13,7 @@ from khive_persist.cli.options import (
     say_removed,
     unsettled_project,
     with_project,
+    with_times,
 )
 from khive_persist.cli.output import print_fields, print_json, print_table
 from khive_persist.errors import ProjectError
@@ -38,6 +39,7 @@ from khive_persist.trust import search
               help="Reconcile this session's events with its transcript.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 @with_project
+@with_times
 def command(set_aside: str | None, session_id: str | None, as_json: bool) -> int:
     """Say what is wrong: databases, spool, hooks, events without an end.
 

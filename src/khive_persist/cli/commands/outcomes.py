@@ -8,6 +8,7 @@ import click
 
 from khive_persist.analytics.calibration import DEFAULT_BINS, Bin, CostError
 from khive_persist.analytics.outcomes import Calibration, PlanOutcome, calibration, outcomes
+from khive_persist.cli.columns import Column
 from khive_persist.cli.options import drained_project, with_filters, with_output, with_project
 from khive_persist.cli.output import (
     Documents,
@@ -19,16 +20,25 @@ from khive_persist.cli.output import (
 
 TABLE_LIMIT = 50
 COLUMNS = (
-    "session", "task", "complexity", "sure", "agents", "cost", "actual", "minutes", "calls",
-    "failed", "todos", "verdict",
-)  # fmt: skip
+    "session",
+    "task",
+    "complexity",
+    Column("sure", kind="number", priority=2),
+    Column("agents", kind="number", priority=4),
+    Column("cost", kind="number"),
+    Column("actual", kind="number"),
+    Column("minutes", kind="number", priority=3),
+    Column("calls", kind="number", priority=3),
+    Column("failed", kind="number", priority=1),
+    Column("todos", kind="number", priority=4),
+    "verdict",
+)
 EMPTY = "no plans"
 UNJUDGED = (
     "no plan has both a confidence and a verdict: say how its session ended with"
     " khive-persist outcome set SESSION success"
 )
 DIAGRAM_CHARACTERS = 41
-_TASK_CHARACTERS = 40
 
 
 @click.command("outcomes")
@@ -86,11 +96,11 @@ def command(
 
 def row(plan: PlanOutcome) -> tuple[Any, ...]:
     """Return a plan and its outcome as a row of the table."""
-    session = (plan.agent_session_id or "-")[:8]
+    session = plan.agent_session_id or "-"
     minutes = None if plan.duration_seconds is None else f"{plan.duration_seconds / 60:.1f}"
     return (
         f"({session})" if plan.is_superseded else session,
-        (plan.task_description or "-")[:_TASK_CHARACTERS],
+        plan.task_description,
         plan.complexity,
         plan.confidence,
         _pair(plan.agent_count, plan.subagents),
@@ -137,7 +147,8 @@ async def _list(filter_options: dict[str, Any], form: str) -> None:
         filter_options["limit"] = TABLE_LIMIT
     async with aclosing(outcomes(**filter_options)) as plans:
         if form == "table":
-            print_table(COLUMNS, [row(plan) async for plan in plans], EMPTY)
+            rows = [row(plan) async for plan in plans]
+            print_table(COLUMNS, rows, EMPTY)
             return
         output = Documents(form)
         async for plan in plans:

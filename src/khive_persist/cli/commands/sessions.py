@@ -16,11 +16,14 @@ from khive_persist.cli.options import (
     with_filters,
     with_output,
     with_project,
+    with_times,
 )
 from khive_persist.cli.output import print_documents, print_table
+from khive_persist.cli.screen import is_screen
 from khive_persist.sessions.listing import SessionFilter, SessionSummary
 from khive_persist.sessions.projects import sessions_everywhere, sessions_of
 from khive_persist.sessions.read import is_known
+from khive_persist.sessions.short_ids import short_ids
 
 TABLE_LIMIT = 50
 
@@ -32,6 +35,7 @@ TABLE_LIMIT = 50
 )
 @with_all_projects
 @with_output
+@with_times
 def command(
     form: str,
     limit: int | None,
@@ -71,7 +75,9 @@ def command(
     )
     summaries = anyio.run(sessions_of, project, chosen, limit)
     if form == "table":
-        print_table(SessionSummary._fields, summaries, "no sessions")
+        ids = [summary.session_id for summary in summaries]
+        short = anyio.run(short_ids, project, ids) if is_screen() else {}
+        print_table(SessionSummary._fields, summaries, "no sessions", short_ids=short)
     else:
         print_documents(form, [session._asdict() for session in summaries])
     return DONE
