@@ -23,6 +23,8 @@ _ESCAPES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 class Shown(str):
     """What a terminal got."""
 
+    __slots__ = ()
+
     @property
     def lines(self) -> list[str]:
         """Its lines without colours."""

@@ -21,7 +21,7 @@ class Column(NamedTuple):
             command takes, and whole; an `id` is a beginning of one that is enough. A `time` is
             written as the person wants times, a `number` stands at the right, a `state` has the
             colour of its word.
-        minimum: The cells that a `text`, `prose` or `path` keeps, or as many as it needs.
+        minimum: The cells that a `text`, `prose` or `path` keeps at least for what is longer.
         priority: The columns of the highest leave first where not all fit, from the right.
     """
 
@@ -50,16 +50,27 @@ _BY_NAME: Final[Mapping[str, Column]] = {
         Column("session_id", label="session", kind="id", priority=0),
         Column("day", priority=0),
         Column("model", minimum=12, priority=0),
-        *(Column(name, kind="key", priority=0)
-          for name in ("id", "file", "name", "purpose", "experiment", "variant", "metric", "group")),
+        *(
+            Column(name, kind="key", priority=0)
+            for name in (
+                "id",
+                "file",
+                "name",
+                "purpose",
+                "experiment",
+                "variant",
+                "metric",
+                "group",
+            )
+        ),
         Column("project", kind="path", minimum=12, priority=1),
         Column("tool", minimum=11, priority=0),
-        Column("event_type", minimum=14, priority=1),
-        Column("tool_name", minimum=6, priority=2),
-        Column("result", kind="state", priority=1),
-        Column("what", kind="prose", minimum=10, priority=1),
-        Column("task", kind="prose", minimum=14, priority=1),
-        Column("task_description", label="task", kind="prose", minimum=14, priority=1),
+        Column("event_type", minimum=12, priority=1),
+        Column("tool_name", minimum=6, priority=3),
+        Column("result", kind="state", priority=2),
+        Column("what", kind="prose", minimum=8, priority=1),
+        Column("task", kind="prose", minimum=20, priority=1),
+        Column("task_description", label="task", kind="prose", minimum=20, priority=1),
         Column("item", kind="prose", minimum=14, priority=0),
         Column("reason", kind="prose", minimum=14, priority=1),
         Column("problem", kind="prose", minimum=14, priority=1),
@@ -67,12 +78,12 @@ _BY_NAME: Final[Mapping[str, Column]] = {
         Column("transcript", kind="path", minimum=14, priority=2),
         Column("known as", kind="path", minimum=12, priority=4),
         Column("merged", kind="path", minimum=12, priority=4),
-        Column("complexity", minimum=7, priority=3),
+        Column("complexity", priority=4),
         Column("agent_count", label="agents", priority=4),
         Column("confidence", label="sure", priority=3),
         Column("planning_cost", label="cost", priority=3),
         Column("failures", label="failed", priority=1),
-        Column("messages", priority=3),
+        Column("messages", priority=4),
         Column("plans", priority=4),
         Column("verdict", kind="state", priority=1),
         Column("state", kind="state", priority=0),
@@ -116,7 +127,9 @@ def fit(columns: Sequence[Column], widths: Sequence[int], total: int) -> dict[in
         Widths by the places of the columns that stay.
     """
     floors = [
-        min(width, column.minimum) if column.kind in _CUT_LAST + _CUT_FIRST else width
+        min(width, max(column.minimum, len(column.heading)))
+        if column.kind in _CUT_LAST + _CUT_FIRST
+        else width
         for column, width in zip(columns, widths, strict=True)
     ]
     shown = list(range(len(columns)))
@@ -130,9 +143,7 @@ def fit(columns: Sequence[Column], widths: Sequence[int], total: int) -> dict[in
     return fitted
 
 
-def _widen(
-    fitted: dict[int, int], widths: Sequence[int], room: int, places: Iterable[int]
-) -> int:
+def _widen(fitted: dict[int, int], widths: Sequence[int], room: int, places: Iterable[int]) -> int:
     """Give what room there is to these columns in equal parts, and return what is left."""
     narrow = sorted(places, key=lambda i: widths[i] - fitted[i])
     for count, i in zip(range(len(narrow), 0, -1), narrow, strict=True):

@@ -9,12 +9,12 @@ import anyio
 from khive_persist.capture.hook_config import found_clients, has_scope, status
 from khive_persist.cli.cells import cell
 from khive_persist.cli.options import drained_project, named_directory
-from khive_persist.cli.table import shortest
 from khive_persist.cli.times import Times, times
 from khive_persist.errors import InvalidSettingsError, ProjectError, UntrustedError
 from khive_persist.project import Project
 from khive_persist.sessions.listing import SessionFilter, SessionSummary
 from khive_persist.sessions.projects import sessions_of
+from khive_persist.sessions.short_ids import shortest
 from khive_persist.tools import TOOLS, Scope
 from khive_persist.trust import marks
 
@@ -71,12 +71,12 @@ def first_steps() -> Iterator[str]:
         return
     yield f"{project.khive} is empty, and no hook is installed that records into it."
     yield ""
-    yield from _commands(*here, _install(is_home=is_home), ("hooks status", "where hooks can be"), _DEMO, _HELP)
+    yield from _commands(
+        *here, _install(is_home=is_home), ("hooks status", "where hooks can be"), _DEMO, _HELP
+    )
 
 
-def _recorded(
-    project: Project, sessions: list[SessionSummary], form: Times
-) -> Iterator[str]:
+def _recorded(project: Project, sessions: list[SessionSummary], form: Times) -> Iterator[str]:
     latest = sessions[0]
     events = sum(session.events for session in sessions)
     yield f"{project.khive}: {len(sessions):,} sessions, {events:,} events."
@@ -100,9 +100,11 @@ def _installed(project: Project) -> list[str]:
         for scope in get_args(Scope):
             # `doctor` names settings that are not valid.
             with suppress(InvalidSettingsError):
-                if has_scope(tool, scope) and status(
-                    tool, scope, project.root, asks_server=False
-                ).state != "not installed":
+                if (
+                    has_scope(tool, scope)
+                    and status(tool, scope, project.root, asks_server=False).state
+                    != "not installed"
+                ):
                     tools.append(tool)
                     break
     return tools

@@ -37,6 +37,8 @@ def man_page(context: click.Context) -> str:
     package_version = version("khive-persist")
     lines = [
         f'.TH {name.upper()} 1 "" "{name} {package_version}"',
+        # The lines of a terminal are too short to be spread to the right.
+        ".ad l",
         ".SH NAME",
         f"{_escaped(name)} \\- {_escaped(heading.rstrip('.'))}",
         ".SH SYNOPSIS",

@@ -20,8 +20,8 @@ from khive_persist.models.criteria import CRITERIA
 from khive_persist.models.purposes import HOOK_EVENTS, OTHER_CLIENTS
 from khive_persist.opening import find_project
 from khive_persist.project import Project
-from khive_persist.settings import TimeStyle
 from khive_persist.sessions.projects import ProjectResults
+from khive_persist.settings import TimeStyle
 from khive_persist.store.sqlite import atomic_switch
 from khive_persist.trust import search
 
@@ -182,9 +182,7 @@ def with_times(function: Callable[..., Any]) -> Callable[..., Any]:
     return style(with_utc(function))
 
 
-def with_limit(
-    *aliases: str, default: int | None = None, maximum: int | None = None
-) -> Decorator:
+def with_limit(*aliases: str, default: int | None = None, maximum: int | None = None) -> Decorator:
     """Add `-n`, `--limit` for the number of rows.
 
     Args:

@@ -1,4 +1,4 @@
-"""The terminal that standard output is, if it is one: its width, and whether it is to have colours."""
+"""What standard output is: a terminal of some width or not, and whether it is to have colours."""
 
 import os
 import shutil

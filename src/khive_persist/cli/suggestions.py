@@ -1,13 +1,15 @@
 """Name what a mistyped word may have meant."""
 
 from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
 
 import click
 
 
 def did_you_mean(word: str, words: Iterable[str]) -> str:
     """Return ` Did you mean …?` with the words that are like this one; an empty text for none."""
+    # Few mistype, and importing it takes time.
+    from difflib import get_close_matches
+
     close = get_close_matches(word.lower(), [*words], n=3)
     return f" Did you mean {' or '.join(close)}?" if close else ""
 
@@ -30,5 +32,6 @@ def suggestion(error: click.UsageError, arguments: Sequence[str]) -> str:
         return ""
     values = [argument.rpartition("=")[2] for argument in arguments]
     # Both click's messages and this one's quote the word that was wrong.
-    word = next((value for value in values if repr(value) in message), None)
+    quoted = (value for value in values if repr(value) in message and not value.startswith("-"))
+    word = next(quoted, None)
     return "" if word is None else did_you_mean(word, words)

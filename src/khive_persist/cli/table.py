@@ -1,7 +1,7 @@
 """Lay out a table: within the width of a terminal, or whole for a pipe."""
 
-import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -12,10 +12,10 @@ from khive_persist.cli.cells import CELL_CHARACTERS, cell
 from khive_persist.cli.columns import GAP, Column, colour_of, column_of, fit
 from khive_persist.cli.screen import is_screen, screen_width
 from khive_persist.cli.times import times
+from khive_persist.sessions.short_ids import shortest
 
 # Longer values of a pipe's columns push what follows; else one of a megabyte would pad every line.
 _PADDED_CELLS: Final = 64
-_ID_CHARACTERS: Final = 8
 # Columns without a value say least.
 _EMPTY_PRIORITY: Final = 9
 
@@ -23,12 +23,13 @@ Row = Sequence[Any]
 
 
 class Table:
-    """A table of rows that are all at hand; rows that come later are laid out as those were.
+    """A table of rows that are at hand, and of rows that follow.
 
     Args:
         columns: Columns, or the names of columns.
-        rows: The rows by which the widths are chosen.
+        rows: The rows that are at hand.
         short_ids: Short forms of ids, by the ids; else the shortest that differ in these rows.
+        is_open: Whether other rows follow, for which there is to be room.
     """
 
     def __init__(
@@ -36,6 +37,8 @@ class Table:
         columns: Sequence[str | Column],
         rows: Sequence[Row],
         short_ids: Mapping[str, str] | None = None,
+        *,
+        is_open: bool = False,
     ) -> None:
         self._columns = [
             _of_values(column_of(column), [row[i] for row in rows])
@@ -46,12 +49,16 @@ class Table:
         self._short_ids = short_ids
         texts = self._texts(rows)
         self._rows = [*zip(*texts, strict=True)]
-        self._widths = self._fitted(texts)
+        self._widths = self._fitted(texts, is_open=is_open)
 
     @property
     def hidden(self) -> list[str]:
-        """The names of the columns that there is no room for."""
-        return [c.name for i, c in enumerate(self._columns) if i not in self._widths]
+        """The names of the columns with values that there is no room for."""
+        return [
+            column.name
+            for i, column in enumerate(self._columns)
+            if i not in self._widths and column.priority != _EMPTY_PRIORITY
+        ]
 
     def lines(self) -> Iterator[str]:
         """Yield the heading and the rows."""
@@ -84,11 +91,16 @@ class Table:
         limit = CELL_CHARACTERS if self._is_screen else None
         return [cell(value, limit) for value in values]
 
-    def _fitted(self, texts: list[list[str]]) -> dict[int, int]:
+    def _fitted(self, texts: list[list[str]], *, is_open: bool) -> dict[int, int]:
         widths = [
             max(map(cell_len, [self._heading(column), *column_texts]))
             for column, column_texts in zip(self._columns, texts, strict=True)
         ]
+        if is_open:
+            widths = [
+                screen_width() if column.kind == "prose" else max(width, column.minimum)
+                for column, width in zip(self._columns, widths, strict=True)
+            ]
         if not self._is_screen:
             return {i: min(width, _PADDED_CELLS) for i, width in enumerate(widths)}
         return fit(self._columns, widths, screen_width())
@@ -128,7 +140,7 @@ def _cut(text: str, width: int, *, at_start: bool) -> str:
 def _of_values(column: Column, values: Sequence[Any]) -> Column:
     """Return the column as what is in it wants it."""
     present = [value for value in values if value not in (None, "")]
-    if not present and column.priority:
+    if values and not present and column.priority:
         return column._replace(priority=_EMPTY_PRIORITY)
     if column.kind == "text" and present:
         if all(isinstance(value, datetime) for value in present):
@@ -143,18 +155,8 @@ def _shortened(values: Sequence[Any], short_ids: Mapping[str, str] | None) -> li
     ids = {value.strip("()") for value in values if isinstance(value, str)}
     short = shortest(ids) | dict(short_ids or {})
     return [
-        value.replace(id, short[id])
-        if isinstance(value, str) and (id := value.strip("()"))
+        re.sub(r"[^()]+", lambda match: short[match[0]], value, count=1)
+        if isinstance(value, str)
         else value
         for value in values
     ]
-
-
-def shortest(ids: Iterable[str]) -> dict[str, str]:
-    """Return the shortest beginning of each id that no other begins with, from so many characters."""
-    in_order = sorted(ids)
-    short = {}
-    for before, id, after in zip(["", *in_order], in_order, [*in_order[1:], ""], strict=False):
-        shared = max(len(os.path.commonprefix([id, other])) for other in (before, after))
-        short[id] = id[: max(_ID_CHARACTERS, shared + 1)]
-    return short

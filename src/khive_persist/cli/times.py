@@ -1,4 +1,4 @@
-"""Write instants as a person wants to see them: `--time`, `--utc`, or `display.time` of config.toml.
+"""Write instants as a person wants them: by `--time`, `--utc`, or `display.time` of config.toml.
 
 A program that reads a pipe gets them whole, in UTC, unless the command line says otherwise.
 """

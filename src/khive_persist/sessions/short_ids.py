@@ -1,46 +1,56 @@
 """Short forms of session ids, as git has them of commits: long enough to name one session."""
 
 from collections.abc import Iterable
+from functools import partial
+from itertools import takewhile
+from typing import Final
 
 from khive_persist.models.query import Filter, field
 from khive_persist.opening import reading
 from khive_persist.project import Project
-from khive_persist.sessions.read import SESSION_FILES
+from khive_persist.sessions.read import SESSION_FILES, begins
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement, select
 
-LEAST_CHARACTERS = 8
-# Ids that were made one after the other differ late: each look makes the beginning longer by this.
-_STEP = 4
+_LEAST_CHARACTERS: Final = 8
 
 
 async def short_ids(project: Project, ids: Iterable[str]) -> dict[str, str]:
-    """Return a beginning of each session's id that no other session of the project has.
+    """Return the shortest beginning of each session's id that no other id in the project has.
 
     Any of them names its session to `--session`, `show` and the like.
     """
     async with reading(project, *SESSION_FILES) as reader:
-        return {id: await _short(reader, id) for id in dict.fromkeys(ids)}
+        return {id: _short(id, await _neighbours(reader, id)) for id in dict.fromkeys(ids)}
 
 
-async def _short(reader: Reader, id: str) -> str:
-    for length in range(LEAST_CHARACTERS, len(id), _STEP):
-        if not await _is_shared(reader, id, id[:length]):
-            return id[:length]
-    return id
+def shortest(ids: Iterable[str]) -> dict[str, str]:
+    """Return the shortest beginning of each id that no other of these ids has."""
+    in_order = sorted(ids)
+    neighbours = zip(["", *in_order], [*in_order[1:], ""], strict=False)
+    return {id: _short(id, both) for id, both in zip(in_order, neighbours, strict=True)}
 
 
-async def _is_shared(reader: Reader, id: str, prefix: str) -> bool:
-    """Return whether another session's id begins so: by a range on each side of this one's."""
-    session = field("session_id")
-    for others in (
-        (session >= prefix) & (session < id),
-        (session > id) & (session <= prefix + "\U0010ffff"),
-    ):
-        if await reader.fetch(lambda source, others=others: _one(source, others)):
-            return True
-    return False
+def _short(id: str, others: Iterable[str]) -> str:
+    shared = max((_shared_characters(id, other) for other in others), default=0)
+    return id[: max(_LEAST_CHARACTERS, shared + 1)]
 
 
-def _one(source: Source, others: Filter) -> Statement:
-    return select(source, [others], limit=1, columns="1")
+def _shared_characters(id: str, other: str) -> int:
+    pairs = takewhile(lambda pair: pair[0] == pair[1], zip(id, other, strict=False))
+    return sum(1 for _ in pairs)
+
+
+async def _neighbours(reader: Reader, id: str) -> list[str]:
+    """Return the ids before and after one in order, of those that begin as it does."""
+    alike = begins(id[:_LEAST_CHARACTERS])
+    below, above = alike & (field("session_id") < id), alike & (field("session_id") > id)
+    rows = [
+        *await reader.fetch(partial(_aggregate, function="max", ids=below)),
+        *await reader.fetch(partial(_aggregate, function="min", ids=above)),
+    ]
+    return [row[0] for row in rows if row[0] is not None]
+
+
+def _aggregate(source: Source, function: str, ids: Filter) -> Statement:
+    return select(source, [ids], columns=f"{function}({source.extract('$.session_id')})")

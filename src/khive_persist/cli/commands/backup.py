@@ -123,9 +123,7 @@ def create_command(
 @_with_destination
 @with_limit()
 @with_times
-def list_command(
-    destination: str | None, endpoint: str, as_json: bool, limit: int | None
-) -> int:
+def list_command(destination: str | None, endpoint: str, as_json: bool, limit: int | None) -> int:
     """List backups, the oldest first; with --limit the newest of them.
 
     Exit code 1 where the manifest of one is damaged.

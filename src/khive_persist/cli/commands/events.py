@@ -15,7 +15,7 @@ from khive_persist.cli.options import (
     with_project,
     with_times,
 )
-from khive_persist.cli.output import Documents, cell, print_table
+from khive_persist.cli.output import Documents, print_table
 from khive_persist.cli.screen import is_screen
 from khive_persist.models.as_document import document
 from khive_persist.models.criteria import filters_of
@@ -64,7 +64,7 @@ def filters(
 
 
 def summary(content: dict[str, Any]) -> str:
-    """Return what an event was about, on one line."""
+    """Return what an event was about."""
     paths = content.get("file_paths")
     payload = content.get("payload")
     about = (
@@ -76,7 +76,7 @@ def summary(content: dict[str, Any]) -> str:
     if not about and isinstance(payload, dict):
         words = in_our_words(payload)
         about = words.get("prompt") or words.get("message") or words.get("reason")
-    return cell(about) if about else ""
+    return str(about) if about else ""
 
 
 def row(event: HookEvent, open_calls: Container[Any] = ()) -> tuple[Any, ...]:

@@ -7,8 +7,8 @@ from typing import Any
 import anyio
 import click
 
-from khive_persist.cli.commands import events as events_command
 from khive_persist.cli.columns import Column
+from khive_persist.cli.commands import events as events_command
 from khive_persist.cli.options import (
     drained_project,
     with_output,

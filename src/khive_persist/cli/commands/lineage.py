@@ -1,7 +1,7 @@
 """`khive-persist lineage`."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
 
 import anyio
 import click
@@ -17,7 +17,7 @@ from khive_persist.sessions.lineage.agents import Agent
 from khive_persist.sessions.lineage.lineage import Lineage, read_lineage
 from khive_persist.sessions.lineage.links import Link
 
-COLUMNS = (
+COLUMNS: Final[Sequence[str | Column]] = (
     Column("agent", minimum=18, priority=0),
     "type",
     Column("model", minimum=12),

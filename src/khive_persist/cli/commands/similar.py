@@ -7,8 +7,8 @@ import anyio
 import click
 
 from khive_persist.analytics.similar import DEFAULT_LIMIT, MAX_LIMIT, SimilarPlan, similar_plans
-from khive_persist.cli.commands import outcomes as outcomes_command
 from khive_persist.cli.columns import Column
+from khive_persist.cli.commands import outcomes as outcomes_command
 from khive_persist.cli.options import drained_project, with_limit, with_output, with_project
 from khive_persist.cli.output import print_documents, print_table
 

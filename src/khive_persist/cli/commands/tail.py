@@ -63,7 +63,7 @@ async def _tail(
         aclosing(await events.follow(*event_filters)) as new,
     ):
         latest = await events.find(*event_filters, order_by=newest, limit=limit)
-        table = Table(COLUMNS, [row(event) for event in reversed(latest)])
+        table = Table(COLUMNS, [row(event) for event in reversed(latest)], is_open=True)
         lines = (dump_lossy(document(event)) for event in reversed(latest))
         for line in lines if jsonl else table.lines():
             click.echo(line)
