@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from threading import Thread
 
 import pytest
-from rich.cells import cell_len
 
 from khive_persist.cli.root import run
 
@@ -29,10 +28,6 @@ class Shown(str):
     def lines(self) -> list[str]:
         """Its lines without colours."""
         return _ESCAPES.sub("", self).splitlines()
-
-    @property
-    def widest(self) -> int:
-        return max(map(cell_len, self.lines), default=0)
 
 
 @contextmanager

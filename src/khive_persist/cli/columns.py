@@ -9,6 +9,7 @@ GAP: Final = 2
 # Of these a part says something; a part of a number or a time would be another one.
 _CUT_LAST: Final = ("text",)
 _CUT_FIRST: Final = ("prose", "path")
+_READABLE_CELLS: Final = 14
 
 
 class Column(NamedTuple):
@@ -82,7 +83,7 @@ _BY_NAME: Final[Mapping[str, Column]] = {
         Column("agent_count", label="agents", priority=4),
         Column("confidence", label="sure", priority=3),
         Column("planning_cost", label="cost", priority=3),
-        Column("failures", label="failed", priority=1),
+        Column("failures", label="failed", priority=2),
         Column("messages", priority=4),
         Column("plans", priority=4),
         Column("verdict", kind="state", priority=1),
@@ -138,14 +139,15 @@ def fit(columns: Sequence[Column], widths: Sequence[int], total: int) -> dict[in
             return {shown[0]: total}
         shown.remove(max(shown, key=lambda i: (columns[i].priority, i)))
     fitted = {i: floors[i] for i in shown}
-    for kinds in (_CUT_LAST, _CUT_FIRST):
-        room = _widen(fitted, widths, room, (i for i in shown if columns[i].kind in kinds))
+    readable = [min(width, _READABLE_CELLS) for width in widths]
+    for wanted, kinds in ((readable, _CUT_FIRST), (widths, _CUT_LAST), (widths, _CUT_FIRST)):
+        room = _widen(fitted, wanted, room, (i for i in shown if columns[i].kind in kinds))
     return fitted
 
 
 def _widen(fitted: dict[int, int], widths: Sequence[int], room: int, places: Iterable[int]) -> int:
     """Give what room there is to these columns in equal parts, and return what is left."""
-    narrow = sorted(places, key=lambda i: widths[i] - fitted[i])
+    narrow = sorted((i for i in places if widths[i] > fitted[i]), key=lambda i: widths[i])
     for count, i in zip(range(len(narrow), 0, -1), narrow, strict=True):
         part = min(widths[i] - fitted[i], room // count)
         fitted[i] += part

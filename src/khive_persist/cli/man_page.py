@@ -7,6 +7,7 @@ imported when they are called; help2man runs a program and guesses at what it pr
 import re
 from collections.abc import Iterator
 from importlib.metadata import version
+from inspect import cleandoc
 
 import click
 
@@ -33,7 +34,7 @@ def man_page(context: click.Context) -> str:
     """
     command = context.command
     name = context.info_name or ""
-    heading, _, description = (command.help or "").partition("\n")
+    heading, _, description = cleandoc(command.help or "").partition("\n")
     package_version = version("khive-persist")
     lines = [
         f'.TH {name.upper()} 1 "" "{name} {package_version}"',
@@ -52,7 +53,7 @@ def man_page(context: click.Context) -> str:
     for child in _commands(context):
         title = child.command_path.removeprefix(f"{name} ")
         lines += [f".SS {_escaped(title)}", _usage(child), ".PP"]
-        lines += [*_paragraphs(child.command.help or ""), *_options(child)]
+        lines += [*_paragraphs(cleandoc(child.command.help or "")), *_options(child)]
     for title, text in _SECTIONS:
         lines += [f".SH {title.upper()}", _escaped(text)]
     return "\n".join(lines) + "\n"

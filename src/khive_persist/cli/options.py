@@ -1,7 +1,7 @@
 """The options that several commands share, under one name each."""
 
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
 from typing import Any, Final, TypeVar, get_args
 
@@ -14,6 +14,7 @@ from khive_persist.capture.home_store import removed_lines
 from khive_persist.capture.notices import notices
 from khive_persist.capture.spool import Spool, counted, home_spool_line, waiting_at_home
 from khive_persist.cli.output import warn
+from khive_persist.cli.screen import is_screen
 from khive_persist.cli.times import note_project, note_style, note_utc
 from khive_persist.errors import ProjectError
 from khive_persist.models.criteria import CRITERIA
@@ -21,6 +22,7 @@ from khive_persist.models.purposes import HOOK_EVENTS, OTHER_CLIENTS
 from khive_persist.opening import find_project
 from khive_persist.project import Project
 from khive_persist.sessions.projects import ProjectResults
+from khive_persist.sessions.short_ids import short_ids
 from khive_persist.settings import TimeStyle
 from khive_persist.store.sqlite import atomic_switch
 from khive_persist.trust import search
@@ -180,6 +182,11 @@ def with_times(function: Callable[..., Any]) -> Callable[..., Any]:
         help="How times are written; else as display.time of config.toml on a terminal.",
     )  # fmt: skip
     return style(with_utc(function))
+
+
+async def short_ids_on_screen(project: Project, ids: Iterable[str | None]) -> dict[str, str]:
+    """Return short forms of sessions' ids where a person looks; a program wants them whole."""
+    return await short_ids(project, filter(None, ids)) if is_screen() else {}
 
 
 def with_limit(*aliases: str, default: int | None = None, maximum: int | None = None) -> Decorator:

@@ -11,6 +11,7 @@ from khive_persist.cli.options import (
     drained_project,
     named_directory,
     say_removed,
+    short_ids_on_screen,
     unsettled_project,
     with_project,
     with_times,
@@ -79,7 +80,7 @@ def command(set_aside: str | None, session_id: str | None, as_json: bool) -> int
     if as_json:
         print_json(report)
     else:
-        _print(report)
+        _print(report, project)
         for problem in problems:
             click.echo(f"problem: {problem}")
         click.echo("nothing is wrong" if not problems else f"{len(problems)} problems")
@@ -162,7 +163,7 @@ def _set_aside(project: Project, file: str) -> None:
     click.echo(f"{file} was moved to {set_aside(path, project.quarantine)}", err=True)
 
 
-def _print(report: DoctorReport) -> None:
+def _print(report: DoctorReport, project: Project) -> None:
     print_fields(report.versions | {"place": report.khive})
     click.echo()
     print_table(Database._fields, report.databases, "no databases yet")
@@ -178,4 +179,6 @@ def _print(report: DoctorReport) -> None:
         }
     )
     if report.unmatched:
-        print_table(Unmatched._fields, report.unmatched, "")
+        ids = [calls.session_id for calls in report.unmatched]
+        short = anyio.run(short_ids_on_screen, project, ids)
+        print_table(Unmatched._fields, report.unmatched, "", short_ids=short)

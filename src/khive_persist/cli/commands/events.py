@@ -10,13 +10,13 @@ import click
 from khive_persist.capture.client_recognition import in_our_words
 from khive_persist.cli.options import (
     drained_project,
+    short_ids_on_screen,
     with_filters,
     with_output,
     with_project,
     with_times,
 )
 from khive_persist.cli.output import Documents, print_table
-from khive_persist.cli.screen import is_screen
 from khive_persist.models.as_document import document
 from khive_persist.models.criteria import filters_of
 from khive_persist.models.event_types import PRE
@@ -28,7 +28,6 @@ from khive_persist.project import Project
 from khive_persist.sessions.definitions import stands_for_end
 from khive_persist.sessions.open_tool_calls import ended_calls
 from khive_persist.sessions.read import find_session
-from khive_persist.sessions.short_ids import short_ids
 
 TABLE_LIMIT = 50
 COLUMNS = ("time", "tool", "session", "event_type", "tool_name", "result", "what")
@@ -129,8 +128,7 @@ async def _list(
             latest = await events.find(*event_filters, order_by=newest, limit=limit)
             open_calls = await _open_calls(project, latest)
             rows = [row(event, open_calls) for event in latest]
-            sessions = [str(row[2]) for row in rows if row[2]]
-            short = await short_ids(project, sessions) if is_screen() else {}
+            short = await short_ids_on_screen(project, (row[2] for row in rows))
             print_table(COLUMNS, rows, EMPTY, short_ids=short)
             return
         output = Documents(form)

@@ -9,7 +9,13 @@ import click
 from khive_persist.analytics.calibration import DEFAULT_BINS, Bin, CostError
 from khive_persist.analytics.outcomes import Calibration, PlanOutcome, calibration, outcomes
 from khive_persist.cli.columns import Column
-from khive_persist.cli.options import drained_project, with_filters, with_output, with_project
+from khive_persist.cli.options import (
+    drained_project,
+    short_ids_on_screen,
+    with_filters,
+    with_output,
+    with_project,
+)
 from khive_persist.cli.output import (
     Documents,
     print_documents,
@@ -17,6 +23,7 @@ from khive_persist.cli.output import (
     print_json,
     print_table,
 )
+from khive_persist.project import Project
 
 TABLE_LIMIT = 50
 COLUMNS = (
@@ -91,7 +98,7 @@ def command(
     if is_calibration:
         _print_calibration(anyio.run(_calibration, bins, partial, filter_options), form)
     else:
-        anyio.run(_list, filter_options, form)
+        anyio.run(_list, project, filter_options, form)
 
 
 def row(plan: PlanOutcome) -> tuple[Any, ...]:
@@ -142,13 +149,15 @@ async def _calibration(bins: int, partial: float, filter_options: dict[str, Any]
     return await calibration(bins=bins, partial=partial, **filter_options)
 
 
-async def _list(filter_options: dict[str, Any], form: str) -> None:
+async def _list(project: Project, filter_options: dict[str, Any], form: str) -> None:
     if form == "table" and filter_options["limit"] is None:
         filter_options["limit"] = TABLE_LIMIT
     async with aclosing(outcomes(**filter_options)) as plans:
         if form == "table":
-            rows = [row(plan) async for plan in plans]
-            print_table(COLUMNS, rows, EMPTY)
+            results = [plan async for plan in plans]
+            ids = [plan.agent_session_id for plan in results]
+            short = await short_ids_on_screen(project, ids)
+            print_table(COLUMNS, map(row, results), EMPTY, short_ids=short)
             return
         output = Documents(form)
         async for plan in plans:

@@ -12,6 +12,7 @@ from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import (
     drained_project,
     from_everywhere,
+    short_ids_on_screen,
     with_all_projects,
     with_filters,
     with_output,
@@ -19,11 +20,9 @@ from khive_persist.cli.options import (
     with_times,
 )
 from khive_persist.cli.output import print_documents, print_table
-from khive_persist.cli.screen import is_screen
 from khive_persist.sessions.listing import SessionFilter, SessionSummary
 from khive_persist.sessions.projects import sessions_everywhere, sessions_of
 from khive_persist.sessions.read import is_known
-from khive_persist.sessions.short_ids import short_ids
 
 TABLE_LIMIT = 50
 
@@ -76,7 +75,7 @@ def command(
     summaries = anyio.run(sessions_of, project, chosen, limit)
     if form == "table":
         ids = [summary.session_id for summary in summaries]
-        short = anyio.run(short_ids, project, ids) if is_screen() else {}
+        short = anyio.run(short_ids_on_screen, project, ids)
         print_table(SessionSummary._fields, summaries, "no sessions", short_ids=short)
     else:
         print_documents(form, [session._asdict() for session in summaries])

@@ -9,7 +9,13 @@ import click
 from khive_persist.analytics.similar import DEFAULT_LIMIT, MAX_LIMIT, SimilarPlan, similar_plans
 from khive_persist.cli.columns import Column
 from khive_persist.cli.commands import outcomes as outcomes_command
-from khive_persist.cli.options import drained_project, with_limit, with_output, with_project
+from khive_persist.cli.options import (
+    drained_project,
+    short_ids_on_screen,
+    with_limit,
+    with_output,
+    with_project,
+)
 from khive_persist.cli.output import print_documents, print_table
 
 SCORE = Column("score", kind="number", priority=0)
@@ -43,7 +49,9 @@ def command(
     )  # fmt: skip
     if form == "table":
         columns = (SCORE, *outcomes_command.COLUMNS)
-        print_table(columns, map(_row, plans), "no similar plans")
+        ids = [similar.plan.agent_session_id for similar in plans]
+        short = anyio.run(short_ids_on_screen, project, ids)
+        print_table(columns, map(_row, plans), "no similar plans", short_ids=short)
     else:
         print_documents(form, [plan.as_document() for plan in plans])
 
