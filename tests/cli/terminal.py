@@ -69,7 +69,7 @@ def shown(columns: int, *words: str) -> Shown:
     return Shown(got.decode().replace("\r\n", "\n"))
 
 
-def program_shown(columns: int, *words: str, **environment: str) -> Shown:
+def program_shown(columns: int, *words: str) -> Shown:
     """Start the program on a terminal so wide, and return what it shows there."""
     got = bytearray()
     without = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
@@ -77,6 +77,6 @@ def program_shown(columns: int, *words: str, **environment: str) -> Shown:
         subprocess.run(
             [sys.executable, "-m", "khive_persist", *words],
             stdin=subprocess.DEVNULL, stdout=descriptor, stderr=descriptor, check=True, timeout=60,
-            env=without | environment,
+            env=without,
         )  # fmt: skip
     return Shown(got.decode().replace("\r\n", "\n"))

@@ -18,7 +18,7 @@ class Column(NamedTuple):
     Attributes:
         name: The name, as in JSON and in a pipe.
         label: The heading on a terminal; empty for the name.
-        kind: What it holds. `prose` and `path` give way first, `text` next. A `key` is what a
+        kind: The sort of its values. `prose` and `path` give way first, `text` next. A `key` is what a
             command takes, and whole; an `id` is a beginning of one that is enough. A `time` is
             written as the person wants times, a `number` stands at the right, a `state` has the
             colour of its word.
@@ -83,6 +83,7 @@ _BY_NAME: Final[Mapping[str, Column]] = {
         Column("agent_count", label="agents", priority=4),
         Column("confidence", label="sure", priority=3),
         Column("planning_cost", label="cost", priority=3),
+        Column("events", priority=3),
         Column("failures", label="failed", priority=2),
         Column("messages", priority=4),
         Column("plans", priority=4),

@@ -18,9 +18,8 @@ from khive_persist.sessions.short_ids import shortest
 from khive_persist.tools import TOOLS, Scope
 from khive_persist.trust import marks
 
-_COMMAND_CHARACTERS: Final = 38
 _TASK_CHARACTERS: Final = 60
-_INIT: Final = ("init", "make .khive here, for what is recorded below this folder")
+_INIT: Final = ("init", "make .khive here")
 _DEMO: Final = ("demo", "look at sample sessions first")
 _HELP: Final = ("help", "all commands; help COMMAND tells of one")
 
@@ -46,6 +45,8 @@ def first_steps() -> Iterator[str]:
     sessions = anyio.run(sessions_of, project, SessionFilter())
     is_home = marks.is_state(project.khive)
     here = [_INIT] if is_home else []
+    if is_home:
+        yield "There is no .khive here or above: records go to that of your home directory."
     if sessions:
         yield from _recorded(project, sessions, times())
         latest = _short(sessions[0].session_id, sessions)
@@ -79,14 +80,18 @@ def first_steps() -> Iterator[str]:
 def _recorded(project: Project, sessions: list[SessionSummary], form: Times) -> Iterator[str]:
     latest = sessions[0]
     events = sum(session.events for session in sessions)
-    yield f"{project.khive}: {len(sessions):,} sessions, {events:,} events."
+    yield f"{project.khive}: {_counted(len(sessions), 'session')}, {_counted(events, 'event')}."
     at = "" if latest.last is None else f", {form._replace(style='relative').text(latest.last)}"
     task = cell(latest.task_description or "", _TASK_CHARACTERS)
     failed = f", {latest.failures} failed" if latest.failures else ""
     yield (
-        f"The latest: {cell(latest.tool)}{at}, {latest.events} events{failed}"
+        f"The latest: {cell(latest.tool)}{at}, {_counted(latest.events, 'event')}{failed}"
         + (f": {task}" if task else ".")
     )
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" + "s" * (count != 1)
 
 
 def _short(id: str, sessions: list[SessionSummary]) -> str:
@@ -119,5 +124,6 @@ def _install(*, is_home: bool = False) -> tuple[str, str]:
 
 
 def _commands(*lines: tuple[str, str]) -> Iterator[str]:
+    width = max(len(words) for words, _ in lines)
     for words, aim in lines:
-        yield f"  khive-persist {words}".ljust(_COMMAND_CHARACTERS) + "  " + aim
+        yield f"  khive-persist {words.ljust(width)}  {aim}"

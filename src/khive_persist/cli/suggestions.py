@@ -18,7 +18,7 @@ def suggestion(error: click.UsageError, arguments: Sequence[str]) -> str:
     """Return the sentence that names the command or value that was meant, or an empty text.
 
     Args:
-        error: What is wrong.
+        error: The error that is told.
         arguments: The words of the command line.
     """
     message = error.format_message()
