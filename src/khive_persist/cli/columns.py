@@ -18,10 +18,10 @@ class Column(NamedTuple):
     Attributes:
         name: The name, as in JSON and in a pipe.
         label: The heading on a terminal; empty for the name.
-        kind: The sort of its values. `prose` and `path` give way first, `text` next. A `key` is what a
-            command takes, and whole; an `id` is a beginning of one that is enough. A `time` is
-            written as the person wants times, a `number` stands at the right, a `state` has the
-            colour of its word.
+        kind: The sort of its values. `prose` and `path` give way first, `text` next. A `key` is
+            taken by a command, and stays whole; an `id` is shortened to a beginning that is enough.
+            A `time` is written as the person wants times, a `number` stands at the right, a `state`
+            has the colour of its word.
         minimum: The cells that a `text`, `prose` or `path` keeps at least for what is longer.
         priority: The columns of the highest leave first where not all fit, from the right.
     """
