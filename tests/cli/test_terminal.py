@@ -184,7 +184,7 @@ def test_long_texts_give_way_before_columns_do() -> None:
     ]  # fmt: skip
     assert fit(columns, [8, 9, 50], 80) == {0: 8, 1: 9, 2: 50}
     assert fit(columns, [8, 9, 50], 40) == {0: 8, 1: 9, 2: 19}
-    assert fit(columns, [8, 9, 50], 27) == {0: 8, 1: 4, 2: 11}
+    assert fit(columns, [8, 9, 50], 27) == {0: 8, 1: 5, 2: 10}
     assert fit(columns, [8, 9, 50], 25) == {0: 8, 2: 15}
     assert fit(columns, [8, 9, 50], 7) == {0: 7}
 

@@ -9,7 +9,7 @@ GAP: Final = 2
 # Of these a part says something; a part of a number or a time would be another one.
 _CUT_LAST: Final = ("text",)
 _CUT_FIRST: Final = ("prose", "path")
-_READABLE_CELLS: Final = 14
+_READABLE_CELLS: Final = 10
 
 
 class Column(NamedTuple):
@@ -66,7 +66,7 @@ _BY_NAME: Final[Mapping[str, Column]] = {
         ),
         Column("project", kind="path", minimum=12, priority=1),
         Column("tool", minimum=11, priority=0),
-        Column("event_type", minimum=12, priority=1),
+        Column("event_type", minimum=13, priority=1),
         Column("tool_name", minimum=6, priority=3),
         Column("result", kind="state", priority=2),
         Column("what", kind="prose", minimum=8, priority=1),
