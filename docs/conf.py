@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 _home = tempfile.TemporaryDirectory()
 os.environ["KHIVE_HOME"] = _home.name
 
-from docs.reference_text import PAGES, SHOWN_FILES, root_file  # noqa: E402
+from docs.reference_text import PAGES, SHOWN_FILES, man, root_file  # noqa: E402
 
 project = "khive-persist"
 author = "the authors of khive-persist"
@@ -44,6 +44,11 @@ def _fill_in(_app: Sphinx, name: str, source: list[str]) -> None:
     if name in SHOWN_FILES:
         source[0] = root_file(name)
     source[0] = _MARK.sub(lambda match: PAGES[match[1]](), source[0])
+
+
+def _write_man_page(app: Sphinx, error: Exception | None) -> None:
+    if error is None:
+        Path(app.outdir, "khive-persist.1").write_text(man(), "utf-8")
 
 
 # What is not between backticks, and would be emphasis, a link or a substitution there.
@@ -91,6 +96,7 @@ def _skips(
 def setup(app: Sphinx) -> None:
     """Have generated text put into the pages, and docstrings read as they are written."""
     app.connect("source-read", _fill_in)
+    app.connect("build-finished", _write_man_page)
     # Before napoleon, which makes fields of the sections.
     app.connect("autodoc-process-docstring", _prepare_docstring, priority=100)
     app.connect("autodoc-process-docstring", _shorten_types, priority=900)

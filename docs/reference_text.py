@@ -15,6 +15,7 @@ from typing import Any, Final
 import anyio
 import click
 
+from khive_persist.cli.man_page import man_page
 from khive_persist.cli.root import COMMANDS, root
 from khive_persist.models.purposes import BUILT_IN, Purpose
 from khive_persist.project import Project
@@ -77,6 +78,13 @@ def cli() -> str:
         level = "#" * (2 + words.count(" "))
         parts.append(f"{level} {words}\n\n```text\n{command.get_help(context)}\n```\n")
     return "\n".join(parts)
+
+
+def man() -> str:
+    """Return the man page, which lies beside the pages of the site."""
+    return man_page(
+        click.Context(root, info_name="khive-persist", help_option_names=["-h", "--help"])
+    )
 
 
 def settings() -> str:

@@ -17,6 +17,7 @@ from khive_persist.trust import git_index, marks, records
 ModelEvents = Literal["off", "without_conversation", "full"]
 Compression = Literal["auto", "zstd", "none"]
 OutcomesRule = Literal["none", "failures"]
+TimeStyle = Literal["local", "relative", "iso"]
 
 
 class Settings(NamedTuple):
@@ -53,6 +54,7 @@ class Settings(NamedTuple):
     server_allowed_origins: tuple[str, ...] = ()
     server_require_token: bool = True
     server_max_body_bytes: int = 8_388_608
+    display_time: TimeStyle = "local"
 
     @property
     def verdict_rule(self) -> float | None:
@@ -83,6 +85,7 @@ _WORDS: Final[dict[str, tuple[str, ...]]] = {
     "gemini_model_events": get_args(ModelEvents),
     "outcomes_rule": get_args(OutcomesRule),
     "backup_compression": get_args(Compression),
+    "display_time": get_args(TimeStyle),
 }
 
 

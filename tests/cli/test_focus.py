@@ -63,13 +63,13 @@ def test_a_person_sees_what_changed_and_how_long_items_took(worked: None, khive:
         ["main", "3", "started", "first"],
         ["main", "4", "completed", "first"],
         ["main", "5", "started", "second\\x1b[2J"],
-        ["a3950f7d", "1", "added", "of the other"],
+        ["a3950f7d282fa0dfb", "1", "added", "of the other"],
     ]
-    assert told[0][0] == "2026-11-21 12:00:00"
+    assert told[0][0] == "2026-11-21 12:00:00.000000"
     assert told[end + 2 :] == [
         ["main", "completed", "1 min 05 s", "first"],
-        ["main", "in_progress", "since 2026-11-21 12:01:11", "second\\x1b[2J"],
-        ["a3950f7d", "pending", "-", "of the other"],
+        ["main", "in_progress", "since 2026-11-21 12:01:11.000000", "second\\x1b[2J"],
+        ["a3950f7d282fa0dfb", "pending", "-", "of the other"],
     ]
 
 
@@ -132,7 +132,9 @@ def test_the_events_of_an_item_are_those_while_it_was_in_progress(
     ]  # fmt: skip
     assert work["events"][1]["file_paths"] == ["/a.py"]
     table = rows(khive("focus", "s", "--events").out)
-    assert [row[4] for row in table[-3:]] == ["make", "/a.py", "never ended"]
+    assert [row[4:] for row in table[-3:]] == [
+        ["ok", "make"], ["ok", "/a.py"], ["-", "never ended"],
+    ]  # fmt: skip
     assert {row[0] for row in table[-3:]} == {"build"}
 
 

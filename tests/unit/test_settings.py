@@ -54,6 +54,7 @@ GIVEN: list[tuple[str, str, Any]] = [
     ("server.allowed_origins = ['http://a.test']", "server_allowed_origins", ("http://a.test",)),
     ("server.require_token = false", "server_require_token", False),
     ("server.max_body_bytes = 100_000", "server_max_body_bytes", 100_000),
+    ("display.time = 'iso'", "display_time", "iso"),
 ]
 
 

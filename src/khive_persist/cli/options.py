@@ -1,9 +1,9 @@
 """The options that several commands share, under one name each."""
 
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, get_args
 
 import anyio
 import click
@@ -14,12 +14,16 @@ from khive_persist.capture.home_store import removed_lines
 from khive_persist.capture.notices import notices
 from khive_persist.capture.spool import Spool, counted, home_spool_line, waiting_at_home
 from khive_persist.cli.output import warn
+from khive_persist.cli.screen import is_screen
+from khive_persist.cli.times import note_project, note_style, note_utc
 from khive_persist.errors import ProjectError
 from khive_persist.models.criteria import CRITERIA
 from khive_persist.models.purposes import HOOK_EVENTS, OTHER_CLIENTS
 from khive_persist.opening import find_project
 from khive_persist.project import Project
 from khive_persist.sessions.projects import ProjectResults
+from khive_persist.sessions.short_ids import short_ids
+from khive_persist.settings import TimeStyle
 from khive_persist.store.sqlite import atomic_switch
 from khive_persist.trust import search
 
@@ -105,6 +109,7 @@ def unsettled_project() -> Project:
     else:
         root, passed = search.upward()
         project = Project(root)
+    note_project(project)
     printed = click.get_current_context().find_root().meta.setdefault(_NOTICES, set())
     for line in notices(project, passed):
         if line not in printed:
@@ -164,6 +169,40 @@ def with_output(function: Callable[..., Any]) -> Callable[..., Any]:
     return jsonl(json(default(function)))
 
 
+with_utc: Final = click.option(
+    "--utc", is_flag=True, callback=note_utc, expose_value=False,
+    help="Times in UTC on a terminal, as in a pipe.",
+)  # fmt: skip
+
+
+def with_times(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--time` and `--utc`, which hold for all that the command prints for a person."""
+    style = click.option(
+        "--time", type=click.Choice(get_args(TimeStyle)), callback=note_style, expose_value=False,
+        help="How times are written; else as display.time of config.toml on a terminal.",
+    )  # fmt: skip
+    return style(with_utc(function))
+
+
+async def short_ids_on_screen(project: Project, ids: Iterable[str | None]) -> dict[str, str]:
+    """Return short forms of sessions' ids where a person looks; a program wants them whole."""
+    return await short_ids(project, filter(None, ids)) if is_screen() else {}
+
+
+def with_limit(*aliases: str, default: int | None = None, maximum: int | None = None) -> Decorator:
+    """Add `-n`, `--limit` for the number of rows.
+
+    Args:
+        aliases: Earlier names of the option.
+        default: The number where none is given; None for all.
+        maximum: The highest number that may be asked for.
+    """
+    return click.option(
+        "-n", "--limit", *aliases, "limit", type=click.IntRange(0, maximum), default=default,
+        show_default=default is not None, help="At most so many.",
+    )  # fmt: skip
+
+
 def with_filters(*names: str) -> Decorator:
     """Add the options of these filters; `limit` is one of them."""
 
@@ -196,5 +235,5 @@ _ARGUMENTS: Final = {"session": "session_id", "type": "event_type"}
 _METAVARS: Final = {"session": "ID", "type": "TYPE", "complexity": "WORD"}
 _FILTERS: Final[dict[str, Decorator]] = {
     **{name: _criterion(name) for name in CRITERIA},
-    "limit": click.option("--limit", type=click.IntRange(0), help="At most so many."),
+    "limit": with_limit(),
 }

@@ -1,20 +1,18 @@
 """Print what a command answers: a table for a person, JSON for a program."""
 
 import logging
-import sys
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import click
 
+from khive_persist.cli.cells import cell as cell
+from khive_persist.cli.columns import Column
+from khive_persist.cli.screen import screen_width
 from khive_persist.store import codec
 from khive_persist.transfer.target import replacing
-
-# A table in a pipe has no screen to fit: its cells are as wide as they need.
-_PIPE_WIDTH: Final = 10_000
-_CELL_CHARACTERS: Final = 400
 
 
 class _Warnings(logging.Handler):
@@ -68,30 +66,36 @@ def print_documents(form: str, documents: Iterable[Any]) -> None:
     output.end()
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], empty: str) -> None:
-    """Print a table, or on stderr the line that says why there is none."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+def print_table(
+    columns: Sequence[str | Column],
+    rows: Iterable[Sequence[Any]],
+    empty: str,
+    *,
+    short_ids: Mapping[str, str] | None = None,
+) -> None:
+    """Print a table, or on stderr the line that says why there is none.
 
-    cells = [[Text(cell(value)) for value in row] for row in rows]
-    if not cells:
+    On a terminal it fits: long texts are cut, and then columns are left out and named on stderr.
+    Elsewhere all values are whole.
+
+    Args:
+        columns: Columns, or names, whose columns are those of `columns.py`.
+        rows: A value a column each.
+        empty: The line for no rows.
+        short_ids: Short forms of ids, by the ids; else the shortest that differ in these rows.
+    """
+    from khive_persist.cli.table import Table
+
+    values = [*map(tuple, rows)]
+    if not values:
         click.echo(empty, err=True)
         return
-    screen = sys.stdout.isatty()
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for name in columns:
-        table.add_column(name, no_wrap=True, overflow="ellipsis" if screen else "ignore")
-    for row in cells:
-        table.add_row(*row)
-    console = Console(width=None if screen else _PIPE_WIDTH, highlight=False, soft_wrap=not screen)
-    if screen:
-        console.print(table)
-        return
-    with console.capture() as captured:
-        console.print(table)
-    for line in captured.get().splitlines():
-        click.echo(line.rstrip())
+    table = Table(columns, values, short_ids)
+    for line in table.lines():
+        click.echo(line)
+    if table.hidden:
+        names = f"no room for {', '.join(table.hidden)}"
+        click.secho(textwrap.fill(names, screen_width()), err=True, dim=True)
 
 
 def write_report(target: str, report: str, *, force: bool) -> None:
@@ -110,23 +114,3 @@ def print_fields(fields: Mapping[str, Any]) -> None:
     width = max(map(len, fields), default=0)
     for name, value in fields.items():
         click.echo(f"{name.ljust(width)}  {cell(value, limit=None)}")
-
-
-def cell(value: Any, limit: int | None = _CELL_CHARACTERS) -> str:
-    """Return a value on one line, with what could move a terminal's cursor made visible."""
-    if value is None:
-        return "-"
-    if isinstance(value, datetime):
-        return value.strftime("%Y-%m-%d %H:%M:%S")
-    if isinstance(value, float):
-        text = f"{value:.10g}"
-    elif isinstance(value, (list, dict)):
-        text = codec.dump_lossy(value)
-    else:
-        text = str(value)
-    text = text if limit is None else text[:limit]
-    return "".join(c if c.isprintable() else _visible(c) for c in text)
-
-
-def _visible(character: str) -> str:
-    return character.encode("unicode_escape").decode()

@@ -9,7 +9,9 @@ from typing import Any, Final, NoReturn
 import click
 
 from khive_persist.cli.exit_codes import DONE, FAILED, INTERRUPTED, WRONG_USE
+from khive_persist.cli.screen import wants_colour
 from khive_persist.cli.standard_output import end_with_reader
+from khive_persist.cli.suggestions import suggestion
 from khive_persist.errors import InvalidQueryError, KhiveError
 
 # Each in a module of its name, which is imported only when it is called.
@@ -22,6 +24,7 @@ COMMANDS: Final = {
     "experiment": "Divide sessions between variants, before their work begins.",
     "export": "Export records to a file for other programs.",
     "focus": "Show what an agent had on its to-do list, and when.",
+    "help": "Show how a command is used.",
     "hooks": "Install, show or remove the recording hooks of your AI tools.",
     "import": "Import records from SOURCE: what export wrote, a mirror, or an old database.",
     "init": "Make .khive here.",
@@ -69,14 +72,29 @@ class Root(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
-@click.group(cls=Root, context_settings={"help_option_names": ["-h", "--help"]})
+def _print_man_page(context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
+    if wanted and not context.resilient_parsing:
+        from khive_persist.cli.man_page import man_page
+
+        click.echo(man_page(context), nl=False)
+        context.exit()
+
+
+@click.group(
+    cls=Root,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.option(
     "--dir",
     "directory",
     metavar="DIR",
     help="The directory that holds .khive. Else KHIVE_DIR, or found upward from here, or home.",
 )
-@click.version_option(package_name="khive-persist", prog_name="khive-persist")
+@click.option("--man", is_flag=True, is_eager=True, expose_value=False, callback=_print_man_page,
+              help="Print the man page: khive-persist --man | man -l -")  # fmt: skip
+@click.version_option(None, "-V", "--version", package_name="khive-persist",
+                      prog_name="khive-persist")  # fmt: skip
 @click.pass_context
 def root(context: click.Context, directory: str | None) -> None:
     """The flight recorder of AI coding agents.
@@ -90,6 +108,12 @@ def root(context: click.Context, directory: str | None) -> None:
       khive-persist query "SELECT event_type, count(*) FROM events GROUP BY 1"
     """
     context.obj = directory
+    context.color = wants_colour()
+    if context.invoked_subcommand is None:
+        from khive_persist.cli.first_steps import first_steps
+
+        for line in first_steps():
+            click.echo(line)
 
 
 def main() -> NoReturn:
@@ -107,7 +131,7 @@ def run(arguments: list[str], **options: Any) -> int:
         error.show()
         return WRONG_USE
     except click.UsageError as error:
-        return _fail(error.format_message(), WRONG_USE)
+        return _fail(error.format_message() + suggestion(error, arguments), WRONG_USE)
     except InvalidQueryError as error:
         return _fail(str(error), WRONG_USE)
     except click.ClickException as error:

@@ -5,7 +5,8 @@ from typing import Final
 
 import click
 
-from khive_persist.cli.output import cell
+from khive_persist.cli.cells import cell
+from khive_persist.cli.times import times
 from khive_persist.sessions.timeline.entry import Entry
 from khive_persist.sessions.timeline.labels import short_duration
 
@@ -21,13 +22,15 @@ class TimelineLines:
     """
 
     def __init__(self) -> None:
+        self._times = times()
         self._day = ""
         self._printed_totals: tuple[int, float | None, int] = (0, None, 0)
 
     def render(self, entry: Entry) -> Iterator[str]:
         """Yield the lines of the next entry."""
-        if f"{entry.at:%Y-%m-%d}" != self._day:
-            self._day = f"{entry.at:%Y-%m-%d}"
+        at = self._times.shift(entry.at)
+        if f"{at:%Y-%m-%d}" != self._day:
+            self._day = f"{at:%Y-%m-%d}"
             yield click.style(self._day, bold=True)
         indent = "    " * entry.depth
         if entry.kind == "gap":
@@ -37,7 +40,7 @@ class TimelineLines:
         if entry.duration_ms is not None:
             mark += f"  {short_duration(entry.duration_ms)}"
         colour = "red" if entry.is_failed else _COLOURS.get(entry.kind)
-        head = f"{entry.at:%H:%M:%S}  {indent}{entry.kind:<8}"
+        head = f"{at:%H:%M:%S}  {indent}{entry.kind:<8}"
         totals = (entry.tokens, entry.cost, entry.unpriced)
         running = click.style(_running(*totals), dim=True) if totals != self._printed_totals else ""
         self._printed_totals = totals

@@ -1,12 +1,14 @@
 """Tool calls that began and of which no end was recorded."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from khive_persist.clock import InstantText
 from khive_persist.models.event_types import POST, PRE
+from khive_persist.models.query import field
 from khive_persist.sessions.definitions import event_tables, stands_for_end_sql, tool_sql
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import Source, Statement, union_all
+from khive_persist.store.sqlite.statements import Source, Statement, select, union_all
 from khive_persist.tools import TOOLS
 
 
@@ -27,6 +29,17 @@ class Unmatched(NamedTuple):
 async def find_unmatched(reader: Reader) -> list[Unmatched]:
     """Return the tool calls without an end, the latest first."""
     return await reader.fetch_as(Unmatched, _statement)
+
+
+async def ended_calls(reader: Reader, tool_use_ids: Iterable[str]) -> set[str]:
+    """Return which of these tool calls an event tells the end of."""
+
+    def build(source: Source) -> Statement:
+        ended = [field("tool_use_id").in_(ids), field("event_type").in_(POST)]
+        return select(source, ended, columns=f"DISTINCT {source.extract('$.tool_use_id')}")
+
+    ids = [*tool_use_ids]
+    return {str(row[0]) for row in await reader.fetch(build)} if ids else set()
 
 
 def _statement(source: Source) -> Statement:

@@ -8,7 +8,13 @@ import click
 
 from khive_persist.cli.confirm import confirm
 from khive_persist.cli.exit_codes import DONE, FAILED
-from khive_persist.cli.options import existing_project, project_of, with_project
+from khive_persist.cli.options import (
+    existing_project,
+    project_of,
+    with_limit,
+    with_project,
+    with_times,
+)
 from khive_persist.cli.output import print_json, print_table
 from khive_persist.cli.progress import progress
 from khive_persist.maintenance.backup.backups import Backups, Compression
@@ -115,19 +121,26 @@ def create_command(
 
 @command.command("list")
 @_with_destination
-def list_command(destination: str | None, endpoint: str, as_json: bool) -> int:
-    """List backups, the oldest first.
+@with_limit()
+@with_times
+def list_command(destination: str | None, endpoint: str, as_json: bool, limit: int | None) -> int:
+    """List backups, the oldest first; with --limit the newest of them.
 
     Exit code 1 where the manifest of one is damaged.
     """
     backups = Backups(project_of(), destination, endpoint)
     catalogue = backups.catalogue()
-    manifests = list(catalogue.manifests.values())
+    if limit is not None:
+        manifests = [*catalogue.manifests.items()]
+        catalogue = catalogue._replace(manifests=dict(manifests[max(0, len(manifests) - limit) :]))
     damaged = {id: str(error) for id, error in catalogue.damaged.items()}
     if as_json:
         print_json(catalogue.as_document())
     else:
-        rows = [[getattr(manifest, name) for name in COLUMNS] for manifest in manifests]
+        rows = [
+            [getattr(manifest, name) for name in COLUMNS]
+            for manifest in catalogue.manifests.values()
+        ]
         print_table(COLUMNS, rows, f"no backups in {backups.target}")
         for problem in damaged.values():
             click.echo(f"problem: {problem}")

@@ -9,6 +9,7 @@ import anyio
 import click
 
 from khive_persist import clock
+from khive_persist.cli.columns import Column
 from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import drained_project, with_filters, with_project
 from khive_persist.cli.output import print_json, print_table, write_report
@@ -171,8 +172,12 @@ def _print(
         for comparison in compared
         for number, group in enumerate(comparison.groups)
     ]  # fmt: skip
-    names = ("metric", "group", "n", "mean", "sd", "median", "left_out", "p", "p_holm")
-    print_table(names, [tuple(map(_rounded, row)) for row in rows], "nothing to compare")
+    columns = (
+        "metric", "group", Column("n", priority=1), Column("mean", priority=1), "sd", "median",
+        Column("left_out", priority=3), Column("p", kind="number", priority=2),
+        Column("p_holm", kind="number", priority=1),
+    )  # fmt: skip
+    print_table(columns, [tuple(map(_rounded, row)) for row in rows], "nothing to compare")
     click.echo()
     for comparison in compared:
         if definitions:

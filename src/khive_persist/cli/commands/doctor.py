@@ -11,8 +11,10 @@ from khive_persist.cli.options import (
     drained_project,
     named_directory,
     say_removed,
+    short_ids_on_screen,
     unsettled_project,
     with_project,
+    with_times,
 )
 from khive_persist.cli.output import print_fields, print_json, print_table
 from khive_persist.errors import ProjectError
@@ -38,6 +40,7 @@ from khive_persist.trust import search
               help="Reconcile this session's events with its transcript.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 @with_project
+@with_times
 def command(set_aside: str | None, session_id: str | None, as_json: bool) -> int:
     """Say what is wrong: databases, spool, hooks, events without an end.
 
@@ -77,7 +80,7 @@ def command(set_aside: str | None, session_id: str | None, as_json: bool) -> int
     if as_json:
         print_json(report)
     else:
-        _print(report)
+        _print(report, project)
         for problem in problems:
             click.echo(f"problem: {problem}")
         click.echo("nothing is wrong" if not problems else f"{len(problems)} problems")
@@ -160,7 +163,7 @@ def _set_aside(project: Project, file: str) -> None:
     click.echo(f"{file} was moved to {set_aside(path, project.quarantine)}", err=True)
 
 
-def _print(report: DoctorReport) -> None:
+def _print(report: DoctorReport, project: Project) -> None:
     print_fields(report.versions | {"place": report.khive})
     click.echo()
     print_table(Database._fields, report.databases, "no databases yet")
@@ -176,4 +179,6 @@ def _print(report: DoctorReport) -> None:
         }
     )
     if report.unmatched:
-        print_table(Unmatched._fields, report.unmatched, "")
+        ids = [calls.session_id for calls in report.unmatched]
+        short = anyio.run(short_ids_on_screen, project, ids)
+        print_table(Unmatched._fields, report.unmatched, "", short_ids=short)

@@ -1,25 +1,36 @@
 """`khive-persist events`."""
 
+from collections.abc import Container, Iterable
 from contextlib import aclosing
-from pathlib import Path
 from typing import Any
 
 import anyio
 import click
 
 from khive_persist.capture.client_recognition import in_our_words
-from khive_persist.cli.options import drained_project, with_filters, with_output, with_project
-from khive_persist.cli.output import Documents, cell, print_table
+from khive_persist.cli.options import (
+    drained_project,
+    short_ids_on_screen,
+    with_filters,
+    with_output,
+    with_project,
+    with_times,
+)
+from khive_persist.cli.output import Documents, print_table
 from khive_persist.models.as_document import document
 from khive_persist.models.criteria import filters_of
+from khive_persist.models.event_types import PRE
 from khive_persist.models.hook_event import HookEvent
+from khive_persist.models.purposes import EVENT_FILES
 from khive_persist.models.query import Filter, column
-from khive_persist.opening import open_store
+from khive_persist.opening import open_store, reading
 from khive_persist.project import Project
+from khive_persist.sessions.definitions import stands_for_end
+from khive_persist.sessions.open_tool_calls import ended_calls
 from khive_persist.sessions.read import find_session
 
 TABLE_LIMIT = 50
-COLUMNS = ("time", "tool", "session", "event_type", "tool_name", "what")
+COLUMNS = ("time", "tool", "session", "event_type", "tool_name", "result", "what")
 EMPTY = "no events"
 
 
@@ -27,6 +38,7 @@ EMPTY = "no events"
 @with_project
 @with_filters("session", "type", "tool", "since", "until", "limit")
 @with_output
+@with_times
 def command(form: str, limit: int | None, **filter_options: Any) -> None:
     """List hook events, newest first.
 
@@ -35,10 +47,11 @@ def command(form: str, limit: int | None, **filter_options: Any) -> None:
       khive-persist events --session 3aeaa724 --jsonl | jq .content.command
 
     A table shows the newest 50 unless --limit says otherwise; JSON is all that match. A session may
-    be named by the beginning of its id.
+    be named by the beginning of its id, as the table shows it. Of a tool call, the result is ok,
+    failed or denied; open is one without an end: it runs, or was interrupted.
     """
     project = drained_project()
-    anyio.run(_list, project.root, filters(project, **filter_options), form, limit)
+    anyio.run(_list, project, filters(project, **filter_options), form, limit)
 
 
 def filters(
@@ -50,7 +63,7 @@ def filters(
 
 
 def summary(content: dict[str, Any]) -> str:
-    """Return what an event was about, on one line."""
+    """Return what an event was about."""
     paths = content.get("file_paths")
     payload = content.get("payload")
     about = (
@@ -62,30 +75,61 @@ def summary(content: dict[str, Any]) -> str:
     if not about and isinstance(payload, dict):
         words = in_our_words(payload)
         about = words.get("prompt") or words.get("message") or words.get("reason")
-    return cell(about) if about else ""
+    return str(about) if about else ""
 
 
-def row(event: HookEvent) -> tuple[Any, ...]:
-    """Return an event as a row of the table."""
-    content: dict[str, Any] = event.content if isinstance(event.content, dict) else {}  # type: ignore[assignment]
-    failed = " failed" if content.get("success") is False else ""
+def row(event: HookEvent, open_calls: Container[Any] = ()) -> tuple[Any, ...]:
+    """Return an event as a row of the table; `open_calls` are the calls without an end."""
+    content = _content(event)
     return (
         event.created_at,
         content.get("tool"),
-        str(content.get("session_id", "-"))[:8],
-        f"{content.get('event_type')}{failed}",
+        content.get("session_id"),
+        content.get("event_type"),
         content.get("tool_name"),
+        _result(content, open_calls),
         summary(content),
     )
 
 
-async def _list(root: Path, event_filters: list[Filter], form: str, limit: int | None) -> None:
+def _content(event: HookEvent) -> dict[str, Any]:
+    return event.content if isinstance(event.content, dict) else {}  # type: ignore[return-value]
+
+
+def _result(content: dict[str, Any], open_calls: Container[Any]) -> str | None:
+    if content.get("event_type") == "permission_denied":
+        return "denied"
+    if isinstance(is_success := content.get("success"), bool):
+        return "ok" if is_success else "failed"
+    is_open = content.get("event_type") in PRE and content.get("tool_use_id") in open_calls
+    return "open" if is_open else None
+
+
+async def _open_calls(project: Project, events: Iterable[HookEvent]) -> set[str]:
+    """Return the ids of the calls that these events begin and no event ends."""
+    begun = {
+        str(content["tool_use_id"])
+        for content in map(_content, events)
+        if content.get("event_type") in PRE
+        and content.get("tool_use_id")
+        and not stands_for_end(content)
+    }
+    async with reading(project, *EVENT_FILES.values()) as reader:
+        return begun - await ended_calls(reader, begun)
+
+
+async def _list(
+    project: Project, event_filters: list[Filter], form: str, limit: int | None
+) -> None:
     newest = -column("created_at")
-    async with open_store(HookEvent, dir=root, read_only=True) as events:
+    async with open_store(HookEvent, dir=project.root, read_only=True) as events:
         if form == "table":
             limit = TABLE_LIMIT if limit is None else limit
             latest = await events.find(*event_filters, order_by=newest, limit=limit)
-            print_table(COLUMNS, map(row, latest), EMPTY)
+            open_calls = await _open_calls(project, latest)
+            rows = [row(event, open_calls) for event in latest]
+            short = await short_ids_on_screen(project, (row[2] for row in rows))
+            print_table(COLUMNS, rows, EMPTY, short_ids=short)
             return
         output = Documents(form)
         async with aclosing(events.stream(*event_filters, order_by=newest, limit=limit)) as stream:

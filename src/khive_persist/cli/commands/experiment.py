@@ -12,7 +12,7 @@ from khive_persist.analytics.experiments.counts import (
     count_experiments,
 )
 from khive_persist.analytics.experiments.create import WEIGHT, define, described
-from khive_persist.cli.options import drained_project, with_project
+from khive_persist.cli.options import drained_project, with_limit, with_project
 from khive_persist.cli.output import cell, print_json, print_table
 from khive_persist.errors import extra
 from khive_persist.models.experiment import Experiment
@@ -97,10 +97,11 @@ def assign(session: str, name: str, variant: str | None, as_json: bool) -> None:
 
 @command.command("list")
 @_AS_JSON
+@with_limit()
 @with_project
-def list_(as_json: bool) -> None:
+def list_(as_json: bool, limit: int | None) -> None:
     """List experiments, the oldest first: variants, weights, and how many sessions have them."""
-    counts = anyio.run(_count, drained_project(), None)
+    counts = anyio.run(_count, drained_project(), None)[:limit]
     if as_json:
         print_json(counts)
         return

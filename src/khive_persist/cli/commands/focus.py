@@ -7,9 +7,16 @@ from typing import Any
 import anyio
 import click
 
+from khive_persist.cli.columns import Column
 from khive_persist.cli.commands import events as events_command
-from khive_persist.cli.options import drained_project, with_output, with_project
+from khive_persist.cli.options import (
+    drained_project,
+    with_output,
+    with_project,
+    with_times,
+)
 from khive_persist.cli.output import cell, print_documents, print_json, print_table
+from khive_persist.cli.times import times
 from khive_persist.models.todo_list import IN_PROGRESS
 from khive_persist.sessions.todo_history import (
     MAIN,
@@ -21,9 +28,10 @@ from khive_persist.sessions.todo_history import (
     read_chains,
 )
 
-HISTORY = ("time", "agent", "#", "what", "item")
-CURRENT = ("agent", "status", "in_progress", "item")
-EVENTS = ("item", "time", "event_type", "tool_name", "what")
+AGENT = Column("agent", kind="id")
+HISTORY = ("time", AGENT, Column("#", priority=3), Column("what", kind="state"), "item")
+CURRENT = (AGENT, "status", "in_progress", "item")
+EVENTS = ("item", "time", "event_type", "tool_name", "result", "what")
 
 
 @click.command("focus")
@@ -34,6 +42,7 @@ EVENTS = ("item", "time", "event_type", "tool_name", "what")
 @click.option("--events", "with_events", is_flag=True, help="Also what happened meanwhile.")
 @with_project
 @with_output
+@with_times
 def command(session: str, agent: str | None, with_events: bool, form: str) -> None:
     """Show what an agent had on its to-do list, and when.
 
@@ -71,7 +80,7 @@ def command(session: str, agent: str | None, with_events: bool, form: str) -> No
 
 def _history(chain: Chain) -> Iterator[tuple[Any, ...]]:
     for snapshot in chain.history:
-        at = (snapshot.created_at, _short(chain.agent_id), snapshot.content.get("position"))
+        at = (snapshot.created_at, _agent(chain.agent_id), snapshot.content.get("position"))
         changes: list[tuple[str, str | None]] = [*_changes(snapshot.content)]
         for change, item in changes or [("unchanged", None)]:
             yield *at, change, item
@@ -95,15 +104,15 @@ def _current(chain: Chain) -> Iterator[tuple[Any, ...]]:
         seconds, since = in_progress(chain, item["text"])
         parts = [_duration(seconds)] if seconds is not None else []
         if since is not None and item["status"] == IN_PROGRESS:
-            parts.append(f"since {cell(since)}")
-        yield _short(chain.agent_id), item["status"], ", ".join(parts) or None, item["text"]
+            parts.append(f"since {times().text(since)}")
+        yield _agent(chain.agent_id), item["status"], ", ".join(parts) or None, item["text"]
 
 
 def _event_rows(chain: Chain) -> Iterator[tuple[Any, ...]]:
     for work, events in zip(chain.work, chain.events, strict=True):
         for event in events:
-            at, _, _, kind, tool_name, summary = events_command.row(event)
-            yield work.text, at, kind, tool_name, summary
+            at, _, _, kind, tool_name, result, summary = events_command.row(event)
+            yield work.text, at, kind, tool_name, result, summary
 
 
 def _duration(seconds: float) -> str:
@@ -114,5 +123,5 @@ def _duration(seconds: float) -> str:
     return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {remainder:02} s"
 
 
-def _short(agent_id: str | None) -> str:
-    return MAIN if agent_id is None else agent_id[:8]
+def _agent(agent_id: str | None) -> str:
+    return MAIN if agent_id is None else agent_id

@@ -1,30 +1,37 @@
 """`khive-persist lineage`."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
 
 import anyio
 import click
 
 from khive_persist import settings as configuration
-from khive_persist.cli.options import drained_project, with_project
+from khive_persist.cli.columns import Column
+from khive_persist.cli.options import drained_project, with_project, with_times
 from khive_persist.cli.output import cell, print_fields, print_json, print_table
+from khive_persist.cli.times import times
 from khive_persist.prices import PriceTable
 from khive_persist.sessions.lineage.agent_totals import AgentWork
 from khive_persist.sessions.lineage.agents import Agent
 from khive_persist.sessions.lineage.lineage import Lineage, read_lineage
 from khive_persist.sessions.lineage.links import Link
 
-COLUMNS = (
-    "agent", "type", "model", "messages", "tokens", "cost", "seconds", "calls", "failed",
-    "all tokens", "all cost", "all calls",
-)  # fmt: skip
+COLUMNS: Final[Sequence[str | Column]] = (
+    Column("agent", minimum=18, priority=0),
+    "type",
+    Column("model", minimum=12),
+    *(Column(name, kind="number") for name in ("messages", "tokens", "cost", "seconds")),
+    *(Column(name, kind="number", priority=1) for name in ("calls", "failed")),
+    *(Column(f"all {name}", kind="number", priority=3) for name in ("tokens", "cost", "calls")),
+)
 DEEPEST = 40
 
 
 @click.command("lineage")
 @click.argument("session")
 @with_project
+@with_times
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 def command(session: str, as_json: bool) -> None:
     """Show who worked in a session, and where it came from.
@@ -96,11 +103,11 @@ def _facts(lineage: Lineage) -> Iterator[tuple[str, str]]:
     if links.started:
         yield "started", "; ".join(map(_link_text, links.started))
     for start in lineage.starts:
-        yield f"{cell(start.at)}", start.source or "start"
+        yield times().text(start.at), start.source or "start"
 
 
 def _link_text(link: Link) -> str:
     parts = [] if link.is_recorded else ["not recorded"]
     if link.messages is not None:
-        parts.append(f"{link.messages} messages in common, the last at {cell(link.at)}")
+        parts.append(f"{link.messages} messages in common, the last at {times().text(link.at)}")
     return link.session_id + (f" ({'; '.join(parts)})" if parts else "")

@@ -8,7 +8,14 @@ import click
 
 from khive_persist.analytics.calibration import DEFAULT_BINS, Bin, CostError
 from khive_persist.analytics.outcomes import Calibration, PlanOutcome, calibration, outcomes
-from khive_persist.cli.options import drained_project, with_filters, with_output, with_project
+from khive_persist.cli.columns import Column
+from khive_persist.cli.options import (
+    drained_project,
+    short_ids_on_screen,
+    with_filters,
+    with_output,
+    with_project,
+)
 from khive_persist.cli.output import (
     Documents,
     print_documents,
@@ -16,19 +23,29 @@ from khive_persist.cli.output import (
     print_json,
     print_table,
 )
+from khive_persist.project import Project
 
 TABLE_LIMIT = 50
 COLUMNS = (
-    "session", "task", "complexity", "sure", "agents", "cost", "actual", "minutes", "calls",
-    "failed", "todos", "verdict",
-)  # fmt: skip
+    "session",
+    "task",
+    "complexity",
+    Column("sure", kind="number", priority=2),
+    Column("agents", kind="number", priority=4),
+    Column("cost", kind="number"),
+    Column("actual", kind="number"),
+    Column("minutes", kind="number", priority=3),
+    Column("calls", kind="number", priority=3),
+    Column("failed", kind="number", priority=1),
+    Column("todos", kind="number", priority=4),
+    "verdict",
+)
 EMPTY = "no plans"
 UNJUDGED = (
     "no plan has both a confidence and a verdict: say how its session ended with"
     " khive-persist outcome set SESSION success"
 )
 DIAGRAM_CHARACTERS = 41
-_TASK_CHARACTERS = 40
 
 
 @click.command("outcomes")
@@ -81,16 +98,16 @@ def command(
     if is_calibration:
         _print_calibration(anyio.run(_calibration, bins, partial, filter_options), form)
     else:
-        anyio.run(_list, filter_options, form)
+        anyio.run(_list, project, filter_options, form)
 
 
 def row(plan: PlanOutcome) -> tuple[Any, ...]:
     """Return a plan and its outcome as a row of the table."""
-    session = (plan.agent_session_id or "-")[:8]
+    session = plan.agent_session_id or "-"
     minutes = None if plan.duration_seconds is None else f"{plan.duration_seconds / 60:.1f}"
     return (
         f"({session})" if plan.is_superseded else session,
-        (plan.task_description or "-")[:_TASK_CHARACTERS],
+        plan.task_description,
         plan.complexity,
         plan.confidence,
         _pair(plan.agent_count, plan.subagents),
@@ -132,12 +149,15 @@ async def _calibration(bins: int, partial: float, filter_options: dict[str, Any]
     return await calibration(bins=bins, partial=partial, **filter_options)
 
 
-async def _list(filter_options: dict[str, Any], form: str) -> None:
+async def _list(project: Project, filter_options: dict[str, Any], form: str) -> None:
     if form == "table" and filter_options["limit"] is None:
         filter_options["limit"] = TABLE_LIMIT
     async with aclosing(outcomes(**filter_options)) as plans:
         if form == "table":
-            print_table(COLUMNS, [row(plan) async for plan in plans], EMPTY)
+            results = [plan async for plan in plans]
+            ids = [plan.agent_session_id for plan in results]
+            short = await short_ids_on_screen(project, ids)
+            print_table(COLUMNS, map(row, results), EMPTY, short_ids=short)
             return
         output = Documents(form)
         async for plan in plans:

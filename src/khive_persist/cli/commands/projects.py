@@ -9,7 +9,7 @@ import click
 from khive_persist.cli.commands.import_ import as_document, print_imported
 from khive_persist.cli.confirm import confirm
 from khive_persist.cli.exit_codes import DONE, FAILED
-from khive_persist.cli.options import say_removed, with_output
+from khive_persist.cli.options import say_removed, with_limit, with_output, with_times
 from khive_persist.cli.output import print_documents, print_json, print_table, warn
 from khive_persist.cli.progress import progress
 from khive_persist.maintenance.trust.forget import forget, listed_project
@@ -21,9 +21,11 @@ _COLUMNS = ("name", "state", "last", "sessions", "waiting", "bytes", "path", "kn
 
 
 @click.group("projects", invoke_without_command=True)
+@with_limit()
 @with_output
+@with_times
 @click.pass_context
-def command(context: click.Context, form: str) -> int:
+def command(context: click.Context, form: str, limit: int | None) -> int:
     """List all projects that you trust, and the home, which keeps what has no project.
 
     A project that is no longer where it was trusted is `gone`. One that was moved, and trusted
@@ -53,11 +55,11 @@ def command(context: click.Context, form: str) -> int:
                 ", ".join(project.known_as) or None,
                 ", ".join(project.merged) or None,
             )
-            for project in projects
+            for project in projects[:limit]
         ]
         print_table(_COLUMNS, rows, "no projects")
     else:
-        print_documents(form, [project._asdict() for project in projects])
+        print_documents(form, [project._asdict() for project in projects[:limit]])
     say_removed()
     errors = [project.error for project in projects if project.error]
     for error in errors:

@@ -4,12 +4,14 @@ import json
 import shutil
 import sys
 import textwrap
+from itertools import islice
 from typing import IO, Final
 
 import click
 
+from khive_persist.cli.columns import Column
 from khive_persist.cli.exit_codes import DONE, FAILED
-from khive_persist.cli.options import drained_project, with_output, with_project
+from khive_persist.cli.options import drained_project, with_limit, with_output, with_project
 from khive_persist.cli.output import Documents, cell, print_documents, print_table, warn
 from khive_persist.errors import StoreError
 from khive_persist.project import Project
@@ -24,6 +26,7 @@ from khive_persist.store.sqlite.readonly_query import (
 from khive_persist.transfer.writing.csv import line
 
 _STDIN: Final = "-"
+_LEAST_CELLS: Final = 6
 
 
 @click.command("query")
@@ -33,8 +36,11 @@ _STDIN: Final = "-"
 @click.option("--tables", is_flag=True, help="List the tables and columns that there are.")
 @click.option("--csv", "form", flag_value="csv", help="CSV with a header, for a spreadsheet.")
 @with_project
+@with_limit()
 @with_output
-def command(sql: str | None, file: IO[bytes] | None, tables: bool, form: str) -> int:
+def command(
+    sql: str | None, file: IO[bytes] | None, tables: bool, limit: int | None, form: str
+) -> int:
     """Run SQL over all files, for reading only.
 
     \b
@@ -59,7 +65,7 @@ def command(sql: str | None, file: IO[bytes] | None, tables: bool, form: str) ->
     if file is not None:
         sql = _text(file)
     project = drained_project()
-    return _print_tables(project, form) if sql is None else _run(project, sql, form)
+    return _print_tables(project, form, limit) if sql is None else _run(project, sql, form, limit)
 
 
 def _text(file: IO[bytes]) -> str:
@@ -69,13 +75,16 @@ def _text(file: IO[bytes]) -> str:
         raise click.UsageError("the SQL is no text in UTF-8") from error
 
 
-def _run(project: Project, sql: str, form: str) -> int:
+def _run(project: Project, sql: str, form: str, limit: int | None) -> int:
     databases = AdHoc(databases_in(project.khive), sql)
     try:
         _print_unread(databases.unread)
         names, rows = databases.run(sql)
+        rows = islice(rows, limit)
         if form == "table":
-            print_table(names, map(to_cells, rows), "no rows")
+            # What a name means elsewhere says nothing of a column that somebody named so here.
+            columns = [Column(name, minimum=_LEAST_CELLS) for name in names]
+            print_table(columns, map(to_cells, rows), "no rows")
         elif form == "csv":
             click.echo(line(names), nl=False)
             for row in rows:
@@ -90,9 +99,10 @@ def _run(project: Project, sql: str, form: str) -> int:
     return FAILED if databases.unread else DONE
 
 
-def _print_tables(project: Project, form: str) -> int:
+def _print_tables(project: Project, form: str, limit: int | None) -> int:
     tables, unread = tables_in(databases_in(project.khive))
     _print_unread(unread)
+    tables = tables[:limit]
     documents = [
         {**table._asdict(), "columns": [column._asdict() for column in table.columns]}
         for table in tables

@@ -9,7 +9,7 @@ import click
 
 from khive_persist import settings as configuration
 from khive_persist.cli.exit_codes import DONE, FAILED
-from khive_persist.cli.options import Parsed, drained_project, with_project
+from khive_persist.cli.options import Parsed, drained_project, with_project, with_utc
 from khive_persist.cli.output import warn
 from khive_persist.cli.progress import progress
 from khive_persist.cli.timeline_lines import TimelineLines
@@ -44,6 +44,7 @@ def _speed(text: str) -> float:
 @click.option("--emit", "destination", metavar="COMMAND|URL",
               help="Send the tool's payloads there again instead.")  # fmt: skip
 @with_project
+@with_utc
 def command(
     session: str,
     speed: float,

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from khive_persist.capture.drain import usable_settings
-from khive_persist.cli.options import project_of, with_project
+from khive_persist.cli.options import project_of, with_limit, with_project, with_times
 from khive_persist.cli.output import print_json, print_table
 from khive_persist.errors import extra
 from khive_persist.project import Project
@@ -90,10 +90,12 @@ def create_command(name: str, rights: tuple[Any, ...]) -> None:
 
 @token_command.command("list")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@with_limit()
+@with_times
 @with_project
-def list_command(as_json: bool) -> None:
+def list_command(as_json: bool, limit: int | None) -> None:
     """List the tokens: their names and rights."""
-    tokens = _tokens(project_of()).list()
+    tokens = _tokens(project_of()).list()[:limit]
     if as_json:
         documents = [
             {"name": token.name, "rights": token.rights, "created_at": token.created_at}

@@ -12,10 +12,12 @@ from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import (
     drained_project,
     from_everywhere,
+    short_ids_on_screen,
     with_all_projects,
     with_filters,
     with_output,
     with_project,
+    with_times,
 )
 from khive_persist.cli.output import print_documents, print_table
 from khive_persist.sessions.listing import SessionFilter, SessionSummary
@@ -32,6 +34,7 @@ TABLE_LIMIT = 50
 )
 @with_all_projects
 @with_output
+@with_times
 def command(
     form: str,
     limit: int | None,
@@ -71,7 +74,9 @@ def command(
     )
     summaries = anyio.run(sessions_of, project, chosen, limit)
     if form == "table":
-        print_table(SessionSummary._fields, summaries, "no sessions")
+        ids = [summary.session_id for summary in summaries]
+        short = anyio.run(short_ids_on_screen, project, ids)
+        print_table(SessionSummary._fields, summaries, "no sessions", short_ids=short)
     else:
         print_documents(form, [session._asdict() for session in summaries])
     return DONE

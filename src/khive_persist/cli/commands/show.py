@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from datetime import datetime
 from itertools import chain
 from typing import Any
 
@@ -9,9 +10,10 @@ import anyio
 import click
 
 from khive_persist import settings as configuration
-from khive_persist.cli.options import drained_project, with_output, with_project
+from khive_persist.cli.options import drained_project, with_output, with_project, with_times
 from khive_persist.cli.output import print_documents, print_fields, print_json
 from khive_persist.cli.timeline_lines import TimelineLines
+from khive_persist.cli.times import times
 from khive_persist.errors import NotFoundError
 from khive_persist.models.as_document import document
 from khive_persist.models.node import Node
@@ -37,6 +39,7 @@ MAX_NAMED = 3
 @click.option("--no-pager", is_flag=True, help="Print a long story at once, on a terminal too.")
 @with_project
 @with_output
+@with_times
 def command(id: str, thinking: bool, no_pager: bool, form: str) -> None:
     """Show a record, or a whole session.
 
@@ -141,7 +144,13 @@ def _print_record(record: Node, form: str) -> None:
     else:
         content: dict[str, Any] = record.content if isinstance(record.content, dict) else {}
         fields = {name: value for name, value in content.items() if name != "payload"}
-        print_fields({"id": record.id, "created_at": record.created_at} | fields)
+        print_fields({"id": record.id, "created_at": _exact(record.created_at)} | fields)
         if "payload" in content:
             click.echo("payload")
             click.echo(dump_lossy(content["payload"], indent=True))
+
+
+def _exact(instant: datetime) -> str:
+    form = times()
+    # A short time would leave out what a single record is looked at for.
+    return form._replace(style="iso" if form.style == "local" else form.style).text(instant)

@@ -7,17 +7,25 @@ import anyio
 import click
 
 from khive_persist.analytics.similar import DEFAULT_LIMIT, MAX_LIMIT, SimilarPlan, similar_plans
+from khive_persist.cli.columns import Column
 from khive_persist.cli.commands import outcomes as outcomes_command
-from khive_persist.cli.options import drained_project, with_output, with_project
+from khive_persist.cli.options import (
+    drained_project,
+    short_ids_on_screen,
+    with_limit,
+    with_output,
+    with_project,
+)
 from khive_persist.cli.output import print_documents, print_table
+
+SCORE = Column("score", kind="number", priority=0)
 
 
 @click.command("similar")
 @click.argument("words", nargs=-1)
 @click.option("--complexity", metavar="WORD", help="As in simple or complex.")
 @click.option("--pattern", metavar="WORD", help="The workflow pattern, as in parallel.")
-@click.option("--limit", type=click.IntRange(0, MAX_LIMIT), default=DEFAULT_LIMIT,
-              show_default=True, help="At most so many.")  # fmt: skip
+@with_limit(default=DEFAULT_LIMIT, maximum=MAX_LIMIT)
 @with_project
 @with_output
 def command(
@@ -40,8 +48,10 @@ def command(
                 limit=limit, dir=project.root)
     )  # fmt: skip
     if form == "table":
-        columns = ("score", *outcomes_command.COLUMNS)
-        print_table(columns, map(_row, plans), "no similar plans")
+        columns = (SCORE, *outcomes_command.COLUMNS)
+        ids = [similar.plan.agent_session_id for similar in plans]
+        short = anyio.run(short_ids_on_screen, project, ids)
+        print_table(columns, map(_row, plans), "no similar plans", short_ids=short)
     else:
         print_documents(form, [plan.as_document() for plan in plans])
 

@@ -9,8 +9,14 @@ import click
 
 from khive_persist.capture.drain import drain
 from khive_persist.cli.commands.events import COLUMNS, filters, row
-from khive_persist.cli.options import drained_project, with_filters, with_project
-from khive_persist.cli.output import cell
+from khive_persist.cli.options import (
+    drained_project,
+    with_filters,
+    with_limit,
+    with_project,
+    with_times,
+)
+from khive_persist.cli.table import Table
 from khive_persist.models.as_document import document
 from khive_persist.models.hook_event import HookEvent
 from khive_persist.models.query import Filter, column
@@ -19,19 +25,18 @@ from khive_persist.project import Project
 from khive_persist.store.codec import dump_lossy
 
 _DRAIN_SECONDS: Final = 0.1
-WIDTHS = (19, 11, 8, 24, 16)
 
 
 @click.command("tail")
-@click.option("-n", "--lines", type=click.IntRange(0), default=10, show_default=True,
-              help="Begin with the latest so many.")  # fmt: skip
+@with_limit("--lines", default=10)
 @click.option("--follow/--no-follow", default=True, show_default=True,
               help="Go on with new events as they arrive, until Ctrl-C.")  # fmt: skip
 @with_project
 @with_filters("session", "type", "tool")
+@with_times
 @click.option("--jsonl", is_flag=True, help="One JSON document a line, for a program.")
 def command(
-    lines: int,
+    limit: int,
     follow: bool,
     jsonl: bool,
     session_id: str | None,
@@ -46,29 +51,29 @@ def command(
     """
     project = drained_project()
     event_filters = filters(project, session_id, event_type, tool=tool)
-    anyio.run(_tail, project, event_filters, lines, follow, jsonl)
+    anyio.run(_tail, project, event_filters, limit, follow, jsonl)
 
 
 async def _tail(
-    project: Project, event_filters: list[Filter], lines: int, follow: bool, jsonl: bool
+    project: Project, event_filters: list[Filter], limit: int, follow: bool, jsonl: bool
 ) -> None:
     newest = -column("created_at")
     async with (
         open_store(HookEvent, dir=project.root, read_only=True) as events,
         aclosing(await events.follow(*event_filters)) as new,
     ):
-        latest = await events.find(*event_filters, order_by=newest, limit=lines)
-        if not jsonl:
-            click.echo(_line(COLUMNS))
-        for event in reversed(latest):
-            _print(event, jsonl)
+        latest = await events.find(*event_filters, order_by=newest, limit=limit)
+        table = Table(COLUMNS, [row(event) for event in reversed(latest)], is_open=True)
+        lines = (dump_lossy(document(event)) for event in reversed(latest))
+        for line in lines if jsonl else table.lines():
+            click.echo(line)
         if follow:
             shown_ids = {event.id for event in latest}
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(keep_draining, project)
                 async for event in new:
                     if event.id not in shown_ids:
-                        _print(event, jsonl)
+                        click.echo(dump_lossy(document(event)) if jsonl else table.line(row(event)))
 
 
 async def keep_draining(project: Project) -> None:
@@ -76,12 +81,3 @@ async def keep_draining(project: Project) -> None:
     while True:
         await anyio.to_thread.run_sync(drain, project)
         await anyio.sleep(_DRAIN_SECONDS)
-
-
-def _print(event: HookEvent, jsonl: bool) -> None:
-    click.echo(dump_lossy(document(event)) if jsonl else _line(row(event)))
-
-
-def _line(values: tuple[object, ...]) -> str:
-    fixed = [cell(value)[:width].ljust(width) for value, width in zip(values, WIDTHS, strict=False)]
-    return "  ".join([*fixed, cell(values[-1])]).rstrip()

@@ -1,0 +1,285 @@
+"""What a person sees: tables that fit a terminal, and are whole in a pipe."""
+
+import json
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.cells import cell_len
+
+from khive_persist import clock
+from khive_persist.capture.spool import Spool
+from khive_persist.cli.columns import Column, fit
+from khive_persist.cli.root import COMMANDS, run
+from khive_persist.project import Project
+from tests.cli.conftest import Khive
+from tests.cli.terminal import program_shown, shown
+from tests.factories import event, outcome, plan, save, save_many, todos
+
+SESSION = "3aeaa724-c75a-4fc5-9e77-8feafee36ced"
+# Made within the same minute: eleven characters are the same.
+TWINS = ("01a1fba8-446b-7642-a8e8-72f4564fd250", "01a1fba8-44ff-7642-a8e8-72f4564fd251")
+TASK = "Move the importer to streams, so that no file is ever read into memory as a whole 日本語"
+TABLES = (
+    "events", "sessions", "outcomes", "similar importer", "stats", f"lineage {SESSION}",
+    f"focus {SESSION} --events", "doctor", "projects", "backup list", "experiment list",
+    "hooks status", "query 'SELECT * FROM events'", "tail --no-follow",
+)  # fmt: skip
+COLOUR = "\x1b[3"
+
+
+@pytest.fixture
+def worked(project: Project) -> Project:
+    """A project with sessions of two tools: calls that went well, failed, were denied, or go on."""
+    now = clock.now().replace(microsecond=123_456)
+    calls: list[tuple[str, dict[str, Any]]] = [
+        ("pre_command", {"tool_use_id": "a"}),
+        ("post_command", {"tool_use_id": "a", "success": True}),
+        ("pre_command", {"tool_use_id": "b"}),
+        ("post_command", {"tool_use_id": "b", "success": False}),
+        ("pre_command", {"tool_use_id": "c"}),
+        ("permission_denied", {"tool_use_id": "c", "success": False}),
+        ("pre_command", {"tool_use_id": "d"}),
+    ]
+    command = "pytest -q " + " ".join(f"tests/unit/test_{number}.py" for number in range(40))
+    save_many(
+        project,
+        [
+            *(
+                event(kind, SESSION, now - timedelta(minutes=9 - number), tool="claude-code",
+                      tool_name="mcp__shell__run_command", command=command, **content)
+                for number, (kind, content) in enumerate(calls)
+            ),
+            *(
+                event("stop", id, now - timedelta(hours=number + 1), tool="claude-code")
+                for number, id in enumerate(TWINS)
+            ),
+            plan(SESSION, now - timedelta(hours=1), task_description=TASK, complexity="complex",
+                 confidence=0.86, planning_cost=0.42, agent_count=4),
+            outcome(SESSION, "success", now),
+            todos(SESSION, now - timedelta(minutes=8), (TASK, "in_progress")),
+        ],
+    )  # fmt: skip
+    return project
+
+
+def test_every_table_fits_its_terminal(worked: Project, khive: Khive) -> None:
+    khive("backup", "create")
+    khive("experiment", "create", "a_prompt_with_a_long_name", "control=1", "another_variant=2")
+    for words in TABLES:
+        command = [part.strip("'") for part in re.findall(r"'[^']*'|\S+", words)]
+        for columns in (60, 80, 120, 200):
+            lines = shown(columns, "--dir", str(worked.root), *command).lines
+            assert len(lines) > 1, words
+            if words == "doctor":
+                # What stands before its first table are names and values.
+                lines = lines[lines.index("") :]
+            too_wide = [line for line in lines if cell_len(line) > columns]
+            assert not too_wide, (words, columns)
+
+
+def test_events_at_80_columns_have_time_tool_session_and_result(worked: Project) -> None:
+    heading, *rows = shown(80, "--dir", str(worked.root), "events").lines
+    assert heading.split() == [
+        "time", "tool", "session", "event_type", "tool_name", "result", "what"
+    ]  # fmt: skip
+    newest = rows[0].split()
+    assert re.fullmatch(r"\d\d:\d\d:\d\d", newest[0]) or newest[0].isalpha()
+    assert [row.split("  ")[1].strip() for row in rows[:7]] == ["claude-code"] * 7
+    assert all(SESSION[:8] in row and SESSION[:9] not in row for row in rows[:7])
+    results = [re.search(r" (ok|failed|denied|open) ", row) for row in rows[:7]]
+    assert [match and match[1] for match in results] == [
+        "open", "denied", None, "failed", None, "ok", None
+    ]  # fmt: skip
+
+
+def test_sessions_at_80_columns_name_each_session_by_what_is_its_own(
+    worked: Project, khive: Khive
+) -> None:
+    heading, *rows = shown(80, "--dir", str(worked.root), "sessions").lines
+    assert heading.split()[:2] == ["session", "tool"]
+    assert {"last", "task", "verdict", "failed"} <= set(heading.split())
+    short = [row.split()[0] for row in rows[:3]]
+    assert short[0] == SESSION[:8]
+    assert "Move the importer" in rows[0]
+    assert "…" in rows[0]
+    for prefix, id in zip(short[1:], TWINS, strict=True):
+        assert id.startswith(prefix)
+        assert [s["session_id"] for s in khive("sessions", "--session", prefix, "--json").json] == [
+            id
+        ]
+    assert "no room for" in rows[3]
+
+
+def test_a_short_id_is_one_of_all_sessions_and_not_only_of_those_shown(worked: Project) -> None:
+    screen = shown(80, "--dir", str(worked.root), "events", "--session", TWINS[0])
+    (prefix,) = [word for word in screen.lines[1].split() if TWINS[0].startswith(word)]
+    assert not TWINS[1].startswith(prefix)
+
+
+def test_a_pipe_has_whole_values_in_utc(worked: Project, khive: Khive) -> None:
+    done = khive("events", "-n", "1")
+    (document,) = khive("events", "-n", "1", "--jsonl").lines
+    content = document["content"]
+    for value in (document["created_at"], content["session_id"], content["command"], "open"):
+        assert value in done.out
+    assert "…" not in done.out
+    assert "\x1b" not in done.out
+    heading = khive("sessions").out.splitlines()[0].split()
+    assert heading == list(khive("sessions", "--json").json[0])
+    assert khive("events", "-n", "1", "--time", "relative").out.count(" ago") == 1
+
+
+@pytest.fixture
+def in_vienna(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", "Europe/Vienna")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+def test_times_are_as_the_person_wants_them(worked: Project, in_vienna: None) -> None:
+    root = str(worked.root)
+    save(worked, event("stop", "old", "2025-01-31 23:30:00", tool="codex"))
+
+    def time_of(*words: str) -> str:
+        (_, row, *_) = shown(200, "--dir", root, "events", "--session", "old", *words).lines
+        return row.partition("  ")[0]
+
+    assert time_of() == "2025-02-01 00:30"
+    assert time_of("--utc") == "2025-01-31 23:30"
+    assert time_of("--time", "iso") == "2025-02-01 00:30:00+01:00"
+    worked.config.write_text('[display]\ntime = "relative"\n')
+    assert re.fullmatch(r"\d+[yw] ago", time_of())
+    assert time_of("--time", "iso", "--utc") == "2025-01-31 23:30:00Z"
+
+
+def test_colours_are_for_a_terminal_that_wants_them(
+    worked: Project, khive: Khive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("--dir", str(worked.root), "events")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    coloured = shown(120, *words)
+    for word, colour in (("failed", 31), ("denied", 33), ("ok", 32), ("open", 36)):
+        assert f"\x1b[{colour}m{word}\x1b[0m" in coloured
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert COLOUR in khive("events").out
+    assert SESSION in khive("events").out
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b" not in shown(120, *words)
+    assert "\x1b" not in khive("events").out
+
+
+def test_long_texts_give_way_before_columns_do() -> None:
+    columns = [
+        Column("a", kind="key", priority=0), Column("b", minimum=4, priority=3),
+        Column("c", kind="prose", minimum=10, priority=1),
+    ]  # fmt: skip
+    assert fit(columns, [8, 9, 50], 80) == {0: 8, 1: 9, 2: 50}
+    assert fit(columns, [8, 9, 50], 40) == {0: 8, 1: 9, 2: 19}
+    assert fit(columns, [8, 9, 50], 27) == {0: 8, 1: 5, 2: 10}
+    assert fit(columns, [8, 9, 50], 25) == {0: 8, 2: 15}
+    assert fit(columns, [8, 9, 50], 7) == {0: 7}
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (["evnts"], "events"),
+        (["backup", "creat"], "create"),
+        (["events", "--tool", "claud-code"], "claude-code"),
+        (["events", "--tool=codx"], "codex"),
+        (["sessions", "--limt", "3"], "--limit"),
+        (["help", "sesions"], "sessions"),
+        (["help", "backup", "lst"], "list"),
+    ],
+)
+def test_a_mistyped_word_is_answered_with_what_was_meant(
+    khive: Khive, words: list[str], meant: str
+) -> None:
+    done = khive(*words)
+    assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
+    assert "Did you mean" in done.err
+    assert meant in done.err.partition("Did you mean")[2]
+
+
+def test_limit_is_n_wherever_rows_are_listed(worked: Project, khive: Khive) -> None:
+    khive("backup", "create")
+    khive("backup", "create")
+    khive("experiment", "create", "first", "a", "b")
+    for words in (
+        "events", "sessions", "outcomes", "similar importer", "tail --no-follow", "backup list",
+        "query 'SELECT * FROM events'", "projects",
+    ):  # fmt: skip
+        command = [part.strip("'") for part in re.findall(r"'[^']*'|\S+", words)]
+        short = khive(*command, "-n", "1")
+        assert (short.code, len(short.out.splitlines())) == (0, 2), words
+        assert short.out == khive(*command, "--limit", "1").out or "ago" in short.out
+    newest = khive("backup", "list", "--json").json["backups"][-1]["id"]
+    assert newest in khive("backup", "list", "-n", "1").out
+    assert khive("experiment", "list", "-n", "0").out == ""
+
+
+def test_help_version_and_module_are_what_people_try(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def out(*words: str) -> str:
+        assert run([*words]) == 0
+        return capsys.readouterr().out
+
+    assert out("help", "backup", "create") == out("backup", "create", "--help")
+    assert out("help") == out("--help")
+    assert out("-V") == out("--version")
+    assert program_shown(80, "-V").lines == out("-V").splitlines()
+
+
+def test_the_first_call_says_what_is_there_and_what_to_do(
+    tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "new"
+    root.mkdir()
+    monkeypatch.chdir(root)
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    def lines(said: str, *commands: str) -> None:
+        screen = shown(80)
+        assert 5 <= len(screen.lines) <= 12, screen
+        assert said in screen
+        for command in commands:
+            assert f"khive-persist {command}  " in screen, screen
+
+    lines("nothing is recorded yet", "init", "hooks install claude-code", "demo")
+    run(["init"])
+    lines("no hook is installed", "hooks install claude-code", "demo")
+    assert "khive-persist init " not in shown(80)
+    run(["hooks", "install", "codex"])
+    lines("Hooks are installed for codex", "tail", "doctor")
+    Spool(Project(root)).accept("codex", json.dumps({"hook_event_name": "Stop",
+                                                     "session_id": SESSION}).encode())  # fmt: skip
+    lines("1 session, 1 event.", f"show {SESSION[:8]}", "sessions", "serve")
+
+
+def test_the_man_page_has_every_command_and_groff_takes_it(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert run(["--man"]) == 0
+    page = capsys.readouterr().out
+    for name in (*COMMANDS, "backup restore"):
+        assert f"\n.SS {name}\n".replace("-", "\\-") in page
+    assert "\n.TP\n\\fB\\-n, \\-\\-limit" in page
+    groff = shutil.which("groff")
+    if groff is None:
+        pytest.skip("no groff")
+    done = subprocess.run([groff, "-man", "-Tutf8", "-ww", "-Kutf8"], input=page, text=True,
+                          capture_output=True, check=True)  # fmt: skip
+    assert done.stderr == ""
+    # What `man` itself sees to: a minus in a command is the one to be copied.
+    text = re.sub(r"\x1b\[[0-9;]*m|.\x08", "", done.stdout).translate({0x2212: "-", 0x2010: "-"})
+    assert 'khive-persist query "SELECT event_type, count(*) FROM events GROUP BY 1"' in text
