@@ -4,12 +4,12 @@ import json
 import re
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from khive_persist.cli.root import run
 from khive_persist.models.hook_event import HookEvent
 from khive_persist.models.message import Message
 from khive_persist.models.node import Node
@@ -22,6 +22,7 @@ from tests.dashboard.records import BEGAN, MODEL
 from tests.factories import record as at
 from tests.factories import save_many
 from tests.server.process import Server
+from tests.stored import contents
 
 ENTRIES: Final = 6_000
 HUGE: Final = "0123456789" * 100_000 + "\nthe needle at its end"
@@ -44,13 +45,11 @@ print("<b>no tag</b>")
 
 
 @pytest.fixture(scope="module")
-def odd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
-        project = new_project(tmp_path_factory.mktemp("odd"))
-        save_many(project, [*odd_session(), *huge_session()])
-        with Server(project) as server:
-            yield server
+def odd(first_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    project = new_project(tmp_path_factory.mktemp("odd"))
+    save_many(project, [*odd_session(), *huge_session()])
+    with Server(project) as server:
+        yield server
 
 
 @pytest.fixture
@@ -77,8 +76,8 @@ def odd_session() -> list[Node]:
         return at(Message, when, role="tool", tool_results=[result], **about)
 
     return [
-        at(PlannerSession, BEGAN, session_id="odd", task_description="Mend it", complexity="complex",
-           confidence=0.5, planning_cost=0.001),
+        at(PlannerSession, BEGAN, session_id="odd", task_description="Mend it",
+           complexity="complex", confidence=0.5, planning_cost=0.001),
         at(HookEvent, BEGAN + timedelta(seconds=1), event_type="prompt_submitted",
            session_id="odd", tool="claude-code", payload={"prompt": "a prompt of an event alone"}),
         at(Message, BEGAN + timedelta(seconds=2), role="assistant", text=MARKDOWN, model=MODEL,
@@ -88,7 +87,7 @@ def odd_session() -> list[Node]:
         answered(4, "t1", "edited"),
         called(5, "t2", "Bash", {"command": "cat all"}),
         answered(65, "t2", HUGE, is_error=True),
-        called(70, "t3", "\U0001f600 \u202egnp.exe שלום", {"deep": {"a": [1, None]}, "rtl": "مرحبا"}),
+        called(70, "t3", "\U0001f600 \u202egnp.exe שלום", {"a": [1, None], "rtl": "مرحبا"}),
         called(75, "t4", "Write", {"file_path": "/src/b.py", "content": "first\n" * 40 + "last"}),
         answered(76, "t4", ""),
     ]  # fmt: skip
@@ -123,15 +122,16 @@ def test_an_entry_shows_what_went_in_and_what_came_out(page: Page) -> None:
     expect(entry.locator(".added")).to_have_count(41)
     expect(entry.get_by_label("Out", exact=True)).to_contain_text("empty")
     choose(page, "gnp.exe")
-    expect(entry).to_contain_text('{"a": [1, null]}')
+    expect(entry).to_contain_text("[1, null]")
     expect(entry).to_contain_text("مرحبا")
     expect(entry).to_contain_text("No result is recorded")
     choose(page, "Bash cat all")
     output = entry.get_by_label("Out: failed")
     expect(output).to_contain_text("1,000,022 characters")
-    expect(output.locator("pre")).to_have_text(re.compile(r"^\d{20000}$"))
+    assert len(output.locator("pre").inner_text()) == 20_000
     output.get_by_role("button", name="Show all").click()
-    expect(output.locator("pre")).to_have_text(re.compile("the needle at its end$"))
+    expect(output.locator(".more")).to_have_count(0)
+    assert output.locator("pre").inner_text() == HUGE
 
 
 def test_markdown_has_its_form_and_is_text(page: Page) -> None:
@@ -150,7 +150,7 @@ def test_markdown_has_its_form_and_is_text(page: Page) -> None:
 
 
 def test_records_are_fetched_when_they_are_unfolded_and_copied_whole(
-    page: Page, odd: Server, capsys: pytest.CaptureFixture[str]
+    page: Page, odd: Server
 ) -> None:
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
@@ -166,8 +166,7 @@ def test_records_are_fetched_when_they_are_unfolded_and_copied_whole(
     last.get_by_role("button", name="Copy").click()
     expect(entry.locator(".notice")).to_have_text("copied")
     copied = json.loads(page.evaluate("navigator.clipboard.readText()"))
-    assert run(["--dir", str(odd.project.root), "show", copied["id"], "--json"]) == 0
-    assert copied["content"] == json.loads(capsys.readouterr().out)["content"]
+    assert copied["content"] == contents(odd.project, "conversations.db")[copied["id"]]
 
 
 def test_a_link_leads_to_the_entry_and_keys_to_the_others(page: Page) -> None:
@@ -234,8 +233,8 @@ def test_a_verdict_is_given_and_counts_and_the_plan_has_its_cost(page: Page, odd
     expect(page.locator(".facts")).to_contain_text("partial")
     plan = page.get_by_role("region", name="Plans, table").locator("tbody tr")
     expect(plan).to_contain_text("Mend it")
-    client = odd.client()
-    session = client.get("/v1/sessions/odd").json()
+    with odd.client() as client:
+        session = client.get("/v1/sessions/odd").json()
     expect(plan).to_contain_text(f"${session['cost']:.4f}")
     expect(plan).to_contain_text(f"{session['cost'] / 0.001:.0%}")
 
@@ -257,7 +256,7 @@ def test_thousands_of_entries_scroll_and_scrub_smoothly(browser: Browser, odd: S
         for zoom in (0, 6):
             for _ in range(zoom):
                 page.keyboard.press("+")
-            seconds = scrubbing_seconds(page, ".scrubber", 100)
+            seconds = scrubbing_seconds(page, ".scrubber", 50)
             print(f"{seconds * 1e3:.1f} ms a frame, zoomed {2**zoom} times")
             assert 0 < seconds <= 0.05
         assert page.locator("[role=option]").count() < 80

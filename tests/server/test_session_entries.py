@@ -1,4 +1,4 @@
-"""An entry over HTTP: its details, its records, a search; and a verdict, as the command gives it."""
+"""An entry over HTTP: its details, records, a search; and a verdict, as the command gives it."""
 
 import json
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from khive_persist.cli.root import run
 from khive_persist.models.hook_event import HookEvent
 from khive_persist.models.message import Message
 from khive_persist.models.score import Score
-from khive_persist.server.http.tokens import Tokens
+from khive_persist.server.http.tokens import Right, Tokens
 from tests import stored
 from tests.factories import make_project, record, save_many
 from tests.server.process import Server
@@ -64,9 +64,7 @@ def test_an_entry_is_read_by_its_id_and_records(client: httpx.Client) -> None:
     assert (output["text"], output["characters"]) == (LONG[:20_000], len(LONG))
     details = client.get(path, params=query | {"whole": "true"}).json()
     assert details["output"] == {"text": LONG, "characters": len(LONG)}
-    assert details["arguments"] == [
-        {"name": "command", "value": {"text": "make", "characters": 4}}
-    ]
+    assert details["arguments"] == [{"name": "command", "value": {"text": "make", "characters": 4}}]
 
 
 def test_what_is_no_entry_of_the_session_is_refused(client: httpx.Client) -> None:
@@ -92,14 +90,14 @@ def test_records_are_the_json_of_show(
     ids = [id for entry in entries for id in entry["records"]]
     bounded = client.get("/v1/sessions/s1/records", params={"record": ids}).json()["items"]
     assert [item["id"] for item in bounded] == ids
-    assert max(len(item["json"]["text"]) for item in bounded) == 20_000
+    assert max(len(item["document"]["text"]) for item in bounded) == 20_000
     query = {"record": ids, "whole": "true"}
     for item in client.get("/v1/sessions/s1/records", params=query).json()["items"]:
-        assert len(item["json"]["text"]) == item["json"]["characters"]
+        assert len(item["document"]["text"]) == item["document"]["characters"]
         capsys.readouterr()
         assert run(["--dir", str(server.project.root), "show", item["id"], "--json"]) == 0
         printed = json.loads(capsys.readouterr().out)
-        assert json.loads(item["json"]["text"]) == {
+        assert json.loads(item["document"]["text"]) == {
             name: printed[name] for name in ("id", "created_at", "content", "node_metadata")
         }
 
@@ -131,7 +129,8 @@ def test_a_verdict_needs_the_right_and_comes_from_no_other_page(
     client: httpx.Client, server: Server
 ) -> None:
     path, good = "/v1/sessions/s1/verdicts", {"verdict": "success"}
-    for right, status in (("read", 403), ("ingest", 201)):
+    statuses: dict[Right, int] = {"read": 403, "ingest": 201}
+    for right, status in statuses.items():
         token = Tokens(server.project).create(f"only-{right}", [right])
         with server.client(token) as limited:
             assert limited.post(path, json=good).status_code == status

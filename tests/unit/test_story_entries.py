@@ -86,8 +86,10 @@ def test_a_long_output_is_given_from_its_beginning_or_as_a_whole() -> None:
     assert sum(map(len, entry.lines)) < 5_000
     details = details_of(session, PRICES, entry.id)
     whole = details_of(session, PRICES, entry.id, is_whole=True)
-    assert details is not None and details.output is not None
-    assert whole is not None and whole.output is not None
+    assert details is not None
+    assert details.output is not None
+    assert whole is not None
+    assert whole.output is not None
     assert details.output.text == HUGE[:EXCERPT_CHARACTERS]
     assert details.output.characters == len(HUGE)
     assert whole.output.text == HUGE

@@ -108,9 +108,7 @@ def diff(value: Any, *, context: int = 1, most_written: int | None = OUTPUT_LINE
             continue
         old, new = _first(edit, _OLD), _first(edit, _NEW)
         if old is not None and new is not None:
-            delta = difflib.unified_diff(
-                old.splitlines(), new.splitlines(), lineterm="", n=context
-            )
+            delta = difflib.unified_diff(old.splitlines(), new.splitlines(), lineterm="", n=context)
             # The first two name the files, which have no names here.
             lines += [*delta][2:]
     if (patch := _patch(arguments)) is not None:

@@ -1,4 +1,4 @@
-"""`GET /v1/sessions/{id}/entries/…`: an entry of a session as a whole, its records, and a search."""
+"""`GET /v1/sessions/{id}/entries`: an entry of a session as a whole, its records, a search."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -48,13 +48,13 @@ class RecordText(NamedTuple):
         id: Its id.
         purpose: Its purpose, as `claude_hooks`.
         created_at: Its time.
-        json: The text, or its beginning.
+        document: The text, or its beginning.
     """
 
     id: str
     purpose: str
     created_at: InstantText
-    json: Excerpt
+    document: Excerpt
 
 
 class RecordTexts(NamedTuple):
@@ -154,11 +154,11 @@ def _texts(rows: Sequence[NewestRow], is_whole: bool) -> RecordTexts:
 
 def _text(row: NewestRow, is_whole: bool) -> RecordText:
     id, content, metadata, *_ = row.row
-    document = {
+    columns = {
         "id": id,
         "created_at": row.key.created_at,
         "content": codec.column(content),
         "node_metadata": codec.column(metadata),
     }
-    text = excerpt(codec.dump_lossy(document, indent=True), is_whole=is_whole)
+    text = excerpt(codec.dump_lossy(columns, indent=True), is_whole=is_whole)
     return RecordText(id, row.purpose.name, row.key.created_at, text)
