@@ -33,7 +33,9 @@ RECORD: Final = Parameter(
     "record", "text", "The id of a record, as `records` of an entry has it.", is_many=True
 )
 WHOLE: Final = Parameter("whole", "boolean", "Whether long texts are whole.", default=False)
-TEXT: Final = Parameter("q", "text", "A text that stands in the entry, in whatever case.")
+TEXT: Final = Parameter(
+    "q", "text", "A text that stands in the entry, in whatever case.", default=""
+)
 _CLASSES: Final[dict[Purpose, type[Node]]] = {
     purpose: record for record in RECORDS for purpose in record.purposes()
 }
@@ -99,8 +101,6 @@ def operations(project: Project, readers: ReaderPool) -> list[Operation]:
         return await to_thread.run_sync(_texts, rows, query["whole"])
 
     async def search(query: ReadRequest) -> Any:
-        if not query["q"]:
-            raise InvalidQueryError("a text to search for is needed", hint="as q=text")
         id = (await find_session(project, readers, query.path["id"])).session_id
 
         async def read() -> FoundEntries:
