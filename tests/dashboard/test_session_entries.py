@@ -248,7 +248,9 @@ def test_who_may_only_read_gives_no_verdict(browser: Browser, odd: Server) -> No
         expect(form.locator("form")).to_have_count(0)
 
 
-def test_thousands_of_entries_scrub_smoothly_and_the_list_follows(browser: Browser, odd: Server) -> None:
+def test_thousands_of_entries_scrub_smoothly_and_the_list_follows(
+    browser: Browser, odd: Server
+) -> None:
     with Opened.of(browser, odd) as opened:
         opened.log_in(odd.token)
         page = opened.go("#/sessions/huge")
