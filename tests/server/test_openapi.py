@@ -121,6 +121,7 @@ def test_answers_with_something_in_them_are_as_the_document_says(
     with server.client() as client:
         session = client.get("/v1/sessions").json()["items"][0]["session_id"]
         event = client.get("/v1/events").json()["items"][0]["id"]
+        entry = client.get(f"/v1/sessions/{session}/story").json()["entries"][0]
         client.post("/v1/application_sessions", json={"session_id": "own", "group": "a"})
         halves = {"name": "own", "variants": [{"name": "a"}, {"name": "b"}], "note": "halves"}
         assert client.post("/v1/experiments", json=halves).status_code == 201
@@ -131,6 +132,12 @@ def test_answers_with_something_in_them_are_as_the_document_says(
         "/v1/application_sessions/{id}": {"id": "own"},
         "/v1/application_sessions/{id}/check": {"id": "own"},
         "/v1/experiments/{name}": {"name": "own"},
+        "/v1/sessions/{id}/entries/{entry}": {"id": session, "entry": entry["id"]},
+    }
+    records = {"record": entry["records"]}
+    queries = {
+        "/v1/sessions/{id}/entries/{entry}": records,
+        "/v1/sessions/{id}/records": records,
     }
     asked = []
     for operation in operations(schema):
@@ -140,7 +147,7 @@ def test_answers_with_something_in_them_are_as_the_document_says(
         names = [one.name for one in operation.path_parameters]
         values = paths.get(operation.path, {name: known[name] for name in names if name in known})
         if len(values) == len(names):
-            case = operation.Case(path_parameters=values)
+            case = operation.Case(path_parameters=values, query=queries.get(operation.path, {}))
             found = case.call_and_validate(checks=CHECKS[:-1], headers=headers, timeout=50)
             asked.append((operation.path, found.status_code))
     assert {path for path, status in asked if status != 200} <= {"/v1/sessions/{id}/focus"} | {

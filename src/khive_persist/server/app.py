@@ -21,6 +21,7 @@ from khive_persist.server.routes import (
     hooks,
     login,
     records,
+    verdicts,
 )
 from khive_persist.server.routes.application_sessions import application_sessions
 from khive_persist.server.routes.metrics import with_metrics
@@ -43,6 +44,7 @@ def routes(context: ServerContext) -> list[BaseRoute]:
         *login.routes(access, bodies),
         *application_sessions.routes(access, bodies, intake, project, live, readers, stores),
         *experiments.routes(access, bodies, readers, stores, context.metrics),
+        *verdicts.routes(access, bodies, project, readers, stores, context.metrics),
         *dashboard.routes(access),
         *openapi.routes(access, group_routes),
         *read_routes.routes(access, project, live, readers, stopping),

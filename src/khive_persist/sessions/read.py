@@ -26,7 +26,7 @@ from khive_persist.store.sqlite.connection import MOST_ATTACHED
 from khive_persist.store.sqlite.statements import Source, Statement, select
 
 _MAX_NAMED: Final = 3
-_RECORDS: Final[tuple[type[Node], ...]] = (
+RECORDS: Final[tuple[type[Node], ...]] = (
     PlannerSession,
     HookEvent,
     Message,
@@ -64,7 +64,7 @@ async def read_session(root: Path, id: str) -> Session:
     if session_id is None:
         return Session()
     records: list[Any] = []
-    for record_type in _RECORDS:
+    for record_type in RECORDS:
         async with open_store(record_type, dir=root, read_only=True) as store:
             of_session = field("session_id") == session_id
             records.append(await store.find(of_session, order_by=column("created_at")))

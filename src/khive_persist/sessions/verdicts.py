@@ -43,17 +43,33 @@ async def record_outcome(
         ProjectError: The project cannot be made.
         StoreError: As its subclasses say; it is not saved.
     """
+    outcome = outcome_of(session_id, verdict, note=note, source=source, metadata=metadata)
+    async with open_store(Outcome, dir=dir) as store:
+        return await store.save(outcome)
+
+
+def outcome_of(
+    session_id: str,
+    verdict: object,
+    *,
+    note: object = None,
+    source: VerdictSource = "person",
+    metadata: dict[str, Any] | None = None,
+) -> Outcome:
+    """Return the record of a verdict, which is yet to be saved.
+
+    Raises:
+        InvalidRecordError: The verdict or the source is another word, or there is no session.
+    """
     content: dict[str, Any] = {"session_id": session_id, "verdict": verdict, "source": source}
     content |= {"note": note} if note is not None else {}
     content |= {"metadata": metadata} if metadata is not None else {}
     if not session_id:
         raise InvalidRecordError("a verdict is on a session", hint="name its id")
     try:
-        outcome = Outcome.model_validate({"content": content})
+        return Outcome.model_validate({"content": content})
     except ValidationError as error:
         raise refusal(error) from error
-    async with open_store(Outcome, dir=dir) as store:
-        return await store.save(outcome)
 
 
 async def find_session(project: Project, prefix: str) -> str:

@@ -22,6 +22,10 @@ export type AgentWork = {
   duration_seconds: number | null;
 };
 
+export type Argument = {
+  name: string; value: Excerpt;
+};
+
 export type AssignmentAnswer = {
   session_id: string; experiment: string; variant: string; method: 'random' | 'named';
   is_late: boolean;
@@ -110,7 +114,13 @@ export type Effect = {
 export type Entry = {
   at: string; kind: 'plan' | 'prompt' | 'message' | 'thinking' | 'tool' | 'focus' | 'event' | 'gap';
   title: string; lines: string[]; depth: number; agent_id: string | null; is_failed: boolean;
-  duration_ms: number | null; tokens: number; cost: number | null; unpriced: number;
+  duration_ms: number | null; tokens: number; cost: number | null; unpriced: number; id: string;
+  model: string | null; files: string[]; records: string[];
+};
+
+export type EntryDetails = {
+  id: string; arguments: Argument[]; diff: Excerpt | null; output: Excerpt | null;
+  usage: Usage | null;
 };
 
 export type Error = {
@@ -119,6 +129,10 @@ export type Error = {
 
 export type EventCount = {
   tool: string; event_type: string | null; events: number; failures: number; sessions: number;
+};
+
+export type Excerpt = {
+  text: string; characters: number;
 };
 
 export type ExpensiveSession = {
@@ -150,6 +164,10 @@ export type FailingTool = {
 
 export type Focus = {
   session_id: string; agents: TodoList[];
+};
+
+export type FoundEntries = {
+  session_id: string; entries: string[];
 };
 
 export type Group = {
@@ -303,6 +321,19 @@ export type RecordItem = {
   id: string; created_at: string; content: unknown; node_metadata: unknown;
 };
 
+export type RecordText = {
+  id: string; purpose: string; created_at: string; document: Excerpt;
+};
+
+export type RecordTexts = {
+  items: RecordText[];
+};
+
+export type RecordedVerdict = {
+  id: string; session_id: string; verdict: 'success' | 'partial' | 'failure'; note: string | null;
+  created_at: string;
+};
+
 export type ReportedCost = {
   session_id: string; tool: string; computed: number | null; unpriced: number; reported: number;
   difference: number; is_guess: boolean;
@@ -416,6 +447,11 @@ export type ToolTimes = {
 export type Unmatched = {
   tool: string; session_id: string | null; tool_name: string | null; tool_use_id: string | null;
   calls: number; last: string | null;
+};
+
+export type Usage = {
+  input: number; cache_read: number; cache_write: number; output: number; tokens: number;
+  cost: number | null; unpriced: number;
 };
 
 export type Variant = {

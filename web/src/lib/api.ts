@@ -65,14 +65,19 @@ export async function get<T>(url: string, signal?: AbortSignal): Promise<T> {
   }
 }
 
-/** Change a token for the cookie of a login. Throws a `Problem`. */
-export async function logIn(token: string): Promise<void> {
-  const response = await ask('/login', {
+/** Send a JSON document to the server, and return its answer. Throws a `Problem`. */
+export async function post<T>(url: string, document: unknown): Promise<T> {
+  const response = await ask(url, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ token }),
+    body: JSON.stringify(document),
   });
-  const { rights } = (await response.json()) as Who;
+  return (await response.json()) as T;
+}
+
+/** Change a token for the cookie of a login. Throws a `Problem`. */
+export async function logIn(token: string): Promise<void> {
+  const { rights } = await post<Who>('/login', { token });
   if (!rights.includes('read') && !rights.includes('admin')) {
     throw new Problem(403, 'right', 'This token may not read.');
   }
@@ -80,11 +85,7 @@ export async function logIn(token: string): Promise<void> {
 }
 
 export async function logOut(): Promise<void> {
-  await ask('/logout', {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: '{}',
-  });
+  await post('/logout', {});
   server.needsLogin = true;
 }
 

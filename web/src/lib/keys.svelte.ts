@@ -46,7 +46,8 @@ class Keys {
     const kind = target.tagName;
     // Keys that mean something to what has the focus are left to it.
     if (kind === 'SELECT' || kind === 'TEXTAREA') return;
-    if (kind === 'INPUT') return;
+    const takesText = kind === 'INPUT' && !/^(checkbox|range)$/.test((target as HTMLInputElement).type);
+    if (takesText || (kind === 'INPUT' && !/^[^ ]$/.test(event.key))) return;
     if ((event.key === ' ' || event.key === 'Enter') && /^(BUTTON|A|SUMMARY)$/.test(kind)) return;
     if (document.querySelector('dialog[open]')) return;
     const page = event.timeStamp - this.#wentG < 1500 ? PAGES[event.key] : undefined;

@@ -40,3 +40,12 @@ export interface Plan extends RecordItem {
     agent_count?: number;
   };
 }
+
+export interface Outcome extends RecordItem {
+  content: {
+    session_id?: string;
+    verdict?: string;
+    note?: string;
+    source?: string;
+  };
+}

@@ -5,6 +5,7 @@ from typing import Any, Final, NamedTuple
 
 from khive_persist.analytics.experiments.assign import AssignmentAnswer
 from khive_persist.models.experiment import MOST_VARIANTS, NAME, ExperimentContent
+from khive_persist.models.outcome import VERDICTS
 from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.server.routes.application_sessions.cache import SessionHead
 from khive_persist.server.routes.batches import BatchResults
@@ -20,6 +21,8 @@ from khive_persist.server.routes.read.schemas import (
     record,
 )
 from khive_persist.server.routes.records import CLASSES
+from khive_persist.server.routes.verdicts import PATH as VERDICTS_PATH
+from khive_persist.server.routes.verdicts import RecordedVerdict
 
 
 class WriteDescription(NamedTuple):
@@ -177,6 +180,13 @@ WRITES: Final[dict[tuple[str, str], WriteDescription]] = {
         {"200": AssignmentAnswer, "201": AssignmentAnswer},
         path={"name": _NAME},
         refusals={"404": "no such experiment", "409": "the session has another variant"},
+    ),
+    ("POST", VERDICTS_PATH): WriteDescription(
+        "Record a person's verdict on a session, as `outcome set` does.",
+        record("verdict", verdict={"enum": [*VERDICTS]}, note=maybe(TEXT)),
+        {"201": RecordedVerdict},
+        path={"id": _ID},
+        refusals={"404": "no session, or several that begin so"},
     ),
     ("POST", "/login"): WriteDescription(
         "Change a token for a cookie, for a browser.",

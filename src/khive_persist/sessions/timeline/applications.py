@@ -7,7 +7,7 @@ from khive_persist.models.application_session import ApplicationSession
 from khive_persist.models.assignment import NAMED, Assignment
 from khive_persist.models.measurement import Measurement
 from khive_persist.models.score import Score
-from khive_persist.sessions.timeline.entry import Entry, content_of
+from khive_persist.sessions.timeline.entry import MAX_RECORDS, Entry, content_of, of_record
 from khive_persist.sessions.timeline.labels import line_of
 
 
@@ -16,10 +16,14 @@ def trials(sessions: Sequence[ApplicationSession]) -> Iterator[Entry]:
         content = content_of(session)
         names = ("application", "participant", "scenario", "group")
         facts = [f"{name} {line_of(content[name])}" for name in names if content.get(name)]
-        yield Entry(session.created_at, "event", "session begun", (", ".join(facts),) * bool(facts))
+        details = (", ".join(facts),) * bool(facts)
+        yield of_record(
+            Entry(session.created_at, "event", "session begun", details), session.id, "begin"
+        )
         if (at := clock.from_column(content.get("completed_at"))) is not None:
             results = [f"{n} {line_of(content[n])}" for n in ("outcome", "summary") if n in content]
-            yield Entry(at, "event", "session completed", tuple(results))
+            entry = Entry(at, "event", "session completed", tuple(results))
+            yield of_record(entry, session.id, "end")
 
 
 def assigned(assignments: Sequence[Assignment]) -> Iterator[Entry]:
@@ -29,7 +33,7 @@ def assigned(assignments: Sequence[Assignment]) -> Iterator[Entry]:
         suffix = ", late" if content.get("is_late") else ""
         experiment, variant = line_of(content.get("experiment")), line_of(content.get("variant"))
         title = f"variant {variant} of {experiment} assigned {method}{suffix}"
-        yield Entry(assignment.created_at, "event", title)
+        yield of_record(Entry(assignment.created_at, "event", title), assignment.id)
 
 
 def measured(measurements: Sequence[Measurement]) -> Iterator[Entry]:
@@ -44,7 +48,9 @@ def measured(measurements: Sequence[Measurement]) -> Iterator[Entry]:
         numbers = [value for value in values if isinstance(value, int | float)]
         spread = f", {min(numbers):g} to {max(numbers):g} {unit}".rstrip() if numbers else ""
         title = f"{name} measured {len(points)} times{spread}"
-        yield Entry(points[-1].created_at, "event", title)
+        # The last one changes while it is measured.
+        entry = of_record(Entry(points[-1].created_at, "event", title), points[0].id)
+        yield entry._replace(records=tuple(point.id for point in points[:MAX_RECORDS]))
 
 
 def scored(scores: Sequence[Score]) -> Iterator[Entry]:
@@ -54,4 +60,4 @@ def scored(scores: Sequence[Score]) -> Iterator[Entry]:
         title = f"score {line_of(content.get('name'))}: {line_of(value)}"
         title += "" if most is None else f" of {line_of(str(most))}"
         note = (line_of(content["note"]),) if "note" in content else ()
-        yield Entry(score.created_at, "event", title, note)
+        yield of_record(Entry(score.created_at, "event", title, note), score.id)

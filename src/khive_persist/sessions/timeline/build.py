@@ -5,8 +5,8 @@ tool call counts once, whichever of the two has it.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import timedelta
-from typing import Any, Final
+from datetime import datetime, timedelta
+from typing import Any, Final, NamedTuple
 
 from khive_persist.capture.previews import with_whole_texts
 from khive_persist.models.event_types import POST, PRE
@@ -14,15 +14,22 @@ from khive_persist.models.focus_chain import FocusChain
 from khive_persist.models.message import Message
 from khive_persist.models.planner_session import PlannerSession
 from khive_persist.prices import PICODOLLARS, PriceTable
-from khive_persist.sessions.definitions import spent
+from khive_persist.sessions.definitions import Spent, spent
 from khive_persist.sessions.lineage.endings import ending_of
 from khive_persist.sessions.lineage.parents import Parents
 from khive_persist.sessions.read import Session
 from khive_persist.sessions.timeline.applications import assigned, measured, scored, trials
-from khive_persist.sessions.timeline.calls import Calls, entry_of
-from khive_persist.sessions.timeline.entry import Entry, content_of, text_entry
+from khive_persist.sessions.timeline.calls import Calls, EventCall
+from khive_persist.sessions.timeline.entry import (
+    Entry,
+    content_of,
+    entry_id,
+    of_record,
+    text_entry,
+    text_in,
+)
 from khive_persist.sessions.timeline.labels import duration, line_of, typed_command
-from khive_persist.sessions.timeline.prompts import prompts_of_events
+from khive_persist.sessions.timeline.prompts import Prompts
 
 GAP: Final = timedelta(minutes=10)
 # Endings that are no failure of what was called.
@@ -38,15 +45,30 @@ _OMITTED: Final = frozenset(
 )  # fmt: skip
 
 
+class Timeline(NamedTuple):
+    """The entries of a session, and by their ids the calls and what messages used."""
+
+    entries: list[Entry]
+    calls: Mapping[str, EventCall]
+    used: Mapping[str, Spent]
+
+
 def build_timeline(session: Session, prices: PriceTable, *, thinking: bool = False) -> list[Entry]:
     """Return the entries of a session, in order of time; a gap of 10 minutes or more is one."""
+    return build_with_calls(session, prices, thinking=thinking).entries
+
+
+def build_with_calls(session: Session, prices: PriceTable, *, thinking: bool = False) -> Timeline:
+    """Return the same, with the calls and what each message used."""
     depths = _depths(session)
     calls = Calls(session.events, session.messages)
+    prompts = Prompts(session.events, session.messages)
+    used: dict[str, Spent] = {}
     entries = [
         *_plans(session.plans),
-        *_messages(session, calls, prices, thinking=thinking),
+        *_messages(session, calls, prompts, prices, used, thinking=thinking),
         *calls.others(),
-        *prompts_of_events(session.events, session.messages),
+        *prompts.others(),
         *_events(session),
         *_focus(session.focus_chains),
         *trials(session.application_sessions),
@@ -56,7 +78,7 @@ def build_timeline(session: Session, prices: PriceTable, *, thinking: bool = Fal
     ]
     placed = [entry._replace(depth=depths.get(entry.agent_id, 0)) for entry in entries]
     placed.sort(key=lambda entry: entry.at)
-    return list(_with_gaps(_running(placed)))
+    return Timeline(list(_with_gaps(_running(placed))), calls.by_entry, used)
 
 
 def _running(entries: Iterable[Entry]) -> Iterator[Entry]:
@@ -77,7 +99,10 @@ def _with_gaps(entries: Iterable[Entry]) -> Iterator[Entry]:
     for entry in entries:
         if last is not None and entry.at - last.at >= GAP:
             title = f"nothing for {duration(entry.at - last.at)}"
-            yield last._replace(kind="gap", title=title, lines=(), depth=0, is_failed=False)
+            yield last._replace(
+                kind="gap", title=title, lines=(), depth=0, is_failed=False,
+                id=entry_id(last.id, "gap"), files=(), records=(),
+            )  # fmt: skip
         yield entry
         last = entry
 
@@ -114,11 +139,18 @@ def _plans(plans: Sequence[PlannerSession]) -> Iterator[Entry]:
             if content.get(name) is not None
         ]
         title = line_of(content.get("task_description"))
-        yield Entry(plan.created_at, "plan", title, (", ".join(facts),) if facts else ())
+        lines = (", ".join(facts),) if facts else ()
+        yield of_record(Entry(plan.created_at, "plan", title, lines), plan.id)
 
 
 def _messages(
-    session: Session, calls: Calls, prices: PriceTable, *, thinking: bool
+    session: Session,
+    calls: Calls,
+    prompts: Prompts,
+    prices: PriceTable,
+    used: dict[str, Spent],
+    *,
+    thinking: bool,
 ) -> Iterator[Entry]:
     for message in session.messages:
         content = content_of(message)
@@ -128,10 +160,15 @@ def _messages(
         if not entries and (usage.tokens or usage.cost or usage.unpriced):
             kind = content.get("kind", "message")
             title = "(no text)" if kind == "message" else f"({line_of(str(kind))}, no text)"
-            entries = [Entry(at, "message", title)]
+            entries = [of_record(Entry(at, "message", title), message.id, "text")]
         for number, entry in enumerate(entries):
-            entry = entry._replace(agent_id=agent)
+            entry = entry._replace(agent_id=agent, model=text_in(content, "model") or entry.model)
+            if (event_id := prompts.events.get(message.id)) and entry.kind != "tool":
+                # The event was there first, and a link to it has its id.
+                entry = of_record(entry, event_id, "text")
+                entry = entry._replace(records=(message.id, event_id))
             if number == 0:
+                used[entry.id] = usage
                 entry = entry._replace(
                     tokens=usage.tokens, cost=usage.cost, unpriced=usage.unpriced
                 )
@@ -141,27 +178,33 @@ def _messages(
 def _parts(
     message: Message, content: dict[str, Any], calls: Calls, *, thinking: bool
 ) -> Iterator[Entry]:
-    at, text = message.created_at, content.get("text")
-    role, kind = content.get("role"), content.get("kind", "message")
+    at = message.created_at
     if thinking and content.get("thinking"):
-        yield text_entry(at, "thinking", content["thinking"])
-    if role == "assistant" and text:
-        yield text_entry(at, "message", text)
-    elif role == "user" and text and kind == "message":
-        yield text_entry(at, "prompt", text)
-    elif kind == "command" and text:
-        yield Entry(at, "event", f"command {typed_command(text)}")
-    elif kind == "interruption":
-        yield Entry(at, "event", "the user interrupted")
-    elif kind in ("compaction", "compact_boundary"):
-        yield Entry(at, "event", "the conversation was compacted")
-    for call in content.get("tool_calls", ()):
-        event_call = calls.of_message(message, call)
+        yield of_record(text_entry(at, "thinking", content["thinking"]), message.id, "thinking")
+    if (entry := _text_entry(at, content)) is not None:
+        yield of_record(entry, message.id, "text")
+    for number, call in enumerate(content.get("tool_calls", ())):
+        event_call = calls.of_message(message, call, number)
         if event_call is None:
             continue
-        entry = entry_of(event_call)
+        entry = calls.entry_of(event_call)
         ending = ending_of(str(content.get("tool")), event_call.result, call.get("status"))
         yield entry._replace(title=f"{entry.title}  ({ending})") if ending in _STOPPED else entry
+
+
+def _text_entry(at: datetime, content: Mapping[str, Any]) -> Entry | None:
+    text, role, kind = content.get("text"), content.get("role"), content.get("kind", "message")
+    if role == "assistant" and text:
+        return text_entry(at, "message", text)
+    if role == "user" and text and kind == "message":
+        return text_entry(at, "prompt", text)
+    if kind == "command" and text:
+        return Entry(at, "event", f"command {typed_command(text)}")
+    if kind == "interruption":
+        return Entry(at, "event", "the user interrupted")
+    if kind in ("compaction", "compact_boundary"):
+        return Entry(at, "event", "the conversation was compacted")
+    return None
 
 
 def _events(session: Session) -> Iterator[Entry]:
@@ -177,7 +220,8 @@ def _events(session: Session) -> Iterator[Entry]:
             about = payload.get("message") or payload.get("reason") or payload.get("source")
         title = kind.replace("_", " ") + (f": {line_of(about)}" if about else "")
         is_failed, agent = content.get("success") is False, content.get("agent_id")
-        yield Entry(event.created_at, "event", title, agent_id=agent, is_failed=is_failed)
+        entry = Entry(event.created_at, "event", title, agent_id=agent, is_failed=is_failed)
+        yield of_record(entry, event.id)._replace(model=text_in(content, "model"))
 
 
 def _focus(chains: Sequence[FocusChain]) -> Iterator[Entry]:
@@ -191,4 +235,5 @@ def _focus(chains: Sequence[FocusChain]) -> Iterator[Entry]:
         )
         if lines:
             agent = content.get("agent_id")
-            yield Entry(chain.created_at, "focus", "to-dos", lines, agent_id=agent)
+            entry = Entry(chain.created_at, "focus", "to-dos", lines, agent_id=agent)
+            yield of_record(entry, chain.id)

@@ -9,6 +9,7 @@ from typing import Any, Final
 from khive_persist.store.json_values import writable
 
 OUTPUT_LINES: Final = 12
+_LINE_CHARACTERS: Final = 2_000
 # What an answer may be wrapped in.
 _ANSWERS: Final = ("text", "output", "stdout", "error", "functionResponse", "response", "content")
 # Clients write down a command that was typed to themselves: each part in a tag of its own.
@@ -50,7 +51,14 @@ def beginning(output: Any) -> list[str]:
     """Return the first 12 lines of an output, and the number of those that follow."""
     lines = text_of(output).strip("\n").splitlines()
     excess = len(lines) - OUTPUT_LINES
-    return lines[:OUTPUT_LINES] + ([f"… {excess} more lines"] if excess > 0 else [])
+    lines = [*map(short_line, lines[:OUTPUT_LINES])]
+    return lines + ([f"… {excess} more lines"] if excess > 0 else [])
+
+
+def short_line(line: str) -> str:
+    """Return the first 2,000 characters of a line, and the number of those that follow."""
+    excess = len(line) - _LINE_CHARACTERS
+    return f"{line[:_LINE_CHARACTERS]}… {excess} more characters" if excess > 0 else line
 
 
 def short_duration(milliseconds: float) -> str:

@@ -11,6 +11,7 @@ from khive_persist.server.routes.read import (
     analysis,
     compare_and_report,
     doctor,
+    entries,
     live_events,
     overview,
     records,
@@ -26,6 +27,7 @@ def routes(
     operations = [
         *overview.operations(project, readers),
         *sessions.operations(project, readers),
+        *entries.operations(project, readers),
         *live_events.operations(access, project, readers, stopping),
         *analysis.operations(project, readers),
         *compare_and_report.operations(project, readers, stopping),

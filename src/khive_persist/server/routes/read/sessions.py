@@ -72,10 +72,10 @@ def operations(project: Project, readers: ReaderPool) -> list[Operation]:
         return Listing(page, kinds, SessionItem._asdict, partial(line, SessionItem._fields), line)
 
     async def session(query: ReadRequest) -> Any:
-        return await _find_session(project, readers, query.path["id"])
+        return await find_session(project, readers, query.path["id"])
 
     async def story(query: ReadRequest) -> Any:
-        id = (await _find_session(project, readers, query.path["id"])).session_id
+        id = (await find_session(project, readers, query.path["id"])).session_id
 
         async def read() -> Story:
             session = await read_session(project.root, id)
@@ -87,11 +87,11 @@ def operations(project: Project, readers: ReaderPool) -> list[Operation]:
         return await readers.run_heavy(read)
 
     async def lineage(query: ReadRequest) -> Any:
-        id = (await _find_session(project, readers, query.path["id"])).session_id
+        id = (await find_session(project, readers, query.path["id"])).session_id
         return await readers.run_heavy(partial(read_lineage, project, id, readers.prices()))
 
     async def focus(query: ReadRequest) -> Any:
-        id = (await _find_session(project, readers, query.path["id"])).session_id
+        id = (await find_session(project, readers, query.path["id"])).session_id
         read = partial(read_chains, project.root, id, with_events=query["events"])
         session_id, chains = await readers.run_heavy(read)
         return focus_of(session_id, chains, query["events"])
@@ -113,7 +113,12 @@ def operations(project: Project, readers: ReaderPool) -> list[Operation]:
     ]
 
 
-async def _find_session(project: Project, readers: ReaderPool, prefix: str) -> SessionItem:
+async def find_session(project: Project, readers: ReaderPool, prefix: str) -> SessionItem:
+    """Return the session whose id is this, or begins so.
+
+    Raises:
+        NotFoundError: There is none, or several begin so.
+    """
     rollup, run = readers.rollup, to_thread.run_sync
     await readers.wait_until_read()
     sessions = await run(rollup_sessions.session, rollup, prefix) if prefix else []
