@@ -193,8 +193,13 @@ def _criterion(name: str) -> Decorator:
 
 
 _ARGUMENTS: Final = {"session": "session_id", "type": "event_type"}
-_METAVARS: Final = {"session": "ID", "type": "TYPE", "complexity": "WORD"}
+_METAVARS: Final = {"session": "ID", "type": "TYPE", "tool_name": "NAME", "complexity": "WORD"}
 _FILTERS: Final[dict[str, Decorator]] = {
     **{name: _criterion(name) for name in CRITERIA},
+    "failed": click.option("--failed", is_flag=True, help="Only those that failed."),
+    "text": click.option(
+        "--text", metavar="TEXT", help="With this text in them, whatever field it is in."
+    ),
     "limit": click.option("--limit", type=click.IntRange(0), help="At most so many."),
 }
+FILTER_ARGUMENTS: Final = {_ARGUMENTS.get(name, name) for name in _FILTERS} - {"limit"}

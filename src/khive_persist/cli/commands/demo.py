@@ -74,6 +74,7 @@ def command() -> int:
     click.echo("All of it is in files that you can open with sqlite3:")
     for path in sorted(project.khive.glob("*.db")):
         click.echo(f"  {path}")
+    click.echo(f"and a second time in JSON that you can read, in {project.sessions}")
     click.echo("\nnext: khive-persist init, then khive-persist hooks install claude-code")
     return FAILED if failed else DONE
 

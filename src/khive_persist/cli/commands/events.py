@@ -1,52 +1,62 @@
 """`khive-persist events`."""
 
 from contextlib import aclosing
-from pathlib import Path
 from typing import Any
 
 import anyio
 import click
 
 from khive_persist.capture.client_recognition import in_our_words
+from khive_persist.cli.empty import none_of
 from khive_persist.cli.options import drained_project, with_filters, with_output, with_project
 from khive_persist.cli.output import Documents, cell, print_table
 from khive_persist.models.as_document import document
-from khive_persist.models.criteria import filters_of
+from khive_persist.models.criteria import filters_of, has_failed
 from khive_persist.models.hook_event import HookEvent
-from khive_persist.models.query import Filter, column
+from khive_persist.models.query import Filter, HasText, column
 from khive_persist.opening import open_store
 from khive_persist.project import Project
 from khive_persist.sessions.read import find_session
 
 TABLE_LIMIT = 50
 COLUMNS = ("time", "tool", "session", "event_type", "tool_name", "what")
-EMPTY = "no events"
+FILTERS = ("session", "type", "tool", "tool_name", "failed", "text")
 
 
 @click.command("events")
 @with_project
-@with_filters("session", "type", "tool", "since", "until", "limit")
+@with_filters(*FILTERS, "since", "until", "limit")
 @with_output
 def command(form: str, limit: int | None, **filter_options: Any) -> None:
     """List hook events, newest first.
 
     \b
       khive-persist events --type pre_command --since 2h
+      khive-persist events --failed --tool-name Bash --since 1d
+      khive-persist events --text "permission denied"
       khive-persist events --session 3aeaa724 --jsonl | jq .content.command
 
     A table shows the newest 50 unless --limit says otherwise; JSON is all that match. A session may
     be named by the beginning of its id.
     """
     project = drained_project()
-    anyio.run(_list, project.root, filters(project, **filter_options), form, limit)
+    anyio.run(_list, project, filters(project, **filter_options), form, limit)
 
 
 def filters(
-    project: Project, session_id: str | None, event_type: str | None = None, **criteria: Any
+    project: Project,
+    session_id: str | None,
+    event_type: str | None = None,
+    *,
+    failed: bool = False,
+    text: str | None = None,
+    **criteria: Any,
 ) -> list[Filter]:
     """Return the filters that these options mean; of a session, those of its beginning, too."""
     of_session = [] if session_id is None else [anyio.run(find_session, project, session_id)]
-    return of_session + filters_of(type=event_type, **criteria)
+    of_events = [has_failed()] if failed else []
+    of_events += [] if text is None else [HasText(text)]
+    return of_session + filters_of(type=event_type, **criteria) + of_events
 
 
 def summary(content: dict[str, Any]) -> str:
@@ -79,13 +89,15 @@ def row(event: HookEvent) -> tuple[Any, ...]:
     )
 
 
-async def _list(root: Path, event_filters: list[Filter], form: str, limit: int | None) -> None:
+async def _list(
+    project: Project, event_filters: list[Filter], form: str, limit: int | None
+) -> None:
     newest = -column("created_at")
-    async with open_store(HookEvent, dir=root, read_only=True) as events:
+    async with open_store(HookEvent, dir=project.root, read_only=True) as events:
         if form == "table":
             limit = TABLE_LIMIT if limit is None else limit
             latest = await events.find(*event_filters, order_by=newest, limit=limit)
-            print_table(COLUMNS, map(row, latest), EMPTY)
+            print_table(COLUMNS, map(row, latest), none_of("events", project))
             return
         output = Documents(form)
         async with aclosing(events.stream(*event_filters, order_by=newest, limit=limit)) as stream:

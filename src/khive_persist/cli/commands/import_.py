@@ -12,6 +12,7 @@ from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import project_of, with_project
 from khive_persist.cli.output import cell, print_json, warn
 from khive_persist.cli.progress import progress
+from khive_persist.cli.saved import say_mirrored
 from khive_persist.models.purpose_registry import known_purposes
 from khive_persist.models.purposes import BUILT_IN
 from khive_persist.models.records import class_of
@@ -121,6 +122,7 @@ def print_imported(result: Imported, project: Project, *, update: bool) -> None:
         if counts.changed:
             line += " and replaced" if update else " and left as they are (--update replaces them)"
         click.echo(line)
+    say_mirrored(project, result.purposes)
     if result.purged:
         click.echo(f"{result.purged} left out: their sessions were purged here", err=True)
     click.echo(f"{result.refused} refused")

@@ -8,6 +8,7 @@ import click
 
 from khive_persist.analytics.calibration import DEFAULT_BINS, Bin, CostError
 from khive_persist.analytics.outcomes import Calibration, PlanOutcome, calibration, outcomes
+from khive_persist.cli.empty import none_of
 from khive_persist.cli.options import drained_project, with_filters, with_output, with_project
 from khive_persist.cli.output import (
     Documents,
@@ -22,7 +23,6 @@ COLUMNS = (
     "session", "task", "complexity", "sure", "agents", "cost", "actual", "minutes", "calls",
     "failed", "todos", "verdict",
 )  # fmt: skip
-EMPTY = "no plans"
 UNJUDGED = (
     "no plan has both a confidence and a verdict: say how its session ended with"
     " khive-persist outcome set SESSION success"
@@ -77,11 +77,12 @@ def command(
     verdicts where nobody has: see [outcomes] there.
     """
     project = drained_project()
+    empty = none_of("plans", project)
     filter_options |= {"dir": project.root, "limit": limit}
     if is_calibration:
-        _print_calibration(anyio.run(_calibration, bins, partial, filter_options), form)
+        _print_calibration(anyio.run(_calibration, bins, partial, filter_options), form, empty)
     else:
-        anyio.run(_list, filter_options, form)
+        anyio.run(_list, filter_options, form, empty)
 
 
 def row(plan: PlanOutcome) -> tuple[Any, ...]:
@@ -132,12 +133,12 @@ async def _calibration(bins: int, partial: float, filter_options: dict[str, Any]
     return await calibration(bins=bins, partial=partial, **filter_options)
 
 
-async def _list(filter_options: dict[str, Any], form: str) -> None:
+async def _list(filter_options: dict[str, Any], form: str, empty: str) -> None:
     if form == "table" and filter_options["limit"] is None:
         filter_options["limit"] = TABLE_LIMIT
     async with aclosing(outcomes(**filter_options)) as plans:
         if form == "table":
-            print_table(COLUMNS, [row(plan) async for plan in plans], EMPTY)
+            print_table(COLUMNS, [row(plan) async for plan in plans], empty)
             return
         output = Documents(form)
         async for plan in plans:
@@ -145,7 +146,7 @@ async def _list(filter_options: dict[str, Any], form: str) -> None:
         output.end()
 
 
-def _print_calibration(result: Calibration, form: str) -> None:
+def _print_calibration(result: Calibration, form: str, empty: str) -> None:
     if form == "jsonl":
         print_documents(form, [result])
         return
@@ -153,7 +154,7 @@ def _print_calibration(result: Calibration, form: str) -> None:
         print_json(result)
         return
     if not result.plans:
-        click.echo(EMPTY, err=True)
+        click.echo(empty, err=True)
         return
     print_fields({"plans": result.plans, "judged": result.judged})
     click.echo()
@@ -168,7 +169,7 @@ def _print_calibration(result: Calibration, form: str) -> None:
              _short(interval.success), diagram(interval))
             for interval in result.bins if interval.plans
         ]  # fmt: skip
-        print_table(("confidence", "plans", "mean", "success", axis), rows, EMPTY)
+        print_table(("confidence", "plans", "mean", "success", axis), rows, empty)
         click.echo()
     for name, errors in (
         ("complexity", result.cost_by_complexity),

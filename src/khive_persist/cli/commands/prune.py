@@ -7,6 +7,7 @@ import click
 from khive_persist import settings as configuration
 from khive_persist.capture.drain import drain
 from khive_persist.cli.confirm import confirm
+from khive_persist.cli.empty import none_of
 from khive_persist.cli.options import Parsed, existing_project, with_project
 from khive_persist.cli.output import print_json, print_table
 from khive_persist.cli.progress import progress
@@ -62,6 +63,6 @@ def command(
         )
     else:
         rows = [[name, *pruned] for name, pruned in results.items()]
-        print_table(("purpose", *Pruned._fields), rows, "no records")
+        print_table(("purpose", *Pruned._fields), rows, none_of("records", project))
         if dry_run:
             click.echo("nothing was removed: this was a dry run")

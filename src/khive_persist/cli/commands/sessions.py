@@ -8,6 +8,7 @@ import anyio
 import click
 
 from khive_persist import clock
+from khive_persist.cli.empty import none_of
 from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import (
     drained_project,
@@ -71,7 +72,7 @@ def command(
     )
     summaries = anyio.run(sessions_of, project, chosen, limit)
     if form == "table":
-        print_table(SessionSummary._fields, summaries, "no sessions")
+        print_table(SessionSummary._fields, summaries, none_of("sessions", project))
     else:
         print_documents(form, [session._asdict() for session in summaries])
     return DONE
@@ -87,7 +88,7 @@ def _of_all(form: str, session_filter: SessionFilter, limit: int | None) -> int:
     pairs.sort(key=lambda pair: pair[1].last or "", reverse=True)
     if form == "table":
         rows = [(project, *summary) for project, summary in pairs]
-        print_table(("project", *SessionSummary._fields), rows, "no sessions")
+        print_table(("project", *SessionSummary._fields), rows, none_of("sessions", None))
     else:
         print_documents(
             form, [{"project": project} | summary._asdict() for project, summary in pairs]

@@ -8,6 +8,7 @@ import click
 
 from khive_persist.analytics.similar import DEFAULT_LIMIT, MAX_LIMIT, SimilarPlan, similar_plans
 from khive_persist.cli.commands import outcomes as outcomes_command
+from khive_persist.cli.empty import none_of
 from khive_persist.cli.options import drained_project, with_output, with_project
 from khive_persist.cli.output import print_documents, print_table
 
@@ -41,7 +42,7 @@ def command(
     )  # fmt: skip
     if form == "table":
         columns = ("score", *outcomes_command.COLUMNS)
-        print_table(columns, map(_row, plans), "no similar plans")
+        print_table(columns, map(_row, plans), none_of("similar plans", project))
     else:
         print_documents(form, [plan.as_document() for plan in plans])
 

@@ -1,14 +1,15 @@
 """`khive-persist tail`."""
 
 from contextlib import aclosing
-from typing import Final
+from typing import Any, Final
 
 import anyio
 import anyio.to_thread
 import click
 
 from khive_persist.capture.drain import drain
-from khive_persist.cli.commands.events import COLUMNS, filters, row
+from khive_persist.cli.commands.events import COLUMNS, FILTERS, filters, row
+from khive_persist.cli.empty import none_of
 from khive_persist.cli.options import drained_project, with_filters, with_project
 from khive_persist.cli.output import cell
 from khive_persist.models.as_document import document
@@ -25,27 +26,26 @@ WIDTHS = (19, 11, 8, 24, 16)
 @click.command("tail")
 @click.option("-n", "--lines", type=click.IntRange(0), default=10, show_default=True,
               help="Begin with the latest so many.")  # fmt: skip
-@click.option("--follow/--no-follow", default=True, show_default=True,
+@click.option("-f", "--follow/--no-follow", default=True, show_default=True,
               help="Go on with new events as they arrive, until Ctrl-C.")  # fmt: skip
 @with_project
-@with_filters("session", "type", "tool")
+@with_filters(*FILTERS)
 @click.option("--jsonl", is_flag=True, help="One JSON document a line, for a program.")
 def command(
     lines: int,
     follow: bool,
     jsonl: bool,
-    session_id: str | None,
-    event_type: str | None,
-    tool: str | None,
+    **filter_options: Any,
 ) -> None:
     """Show the latest events, and follow new ones.
 
     \b
       khive-persist tail --type pre_command
       khive-persist tail -n 100 --no-follow
+      khive-persist tail -f -n 0 --failed
     """
     project = drained_project()
-    event_filters = filters(project, session_id, event_type, tool=tool)
+    event_filters = filters(project, **filter_options)
     anyio.run(_tail, project, event_filters, lines, follow, jsonl)
 
 
@@ -60,6 +60,9 @@ async def _tail(
         latest = await events.find(*event_filters, order_by=newest, limit=lines)
         if not jsonl:
             click.echo(_line(COLUMNS))
+            if not latest and lines:
+                line = none_of("events", project)
+                click.echo(f"{line}; waiting for the first" if follow else line, err=True)
         for event in reversed(latest):
             _print(event, jsonl)
         if follow:
