@@ -13,6 +13,7 @@ from khive_persist.capture.drain import drain
 from khive_persist.capture.home_store import removed_lines
 from khive_persist.capture.notices import notices
 from khive_persist.capture.spool import Spool, counted, home_spool_line, waiting_at_home
+from khive_persist.cli import completions
 from khive_persist.cli.output import warn
 from khive_persist.errors import ProjectError
 from khive_persist.models.criteria import CRITERIA
@@ -189,7 +190,11 @@ def _criterion(name: str) -> Decorator:
             return click.option(flag, type=MOMENT, help=about)
         case "number":
             return click.option(flag, type=float, help=about)
-    return click.option(flag, _ARGUMENTS.get(name, name), metavar=_METAVARS[name], help=about)
+    complete = completions.sessions if name == "session" else None
+    return click.option(
+        flag, _ARGUMENTS.get(name, name), metavar=_METAVARS[name], help=about,
+        shell_complete=complete,
+    )  # fmt: skip
 
 
 _ARGUMENTS: Final = {"session": "session_id", "type": "event_type"}

@@ -7,6 +7,7 @@ from keyword import iskeyword
 from typing import Any, Final, NoReturn
 
 import click
+from click.shell_completion import CompletionItem
 
 from khive_persist.cli.exit_codes import DONE, FAILED, INTERRUPTED, WRONG_USE
 from khive_persist.cli.standard_output import end_with_reader
@@ -68,6 +69,11 @@ class Root(click.Group):
         module = import_module(f"khive_persist.cli.commands.{file}")
         command: click.Command = module.command
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        names = [name for name in COMMANDS if name.startswith(incomplete)]
+        items = [CompletionItem(name, help=COMMANDS[name]) for name in names]
+        return items + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

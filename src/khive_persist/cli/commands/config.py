@@ -5,6 +5,7 @@ from typing import Final
 
 import click
 
+from khive_persist.cli import completions
 from khive_persist import settings as configuration
 from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import existing_project, with_project
@@ -39,7 +40,7 @@ def command() -> None:
 
 
 @command.command("get")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=completions.settings)
 @_AS_JSON
 @with_project
 def get(name: str | None, as_json: bool) -> None:
@@ -70,7 +71,7 @@ def get(name: str | None, as_json: bool) -> None:
 
 
 @command.command("set")
-@click.argument("name")
+@click.argument("name", shell_complete=completions.settings)
 @click.argument("values", nargs=-1, required=True, metavar="VALUE...")
 @click.option("--local", "place", flag_value="local", help="In config.local.toml: for you alone.")
 @click.option("--home", "place", flag_value="home", help="In the home's: for all projects.")

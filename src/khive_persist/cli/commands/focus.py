@@ -7,6 +7,7 @@ from typing import Any
 import anyio
 import click
 
+from khive_persist.cli import completions
 from khive_persist.cli.commands import events as events_command
 from khive_persist.cli.options import drained_project, with_output, with_project
 from khive_persist.cli.output import cell, print_documents, print_json, print_table
@@ -27,7 +28,7 @@ EVENTS = ("item", "time", "event_type", "tool_name", "what")
 
 
 @click.command("focus")
-@click.argument("session")
+@click.argument("session", shell_complete=completions.sessions)
 @click.option(
     "--agent", metavar="ID", help=f"Of this agent: `{MAIN}`, or the beginning of a subagent's id."
 )

@@ -8,6 +8,7 @@ from typing import IO, Any, get_args
 import anyio
 import click
 
+from khive_persist.cli import completions
 from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import project_of, with_project
 from khive_persist.cli.output import cell, print_json, warn
@@ -24,7 +25,7 @@ from khive_persist.transfer.plain_documents import PlainRecords
 
 @click.command("import")
 @click.argument("source", type=click.Path(exists=True, allow_dash=True))
-@click.option("--purpose", metavar="NAME",
+@click.option("--purpose", metavar="NAME", shell_complete=completions.purposes,
               help="What rows are that do not say it: planner_sessions, …")  # fmt: skip
 @click.option("--id", "id_field", metavar="FIELD",
               help="The field of plain documents that has the id; else id, or the name of a"

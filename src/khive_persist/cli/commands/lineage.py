@@ -6,6 +6,7 @@ from typing import Any
 import anyio
 import click
 
+from khive_persist.cli import completions
 from khive_persist import settings as configuration
 from khive_persist.cli.options import drained_project, with_project
 from khive_persist.cli.output import cell, print_fields, print_json, print_table
@@ -23,7 +24,7 @@ DEEPEST = 40
 
 
 @click.command("lineage")
-@click.argument("session")
+@click.argument("session", shell_complete=completions.sessions)
 @with_project
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 def command(session: str, as_json: bool) -> None:

@@ -3,6 +3,7 @@
 import anyio
 import click
 
+from khive_persist.cli import completions
 from khive_persist.cli.options import drained_project, with_project
 from khive_persist.cli.output import print_json
 from khive_persist.cli.saved import say_saved
@@ -28,7 +29,7 @@ def command() -> None:
 
 
 @command.command("set")
-@click.argument("session")
+@click.argument("session", shell_complete=completions.sessions)
 @click.argument("verdict", type=click.Choice(VERDICTS), metavar="VERDICT")
 @click.option("--note", metavar="TEXT", help="Why.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 import anyio
 import click
 
+from khive_persist.cli import completions
 from khive_persist.analytics.outcomes import PlanOutcome, joined
 from khive_persist.cli.empty import none_of
 from khive_persist.cli.options import drained_project, with_filters, with_output, with_project
@@ -115,7 +116,7 @@ def command(
 
 
 @command.command("show")
-@click.argument("id")
+@click.argument("id", shell_complete=completions.sessions)
 @with_project
 @with_output
 def show(id: str, form: str) -> None:

@@ -7,6 +7,7 @@ import anyio
 import click
 from pydantic import ValidationError
 
+from khive_persist.cli import completions
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool, counted
 from khive_persist.cli.exit_codes import DONE, FAILED
@@ -30,7 +31,7 @@ PLAN: Final = "planner-session"
 
 
 @click.command("record")
-@click.argument("kind")
+@click.argument("kind", shell_complete=completions.kinds)
 @click.argument("file", type=click.File("rb"), default="-")
 @click.option("--tool", type=click.Choice(list(HOOK_EVENTS)), default="claude-code",
               show_default=True, help="The tool that sent the events.")  # fmt: skip

@@ -34,7 +34,7 @@ FOLDERS: Final = frozenset(
 FILES: Final = frozenset(
     {
         "config.toml", "config.local.toml", ".gitignore", atomic_switch.JOURNAL, redacting.KEY_FILE,
-        "server.token", "server.tokens", "server.url", "server.lock", "server.recording",
+        "server.token", "server.tokens", "server.url", "server.lock", "open.html", "server.recording",
         tombstones.FILE,
     }
 )  # fmt: skip

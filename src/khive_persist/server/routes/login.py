@@ -1,17 +1,40 @@
-"""`/login` and `/logout`: a browser changes a token for a cookie, and gives it back."""
+"""`/login` and `/logout`: a browser changes a token for a cookie, and gives it back.
 
-from typing import Any, NamedTuple
+It comes with a token, or by a link that is good once, for which our own command asks with a token.
+"""
+
+import re
+
+from typing import Any, Final, NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from khive_persist.server.http.errors import HTTPError, json_response
-from khive_persist.server.http.tokens import Right
-from khive_persist.server.request import session_cookie
+from khive_persist.server.http.tokens import Right, Token
+from khive_persist.server.request import login_links, session_cookie
 from khive_persist.server.request.access import Access
 from khive_persist.server.request.auth import authorise, route
 from khive_persist.server.request.body import BodyReader
+
+
+# A page of the dashboard: nothing that leads elsewhere.
+_PAGE: Final = re.compile(r"(?:#/[\w/.~%:?&=+-]{0,500})?\Z", re.ASCII)
+
+_NEVER_KEPT: Final = {"cache-control": "no-store", "referrer-policy": "no-referrer"}
+
+
+class LoginLink(NamedTuple):
+    """The path of a page of this server that logs a browser in, once.
+
+    Attributes:
+        path: The path, with a code in it that is no token.
+        seconds: The time for which it is good; 0 where this server asks for no token.
+    """
+
+    path: str
+    seconds: int
 
 
 class TokenRights(NamedTuple):
@@ -32,11 +55,42 @@ def routes(access: Access, bodies: BodyReader) -> list[BaseRoute]:
             access.refused_tokens.note(request.client)
             raise HTTPError(401, "token", "this token is not known here")
         response = json_response(TokenRights(token.name, token.rights))
+        set_cookie(request, response, token)
+        return response
+
+    async def link(request: Request) -> Response:
+        token = authorise(access, request, "read")
+        document = await bodies.read_json(request)
+        page = document.get("page", "") if isinstance(document, dict) else None
+        if not isinstance(page, str) or not _PAGE.match(page):
+            raise HTTPError(422, "page", "page is a fragment of the dashboard, as #/plans")
+        if token is None:
+            return json_response(LoginLink(f"/{page}", 0))
+        code = access.login_links.create(token)
+        return json_response(LoginLink(f"/login/{code}{page}", login_links.SECONDS))
+
+    async def follow(request: Request) -> Response:
+        # Of a look at it ahead, as programs take that check links, it is not used up.
+        is_visit = request.method == "GET"
+        token = access.login_links.take(request.path_params["code"]) if is_visit else None
+        if token is None and is_visit:
+            raise HTTPError(
+                401,
+                "link",
+                "this link was used, or is too old",
+                hint="khive-persist open makes another",
+            )
+        # What follows the # in the link stays with the browser, and is there again.
+        response = Response(status_code=303, headers={"location": "/", **_NEVER_KEPT})
+        if token is not None:
+            set_cookie(request, response, token)
+        return response
+
+    def set_cookie(request: Request, response: Response, token: Token) -> None:
         cookie: dict[str, Any] = {"path": "/", "httponly": True, "samesite": "strict"}
         cookie["secure"] = request.url.scheme == "https"
         value = session_cookie.make(access, token)
         response.set_cookie(access.cookie, value, max_age=session_cookie.SECONDS, **cookie)
-        return response
 
     async def logout(request: Request) -> Response:
         session_cookie.end(access, request.cookies.get(access.cookie, ""))
@@ -52,6 +106,8 @@ def routes(access: Access, bodies: BodyReader) -> list[BaseRoute]:
 
     return [
         route(access, "POST", "/login", login, right=None),
+        route(access, "POST", "/login/link", link, right="read"),
+        route(access, "GET", "/login/{code}", follow, right=None),
         route(access, "POST", "/logout", logout, right=None),
         route(access, "GET", "/v1/whoami", whoami, right="read"),
     ]
