@@ -122,10 +122,11 @@ def test_the_diagram_is_to_scale() -> None:
 
 
 def test_an_empty_store_says_so(project: Project, khive: Khive) -> None:
+    place = project.khive
     for words, said in (
-        (("outcomes",), "no plans\n"),
-        (("outcomes", "--calibration"), "no plans\n"),
-        (("similar", "anything"), "no similar plans\n"),
+        (("outcomes",), f"no plans in {place}\n"),
+        (("outcomes", "--calibration"), f"no plans in {place}\n"),
+        (("similar", "anything"), f"no similar plans in {place}\n"),
     ):
         done = khive(*words)
         assert (done.code, done.out, done.err) == (0, "", said)

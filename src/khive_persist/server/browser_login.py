@@ -40,21 +40,15 @@ def is_running(project: Project) -> bool:
     return False
 
 
-def login_url(project: Project, settings: Settings, page: str = "") -> str:
-    """Return a URL that logs a browser in, once, within a minute.
-
-    Args:
-        project: The project, whose server runs.
-        settings: The settings in force, for the address.
-        page: The fragment of the page to show, as `#/plans`; an empty string for the first.
+def login_url(project: Project, settings: Settings) -> str:
+    """Return a URL that logs a browser in, once, within a minute; a fragment may follow it.
 
     Raises:
         ProjectError: The server does not answer, or gives no link.
     """
     server = url_file.server_url(project, settings)
     token = Tokens(project).local()
-    answer = _post(server, "/login/link", token, {"page": page})
-    return f"{server}{answer['path']}"
+    return f"{server}{_ask_for_link(server, token)['path']}"
 
 
 def open_browser(project: Project, url: str) -> bool:
@@ -71,13 +65,13 @@ def open_browser(project: Project, url: str) -> bool:
     return webbrowser.open(path.as_uri())
 
 
-def _post(server: str, path: str, token: str, document: dict[str, Any]) -> Any:
+def _ask_for_link(server: str, token: str) -> Any:
     parsed = urlsplit(server)
     kind = http.client.HTTPSConnection if parsed.scheme == "https" else http.client.HTTPConnection
     connection = kind(parsed.hostname or "", parsed.port, timeout=_SECONDS)
     headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
     try:
-        connection.request("POST", path, json.dumps(document), headers)
+        connection.request("POST", "/login/link", b"{}", headers)
         response = connection.getresponse()
         body = response.read()
         if response.status != http.client.OK:

@@ -76,7 +76,7 @@ def _fragment(page: str | None) -> str:
 def _show(project: Project, settings: Settings, fragment: str, is_printed: bool) -> bool:
     from khive_persist.server.browser_login import login_url, open_browser
 
-    url = login_url(project, settings, fragment)
+    url = login_url(project, settings) + fragment
     if is_printed:
         click.echo(url)
         return True

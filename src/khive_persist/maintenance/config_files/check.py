@@ -104,8 +104,8 @@ def _without_effect(project: Project) -> list[Problem]:
         for setting in configuration.read(path):
             name = dotted(setting)
             if setting in HOME_ONLY:
-                place = f" of {folder / 'config.toml'}" if folder else ""
-                reason = f"counts in the home's config.toml alone{place}"
+                place = folder / "config.toml" if folder else "the home's config.toml"
+                reason = f"counts in {place} alone"
             elif name in withheld:
                 reason = (
                     "does not count until you accept the file: khive-persist --dir"

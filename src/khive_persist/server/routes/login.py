@@ -2,10 +2,7 @@
 
 It comes with a token, or by a link that is good once, for which our own command asks with a token.
 """
-
-import re
-
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,12 +14,6 @@ from khive_persist.server.request import login_links, session_cookie
 from khive_persist.server.request.access import Access
 from khive_persist.server.request.auth import authorise, route
 from khive_persist.server.request.body import BodyReader
-
-
-# A page of the dashboard: nothing that leads elsewhere.
-_PAGE: Final = re.compile(r"(?:#/[\w/.~%:?&=+-]{0,500})?\Z", re.ASCII)
-
-_NEVER_KEPT: Final = {"cache-control": "no-store", "referrer-policy": "no-referrer"}
 
 
 class LoginLink(NamedTuple):
@@ -60,14 +51,10 @@ def routes(access: Access, bodies: BodyReader) -> list[BaseRoute]:
 
     async def link(request: Request) -> Response:
         token = authorise(access, request, "read")
-        document = await bodies.read_json(request)
-        page = document.get("page", "") if isinstance(document, dict) else None
-        if not isinstance(page, str) or not _PAGE.match(page):
-            raise HTTPError(422, "page", "page is a fragment of the dashboard, as #/plans")
         if token is None:
-            return json_response(LoginLink(f"/{page}", 0))
+            return json_response(LoginLink("/", 0))
         code = access.login_links.create(token)
-        return json_response(LoginLink(f"/login/{code}{page}", login_links.SECONDS))
+        return json_response(LoginLink(f"/login/{code}", login_links.SECONDS))
 
     async def follow(request: Request) -> Response:
         # Of a look at it ahead, as programs take that check links, it is not used up.
@@ -80,8 +67,8 @@ def routes(access: Access, bodies: BodyReader) -> list[BaseRoute]:
                 "this link was used, or is too old",
                 hint="khive-persist open makes another",
             )
-        # What follows the # in the link stays with the browser, and is there again.
-        response = Response(status_code=303, headers={"location": "/", **_NEVER_KEPT})
+        # What follows the # of the link stays with the browser, which is at that page then.
+        response = Response(status_code=303, headers={"location": "/"})
         if token is not None:
             set_cookie(request, response, token)
         return response
