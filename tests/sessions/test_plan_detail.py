@@ -5,7 +5,6 @@ from typing import Any
 
 import anyio
 import pytest
-from factories import make_project, plan, save_many
 
 from khive_persist import NotFoundError
 from khive_persist.models.purposes import PLANNER_SESSIONS
@@ -13,6 +12,7 @@ from khive_persist.opening import reading
 from khive_persist.project import Project
 from khive_persist.sessions.plan_detail import PlanDetail, find_plan, plan_detail
 from khive_persist.store import codec
+from tests.factories import make_project, plan, save_many
 
 
 @pytest.fixture

@@ -90,8 +90,9 @@ async def read_stats(
     async with reading(project, PLANNER_SESSIONS) as reader:
         if by == "complexity" or by == "pattern":
             groups = await plan_groups(reader, by)
-        if by in PLANS_BY:
-            plan_totals_by_group = await plan_totals(reader, by, *plan_filters)
+        for group in PLANS_BY:
+            if group == by:
+                plan_totals_by_group = await plan_totals(reader, group, *plan_filters)
     async with reading(project, CONVERSATIONS) as reader:
         totals = await token_totals(reader, by, prices, *message_filters, plan_groups=groups)
         reported = []

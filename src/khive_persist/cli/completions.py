@@ -25,7 +25,9 @@ def sessions(context: click.Context, _parameter: click.Parameter, incomplete: st
 
     async def read(root: Path) -> list[str]:
         project = Project(root)
-        async with Reader([(project.database(file.file), file) for file in SESSION_FILES]) as reader:
+        async with Reader(
+            [(project.database(file.file), file) for file in SESSION_FILES]
+        ) as reader:
             return await session_ids(reader, incomplete, _MOST)
 
     with suppress(KhiveError, OSError):

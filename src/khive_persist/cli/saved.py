@@ -1,4 +1,4 @@
-"""Say on stderr where both copies of what was saved are: the database, and the JSON of sessions/."""
+"""Say on stderr where both copies of what was saved are: the database, and the JSON beside it."""
 
 from collections.abc import Collection, Sequence
 from pathlib import Path

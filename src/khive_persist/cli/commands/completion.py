@@ -49,7 +49,9 @@ def install_command(shell: Shell | None, yes: bool, as_json: bool) -> None:
         confirm(f"write {files.script}, and add a line to {files.start_file}", yes=yes)
     changed = install(shell)
     if as_json:
-        print_json({"shell": shell, "script": str(files.script), "written": list(map(str, changed))})
+        print_json(
+            {"shell": shell, "script": str(files.script), "written": list(map(str, changed))}
+        )
         return
     for path in changed:
         click.echo(f"{path} is written")

@@ -5,8 +5,8 @@ from typing import Final
 
 import click
 
-from khive_persist.cli import completions
 from khive_persist import settings as configuration
+from khive_persist.cli import completions
 from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import existing_project, with_project
 from khive_persist.cli.output import cell, print_json, print_table, warn
@@ -148,5 +148,3 @@ def _home() -> Project:
     project = Project(directory)
     project.make()
     return project
-
-

@@ -112,7 +112,9 @@ def list_(as_json: bool) -> None:
         print_json(counts)
         return
     rows = [(experiment.name, *variant) for experiment in counts for variant in experiment.variants]
-    print_table(("experiment", "variant", *VariantCount._fields[1:]), rows, none_of("experiments", project))
+    print_table(
+        ("experiment", "variant", *VariantCount._fields[1:]), rows, none_of("experiments", project)
+    )
 
 
 @command.command("show")

@@ -32,7 +32,8 @@ _STDOUT: Final = "-"
 
 
 @click.command("export")
-@click.option("--purpose", metavar="NAME", shell_complete=completions.purposes, default="all", show_default=True,
+@click.option("--purpose", metavar="NAME", default="all", show_default=True,
+              shell_complete=completions.purposes,
               help="What to export: planner_sessions, claude_hooks, one of your own; events are"
               " those of all tools.")  # fmt: skip
 @click.option("--format", "form", type=click.Choice(FORMS),

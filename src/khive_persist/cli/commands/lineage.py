@@ -6,8 +6,8 @@ from typing import Any
 import anyio
 import click
 
-from khive_persist.cli import completions
 from khive_persist import settings as configuration
+from khive_persist.cli import completions
 from khive_persist.cli.options import drained_project, with_project
 from khive_persist.cli.output import cell, print_fields, print_json, print_table
 from khive_persist.prices import PriceTable

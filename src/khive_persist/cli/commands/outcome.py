@@ -38,7 +38,8 @@ def set_(session: str, verdict: Verdict, note: str | None, as_json: bool) -> Non
     """Record a verdict on a session: success, partial or failure.
 
     SESSION is the id of the agent's session or of the plan's, or the beginning of one. What was
-    recorded before stays; the latest counts. Prints the verdict's id, and the places of both copies.
+    recorded before stays; the latest counts. Prints the verdict's id, and the places of both
+    copies.
     """
     project = drained_project()
     saved = anyio.run(_set, project, session, verdict, note)

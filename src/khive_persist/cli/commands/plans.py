@@ -9,8 +9,8 @@ from typing import Any, Final, NamedTuple
 import anyio
 import click
 
-from khive_persist.cli import completions
 from khive_persist.analytics.outcomes import PlanOutcome, joined
+from khive_persist.cli import completions
 from khive_persist.cli.empty import none_of
 from khive_persist.cli.options import drained_project, with_filters, with_output, with_project
 from khive_persist.cli.output import (

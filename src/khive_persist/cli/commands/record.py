@@ -7,9 +7,9 @@ import anyio
 import click
 from pydantic import ValidationError
 
-from khive_persist.cli import completions
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool, counted
+from khive_persist.cli import completions
 from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import project_of, with_project
 from khive_persist.cli.output import print_json, print_warnings, warn

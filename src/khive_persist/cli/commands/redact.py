@@ -65,7 +65,9 @@ def command(
             for name, scan in results.items()
             if scan[0]
         ]
-        print_table(("purpose", "records", "with_secrets", "kinds"), rows, none_of("records", project))
+        print_table(
+            ("purpose", "records", "with_secrets", "kinds"), rows, none_of("records", project)
+        )
         if dry_run:
             click.echo("nothing was changed: this was a dry run")
     busy = [name for name, scan in results.items() if not scan.log_is_empty]

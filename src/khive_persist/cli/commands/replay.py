@@ -7,8 +7,8 @@ from pathlib import Path
 import anyio
 import click
 
-from khive_persist.cli import completions
 from khive_persist import settings as configuration
+from khive_persist.cli import completions
 from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import Parsed, drained_project, with_project
 from khive_persist.cli.output import warn

@@ -8,8 +8,8 @@ from typing import Any
 import anyio
 import click
 
-from khive_persist.cli import completions
 from khive_persist import settings as configuration
+from khive_persist.cli import completions
 from khive_persist.cli.options import drained_project, with_output, with_project
 from khive_persist.cli.output import print_documents, print_fields, print_json
 from khive_persist.cli.timeline_lines import TimelineLines

@@ -24,8 +24,8 @@ from khive_persist.cli.options import (
 from khive_persist.cli.output import print_fields, print_json, print_table
 from khive_persist.models.criteria import filters_of
 from khive_persist.prices import PriceTable
-from khive_persist.sessions.event_counts import EventCount
 from khive_persist.project import Project
+from khive_persist.sessions.event_counts import EventCount
 from khive_persist.sessions.plan_totals import PlanTotal
 from khive_persist.sessions.projects import ProjectResults
 from khive_persist.sessions.reported_costs import DIFFERENCE, ReportedCost
@@ -112,9 +112,7 @@ def _print_all(everywhere: ProjectResults[Stats], by: By, *, as_json: bool) -> i
     return FAILED if everywhere.failed else DONE
 
 
-def _print(
-    projects: Mapping[str | None, Stats], by: By, place: Project | None = None
-) -> None:
+def _print(projects: Mapping[str | None, Stats], by: By, place: Project | None = None) -> None:
     """Print what was counted, each row with its project before it where there are several."""
     single = None in projects
 
@@ -148,7 +146,9 @@ def _print(
     else:
         plan_names = [*PlanStats.__annotations__]
         rows = [(project, *stats["plans"].values()) for project, stats in projects.items()]
-        print_table(("project", *(f"plans {name}" for name in plan_names)), rows, none_of("plans", place))
+        print_table(
+            ("project", *(f"plans {name}" for name in plan_names)), rows, none_of("plans", place)
+        )
     if any(stats["plan_groups"] for stats in projects.values()):
         click.echo()
         columns = (by, *PlanTotal._fields[1:])

@@ -24,8 +24,8 @@ class Problem(NamedTuple):
         path: The file.
         line: The line, from 1; None where the file as a whole is meant.
         name: The setting, as `server.port`; None where no single one is meant.
-        kind: `invalid`: the whole file does not count, and the defaults hold. `without_effect`: this
-            setting does not count.
+        kind: `invalid`: the whole file does not count, and the defaults hold. `without_effect`:
+            this setting does not count.
         reason: The mistake, and where there is one, the way out.
     """
 
@@ -40,7 +40,9 @@ def config_files(project: Project) -> list[Path]:
     """Return the settings files that count in a project; a later file comes before an earlier."""
     own = [project.config, project.local_config]
     folder = marks.state_folder()
-    return own if folder is None or marks.is_state(project.khive) else [folder / "config.toml", *own]
+    return (
+        own if folder is None or marks.is_state(project.khive) else [folder / "config.toml", *own]
+    )
 
 
 def check(project: Project) -> list[Problem]:
@@ -104,7 +106,7 @@ def _without_effect(project: Project) -> list[Problem]:
         for setting in configuration.read(path):
             name = dotted(setting)
             if setting in HOME_ONLY:
-                place = folder / "config.toml" if folder else "the home's config.toml"
+                place = folder / project.config.name if folder else "the home's config.toml"
                 reason = f"counts in {place} alone"
             elif name in withheld:
                 reason = (

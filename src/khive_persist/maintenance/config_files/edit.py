@@ -61,7 +61,8 @@ def parsed(path: Path, name: str, words: tuple[str, ...]) -> Any:
             value = _read_value(words[0], value)
     elif not isinstance(default, str) and len(words) == 1:
         value = _read_value(words[0], value)
-    configuration.checked(path, *name.split(".", 1), value)
+    table, key = name.split(".", 1)
+    configuration.checked(path, table, key, value)
     return value
 
 

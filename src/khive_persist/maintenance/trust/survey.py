@@ -34,8 +34,8 @@ FOLDERS: Final = frozenset(
 FILES: Final = frozenset(
     {
         "config.toml", "config.local.toml", ".gitignore", atomic_switch.JOURNAL, redacting.KEY_FILE,
-        "server.token", "server.tokens", "server.url", "server.lock", "open.html", "server.recording",
-        tombstones.FILE,
+        "server.token", "server.tokens", "server.url", "server.lock", "server.recording",
+        "open.html", tombstones.FILE,
     }
 )  # fmt: skip
 TOKENS: Final = "server.tokens"

@@ -2,6 +2,7 @@
 
 It comes with a token, or by a link that is good once, for which our own command asks with a token.
 """
+
 from typing import Any, NamedTuple
 
 from starlette.requests import Request
