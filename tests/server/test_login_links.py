@@ -20,7 +20,12 @@ from tests.factories import make_project
 from tests.server.process import Server
 
 
-def test_a_link_is_good_for_one_visit(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_link_is_good_for_one_visit_and_a_browser_is_given_a_file_that_has_it(
+    server: Server,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     root = str(server.project.root)
     capsys.readouterr()
     assert run(["--dir", root, "open", "--print", "plans"]) == 0
@@ -49,10 +54,6 @@ def test_a_link_is_good_for_one_visit(server: Server, capsys: pytest.CaptureFixt
         assert client.get(path).status_code == 401
     assert url.rpartition("/")[2] not in server.log
 
-
-def test_a_browser_is_given_a_file_and_no_code(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
     seen = tmp_path / "seen"
     browser = tmp_path / "browser"
     browser.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" > "{seen}"\n')

@@ -192,6 +192,10 @@ export type Links = {
   forked_from: Link | null; forks: Link[]; started_by: Link | null; started: Link[];
 };
 
+export type LoginLink = {
+  path: string; seconds: number;
+};
+
 export type LostEvent = {
   event: string; subject: string; created_at: string; reason: string;
 };
@@ -283,6 +287,11 @@ export type PlanStats = {
   avg_confidence: number | null; total_cost: number; not_numbers: Record<string, number>;
 };
 
+export type PlanTotal = {
+  group: string | null; plans: number; avg_agent_count: number | null;
+  avg_confidence: number | null; planning_cost: number | null;
+};
+
 export type PreviousPeriod = {
   name: string; since: string; until: string;
 };
@@ -368,7 +377,7 @@ export type Start = {
 
 export type Stats = {
   events: EventCount[]; tokens: TokenCount[]; reported: ReportedCost[]; plans: PlanStats;
-  kinds: KindCount[];
+  plan_groups: PlanTotal[]; kinds: KindCount[];
 };
 
 export type Story = {
@@ -392,8 +401,9 @@ export type TodoWork = {
 
 export type TokenCount = {
   day?: string | null; project?: string | null; tool?: string | null; model?: string | null;
-  session?: string | null; agent?: string | null; messages: number; input: number;
-  cache_read: number; cache_write: number; output: number; cost: number | null; unpriced: number;
+  session?: string | null; agent?: string | null; complexity?: string | null;
+  pattern?: string | null; messages: number; input: number; cache_read: number; cache_write: number;
+  output: number; cost: number | null; unpriced: number;
 };
 
 export type TokenRights = {

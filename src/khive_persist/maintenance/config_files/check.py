@@ -72,7 +72,7 @@ def _invalid(path: Path) -> Iterator[Problem]:
     lines = _lines(text)
     for table, entries in tables.items():
         if not isinstance(entries, dict):
-            reason = f"{table} is no table: write [{table}]"
+            reason = f"is no table: write [{table}]"
             yield Problem(path, lines.get((table, "")), table, "invalid", reason)
             continue
         for key, value in entries.items():
