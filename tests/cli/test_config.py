@@ -33,7 +33,6 @@ def test_get_says_what_is_in_force_and_from_where(
 def test_set_keeps_the_rest_and_counts(project: Project, khive: Khive) -> None:
     before = "# mine\n[server]\n# port = 8423\n\n[sync] # of transcripts\nat_stop = true # soon\n"
     project.config.write_text(before)
-    records.trust_config(project.khive, before)
     done = khive("config", "set", "server.port", "9000")
     assert (done.code, done.out) == (0, "server.port = 9000\n")
     assert done.err == f"written to {project.config}\n"

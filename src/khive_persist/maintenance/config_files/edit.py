@@ -69,7 +69,7 @@ def parsed(path: Path, name: str, words: tuple[str, ...]) -> Any:
 def set_value(project: Project, path: Path, name: str, value: Any) -> bool:
     """Write a setting into a file, which is made where it is missing; synced on return.
 
-    What the person trusted of config.toml stays trusted with this change: it is the person's own.
+    Where all of config.toml counts, it still does with this change, which is the person's own.
 
     Returns:
         Whether the file was not so already.
@@ -80,7 +80,7 @@ def set_value(project: Project, path: Path, name: str, value: Any) -> bool:
         ProjectError: The state folder cannot be written.
     """
     original = configuration.read_text(path)
-    is_trusted = original is None or records.load(project.khive).config == original
+    is_accepted = original is None or _counts(project)
     if original is None:
         base = (files("khive_persist") / _CONFIG).read_text() if path == project.config else ""
         try:
@@ -92,9 +92,17 @@ def set_value(project: Project, path: Path, name: str, value: Any) -> bool:
         file = SettingsFile(path, str)
         if not file.edit(lambda text: with_value(text or "", name, value)):
             return False
-    if path == project.config and is_trusted:
+    if path == project.config and is_accepted:
         records.trust_config(project.khive, configuration.read_text(path))
     return True
+
+
+def _counts(project: Project) -> bool:
+    """Return whether all that config.toml sets counts."""
+    try:
+        return not configuration.withheld(project.config)
+    except InvalidSettingsError:
+        return False
 
 
 def with_value(text: str, name: str, value: Any) -> str:
