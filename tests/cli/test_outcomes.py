@@ -31,7 +31,10 @@ def planned(project: Project) -> Project:
 
 def test_a_verdict_by_the_beginning_of_an_id(planned: Project, khive: Khive) -> None:
     done = khive("outcome", "set", "9497", "partial", "--note", "no tests")
-    assert (done.code, done.err) == (0, "partial recorded for session 949752ba\n")
+    first, database, copy = done.err.splitlines()
+    assert (done.code, first) == (0, "partial recorded for session 949752ba")
+    assert database == f"1 recorded in {planned.database('outcomes.db')}"
+    assert copy.startswith(f"and in {planned.sessions}/outcome_")
     (shown,) = khive("outcomes", "--session", "01a1", "--json").json
     assert (shown["verdict"], shown["note"]) == ("partial", "no tests")
     again = khive("outcome", "set", "01a1fba8", "failure", "--json")

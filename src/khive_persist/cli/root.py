@@ -30,7 +30,7 @@ COMMANDS: Final = {
     "init": "Make .khive here.",
     "lineage": "Show who worked in a session, and where it came from.",
     "outcome": "Say how a session ended.",
-    "open": "Open the dashboard in a browser, logged in.",
+    "open": "Open the dashboard in your browser, logged in.",
     "outcomes": "Set plans beside what became of them, the latest first.",
     "path": "Print which .khive is used here, and why that one.",
     "plans": "List plans, the latest first; show one with its phases and evaluations.",

@@ -92,7 +92,7 @@ class PlanDetail(NamedTuple):
         superseded_by: The latest plan that the same session carried out, where that is another.
         phases: Its phases, in order.
         evaluations: The planners' answers, in order.
-        consensus: What the planners agreed on, as it was saved.
+        consensus: The agreement of the planners, as it was saved.
         execution_plan: As it was saved.
         metadata: As it was saved.
         odd_numbers: Why a number is none that counts, by the field's name.
