@@ -21,7 +21,7 @@ _SHELL: Final = click.argument("shell", type=click.Choice(SHELLS), required=Fals
 
 @click.group("completion")
 def command() -> None:
-    """Complete commands, options, ids of sessions and names of records in your shell.
+    """Install the completion of commands for your shell, with ids of sessions and names of records.
 
     \b
       khive-persist completion install
