@@ -74,6 +74,10 @@ GUARDED: Final = frozenset(
         "server_max_body_bytes",
     }
 )  # fmt: skip
+# What has its effect in the home's config.toml alone.
+HOME_ONLY: Final = frozenset(
+    {"home_max_bytes", "home_keep_days", "home_store_max_bytes", "home_store_keep_days"}
+)
 _MOST_BYTES: Final = 1 << 20
 # Of any other number it is 0.
 _MINIMUM: Final[dict[str, float]] = {
@@ -99,7 +103,29 @@ def load(path: Path) -> Settings:
         InvalidSettingsError: A file is no TOML, names an unknown setting, or gives one a wrong
             value.
     """
-    return Settings(**_of_home(path) | _believed(path) | _local(path.with_name(LOCAL)))
+    values: dict[str, Any] = {}
+    for _, of_file in layers(path):
+        values |= of_file
+    return Settings(**values)
+
+
+def layers(path: Path) -> list[tuple[Path, dict[str, Any]]]:
+    """Return what counts of each settings file of a project; a later file comes before an earlier.
+
+    Args:
+        path: The project's config.toml, which need not be there.
+
+    Raises:
+        InvalidSettingsError: As for `load`.
+    """
+    home, local = _home_config(path), path.with_name(LOCAL)
+    of_home = [] if home is None else [(home, read(home))]
+    return [*of_home, (path, _believed(path)), (local, _local(local))]
+
+
+def dotted(name: str) -> str:
+    """Return the name of a setting as config.toml has it."""
+    return name.replace("_", ".", 1)
 
 
 def withheld(path: Path) -> tuple[str, ...]:
@@ -115,7 +141,7 @@ def withheld(path: Path) -> tuple[str, ...]:
     local = path.with_name(LOCAL)
     if _came_with_git(local):
         names += sorted(GUARDED & read(local).keys())
-    return tuple(dict.fromkeys(name.replace("_", ".", 1) for name in names))
+    return tuple(dict.fromkeys(map(dotted, names)))
 
 
 def sources(path: Path) -> tuple[Path, ...]:
@@ -205,11 +231,16 @@ def _parsed(path: Path, text: str) -> dict[str, Any]:
         if not isinstance(entries, dict):
             raise InvalidSettingsError(f"{path}: {table} is no table", hint=f"write [{table}]")
         for key, value in entries.items():
-            values[f"{table}_{key}"] = _checked(path, table, key, value)
+            values[f"{table}_{key}"] = checked(path, table, key, value)
     return values
 
 
-def _checked(path: Path, table: str, key: str, value: Any) -> Any:
+def checked(path: Path, table: str, key: str, value: Any) -> Any:
+    """Return the value that a settings file gives a setting.
+
+    Raises:
+        InvalidSettingsError: There is no such setting, or it has no such value.
+    """
     name = f"{table}_{key}"
     label = f"{path}: {table}.{key}"
     default = Settings._field_defaults.get(name)

@@ -31,7 +31,10 @@ def planned(project: Project) -> Project:
 
 def test_a_verdict_by_the_beginning_of_an_id(planned: Project, khive: Khive) -> None:
     done = khive("outcome", "set", "9497", "partial", "--note", "no tests")
-    assert (done.code, done.err) == (0, "partial recorded for session 949752ba\n")
+    first, database, copy = done.err.splitlines()
+    assert (done.code, first) == (0, "partial recorded for session 949752ba")
+    assert database == f"1 recorded in {planned.database('outcomes.db')}"
+    assert copy.startswith(f"and in {planned.sessions}/outcome_")
     (shown,) = khive("outcomes", "--session", "01a1", "--json").json
     assert (shown["verdict"], shown["note"]) == ("partial", "no tests")
     again = khive("outcome", "set", "01a1fba8", "failure", "--json")
@@ -122,10 +125,11 @@ def test_the_diagram_is_to_scale() -> None:
 
 
 def test_an_empty_store_says_so(project: Project, khive: Khive) -> None:
+    place = project.khive
     for words, said in (
-        (("outcomes",), "no plans\n"),
-        (("outcomes", "--calibration"), "no plans\n"),
-        (("similar", "anything"), "no similar plans\n"),
+        (("outcomes",), f"no plans in {place}\n"),
+        (("outcomes", "--calibration"), f"no plans in {place}\n"),
+        (("similar", "anything"), f"no similar plans in {place}\n"),
     ):
         done = khive(*words)
         assert (done.code, done.out, done.err) == (0, "", said)

@@ -91,7 +91,15 @@ def test_limit_is_of_the_newest(recorded: Project, khive: Khive) -> None:
 
 def test_no_events_is_said_on_stderr(project: Project, khive: Khive) -> None:
     done = khive("events")
-    assert (done.code, done.out, done.err) == (0, "", "no events\n")
+    assert (done.code, done.out, done.err) == (0, "", f"no events in {project.khive}\n")
+    words = ("--type", "pre_command", "--text", "a b", "--failed", "--limit", "3")
+    assert khive("events", *words).err == (
+        f"no events in {project.khive}: --type pre_command --failed --text 'a b'\n"
+    )
+    assert khive("tail", "--no-follow").err == f"no events in {project.khive}\n"
+    assert khive("sessions", "--since", "2026-11-01").err == (
+        f"no sessions in {project.khive}: --since '2026-11-01 00:00:00'\n"
+    )
     assert khive("events", "--json").json == []
     assert khive("events", "--jsonl").out == ""
 
@@ -216,7 +224,7 @@ def test_query_refuses_whatever_would_write(planned: Project, khive: Khive, sql:
     done = khive("query", sql)
     assert done.out == ""
     assert done.err.count("\n") == 1
-    assert done.code == 2 if sql else done.err == "no rows\n"
+    assert done.code == 2 if sql else done.err.startswith("no rows in ")
     assert khive("query", "SELECT count(*) AS n FROM planner_sessions", "--json").out == before
     assert not Path("/tmp/khive-should-not-exist.db").exists()
 

@@ -3,8 +3,10 @@
 import subprocess
 import sys
 
+import pytest
 from playwright.sync_api import Browser, expect
 
+from khive_persist.cli.root import run
 from tests.dashboard.opened import Opened
 from tests.server.process import Server
 
@@ -51,3 +53,17 @@ def test_a_token_that_may_not_read_is_told_so(browser: Browser, filled: Server) 
         page.keyboard.press("Enter")
         expect(page.get_by_role("alert")).to_have_text("This token may not read.")
         expect(page.get_by_role("dialog")).to_be_visible()
+
+
+def test_the_command_opens_a_page_that_is_logged_in(
+    browser: Browser, filled: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BROWSER", "true %s")
+    assert run(["--dir", str(filled.project.root), "open", "plans"]) == 0
+    with Opened.of(browser, filled) as opened:
+        page = opened.page
+        page.goto((filled.project.khive / "open.html").as_uri())
+        expect(page).to_have_url(f"{filled.url}/#/plans")
+        expect(page.get_by_role("heading", level=1)).to_contain_text("Plans")
+        expect(page.get_by_role("dialog")).to_have_count(0)
+        assert opened.errors == []

@@ -24,12 +24,15 @@ def call(project: Project, *words: str) -> int:
 
 def test_a_script_gets_the_variant_alone(project: Project, capsys: Captured) -> None:
     assert call(project, "create", "prompt", "control=1", "new=2.5", "--note", "n") == 0
-    assert capsys.readouterr() == ("prompt\n", "prompt created: control=1, new=2.5\n")
+    out, err = capsys.readouterr()
+    assert (out, err.splitlines()[0]) == ("prompt\n", "prompt created: control=1, new=2.5")
+    assert str(project.database("experiments.db")) in err
     assert call(project, "create", "prompt", "control", "new=2.5") == 0
     assert capsys.readouterr().err == "prompt was there: control=1, new=2.5\n"
     assert call(project, "assign", "s1", "prompt") == 0
     drawn = capsys.readouterr()
-    assert drawn == ("new\n", "prompt: assigned at random\n")
+    assert (drawn.out, drawn.err.splitlines()[0]) == ("new\n", "prompt: assigned at random")
+    assert str(project.database("assignments.db")) in drawn.err
     assert call(project, "assign", "s1", "prompt") == 0
     again = capsys.readouterr()
     assert again.out == "new\n"
@@ -146,7 +149,7 @@ def test_a_ratio_that_does_not_fit_is_said(project: Project, capsys: Captured) -
 
 def test_without_any_there_is_a_line_and_an_empty_list(project: Project, capsys: Captured) -> None:
     assert call(project, "list") == 0
-    assert capsys.readouterr() == ("", "no experiments\n")
+    assert capsys.readouterr() == ("", f"no experiments in {project.khive}\n")
     assert call(project, "list", "--json") == 0
     assert json.loads(capsys.readouterr().out) == []
     assert not list(project.khive.glob("*.db"))

@@ -161,7 +161,7 @@ def test_without_a_token_nothing_that_asks_for_one_answers(server: Server, docum
         for path, methods in document["paths"].items():
             for method, told in methods.items():
                 answer = client.request(method, path.replace("{", "").replace("}", ""), json={})
-                assert (answer.status_code == 401) == bool(told["security"]) or path == "/login"
+                assert (answer.status_code == 401) == bool(told["security"]) or "/login" in path
 
 
 def test_a_method_that_is_not_there_is_refused_as_such(server: Server, document: Any) -> None:

@@ -22,7 +22,7 @@ from khive_persist.trust import signed
 from tests.server.process import Server
 
 # The dashboard's own files hold no record, and have the form for the token.
-OPEN = {"/healthz", "/readyz", "/login", "/logout", "/", "/assets/x"}
+OPEN = {"/healthz", "/readyz", "/login", "/login/x", "/logout", "/", "/assets/x"}
 
 
 async def _guarded(root: Path) -> list[tuple[str, str, Right | None]]:

@@ -1,5 +1,6 @@
 """The counts of `stats`: events and failures, tokens and costs, plans, own kinds."""
 
+from collections.abc import Sequence
 from typing import Any, NotRequired
 
 from typing_extensions import TypedDict
@@ -7,12 +8,18 @@ from typing_extensions import TypedDict
 from khive_persist import settings as configuration
 from khive_persist.models.planner_session import PlannerSession
 from khive_persist.models.purpose_registry import known_purposes
-from khive_persist.models.purposes import BUILT_IN_NAMES, CONVERSATIONS, EVENT_FILES
+from khive_persist.models.purposes import (
+    BUILT_IN_NAMES,
+    CONVERSATIONS,
+    EVENT_FILES,
+    PLANNER_SESSIONS,
+)
 from khive_persist.models.query import Filter
 from khive_persist.opening import open_store, reading
 from khive_persist.prices import PriceTable
 from khive_persist.project import Project
 from khive_persist.sessions.event_counts import EventCount, count_events
+from khive_persist.sessions.plan_totals import PLANS_BY, PlanTotal, plan_groups, plan_totals
 from khive_persist.sessions.projects import ProjectResults, read_everywhere
 from khive_persist.sessions.reported_costs import ReportedCost, reported_costs
 from khive_persist.sessions.token_totals import By, TokenTotal, token_totals
@@ -29,6 +36,8 @@ class TokenCount(TypedDict):
     model: NotRequired[str | None]
     session: NotRequired[str | None]
     agent: NotRequired[str | None]
+    complexity: NotRequired[str | None]
+    pattern: NotRequired[str | None]
     messages: int
     input: int
     cache_read: int
@@ -43,12 +52,14 @@ class Stats(TypedDict):
 
     Attributes:
         reported: The costs of sessions that the clients themselves report.
+        plan_groups: The plans by group, where they have what the groups are made by.
     """
 
     events: list[EventCount]
     tokens: list[TokenCount]
     reported: list[ReportedCost]
     plans: PlanStats
+    plan_groups: list[PlanTotal]
     kinds: list[KindCount]
 
 
@@ -59,6 +70,7 @@ async def read_stats(
     by: By,
     prices: PriceTable,
     session_filters: list[Filter] | None,
+    plan_filters: Sequence[Filter] = (),
 ) -> Stats:
     """Count what is recorded.
 
@@ -67,14 +79,22 @@ async def read_stats(
         by: The groups in which tokens and costs are counted.
         session_filters: The filters of the clients' totals; None where these would be of another
             time than the rest.
+        plan_filters: The filters of plans in groups.
 
     Raises:
         StoreError: As its subclasses say.
     """
     async with reading(project, *EVENT_FILES.values()) as reader:
         events = await count_events(reader, *event_filters)
+    groups, plan_totals_by_group = None, []
+    async with reading(project, PLANNER_SESSIONS) as reader:
+        if by == "complexity" or by == "pattern":
+            groups = await plan_groups(reader, by)
+        for group in PLANS_BY:
+            if group == by:
+                plan_totals_by_group = await plan_totals(reader, group, *plan_filters)
     async with reading(project, CONVERSATIONS) as reader:
-        totals = await token_totals(reader, by, prices, *message_filters)
+        totals = await token_totals(reader, by, prices, *message_filters, plan_groups=groups)
         reported = []
         if session_filters is not None:
             reported = await reported_costs(reader, prices, *session_filters)
@@ -90,6 +110,7 @@ async def read_stats(
         "tokens": tokens,
         "reported": reported,
         "plans": of_plans,
+        "plan_groups": plan_totals_by_group,
         "kinds": kinds,
     }
 
@@ -99,13 +120,14 @@ async def stats_everywhere(
     message_filters: list[Filter],
     by: By,
     session_filters: list[Filter] | None,
+    plan_filters: Sequence[Filter] = (),
 ) -> ProjectResults[Stats]:
     """Return what `read_stats` counts, of each project by itself, at the project's own prices."""
 
     async def read(project: Project) -> Stats:
         prices = PriceTable(configuration.load(project.config).cost_prices)
         return await read_stats(
-            project, event_filters, message_filters, by, prices, session_filters
+            project, event_filters, message_filters, by, prices, session_filters, plan_filters
         )
 
     return await read_everywhere(read)

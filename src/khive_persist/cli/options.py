@@ -13,6 +13,7 @@ from khive_persist.capture.drain import drain
 from khive_persist.capture.home_store import removed_lines
 from khive_persist.capture.notices import notices
 from khive_persist.capture.spool import Spool, counted, home_spool_line, waiting_at_home
+from khive_persist.cli import completions
 from khive_persist.cli.output import warn
 from khive_persist.cli.screen import is_screen
 from khive_persist.cli.times import note_project, note_style, note_utc
@@ -228,12 +229,21 @@ def _criterion(name: str) -> Decorator:
             return click.option(flag, type=MOMENT, help=about)
         case "number":
             return click.option(flag, type=float, help=about)
-    return click.option(flag, _ARGUMENTS.get(name, name), metavar=_METAVARS[name], help=about)
+    complete = completions.sessions if name == "session" else None
+    return click.option(
+        flag, _ARGUMENTS.get(name, name), metavar=_METAVARS[name], help=about,
+        shell_complete=complete,
+    )  # fmt: skip
 
 
 _ARGUMENTS: Final = {"session": "session_id", "type": "event_type"}
-_METAVARS: Final = {"session": "ID", "type": "TYPE", "complexity": "WORD"}
+_METAVARS: Final = {"session": "ID", "type": "TYPE", "tool_name": "NAME", "complexity": "WORD"}
 _FILTERS: Final[dict[str, Decorator]] = {
     **{name: _criterion(name) for name in CRITERIA},
+    "failed": click.option("--failed", is_flag=True, help="Only those that failed."),
+    "text": click.option(
+        "--text", metavar="TEXT", help="With this text in them, whatever field it is in."
+    ),
     "limit": with_limit(),
 }
+FILTER_ARGUMENTS: Final = {_ARGUMENTS.get(name, name) for name in _FILTERS} - {"limit"}

@@ -7,6 +7,7 @@ from keyword import iskeyword
 from typing import Any, Final, NoReturn
 
 import click
+from click.shell_completion import CompletionItem
 
 from khive_persist.cli.exit_codes import DONE, FAILED, INTERRUPTED, WRONG_USE
 from khive_persist.cli.screen import wants_colour
@@ -18,6 +19,8 @@ from khive_persist.errors import InvalidQueryError, KhiveError
 COMMANDS: Final = {
     "backup": "Make, verify and restore backups.",
     "compare": "Compare groups of sessions, with honest statistics.",
+    "completion": "Install the completion of commands for your shell.",
+    "config": "Show, change and check the settings.",
     "demo": "Record sample sessions of three tools and look at them.",
     "doctor": "Say what is wrong: databases, spool, hooks, events without an end.",
     "events": "List hook events, newest first.",
@@ -30,7 +33,10 @@ COMMANDS: Final = {
     "init": "Make .khive here.",
     "lineage": "Show who worked in a session, and where it came from.",
     "outcome": "Say how a session ended.",
+    "open": "Open the dashboard in your browser, logged in.",
     "outcomes": "Set plans beside what became of them, the latest first.",
+    "path": "Print which .khive is used here, and why that one.",
+    "plans": "List plans, the latest first; show one with its phases and evaluations.",
     "projects": "List all projects that you trust.",
     "prune": "Remove what is too old or too much.",
     "purge": "Remove a session, to the last byte of it.",
@@ -66,6 +72,11 @@ class Root(click.Group):
         module = import_module(f"khive_persist.cli.commands.{file}")
         command: click.Command = module.command
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        names = [name for name in COMMANDS if name.startswith(incomplete)]
+        items = [CompletionItem(name, help=COMMANDS[name]) for name in names]
+        return items + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

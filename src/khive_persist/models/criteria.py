@@ -55,6 +55,7 @@ CRITERIA: Final = {
     ),
     "type": Criterion("text", "Of this event type, as in pre_command.", "=", "event_type"),
     "tool": Criterion("tool", "Of this AI tool.", "=", "tool"),
+    "tool_name": Criterion("text", "Of calls of this tool, as in Bash.", "=", "tool_name"),
     "since": Criterion("time", "Not before.", ">=", "created_at"),
     "until": Criterion("time", "Before.", "<", "created_at"),
     "complexity": Criterion(
@@ -63,12 +64,20 @@ CRITERIA: Final = {
     "min_confidence": Criterion(
         "number", "Of at least this confidence, 0 to 1.", ">=", "confidence"
     ),
+    "min_cost": Criterion(
+        "number", "Of at least this planning_cost, in USD.", ">=", "planning_cost"
+    ),
     "max_cost": Criterion(
         "number", "Of at most this planning_cost, in USD.", "<=", "planning_cost"
     ),
 }
 TIMES: Final = ("since", "until")
 OF_PLANS: Final = ("complexity", "min_confidence", "max_cost")
+
+
+def has_failed() -> Filter:
+    """Match events that say of themselves that they failed."""
+    return field("success") == False  # noqa: E712 - a filter
 
 
 def filters_of(**values: str | float | datetime | None) -> list[Filter]:

@@ -170,6 +170,13 @@ class Contains(Filter):
         self.field, self.value = field, value
 
 
+class HasText(Filter):
+    """A text that stands within any text of the content, ASCII letters of either case."""
+
+    def __init__(self, text: str) -> None:
+        self.text = _text(text)
+
+
 class All(Filter):
     """All of these filters; without any, every record."""
 

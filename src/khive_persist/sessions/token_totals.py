@@ -1,5 +1,6 @@
-"""Tokens and costs of messages, grouped by day, project, tool, model, session or agent."""
+"""Tokens and costs of messages, by day, project, tool, model, session, agent or their plan."""
 
+from collections.abc import Mapping
 from contextlib import aclosing
 from functools import partial
 from typing import Any, Final, Literal, NamedTuple, get_args
@@ -17,7 +18,7 @@ from khive_persist.sessions.definitions import (
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement, named, select
 
-By = Literal["day", "project", "tool", "model", "session", "agent"]
+By = Literal["day", "project", "tool", "model", "session", "agent", "complexity", "pattern"]
 
 BY: Final = get_args(By)
 _FIELDS: Final[dict[str, str]] = {
@@ -26,6 +27,9 @@ _FIELDS: Final[dict[str, str]] = {
     "model": "model",
     "session": "session_id",
     "agent": "agent_id",
+    # Of the plan that the session carries out.
+    "complexity": "session_id",
+    "pattern": "session_id",
 }
 _NOTHING: Final = Spent()
 
@@ -34,7 +38,8 @@ class TokenTotal(NamedTuple):
     """The messages of one group that used tokens.
 
     Attributes:
-        group: The day in UTC, project, tool, model, session or agent; None for those of none.
+        group: The day in UTC, project, tool, model, session or agent, or of the session's plan the
+            complexity or workflow pattern; None for those of none.
         messages: Their number.
         input: Tokens of the prompts that came from no cache.
         cache_read: Those that came from one.
@@ -82,11 +87,22 @@ class _Use(NamedTuple):
 
 
 async def token_totals(
-    reader: Reader, by: By, prices: PriceTable, *filters: Filter
+    reader: Reader,
+    by: By,
+    prices: PriceTable,
+    *filters: Filter,
+    plan_groups: Mapping[str, str | None] | None = None,
 ) -> list[TokenTotal]:
     """Return the tokens and costs of messages that pass every filter, most expensive group first.
 
     Each message counts once, however many lines and files repeat it.
+
+    Args:
+        reader: A reader of the messages.
+        by: The groups.
+        prices: The prices of tokens.
+        filters: The filters of messages.
+        plan_groups: The groups of sessions, where these are grouped by their plans.
     """
     counts: dict[str | None, int] = {}
     sums: dict[str | None, Spent] = {}
@@ -101,8 +117,9 @@ async def token_totals(
                 speed=use.speed,
                 geo=use.geo,
             )
-            counts[use.group] = counts.get(use.group, 0) + 1
-            sums[use.group] = sums.get(use.group, _NOTHING).plus(spent)
+            group = use.group if plan_groups is None else plan_groups.get(use.group)
+            counts[group] = counts.get(group, 0) + 1
+            sums[group] = sums.get(group, _NOTHING).plus(spent)
     totals = [
         TokenTotal(
             None if group is None else str(group), counts[group], spent.input, spent.cache_read,

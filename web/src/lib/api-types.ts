@@ -210,6 +210,10 @@ export type Links = {
   forked_from: Link | null; forks: Link[]; started_by: Link | null; started: Link[];
 };
 
+export type LoginLink = {
+  path: string; seconds: number;
+};
+
 export type LostEvent = {
   event: string; subject: string; created_at: string; reason: string;
 };
@@ -299,6 +303,11 @@ export type PlanOutcome = {
 export type PlanStats = {
   total_sessions: number; complexities: Record<string, number>; avg_agent_count: number | null;
   avg_confidence: number | null; total_cost: number; not_numbers: Record<string, number>;
+};
+
+export type PlanTotal = {
+  group: string | null; plans: number; avg_agent_count: number | null;
+  avg_confidence: number | null; planning_cost: number | null;
 };
 
 export type PreviousPeriod = {
@@ -399,7 +408,7 @@ export type Start = {
 
 export type Stats = {
   events: EventCount[]; tokens: TokenCount[]; reported: ReportedCost[]; plans: PlanStats;
-  kinds: KindCount[];
+  plan_groups: PlanTotal[]; kinds: KindCount[];
 };
 
 export type Story = {
@@ -423,8 +432,9 @@ export type TodoWork = {
 
 export type TokenCount = {
   day?: string | null; project?: string | null; tool?: string | null; model?: string | null;
-  session?: string | null; agent?: string | null; messages: number; input: number;
-  cache_read: number; cache_write: number; output: number; cost: number | null; unpriced: number;
+  session?: string | null; agent?: string | null; complexity?: string | null;
+  pattern?: string | null; messages: number; input: number; cache_read: number; cache_write: number;
+  output: number; cost: number | null; unpriced: number;
 };
 
 export type TokenRights = {

@@ -5,6 +5,7 @@ takes the user's comment behind a table away with it. So the text is only cut in
 is read by `tomllib`, and whoever edits it reads the result once more.
 """
 
+import json
 import re
 import tomllib
 from collections.abc import Iterator
@@ -94,7 +95,7 @@ def tables(text: str, name: str) -> list[Table]:
     """Return the tables `[[name]]` of a valid document, in its order."""
     found: list[Table] = []
     is_inside = False
-    for statement in _statements(text):
+    for statement in statements(text):
         if statement.is_header(text):
             is_inside = statement.value == {name: [{}]}
             if is_inside:
@@ -106,7 +107,7 @@ def tables(text: str, name: str) -> list[Table]:
 
 def inline_array(text: str, name: str) -> tuple[Span, list[Span]] | None:
     """Return the array `name = […]` of a valid document and its items; None where it has none."""
-    for statement in _statements(text):
+    for statement in statements(text):
         if statement.is_header(text):
             return None
         if isinstance(statement.value.get(name), list):
@@ -131,7 +132,8 @@ def _items(text: str, statement: Statement) -> list[Span]:
     return items
 
 
-def _statements(text: str) -> Iterator[Statement]:
+def statements(text: str) -> Iterator[Statement]:
+    """Yield the headers and the keys of a valid document, in its order."""
     start, end, value_start, depth = -1, -1, -1, 0
     for token in _TOKEN.finditer(text):
         mark, word = token["mark"], token[0].strip()
@@ -147,6 +149,12 @@ def _statements(text: str) -> Iterator[Statement]:
             depth += (mark in ("[", "{")) - (mark in ("]", "}")) if mark else 0
     if start >= 0:
         yield _statement(text, start, end, value_start)
+
+
+def written(value: object) -> str:
+    """Return a text, a number, a boolean or a list of these as TOML spells it."""
+    # TOML has JSON's strings and numbers, but for one character that it wants escaped.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _statement(text: str, start: int, end: int, value_start: int) -> Statement:

@@ -8,7 +8,6 @@ there has its own. Where the user wrote `hooks = […]` ours are items of that a
 Each edit is read once more: one that changed anything else is refused, never written.
 """
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NoReturn
@@ -20,6 +19,7 @@ from khive_persist.capture.hook_config.toml_edit import (
     inline_array,
     read,
     tables,
+    written,
 )
 from khive_persist.tools import Hook, Registration
 
@@ -92,7 +92,7 @@ class TomlHooks:
         else:
             at = len(self.text.rstrip(_WHITE_SPACE))
             newline = "\r\n" if "\r\n" in self.text else "\n"
-            lines = [f"[[{_HOOKS}]]", *(f"{k} = {_written(v)}" for k, v in members.items())]
+            lines = [f"[[{_HOOKS}]]", *(f"{k} = {written(v)}" for k, v in members.items())]
             new = newline * 2 + newline.join(lines)
             if not at:
                 at, new = len(self.text), new.lstrip()
@@ -114,7 +114,7 @@ class TomlHooks:
             table = tables(self.text, _HOOKS)[entry.position]
             member = next(m for m in table.members if self._command in m.value)
             start, end = member.value_start, member.end
-            new = _written(target.command)
+            new = written(target.command)
         return self._checked(self.text[:start] + new + self.text[end:], hooks)
 
     def without_entry(self, entry: Entry) -> str | None:
@@ -179,9 +179,4 @@ def _match_start(text: str, end: int) -> int:
 
 
 def _inline_table(members: Mapping[str, object]) -> str:
-    return "{ " + ", ".join(f"{key} = {_written(value)}" for key, value in members.items()) + " }"
-
-
-def _written(value: object) -> str:
-    # TOML has JSON's strings and numbers, but for one character that it wants escaped.
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return "{ " + ", ".join(f"{key} = {written(value)}" for key, value in members.items()) + " }"

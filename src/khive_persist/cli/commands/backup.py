@@ -219,7 +219,9 @@ def restore_command(
         )
         return
     rows = manifest.rows - restored.purged
-    click.echo(f"{manifest.id} restored: {rows} rows in {project.khive}")
+    names = ", ".join(_databases(project))
+    click.echo(f"{manifest.id} restored: {rows} rows in {names} of {project.khive}")
+    click.echo(f"and a second time, as JSON, in {project.sessions}")
     if restored.purged:
         click.echo(
             f"{restored.purged} rows did not come: their sessions were purged since", err=True

@@ -26,7 +26,25 @@ FROM events WHERE event_type LIKE 'post_%' GROUP BY tool, event_type ORDER BY ev
 PLANS: list[PlannerSessionContent] = [
     {"session_id": "3aeaa724-c75a-4fc5-9e77-8feafee36ced", "complexity": "complex",
      "task_description": "Move the importer to streams", "confidence": 0.86, "planning_cost": 0.42,
-     "agent_count": 4, "workflow_pattern": "parallel"},
+     "agent_count": 4, "workflow_pattern": "parallel",
+     "phases": [
+         {"name": "analyse", "description": "Find what holds a whole file in memory",
+          "agents": [{"role": "researcher", "domain": "async-io"}]},
+         {"name": "build", "description": "Read and parse a piece at a time",
+          "agents": [{"role": "implementer", "domain": "parsers"}, {"role": "tester"}],
+          "dependencies": ["analyse"]},
+         {"name": "review", "description": "Compare memory and results with the old importer",
+          "agents": [{"role": "critic"}], "dependencies": ["build"]},
+     ],
+     "evaluations": [
+         {"config": {"name": "opus"}, "response_time_ms": 1834.2, "cost": 0.21,
+          "evaluation": {"complexity": "complex", "total_agents": 4, "confidence": 0.9,
+                         "summary": "The parser is the hard part"}},
+         {"config": {"name": "sonnet"}, "response_time_ms": 1210.5, "cost": 0.21,
+          "evaluation": {"complexity": "medium", "total_agents": 3, "confidence": 0.82,
+                         "summary": "Three pieces that can be tested alone"}},
+     ],
+     "consensus": {"method": "weighted_vote", "complexity": "complex", "agreement": 0.74}},
     {"session_id": "949752ba-dbca-4cef-aed8-56a872909535", "complexity": "simple",
      "task_description": "Fix a typo in the help", "confidence": 0.97, "planning_cost": 0.02,
      "agent_count": 1, "workflow_pattern": "sequential"},
@@ -62,6 +80,7 @@ def command() -> int:
     for words in (
         ["events", "--limit", "12"],
         ["sessions", "--limit", "6"],
+        ["plans", "show", "3aeaa724"],
         ["query", QUERY],
         ["sessions", "--min-confidence", "0.6"],
         ["doctor"],
@@ -74,6 +93,7 @@ def command() -> int:
     click.echo("All of it is in files that you can open with sqlite3:")
     for path in sorted(project.khive.glob("*.db")):
         click.echo(f"  {path}")
+    click.echo(f"and a second time in JSON that you can read, in {project.sessions}")
     click.echo("\nnext: khive-persist init, then khive-persist hooks install claude-code")
     return FAILED if failed else DONE
 

@@ -8,6 +8,7 @@ import anyio
 import click
 
 from khive_persist.capture.client_recognition import in_our_words
+from khive_persist.cli.empty import none_of
 from khive_persist.cli.options import (
     drained_project,
     short_ids_on_screen,
@@ -18,11 +19,11 @@ from khive_persist.cli.options import (
 )
 from khive_persist.cli.output import Documents, print_table
 from khive_persist.models.as_document import document
-from khive_persist.models.criteria import filters_of
+from khive_persist.models.criteria import filters_of, has_failed
 from khive_persist.models.event_types import PRE
 from khive_persist.models.hook_event import HookEvent
 from khive_persist.models.purposes import EVENT_FILES
-from khive_persist.models.query import Filter, column
+from khive_persist.models.query import Filter, HasText, column
 from khive_persist.opening import open_store, reading
 from khive_persist.project import Project
 from khive_persist.sessions.definitions import stands_for_end
@@ -31,12 +32,12 @@ from khive_persist.sessions.read import find_session
 
 TABLE_LIMIT = 50
 COLUMNS = ("time", "tool", "session", "event_type", "tool_name", "result", "what")
-EMPTY = "no events"
+FILTERS = ("session", "type", "tool", "tool_name", "failed", "text")
 
 
 @click.command("events")
 @with_project
-@with_filters("session", "type", "tool", "since", "until", "limit")
+@with_filters(*FILTERS, "since", "until", "limit")
 @with_output
 @with_times
 def command(form: str, limit: int | None, **filter_options: Any) -> None:
@@ -44,6 +45,8 @@ def command(form: str, limit: int | None, **filter_options: Any) -> None:
 
     \b
       khive-persist events --type pre_command --since 2h
+      khive-persist events --failed --tool-name Bash --since 1d
+      khive-persist events --text "permission denied"
       khive-persist events --session 3aeaa724 --jsonl | jq .content.command
 
     A table shows the newest 50 unless --limit says otherwise; JSON is all that match. A session may
@@ -55,11 +58,19 @@ def command(form: str, limit: int | None, **filter_options: Any) -> None:
 
 
 def filters(
-    project: Project, session_id: str | None, event_type: str | None = None, **criteria: Any
+    project: Project,
+    session_id: str | None,
+    event_type: str | None = None,
+    *,
+    failed: bool = False,
+    text: str | None = None,
+    **criteria: Any,
 ) -> list[Filter]:
     """Return the filters that these options mean; of a session, those of its beginning, too."""
     of_session = [] if session_id is None else [anyio.run(find_session, project, session_id)]
-    return of_session + filters_of(type=event_type, **criteria)
+    of_events = [has_failed()] if failed else []
+    of_events += [] if text is None else [HasText(text)]
+    return of_session + filters_of(type=event_type, **criteria) + of_events
 
 
 def summary(content: dict[str, Any]) -> str:
@@ -129,7 +140,7 @@ async def _list(
             open_calls = await _open_calls(project, latest)
             rows = [row(event, open_calls) for event in latest]
             short = await short_ids_on_screen(project, (row[2] for row in rows))
-            print_table(COLUMNS, rows, EMPTY, short_ids=short)
+            print_table(COLUMNS, rows, none_of("events", project), short_ids=short)
             return
         output = Documents(form)
         async with aclosing(events.stream(*event_filters, order_by=newest, limit=limit)) as stream:

@@ -12,10 +12,14 @@ from khive_persist.analytics.experiments.counts import (
     count_experiments,
 )
 from khive_persist.analytics.experiments.create import WEIGHT, define, described
+from khive_persist.cli.empty import none_of
 from khive_persist.cli.options import drained_project, with_limit, with_project
 from khive_persist.cli.output import cell, print_json, print_table
+from khive_persist.cli.saved import say_saved
+from khive_persist.copies import second_copies
 from khive_persist.errors import extra
 from khive_persist.models.experiment import Experiment
+from khive_persist.models.purpose import Purpose
 from khive_persist.models.purposes import ASSIGNMENTS, EXPERIMENTS
 from khive_persist.opening import open_store, reading
 from khive_persist.project import Project
@@ -64,6 +68,7 @@ def create(name: str, variants: tuple[str, ...], note: str | None, as_json: bool
     click.echo(result.record.id)
     was = "created" if result.created else "was there"
     click.echo(f"{result.record.id} {was}: {described(content)}", err=True)
+    _say_saved(project, EXPERIMENTS, result)
 
 
 @command.command("assign")
@@ -93,6 +98,7 @@ def assign(session: str, name: str, variant: str | None, as_json: bool) -> None:
         "" if result.created else f" on {result.record.created_at:%Y-%m-%d %H:%M:%S} UTC, and kept"
     )
     click.echo(f"{name}: {assigning.described(document)}{was}", err=True)
+    _say_saved(project, ASSIGNMENTS, result)
 
 
 @command.command("list")
@@ -101,12 +107,15 @@ def assign(session: str, name: str, variant: str | None, as_json: bool) -> None:
 @with_project
 def list_(as_json: bool, limit: int | None) -> None:
     """List experiments, the oldest first: variants, weights, and how many sessions have them."""
-    counts = anyio.run(_count, drained_project(), None)[:limit]
+    project = drained_project()
+    counts = anyio.run(_count, project, None)[:limit]
     if as_json:
         print_json(counts)
         return
     rows = [(experiment.name, *variant) for experiment in counts for variant in experiment.variants]
-    print_table(("experiment", "variant", *VariantCount._fields[1:]), rows, "no experiments")
+    print_table(
+        ("experiment", "variant", *VariantCount._fields[1:]), rows, none_of("experiments", project)
+    )
 
 
 @command.command("show")
@@ -146,6 +155,12 @@ def show(name: str, as_json: bool) -> None:
     print_table(("variant", *VariantCount._fields[1:], "expected"), rows, "no variants")
     if check is not None:
         click.echo(_ratio_line(check))
+
+
+def _say_saved(project: Project, purpose: Purpose, result: InsertResult[Any]) -> None:
+    if result.created:
+        copies = second_copies(project, purpose, [result.record.id])
+        say_saved(1, project.database(purpose.file), copies)
 
 
 def _variant(text: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any, Final
 import anyio
 import click
 
+from khive_persist.cli import completions
 from khive_persist.cli.options import drained_project, with_filters, with_project
 from khive_persist.cli.progress import is_watched, progress
 from khive_persist.errors import InvalidFileError
@@ -32,6 +33,7 @@ _STDOUT: Final = "-"
 
 @click.command("export")
 @click.option("--purpose", metavar="NAME", default="all", show_default=True,
+              shell_complete=completions.purposes,
               help="What to export: planner_sessions, claude_hooks, one of your own; events are"
               " those of all tools.")  # fmt: skip
 @click.option("--format", "form", type=click.Choice(FORMS),

@@ -7,6 +7,7 @@ from typing import Any
 import anyio
 import click
 
+from khive_persist.cli import completions
 from khive_persist.cli.columns import Column
 from khive_persist.cli.commands import events as events_command
 from khive_persist.cli.options import (
@@ -35,7 +36,7 @@ EVENTS = ("item", "time", "event_type", "tool_name", "result", "what")
 
 
 @click.command("focus")
-@click.argument("session")
+@click.argument("session", shell_complete=completions.sessions)
 @click.option(
     "--agent", metavar="ID", help=f"Of this agent: `{MAIN}`, or the beginning of a subagent's id."
 )

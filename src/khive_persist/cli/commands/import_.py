@@ -8,10 +8,12 @@ from typing import IO, Any, get_args
 import anyio
 import click
 
+from khive_persist.cli import completions
 from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import project_of, with_project
 from khive_persist.cli.output import cell, print_json, warn
 from khive_persist.cli.progress import progress
+from khive_persist.cli.saved import say_mirrored
 from khive_persist.models.purpose_registry import known_purposes
 from khive_persist.models.purposes import BUILT_IN
 from khive_persist.models.records import class_of
@@ -23,7 +25,7 @@ from khive_persist.transfer.plain_documents import PlainRecords
 
 @click.command("import")
 @click.argument("source", type=click.Path(exists=True, allow_dash=True))
-@click.option("--purpose", metavar="NAME",
+@click.option("--purpose", metavar="NAME", shell_complete=completions.purposes,
               help="What rows are that do not say it: planner_sessions, …")  # fmt: skip
 @click.option("--id", "id_field", metavar="FIELD",
               help="The field of plain documents that has the id; else id, or the name of a"
@@ -121,6 +123,7 @@ def print_imported(result: Imported, project: Project, *, update: bool) -> None:
         if counts.changed:
             line += " and replaced" if update else " and left as they are (--update replaces them)"
         click.echo(line)
+    say_mirrored(project, result.purposes)
     if result.purged:
         click.echo(f"{result.purged} left out: their sessions were purged here", err=True)
     click.echo(f"{result.refused} refused")

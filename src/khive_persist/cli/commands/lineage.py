@@ -7,6 +7,7 @@ import anyio
 import click
 
 from khive_persist import settings as configuration
+from khive_persist.cli import completions
 from khive_persist.cli.columns import Column
 from khive_persist.cli.options import drained_project, with_project, with_times
 from khive_persist.cli.output import cell, print_fields, print_json, print_table
@@ -29,7 +30,7 @@ DEEPEST = 40
 
 
 @click.command("lineage")
-@click.argument("session")
+@click.argument("session", shell_complete=completions.sessions)
 @with_project
 @with_times
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")

@@ -9,6 +9,7 @@ import click
 from khive_persist.analytics.calibration import DEFAULT_BINS, Bin, CostError
 from khive_persist.analytics.outcomes import Calibration, PlanOutcome, calibration, outcomes
 from khive_persist.cli.columns import Column
+from khive_persist.cli.empty import none_of
 from khive_persist.cli.options import (
     drained_project,
     short_ids_on_screen,
@@ -40,7 +41,6 @@ COLUMNS = (
     Column("todos", kind="number", priority=4),
     "verdict",
 )
-EMPTY = "no plans"
 UNJUDGED = (
     "no plan has both a confidence and a verdict: say how its session ended with"
     " khive-persist outcome set SESSION success"
@@ -94,11 +94,12 @@ def command(
     verdicts where nobody has: see [outcomes] there.
     """
     project = drained_project()
+    empty = none_of("plans", project)
     filter_options |= {"dir": project.root, "limit": limit}
     if is_calibration:
-        _print_calibration(anyio.run(_calibration, bins, partial, filter_options), form)
+        _print_calibration(anyio.run(_calibration, bins, partial, filter_options), form, empty)
     else:
-        anyio.run(_list, project, filter_options, form)
+        anyio.run(_list, project, filter_options, form, empty)
 
 
 def row(plan: PlanOutcome) -> tuple[Any, ...]:
@@ -149,7 +150,7 @@ async def _calibration(bins: int, partial: float, filter_options: dict[str, Any]
     return await calibration(bins=bins, partial=partial, **filter_options)
 
 
-async def _list(project: Project, filter_options: dict[str, Any], form: str) -> None:
+async def _list(project: Project, filter_options: dict[str, Any], form: str, empty: str) -> None:
     if form == "table" and filter_options["limit"] is None:
         filter_options["limit"] = TABLE_LIMIT
     async with aclosing(outcomes(**filter_options)) as plans:
@@ -157,7 +158,7 @@ async def _list(project: Project, filter_options: dict[str, Any], form: str) -> 
             results = [plan async for plan in plans]
             ids = [plan.agent_session_id for plan in results]
             short = await short_ids_on_screen(project, ids)
-            print_table(COLUMNS, map(row, results), EMPTY, short_ids=short)
+            print_table(COLUMNS, map(row, results), empty, short_ids=short)
             return
         output = Documents(form)
         async for plan in plans:
@@ -165,7 +166,7 @@ async def _list(project: Project, filter_options: dict[str, Any], form: str) -> 
         output.end()
 
 
-def _print_calibration(result: Calibration, form: str) -> None:
+def _print_calibration(result: Calibration, form: str, empty: str) -> None:
     if form == "jsonl":
         print_documents(form, [result])
         return
@@ -173,7 +174,7 @@ def _print_calibration(result: Calibration, form: str) -> None:
         print_json(result)
         return
     if not result.plans:
-        click.echo(EMPTY, err=True)
+        click.echo(empty, err=True)
         return
     print_fields({"plans": result.plans, "judged": result.judged})
     click.echo()
@@ -188,7 +189,7 @@ def _print_calibration(result: Calibration, form: str) -> None:
              _short(interval.success), diagram(interval))
             for interval in result.bins if interval.plans
         ]  # fmt: skip
-        print_table(("confidence", "plans", "mean", "success", axis), rows, EMPTY)
+        print_table(("confidence", "plans", "mean", "success", axis), rows, empty)
         click.echo()
     for name, errors in (
         ("complexity", result.cost_by_complexity),

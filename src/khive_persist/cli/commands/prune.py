@@ -6,7 +6,9 @@ import click
 
 from khive_persist import settings as configuration
 from khive_persist.capture.drain import drain
+from khive_persist.cli import completions
 from khive_persist.cli.confirm import confirm
+from khive_persist.cli.empty import none_of
 from khive_persist.cli.options import Parsed, existing_project, with_project
 from khive_persist.cli.output import print_json, print_table
 from khive_persist.cli.progress import progress
@@ -24,7 +26,12 @@ _SIZE = Parsed("size", rules.size)
 @click.option("--keep-count", type=click.IntRange(0), help="Only the newest so many stay.")
 @click.option("--keep-bytes", type=_SIZE, help="Only the newest stay that hold so much: 2GB.")
 @click.option("--keep-payload-age", type=_AGE, help="Older events lose their payload only.")
-@click.option("--purpose", metavar="NAME", help="Of this purpose: planner_sessions, …")
+@click.option(
+    "--purpose",
+    metavar="NAME",
+    shell_complete=completions.purposes,
+    help="Of this purpose: planner_sessions, …",
+)
 @click.option("--tool", type=click.Choice([t for t in HOOK_EVENTS if t in EVENT_FILES]),
               help="Of this AI tool; --purpose agent_hooks is of all others.")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Only count.")
@@ -62,6 +69,6 @@ def command(
         )
     else:
         rows = [[name, *pruned] for name, pruned in results.items()]
-        print_table(("purpose", *Pruned._fields), rows, "no records")
+        print_table(("purpose", *Pruned._fields), rows, none_of("records", project))
         if dry_run:
             click.echo("nothing was removed: this was a dry run")

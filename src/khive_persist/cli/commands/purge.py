@@ -3,6 +3,7 @@
 import click
 
 from khive_persist import settings as configuration
+from khive_persist.cli import completions
 from khive_persist.cli.confirm import confirm
 from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import existing_project, with_project
@@ -13,7 +14,14 @@ from khive_persist.models.purpose_registry import known_purposes
 
 
 @click.command("purge")
-@click.option("--session", "session_id", required=True, metavar="ID", help="The session.")
+@click.option(
+    "--session",
+    "session_id",
+    required=True,
+    metavar="ID",
+    help="The session.",
+    shell_complete=completions.sessions,
+)
 @click.option("--quarantine", "with_quarantine", is_flag=True,
               help="Delete files of quarantine/ that have it, as a whole.")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Only count.")

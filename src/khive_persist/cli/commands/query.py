@@ -10,6 +10,7 @@ from typing import IO, Final
 import click
 
 from khive_persist.cli.columns import Column
+from khive_persist.cli.empty import none_of
 from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import drained_project, with_limit, with_output, with_project
 from khive_persist.cli.output import Documents, cell, print_documents, print_table, warn
@@ -27,10 +28,13 @@ from khive_persist.transfer.writing.csv import line
 
 _STDIN: Final = "-"
 _LEAST_CELLS: Final = 6
+_TABLES: Final = "tables"
+_COLUMNS: Final = "columns"
 
 
 @click.command("query")
-@click.argument("sql", required=False)
+@click.argument("sql", required=False, metavar="[SQL|tables|columns]")
+@click.argument("table", required=False)
 @click.option("--file", "-f", "file", type=click.File("rb"),
               help="Take the SQL from FILE; - is stdin, as it is in place of SQL.")  # fmt: skip
 @click.option("--tables", is_flag=True, help="List the tables and columns that there are.")
@@ -39,16 +43,25 @@ _LEAST_CELLS: Final = 6
 @with_limit()
 @with_output
 def command(
-    sql: str | None, file: IO[bytes] | None, tables: bool, limit: int | None, form: str
+    sql: str | None,
+    table: str | None,
+    file: IO[bytes] | None,
+    tables: bool,
+    limit: int | None,
+    form: str,
 ) -> int:
     """Run SQL over all files, for reading only.
 
     \b
-      khive-persist query --tables
+      khive-persist query tables
+      khive-persist query columns events
       khive-persist query "SELECT event_type, count(*) FROM events GROUP BY 1"
       khive-persist query "SELECT * FROM planner_sessions
           WHERE json_extract(content, '$.complexity') = 'complex'" --jsonl
       khive-persist query --file costs.sql --csv > costs.csv
+
+    `tables` lists the tables and views that there are, with their columns, as --tables does;
+    `columns` lists the columns one a line, of TABLE or of all.
 
     Tables: planner_sessions, and hook_events of all tools together; one tool's alone is
     claude_hooks.hook_events, codex_hooks.hook_events or gemini_hooks.hook_events. The views plans
@@ -58,6 +71,11 @@ def command(
     infinite number is the text 9e999 in both; in CSV, text that a spreadsheet would run gets an
     apostrophe.
     """
+    is_about_columns = sql == _COLUMNS and file is None and not tables
+    if table is not None and not is_about_columns:
+        raise click.UsageError(f"{table!r} is too much: SQL is one argument, in quotes")
+    if sql == _TABLES and file is None:
+        sql, tables = None, True
     if sum((sql is not None, file is not None, tables)) != 1:
         raise click.UsageError("give one of SQL, --file FILE and --tables")
     if sql == _STDIN:
@@ -65,6 +83,8 @@ def command(
     if file is not None:
         sql = _text(file)
     project = drained_project()
+    if is_about_columns:
+        return _print_columns(project, table, form, limit)
     return _print_tables(project, form, limit) if sql is None else _run(project, sql, form, limit)
 
 
@@ -84,7 +104,7 @@ def _run(project: Project, sql: str, form: str, limit: int | None) -> int:
         if form == "table":
             # What a name means elsewhere says nothing of a column that somebody named so here.
             columns = [Column(name, minimum=_LEAST_CELLS) for name in names]
-            print_table(columns, map(to_cells, rows), "no rows")
+            print_table(columns, map(to_cells, rows), none_of("rows", project))
         elif form == "csv":
             click.echo(line(names), nl=False)
             for row in rows:
@@ -118,6 +138,35 @@ def _print_tables(project: Project, form: str, limit: int | None) -> int:
     else:
         print_documents(form, documents)
     return FAILED if unread else DONE
+
+
+def _print_columns(project: Project, name: str | None, form: str, limit: int | None) -> int:
+    tables, unread = tables_in(databases_in(project.khive))
+    _print_unread(unread)
+    chosen = [table for table in tables if name is None or name in _names_of(table)]
+    if name is not None and not chosen:
+        raise click.UsageError(
+            f"there is no table {name!r} in {project.khive}: khive-persist query tables lists them"
+        )
+    heading = ("database", "table", "column", "type")
+    rows = [
+        (table.database, table.name, column.name, column.type)
+        for table in chosen
+        for column in table.columns
+    ][:limit]
+    if form == "csv":
+        click.echo(line(heading), nl=False)
+        for row in rows:
+            click.echo(line(row), nl=False)
+    elif form == "table":
+        print_table(heading, rows, none_of("columns", project))
+    else:
+        print_documents(form, [dict(zip(heading, row, strict=True)) for row in rows])
+    return FAILED if unread else DONE
+
+
+def _names_of(table: Table) -> tuple[str, str]:
+    return table.name, f"{table.database}.{table.name}"
 
 
 def _print_table_of(table: Table) -> None:

@@ -5,6 +5,7 @@ import sys
 import click
 
 from khive_persist.cli.commands.verify import COLUMNS, tally_rows
+from khive_persist.cli.empty import none_of
 from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import drained_project, existing_project, with_project
 from khive_persist.cli.output import print_json, print_table
@@ -62,9 +63,11 @@ def _agrees(count: int) -> bool:
 
 
 def _print(result: Rebuilt, project: Project) -> None:
-    print_table(COLUMNS, tally_rows(result.tallies), "no records")
+    print_table(COLUMNS, tally_rows(result.tallies), none_of("records", project))
     names = ", ".join(result.rebuilt)
     click.echo(f"made anew: {names}" if names else "nothing had to be made anew")
+    if names:
+        click.echo(f"databases in {project.khive}, their JSON in {project.sessions}")
     if result.set_aside:
         click.echo(f"what was replaced lies in {result.set_aside}")
     if result.only_there:

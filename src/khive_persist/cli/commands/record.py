@@ -9,9 +9,11 @@ from pydantic import ValidationError
 
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool, counted
+from khive_persist.cli import completions
 from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import project_of, with_project
 from khive_persist.cli.output import print_json, print_warnings, warn
+from khive_persist.cli.saved import say_saved
 from khive_persist.copies import second_copies
 from khive_persist.errors import InvalidRecordError
 from khive_persist.models.described import described
@@ -29,7 +31,7 @@ PLAN: Final = "planner-session"
 
 
 @click.command("record")
-@click.argument("kind")
+@click.argument("kind", shell_complete=completions.kinds)
 @click.argument("file", type=click.File("rb"), default="-")
 @click.option("--tool", type=click.Choice(list(HOOK_EVENTS)), default="claude-code",
               show_default=True, help="The tool that sent the events.")  # fmt: skip
@@ -78,10 +80,7 @@ def command(kind: str, file: Any, tool: str, lines: bool, as_json: bool) -> int:
         for id in ids:
             click.echo(id)
         if not is_spooled:
-            click.echo(f"{len(ids)} recorded in {path}", err=True)
-        if copies:
-            suffix = f" and {len(copies) - 1} more" if len(copies) > 1 else ""
-            click.echo(f"and in {copies[0]}{suffix}", err=True)
+            say_saved(len(ids), path, copies)
     if waiting_count:
         warn(f"{counted(Spool(project).waiting())} wait in {project.spool}")
     return FAILED if waiting_count else DONE

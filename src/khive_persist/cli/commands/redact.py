@@ -8,6 +8,7 @@ import click
 from khive_persist import settings as configuration
 from khive_persist.capture.drain import drain
 from khive_persist.cli.confirm import confirm
+from khive_persist.cli.empty import none_of
 from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import existing_project, with_project
 from khive_persist.cli.output import print_json, print_table, warn
@@ -64,7 +65,9 @@ def command(
             for name, scan in results.items()
             if scan[0]
         ]
-        print_table(("purpose", "records", "with_secrets", "kinds"), rows, "no records")
+        print_table(
+            ("purpose", "records", "with_secrets", "kinds"), rows, none_of("records", project)
+        )
         if dry_run:
             click.echo("nothing was changed: this was a dry run")
     busy = [name for name, scan in results.items() if not scan.log_is_empty]

@@ -8,6 +8,7 @@ import anyio
 import click
 
 from khive_persist import settings as configuration
+from khive_persist.cli import completions
 from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import Parsed, drained_project, with_project, with_utc
 from khive_persist.cli.output import warn
@@ -33,7 +34,7 @@ def _speed(text: str) -> float:
 
 
 @click.command("replay")
-@click.argument("session")
+@click.argument("session", shell_complete=completions.sessions)
 @click.option("--speed", type=Parsed("speed", _speed), default=1.0, show_default="1",
               help="Times as fast as it happened; max: without a pause.")  # fmt: skip
 @click.option("--max-gap", "max_gap_seconds", type=click.FloatRange(0), metavar="SECONDS",

@@ -59,7 +59,7 @@ def command(
     if unit is not None:
         _change_unit(unit, project, _words(context))
         return
-    _needs_packages()
+    needs_packages()
     from khive_persist.recorder import logs
     from khive_persist.server.http.listening import Tls
     from khive_persist.server.run import Options, serve
@@ -152,7 +152,12 @@ def _change_unit(verb: str, project: Project, words: list[str]) -> None:
             click.echo(f"  {line}")
 
 
-def _needs_packages() -> None:
+def needs_packages() -> None:
+    """Check that what the server needs is installed.
+
+    Raises:
+        MissingExtraError: It is not.
+    """
     with extra("server", "the server"):
         import prometheus_client  # noqa: F401
         import starlette  # noqa: F401

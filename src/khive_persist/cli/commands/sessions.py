@@ -8,6 +8,7 @@ import anyio
 import click
 
 from khive_persist import clock
+from khive_persist.cli.empty import none_of
 from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import (
     drained_project,
@@ -76,7 +77,8 @@ def command(
     if form == "table":
         ids = [summary.session_id for summary in summaries]
         short = anyio.run(short_ids_on_screen, project, ids)
-        print_table(SessionSummary._fields, summaries, "no sessions", short_ids=short)
+        empty = none_of("sessions", project)
+        print_table(SessionSummary._fields, summaries, empty, short_ids=short)
     else:
         print_documents(form, [session._asdict() for session in summaries])
     return DONE
@@ -92,7 +94,7 @@ def _of_all(form: str, session_filter: SessionFilter, limit: int | None) -> int:
     pairs.sort(key=lambda pair: pair[1].last or "", reverse=True)
     if form == "table":
         rows = [(project, *summary) for project, summary in pairs]
-        print_table(("project", *SessionSummary._fields), rows, "no sessions")
+        print_table(("project", *SessionSummary._fields), rows, none_of("sessions", None))
     else:
         print_documents(
             form, [{"project": project} | summary._asdict() for project, summary in pairs]

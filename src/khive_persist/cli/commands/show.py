@@ -10,6 +10,7 @@ import anyio
 import click
 
 from khive_persist import settings as configuration
+from khive_persist.cli import completions
 from khive_persist.cli.options import drained_project, with_output, with_project, with_times
 from khive_persist.cli.output import print_documents, print_fields, print_json
 from khive_persist.cli.timeline_lines import TimelineLines
@@ -34,7 +35,7 @@ MAX_NAMED = 3
 
 
 @click.command("show")
-@click.argument("id")
+@click.argument("id", shell_complete=completions.sessions)
 @click.option("--thinking", is_flag=True, help="Also what the model thought.")
 @click.option("--no-pager", is_flag=True, help="Print a long story at once, on a terminal too.")
 @with_project

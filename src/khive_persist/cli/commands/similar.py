@@ -9,6 +9,7 @@ import click
 from khive_persist.analytics.similar import DEFAULT_LIMIT, MAX_LIMIT, SimilarPlan, similar_plans
 from khive_persist.cli.columns import Column
 from khive_persist.cli.commands import outcomes as outcomes_command
+from khive_persist.cli.empty import none_of
 from khive_persist.cli.options import (
     drained_project,
     short_ids_on_screen,
@@ -51,7 +52,7 @@ def command(
         columns = (SCORE, *outcomes_command.COLUMNS)
         ids = [similar.plan.agent_session_id for similar in plans]
         short = anyio.run(short_ids_on_screen, project, ids)
-        print_table(columns, map(_row, plans), "no similar plans", short_ids=short)
+        print_table(columns, map(_row, plans), none_of("similar plans", project), short_ids=short)
     else:
         print_documents(form, [plan.as_document() for plan in plans])
 

@@ -11,6 +11,7 @@ import click
 from khive_persist import settings as configuration
 from khive_persist.analytics.stats import Stats, read_stats, stats_everywhere
 from khive_persist.cli.commands.events import filters
+from khive_persist.cli.empty import none_of
 from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import (
     drained_project,
@@ -23,7 +24,9 @@ from khive_persist.cli.options import (
 from khive_persist.cli.output import print_fields, print_json, print_table
 from khive_persist.models.criteria import filters_of
 from khive_persist.prices import PriceTable
+from khive_persist.project import Project
 from khive_persist.sessions.event_counts import EventCount
+from khive_persist.sessions.plan_totals import PlanTotal
 from khive_persist.sessions.projects import ProjectResults
 from khive_persist.sessions.reported_costs import DIFFERENCE, ReportedCost
 from khive_persist.sessions.token_totals import BY, By, TokenTotal
@@ -36,7 +39,7 @@ from khive_persist.trust import marks
 @with_project
 @with_filters("session", "type", "tool", "since", "until")
 @click.option("--by", type=click.Choice(BY), default="model", show_default=True,
-              help="What tokens and costs are counted by.")  # fmt: skip
+              help="What tokens, costs and plans are counted by.")  # fmt: skip
 @with_all_projects
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 def command(
@@ -51,7 +54,9 @@ def command(
 ) -> int:
     """Count events, failures, plans and costs, and the records of your own kinds.
 
-    The filters are for events and messages; the others are counted as a whole. Failures are tool
+    The filters are for events and messages; the others are counted as a whole. By complexity and by
+    pattern, messages count for the plan that their session carries out, and plans are in groups,
+    too, as by day and by session; --since and --until are for these. Failures are tool
     calls that failed or were refused. A session is counted for each type of event it has. Tokens
     are those of the tools' transcripts, which `sync` reads; each message counts once. A model
     without a price has tokens and no cost: give it one in config.toml, under [cost]; what is not in
@@ -65,16 +70,20 @@ def command(
       khive-persist stats --since 1d
       khive-persist stats --all-projects --since 7d
       khive-persist stats --by project --since 7d
+      khive-persist stats --by complexity
       khive-persist stats --json | jq .plans.total_cost
     """
-    of_messages = filters_of(tool=tool, since=since, until=until)
+    times = {"since": since, "until": until}
+    of_messages = filters_of(tool=tool, **times)
     of_events = [*filters_of(type=event_type), *of_messages]
     # A client's total is of the whole session.
     of_sessions = filters_of(tool=tool) if since is None and until is None else None
     if all_projects:
         if session_id is not None:
             raise click.UsageError("--session names a session of one project")
-        read = partial(stats_everywhere, of_events, of_messages, by, of_sessions)
+        read = partial(
+            stats_everywhere, of_events, of_messages, by, of_sessions, filters_of(**times)
+        )
         return _print_all(from_everywhere(read), by, as_json=as_json)
     project = drained_project()
     if marks.is_state(project.khive):
@@ -85,12 +94,12 @@ def command(
     prices = PriceTable(configuration.load(project.config).cost_prices)
     stats = anyio.run(
         read_stats, project, of_session + of_events, of_session + of_messages, by, prices,
-        of_sessions,
+        of_sessions, filters_of(**times),
     )  # fmt: skip
     if as_json:
         print_json(stats)
     else:
-        _print({None: stats}, by)
+        _print({None: stats}, by, project)
     return DONE
 
 
@@ -103,7 +112,7 @@ def _print_all(everywhere: ProjectResults[Stats], by: By, *, as_json: bool) -> i
     return FAILED if everywhere.failed else DONE
 
 
-def _print(projects: Mapping[str | None, Stats], by: By) -> None:
+def _print(projects: Mapping[str | None, Stats], by: By, place: Project | None = None) -> None:
     """Print what was counted, each row with its project before it where there are several."""
     single = None in projects
 
@@ -117,13 +126,13 @@ def _print(projects: Mapping[str | None, Stats], by: By) -> None:
         ]
         print_table(columns if single else ("project", *columns), rows, empty)
 
-    table(EventCount._fields, lambda stats: stats["events"], "no events")
+    table(EventCount._fields, lambda stats: stats["events"], none_of("events", place))
     click.echo()
     tokens = (by, *TokenTotal._fields[1:])
     table(
         tokens,
         lambda stats: (count.values() for count in stats["tokens"]),
-        "no messages: see khive-persist sync",
+        f"{none_of('messages', place)}: see khive-persist sync",
     )
     if any(stats["reported"] for stats in projects.values()):
         click.echo()
@@ -137,7 +146,13 @@ def _print(projects: Mapping[str | None, Stats], by: By) -> None:
     else:
         plan_names = [*PlanStats.__annotations__]
         rows = [(project, *stats["plans"].values()) for project, stats in projects.items()]
-        print_table(("project", *(f"plans {name}" for name in plan_names)), rows, "no plans")
+        print_table(
+            ("project", *(f"plans {name}" for name in plan_names)), rows, none_of("plans", place)
+        )
+    if any(stats["plan_groups"] for stats in projects.values()):
+        click.echo()
+        columns = (by, *PlanTotal._fields[1:])
+        table(columns, lambda stats: stats["plan_groups"], "")
     if any(stats["kinds"] for stats in projects.values()):
         click.echo()
-        table(KindCount._fields, lambda stats: stats["kinds"], "no records")
+        table(KindCount._fields, lambda stats: stats["kinds"], none_of("records", place))

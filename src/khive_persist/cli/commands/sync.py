@@ -10,6 +10,7 @@ from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import drained_project, with_project
 from khive_persist.cli.output import print_json, print_table, warn
 from khive_persist.cli.progress import progress
+from khive_persist.cli.saved import say_mirrored
 from khive_persist.models.purposes import CONVERSATIONS
 from khive_persist.project import Project
 from khive_persist.transcripts.collection import collect
@@ -96,3 +97,4 @@ def _print(transcripts: list[tuple[str, Synced]], project: Project) -> None:
     if rows:
         new = sum(synced.new for _, synced in transcripts)
         click.echo(f"{new} messages in {project.database(CONVERSATIONS.file)}", err=True)
+        say_mirrored(project, {CONVERSATIONS.name})

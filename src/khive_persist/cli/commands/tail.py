@@ -1,14 +1,15 @@
 """`khive-persist tail`."""
 
 from contextlib import aclosing
-from typing import Final
+from typing import Any, Final
 
 import anyio
 import anyio.to_thread
 import click
 
 from khive_persist.capture.drain import drain
-from khive_persist.cli.commands.events import COLUMNS, filters, row
+from khive_persist.cli.commands.events import COLUMNS, FILTERS, filters, row
+from khive_persist.cli.empty import none_of
 from khive_persist.cli.options import (
     drained_project,
     with_filters,
@@ -29,28 +30,27 @@ _DRAIN_SECONDS: Final = 0.1
 
 @click.command("tail")
 @with_limit("--lines", default=10)
-@click.option("--follow/--no-follow", default=True, show_default=True,
+@click.option("-f", "--follow/--no-follow", default=True, show_default=True,
               help="Go on with new events as they arrive, until Ctrl-C.")  # fmt: skip
 @with_project
-@with_filters("session", "type", "tool")
+@with_filters(*FILTERS)
 @with_times
 @click.option("--jsonl", is_flag=True, help="One JSON document a line, for a program.")
 def command(
     limit: int,
     follow: bool,
     jsonl: bool,
-    session_id: str | None,
-    event_type: str | None,
-    tool: str | None,
+    **filter_options: Any,
 ) -> None:
     """Show the latest events, and follow new ones.
 
     \b
       khive-persist tail --type pre_command
       khive-persist tail -n 100 --no-follow
+      khive-persist tail -f -n 0 --failed
     """
     project = drained_project()
-    event_filters = filters(project, session_id, event_type, tool=tool)
+    event_filters = filters(project, **filter_options)
     anyio.run(_tail, project, event_filters, limit, follow, jsonl)
 
 
@@ -67,6 +67,9 @@ async def _tail(
         lines = (dump_lossy(document(event)) for event in reversed(latest))
         for line in lines if jsonl else table.lines():
             click.echo(line)
+        if not latest and limit and not jsonl:
+            line = none_of("events", project)
+            click.echo(f"{line}; waiting for the first" if follow else line, err=True)
         if follow:
             shown_ids = {event.id for event in latest}
             async with anyio.create_task_group() as tasks:

@@ -4,12 +4,14 @@ from typing import Any
 
 import click
 
+from khive_persist.cli.empty import none_of
 from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import drained_project, with_project
 from khive_persist.cli.output import Documents, cell, print_json, print_table
 from khive_persist.cli.progress import progress
 from khive_persist.copies import bring_in, mirrored
 from khive_persist.mirror.verify import Comparison, Tally, compared
+from khive_persist.project import Project
 
 COLUMNS = ("purpose", *Tally._fields)
 
@@ -43,7 +45,7 @@ def command(as_json: bool, as_lines: bool) -> int:
                 output.write(difference._asdict())
             output.end()
         else:
-            _print(comparison)
+            _print(comparison, project)
     return DONE if comparison.is_equal else FAILED
 
 
@@ -52,8 +54,8 @@ def tally_rows(tallies: dict[str, Tally]) -> list[list[Any]]:
     return [[name, *tally] for name, tally in tallies.items() if any(tally)]
 
 
-def _print(comparison: Comparison) -> None:
-    print_table(COLUMNS, tally_rows(comparison.tallies), "no records")
+def _print(comparison: Comparison, project: Project) -> None:
+    print_table(COLUMNS, tally_rows(comparison.tallies), none_of("records", project))
     for difference in comparison.differences():
         at = f"{difference.file}:{difference.line}" if difference.line else difference.file
         subject = " ".join(part for part in (difference.purpose, difference.id, at) if part)

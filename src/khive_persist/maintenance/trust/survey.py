@@ -35,7 +35,7 @@ FILES: Final = frozenset(
     {
         "config.toml", "config.local.toml", ".gitignore", atomic_switch.JOURNAL, redacting.KEY_FILE,
         "server.token", "server.tokens", "server.url", "server.lock", "server.recording",
-        tombstones.FILE,
+        "open.html", tombstones.FILE,
     }
 )  # fmt: skip
 TOKENS: Final = "server.tokens"

@@ -10,7 +10,7 @@ from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.server.routes.application_sessions.cache import SessionHead
 from khive_persist.server.routes.batches import BatchResults
 from khive_persist.server.routes.health import ServerStatus
-from khive_persist.server.routes.login import TokenRights
+from khive_persist.server.routes.login import LoginLink, TokenRights
 from khive_persist.server.routes.read.parameters import Parameter
 from khive_persist.server.routes.read.schemas import (
     ANYTHING,
@@ -193,6 +193,19 @@ WRITES: Final[dict[tuple[str, str], WriteDescription]] = {
         record(token=TEXT),
         {"200": TokenRights},
         refusals={"401": "the token is not known"},
+    ),
+    ("POST", "/login/link"): WriteDescription(
+        "Make a link that logs a browser in, once, within a minute.",
+        ANYTHING,
+        {"200": LoginLink},
+    ),
+    ("GET", "/login/{code}"): WriteDescription(
+        "Follow such a link: a cookie, and the way to the dashboard.",
+        None,
+        {"303": None},
+        media_type="",
+        path={"code": TEXT},
+        refusals={"401": "it was used, or is too old"},
     ),
     ("POST", "/logout"): WriteDescription("Forget the cookie.", ANYTHING, {"200": dict[str, Any]}),
     ("GET", "/v1/whoami"): WriteDescription("Whose the token is.", None, {"200": TokenRights}),

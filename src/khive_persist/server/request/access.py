@@ -6,6 +6,7 @@ import os
 from khive_persist.project import Project
 from khive_persist.recorder.live_settings import LiveSettings
 from khive_persist.server.http.tokens import Tokens
+from khive_persist.server.request.login_links import LoginLinks
 from khive_persist.server.request.refused_tokens import RefusedTokenLog
 
 
@@ -18,6 +19,7 @@ class Access:
         refused_tokens: The log of tokens that are not known.
         cookie: The name of the cookie of a login.
         secret: The key that signs the cookies of this process.
+        login_links: The links that log a browser in once.
         ended_logins: The logins that were ended early, and the time until which each was valid.
     """
 
@@ -28,4 +30,5 @@ class Access:
         # Cookies know no ports: two servers of one machine must not take each other's.
         self.cookie = "khive_" + hashlib.sha256(os.fsencode(project.root)).hexdigest()[:12]
         self.secret = os.urandom(32)
+        self.login_links = LoginLinks(self.tokens)
         self.ended_logins: dict[str, int] = {}

@@ -3,6 +3,7 @@
 Text gets in here only from a checked `Purpose`, a checked path, or this file. Values are bound.
 """
 
+import re
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -18,6 +19,7 @@ from khive_persist.models.query import (
     Contains,
     Field,
     Filter,
+    HasText,
     Like,
     Not,
     OneOf,
@@ -41,6 +43,8 @@ _KINDS: Final = {"<": ">= ''", "<=": ">= ''", ">": "< ''", ">=": "< ''"}
 
 # Text that is no JSON would be an error to a function that looks into it.
 _INNER: Final = "CASE WHEN type IN ('object', 'array') THEN value END"
+
+_LIKE_MARKS: Final = re.compile(r"[\\%_]")
 
 
 class Statement(NamedTuple):
@@ -316,6 +320,11 @@ def _condition(filter: Filter, source: Source, values: list[Any]) -> str:
         case Like(field=field, pattern=pattern, escape=escape):
             values += [_bound(field, pattern)] if escape is None else [pattern, escape]
             return f"{operand(field, source)} LIKE ?" + ("" if escape is None else " ESCAPE ?")
+        case HasText(text=text):
+            pattern = _LIKE_MARKS.sub(r"\\\g<0>", text)
+            values.append(f"%{pattern}%")
+            texts = f"json_tree({source.content}) WHERE type = 'text'"
+            return f"EXISTS (SELECT 1 FROM {texts} AND atom LIKE ? ESCAPE '\\')"
         case Compare(field=field, comparison=comparison, value=value):
             value_sql = operand(field, source)
             if value is None:

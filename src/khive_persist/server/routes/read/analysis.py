@@ -95,6 +95,7 @@ def operations(project: Project, readers: ReaderPool) -> list[Operation]:
             query["by"],
             readers.prices(),
             of_sessions,
+            times,
         )
         return await readers.run_heavy(work)
 

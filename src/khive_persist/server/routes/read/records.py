@@ -9,12 +9,13 @@ import anyio.to_thread
 from khive_persist.clock import InstantText
 from khive_persist.errors import NotFoundError
 from khive_persist.models.assignment import Assignment
+from khive_persist.models.criteria import has_failed
 from khive_persist.models.hook_event import HookEvent
 from khive_persist.models.node import Node
 from khive_persist.models.planner_session import PlannerSession
 from khive_persist.models.purpose_registry import known_purposes
 from khive_persist.models.purposes import EVENT_FILES, PLANNER_SESSIONS, Purpose
-from khive_persist.models.query import Filter, column, field
+from khive_persist.models.query import Filter, column
 from khive_persist.project import Project
 from khive_persist.server.reader_pool import ReaderPool
 from khive_persist.server.routes.read import parameters
@@ -59,8 +60,7 @@ def operations(project: Project, readers: ReaderPool) -> list[Operation]:
         files = HookEvent.purposes_of(query["tool"])
         filters = [*await _filters(project, readers, query), *of_type(query), *of_tool(query)]
         if query["failed"] is not None:
-            failed = field("success") == False  # noqa: E712 - a filter
-            filters.append(failed if query["failed"] else ~failed)
+            filters.append(has_failed() if query["failed"] else ~has_failed())
         without = None if query["payload"] else "payload"
         return row_listing(readers, HookEvent, files, filters, without=without)
 
