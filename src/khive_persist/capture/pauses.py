@@ -12,16 +12,20 @@ A hook with KHIVE_OFF in its environment adds its line to the file of its sessio
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, TypeVar
 
 from khive_persist import clock
 from khive_persist.capture import spool_writer
+from khive_persist.capture.client_recognition import in_our_words
 from khive_persist.clock import InstantText
 from khive_persist.errors import ProjectError
 from khive_persist.files import make_directory, read_regular, write_private
 from khive_persist.project import Project
+from khive_persist.store import codec, session_ids
+from khive_persist.store.codec import StoredRow
+from khive_persist.store.session_ids import named_in, session_of
 from khive_persist.store.sqlite import write_lock
 from khive_persist.trust import marks
 
@@ -118,6 +122,10 @@ class ProjectPauses:
         """Return whether a session was ever paused."""
         return bool(self._sessions)
 
+    def knows_session(self, session_id: str) -> bool:
+        """Return whether a session was ever paused."""
+        return session_id in self._sessions
+
     @property
     def is_empty(self) -> bool:
         """Return whether nothing of the project was ever paused."""
@@ -130,6 +138,21 @@ class ProjectPauses:
     def of_session(self, session_id: str | None, instant_ns: int) -> Span | None:
         """Return the pause of a session that an instant is in."""
         return _first_holding(self._sessions.get(session_id or "", ()), instant_ns)
+
+    def of_row(self, row: StoredRow, instant_ns: int) -> Span | None:
+        """Return the pause of the session that a row is of."""
+        return self.of_session(session_of(row), instant_ns) if self._sessions else None
+
+    def of_payload(self, raw: bytes, instant_ns: int) -> Span | None:
+        """Return the pause that keeps out what a tool has sent, by its time or its session."""
+        span = self.of_time(instant_ns)
+        if span is not None or not self._sessions:
+            return span
+        payload = codec.column(raw)
+        if not isinstance(payload, dict):
+            return self.of_session(named_in(raw), instant_ns)
+        session_id = session_ids.session_id(in_our_words(payload).get("session_id"))
+        return self.of_session(session_id, instant_ns)
 
 
 class CurrentPauses:
@@ -250,27 +273,25 @@ def resume(scope: Scope | None = None, subject: str = "") -> list[Pause]:
         return []
 
     def without_pause(spans: list[Span]) -> tuple[list[Span], list[Span]]:
-        ended = []
+        resumed = []
         for at, span in enumerate(spans):
             if span.holds(now_ns) and scope in (None, span.scope):
                 is_named = scope in (None, "all") or span.subject == subject
                 if is_named:
                     spans[at] = span._replace(until_ns=now_ns)
-                    ended.append(spans[at])
-        return spans, ended
+                    resumed.append(spans[at])
+        return spans, resumed
 
-    ended = _update(without_pause)
-    for span in ended:
+    resumed_spans = _update(without_pause)
+    for span in resumed_spans:
         _tell_hooks(span)
-    return [span.as_pause() for span in ended]
+    return [span.as_pause() for span in resumed_spans]
 
 
-def count_unrecorded(span: Span, arrivals_ns: Sequence[int]) -> None:
-    """Add events that a pause has kept out to its count."""
-    state = spool_writer.home()
-    for arrival_ns in arrivals_ns:
-        arrival = f"{arrival_ns:0{spool_writer.INSTANT_DIGITS}d}"
-        spool_writer.count_unrecorded(state, f"/{span.since_ns:020d}", arrival)
+def count_unrecorded(span: Span, arrival_ns: int) -> None:
+    """Add an event that a pause has kept out to its count."""
+    arrival = f"{arrival_ns:0{spool_writer.INSTANT_DIGITS}d}"
+    spool_writer.count_unrecorded(spool_writer.home(), f"/{span.since_ns:020d}", arrival)
 
 
 def lines(status: PauseStatus) -> list[str]:

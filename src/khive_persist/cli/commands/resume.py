@@ -24,17 +24,17 @@ def command(here: bool, session_id: str | None, as_json: bool) -> None:
     if here and session_id is not None:
         raise click.UsageError("--here and --session exclude each other")
     if session_id is not None:
-        ended = pauses.resume("session", session_id)
+        resumed = pauses.resume("session", session_id)
     elif here:
-        ended = pauses.resume("project", str(nearest_project().root))
+        resumed = pauses.resume("project", str(nearest_project().root))
     else:
-        ended = pauses.resume()
+        resumed = pauses.resume()
     if as_json:
-        print_json(ended)
+        print_json(resumed)
         return
-    for pause in ended:
+    for pause in resumed:
         click.echo(_line(pause))
-    if not ended:
+    if not resumed:
         click.echo("nothing was paused")
 
 
