@@ -296,8 +296,12 @@ def count_unrecorded(span: Span, arrival_ns: int) -> None:
 
 def lines(status: PauseStatus) -> list[str]:
     """Return the lines that say what is not recorded now, and how to record again."""
-    lines = [_line(pause) for pause in status.pauses]
-    return [*lines, _OFF_HERE] if spool_writer.is_off() else lines
+    return [_line(pause) for pause in status.pauses]
+
+
+def environment_lines() -> list[str]:
+    """Return the line that says that KHIVE_OFF is set, where it is."""
+    return [_OFF_HERE] if spool_writer.is_off() else []
 
 
 def described(pause: Pause) -> str:

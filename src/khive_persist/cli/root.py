@@ -48,6 +48,7 @@ COMMANDS: Final = {
     "sync": "Read the tools' transcripts: every message, once.",
     "tail": "Show the latest events, and follow new ones.",
     "trust": "Take a .khive for your own, after a look at what lies in it.",
+    "uninstall": "Take recording out of this machine; what was recorded stays.",
     "verify": "Prove that both copies of the records are equal.",
 }
 

@@ -179,7 +179,7 @@ def _print(report: DoctorReport) -> None:
             "events not recorded by KHIVE_OFF": report.pause.unrecorded_off,
         }
     )
-    for line in pauses.lines(report.pause):
+    for line in pauses.lines(report.pause) + pauses.environment_lines():
         click.echo(f"paused: {line}")
     if report.unmatched:
         print_table(Unmatched._fields, report.unmatched, "")

@@ -249,7 +249,7 @@ def status_command(as_json: bool) -> int:
                 click.echo(f"{tool} {hooks.version} does not know {', '.join(hooks.left_out)}")
         for line in dict.fromkeys(line for _, _, hooks in statuses for line in hooks.by_hand):
             click.echo(f"by hand: {line}")
-        for line in pauses.lines(pause):
+        for line in pauses.lines(pause) + pauses.environment_lines():
             click.echo(f"paused: {line}")
         for problem in problems:
             click.echo(f"problem: {problem}")
