@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 import click
 
@@ -32,6 +32,11 @@ from khive_persist.trust import search
 Verb = Literal["install", "uninstall"]
 TOOL_NAMES = click.Choice(list(TOOLS))
 SCOPES = click.Choice(list(get_args(Scope)))
+_NO_CLIENT: Final = (
+    "no client has its program on PATH or its folder in your home: install the one that you use and"
+    " say it again, or name it, as it is looked for no further then:"
+    " khive-persist hooks install claude-code"
+)
 
 
 @click.group("hooks")
@@ -199,6 +204,8 @@ def _install_all(
         print_json(document)
     elif absent:
         click.echo(f"not found here: {', '.join(absent)}")
+    if not found and not as_json:
+        click.echo(_NO_CLIENT)
     return FAILED if is_failed else DONE
 
 
