@@ -60,19 +60,19 @@ class KhiveBuildHook(BuildHookInterface[Any]):
 
     def _build_dashboard(self, folder: Path, page: Path) -> None:
         npm = shutil.which("npm")
-        reason = "npm of Node 20 or newer is not here" if npm is None else ""
-        if not folder.is_dir():
-            reason = f"{folder} is not there"
+        if npm is None or not folder.is_dir():
+            raise _without_dashboard(f"it takes npm of Node 20 or newer, and {folder}")
         for words in (["ci", "--silent"], ["run", "--silent", "build"]):
-            if not reason:
-                done = subprocess.run([npm, *words], cwd=folder, check=False)  # noqa: S603
-                reason = f"npm {' '.join(words)} failed" if done.returncode else ""
-        if not reason and not page.is_file():
-            reason = f"npm run build made no {page}"
-        if reason:
-            raise RuntimeError(
-                f"the dashboard is not built: {reason}. {WITHOUT_DASHBOARD}=1 builds without it"
-            )
+            done = subprocess.run([npm, *words], cwd=folder, check=False)  # noqa: S603
+            if done.returncode:
+                raise _without_dashboard(f"npm {' '.join(words)} failed")
+        if not page.is_file():
+            raise _without_dashboard(f"npm run build made no {page}")
+
+
+def _without_dashboard(reason: str) -> RuntimeError:
+    hint = f"{WITHOUT_DASHBOARD}=1 builds without it"
+    return RuntimeError(f"the dashboard is not built: {reason}. {hint}")
 
 
 def _is_set(variable: str) -> bool:

@@ -35,8 +35,10 @@ def installed(
     """Hooks in each scope; what the folders had before, with the data."""
     monkeypatch.chdir(project.root)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
-    for directory in (home / ".codex", home / "config" / "systemd" / "user", project.root / ".clinerules" / "hooks",
-                      home / ".claude", project.root / ".claude"):  # fmt: skip
+    for directory in (
+        home / ".codex", home / ".claude", home / "config" / "systemd" / "user",
+        project.root / ".clinerules" / "hooks", project.root / ".claude",
+    ):  # fmt: skip
         directory.mkdir(parents=True)
     (home / ".codex" / "config.toml").write_text(CODEX)
     save(project, plan("s1"))

@@ -166,11 +166,11 @@ def make(root: Path, case: Case) -> None:
     for place, kind in case.khives.items():
         make_khive(root, root / place, kind)
     state = root / "home" / ".khive"
-    for place, text in case.pauses.items() if state.is_dir() and not state.is_symlink() else ():
-        folder = state / "marks" / str(root / place).lstrip("/")
-        link = state / "pauses" / "all" if place == "all" else folder / ".paused"
+    for place, until in case.pauses.items() if state.is_dir() and not state.is_symlink() else ():
+        marks = state / "marks" / str(root / place).lstrip("/")
+        link = state / "pauses" / "all" if place == "all" else marks / ".paused"
         link.parent.mkdir(parents=True, exist_ok=True)
-        link.symlink_to(text)
+        link.symlink_to(until)
 
 
 def make_khive(root: Path, directory: Path, kind: str) -> None:

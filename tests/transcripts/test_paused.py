@@ -72,10 +72,10 @@ def test_messages_of_the_time_stay_out_for_ever(
     assert (first.paused, texts) == (1, ["before"])
     for pause in pauses.load():
         # As if it had been ended after two hours.
-        document = {"pauses": [pause._replace(until_ns=pause.since_ns + 2 * HOUR * 10**9)._asdict()]}
+        ended = pause._replace(until_ns=pause.since_ns + 2 * HOUR * 10**9)
         path = Path(spool_writer.home(), ".khive", "pauses", "pauses.json")
-        path.write_text(json.dumps(document))
-    second, texts = synced(project, tmp_path / "t.jsonl", *lines)
+        path.write_text(json.dumps({"pauses": [ended._asdict()]}))
+    _, texts = synced(project, tmp_path / "t.jsonl", *lines)
     assert texts == ["before", "after"]
     # Of a file that is read anew, too.
     other = make_project(tmp_path / "other")

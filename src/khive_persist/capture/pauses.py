@@ -397,13 +397,14 @@ def _off_files() -> Iterator[tuple[str, int, int, int]]:
     folder = _folder()
     if folder is None:
         return
+    sessions = Path(f"{folder}{spool_writer.OFF_FOLDER}")
     try:
-        names = sorted(os.listdir(folder / spool_writer.OFF_FOLDER))
+        names = sorted(os.listdir(sessions))
     except OSError:
         return
     for name in names:
         try:
-            with open(folder / spool_writer.OFF_FOLDER / name, "rb") as file:
+            with open(sessions / name, "rb") as file:
                 first = int(file.read(_LINE_BYTES))
                 size = os.fstat(file.fileno()).st_size // _LINE_BYTES * _LINE_BYTES
                 file.seek(size - _LINE_BYTES)

@@ -10,9 +10,9 @@ with `--tell-lost` says so, with exit 1, as soon as it can. With `--exit-zero` t
 whatever happens, as where no shell can see to that. With `--fallback` an empty stdin is no event
 and exit 1: the hook that was run before has taken it.
 
-Where recording is off nothing is kept, with exit 0 and in silence: KHIVE_OFF in the environment says
-so, or a link of the state folder, of all projects or of this one. No `.khive` of a project can. What
-is not recorded is counted there.
+Where recording is off nothing is kept, with exit 0 and in silence: KHIVE_OFF in the environment
+says so, or a link of the state folder, of all projects or of this one. What is not recorded is
+counted there. No `.khive` of a project can stop anything.
 
 Which `.khive` is trusted is decided here, for the commands and the library too: the text of the
 symbolic link `.khive/id` stands in that of `marks/<physical path of .khive>` in the user's state

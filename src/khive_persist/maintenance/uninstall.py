@@ -128,7 +128,8 @@ def _places(projects: Iterable[Project]) -> Iterator[tuple[str, Scope, Path]]:
     for tool in TOOLS:
         for scope in sorted(get_args(Scope), key=lambda scope: scope != "user"):
             if has_scope(tool, scope):
-                yield from ((tool, scope, root) for root in (roots[:1] if scope == "user" else roots))
+                places = roots[:1] if scope == "user" else roots
+                yield from ((tool, scope, root) for root in places)
 
 
 def _remove(path: Path, *, dry_run: bool) -> None:

@@ -14,7 +14,7 @@ DURATION = Parsed("duration", clock.duration)
 
 @click.command("pause")
 @click.option("--here", is_flag=True, help="Of this project only.")
-@click.option("--session", "session_id", metavar="ID", help="Of this session only, by its whole id.")
+@click.option("--session", "session_id", metavar="ID", help="Of this session only, by its id.")
 @click.option("--for", "time", type=DURATION, metavar="TIME",
               help="End by itself after so long: 30m, 2h, 1d.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")

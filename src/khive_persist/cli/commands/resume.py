@@ -12,7 +12,7 @@ from khive_persist.sessions.timeline.labels import duration
 
 @click.command("resume")
 @click.option("--here", is_flag=True, help="Of this project only.")
-@click.option("--session", "session_id", metavar="ID", help="Of this session only, by its whole id.")
+@click.option("--session", "session_id", metavar="ID", help="Of this session only, by its id.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 @with_project
 def command(here: bool, session_id: str | None, as_json: bool) -> None:
