@@ -111,8 +111,7 @@ bool is_off(const struct payload *payload) {
 
 /* Return when a pause began that holds at an arrival; NULL for none. Times are so many digits, as
    in the name of a spool file: nothing is parsed. */
-static const char *paused_since(const char *link, const char *arrival) {
-    char *since = link_text(link);
+static const char *paused_since(char *since, const char *arrival) {
     if (since == NULL || strspn(since, DIGITS) != INSTANT_DIGITS || since[INSTANT_DIGITS] != '_') {
         return NULL;
     }
@@ -127,16 +126,21 @@ static const char *paused_since(const char *link, const char *arrival) {
 }
 
 /* Return whether a pause holds of all, or of who takes an event, and count it; its name begins with
-   its arrival. */
+   its arrival. The link of all is there whenever a pause is: else no other is looked for. */
 bool is_paused(const char *state, const char *taker, const char *project, const char *name) {
     if (state[0] == '\0') {
         return false;
     }
     const char *khive = khive_of(state);
-    const char *since = paused_since(join(khive, PAUSES, "/all", NULL), name);
+    char *text = link_text(join(khive, PAUSES, "/all", NULL));
+    if (text == NULL || text[0] == '\0') {
+        return false;
+    }
+    const char *since = paused_since(text, name);
     const char *projects[] = {taker, strcmp(project, taker) == 0 ? NULL : project};
     for (size_t index = 0; index < 2 && since == NULL && projects[index] != NULL; index++) {
-        since = paused_since(join(khive, "/marks", projects[index], "/.paused", NULL), name);
+        since = paused_since(link_text(join(khive, "/marks", projects[index], "/.paused", NULL)),
+                             name);
     }
     if (since == NULL) {
         return false;

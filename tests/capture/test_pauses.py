@@ -75,6 +75,14 @@ def test_a_pause_of_a_project_is_of_no_other(quiet: Project, hook: Hook) -> None
     assert len(contents(inner, "claude_hooks.db")) == 1
     assert not pauses.status(inner).is_paused
     assert pauses.status(quiet).unrecorded == 2
+    # It holds on where one of all ends.
+    pauses.pause("all")
+    pauses.resume("all")
+    sent(hook)
+    assert count(quiet) == 0
+    pauses.resume()
+    sent(hook)
+    assert count(quiet) == 1
 
 
 def test_a_pause_can_end_by_itself(quiet: Project, hook: Hook) -> None:

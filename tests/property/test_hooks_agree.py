@@ -110,7 +110,7 @@ CASES: Final = st.builds(
     home=st.sampled_from(HOMES),
     start=st.sampled_from(["a/b", "a", "other", "bare"]),
     pauses=st.dictionaries(
-        st.sampled_from(["all", "home", *PLACES]), st.sampled_from(PAUSES), max_size=2
+        st.sampled_from(["all", "all", "home", *PLACES]), st.sampled_from(PAUSES), max_size=3
     ),
 )
 

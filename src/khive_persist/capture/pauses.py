@@ -2,7 +2,7 @@
 
 They stand in the state folder, where no repository can bring any: `pauses/pauses.json` has all that
 ever were, as transcripts of those times are not read either. What holds now is said to the hook by
-a link of its own (`spool_writer.paused_since`), so that it opens and parses nothing. Where it is of
+a link of its own (`spool_writer.pause_link`), so that it opens and parses nothing. Where it is of
 an earlier version, or the pause is of a session, whose name it does not know, the drainer drops the
 event. Whoever keeps one out adds a line to the file of its pause, whose size is the count.
 
@@ -13,6 +13,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, TypeVar
 
@@ -250,9 +251,7 @@ def pause(scope: Scope, subject: str = "", *, seconds: float | None = None) -> P
         span = Span(scope, subject, now_ns, until_ns)
         return [*spans, span], span
 
-    span = _update(with_pause)
-    _tell_hooks(span)
-    return span.as_pause()
+    return _update(with_pause).as_pause()
 
 
 def resume(scope: Scope | None = None, subject: str = "") -> list[Pause]:
@@ -282,10 +281,7 @@ def resume(scope: Scope | None = None, subject: str = "") -> list[Pause]:
                     resumed.append(spans[at])
         return spans, resumed
 
-    resumed_spans = _update(without_pause)
-    for span in resumed_spans:
-        _tell_hooks(span)
-    return [span.as_pause() for span in resumed_spans]
+    return [span.as_pause() for span in _update(without_pause)]
 
 
 def count_unrecorded(span: Span, arrival_ns: int) -> None:
@@ -331,7 +327,7 @@ def _first_holding(spans: Iterable[Span], instant_ns: int) -> Span | None:
 
 
 def _update(update: Callable[[list[Span]], tuple[list[Span], _Result]]) -> _Result:
-    """Change the file of the pauses under its lock: synced on return."""
+    """Change the file of the pauses, and what hooks are told, under a lock: synced on return."""
     folder = _folder()
     if folder is None:
         raise ProjectError(
@@ -341,31 +337,43 @@ def _update(update: Callable[[list[Span]], tuple[list[Span], _Result]]) -> _Resu
     make_directory(folder.parent)
     make_directory(folder)
     with write_lock.held(folder / _LOCK, _LOCK_SECONDS):
-        spans, result = update(load())
+        known_spans = load()
+        spans, result = update([*known_spans])
         document = {"pauses": [span._asdict() for span in spans]}
         try:
             write_private(folder / FILE, json.dumps(document, indent=1).encode())
         except OSError as error:
             raise ProjectError(f"{folder / FILE}: {error.strerror}") from error
+        _tell_hooks(spans, [span for span in spans if span not in known_spans])
     return result
 
 
-def _tell_hooks(span: Span) -> None:
-    """Make the link that the hook reads, or remove it where the pause has ended.
+def _tell_hooks(spans: Iterable[Span], changed_spans: Iterable[Span]) -> None:
+    """Make the links that the hook reads, or remove them where pauses have ended.
 
     Where that fails, or a crash comes between, the drainer drops what the hook keeps.
     """
     state = spool_writer.home()
-    if span.scope == "session" or not state:
-        return
-    link = Path(spool_writer.pause_link(state, span.subject))
-    try:
-        link.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        link.unlink(missing_ok=True)
-        if span.holds(time.time_ns()):
-            link.symlink_to(f"{span.since_ns:020d}_{span.until_ns:020d}")
-    except OSError:
-        pass
+    now_ns = time.time_ns()
+    in_force = [span for span in spans if span.holds(now_ns) and span.scope != "session"]
+    with suppress(OSError):
+        for span in changed_spans:
+            if span.scope == "project":
+                _link(state, span.subject, _link_text(span) if span in in_force else "")
+        of_all = [_link_text(span) for span in in_force if span.scope == "all"]
+        _link(state, "", of_all[0] if of_all else "projects" if in_force else "")
+
+
+def _link(state: str, project: str, text: str) -> None:
+    link = Path(spool_writer.pause_link(state, project))
+    link.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    link.unlink(missing_ok=True)
+    if text:
+        link.symlink_to(text)
+
+
+def _link_text(span: Span) -> str:
+    return f"{span.since_ns:020d}_{span.until_ns:020d}"
 
 
 def _span(entry: Any) -> Span:

@@ -331,20 +331,28 @@ def is_off() -> bool:
 
 
 def pause_link(state: str, project: str = "") -> str:
-    """Return the path of the link that says since and until when a project, or all, is paused."""
+    """Return the path of the link that says since and until when a project, or all, is paused.
+
+    That of all is there whenever any of them is: where it is missing no other is looked for.
+    """
     khive = khive_of(state)
     return khive + "/marks" + project + "/.paused" if project else khive + PAUSES + "/all"
 
 
-def paused_since(link: str, arrival: str) -> str:
+def pause_text(link: str) -> str:
+    """Return what the link of a pause says, or an empty string."""
+    try:
+        return posix.readlink(link)
+    except OSError:
+        return ""
+
+
+def paused_since(text: str, arrival: str) -> str:
     """Return when a pause began that holds at an arrival, or an empty string.
 
     Times are so many digits, as in the name of a spool file: nothing is parsed.
     """
-    try:
-        since, _, until = posix.readlink(link).partition("_")
-    except OSError:
-        return ""
+    since, _, until = text.partition("_")
     digits = since + until
     is_pause = len(since) == len(until) == INSTANT_DIGITS and digits.isascii() and digits.isdigit()
     return since if is_pause and since <= arrival < until else ""
@@ -352,13 +360,12 @@ def paused_since(link: str, arrival: str) -> str:
 
 def refuse_paused(state: str, taker: str, project: str, arrival: str) -> None:
     """Raise Paused, and count the event, where a pause holds of all, or of who takes an event."""
-    if not state:
+    of_all = pause_text(pause_link(state)) if state else ""
+    if not of_all:
         return
-    links = [pause_link(state), pause_link(state, taker)]
-    if project != taker:
-        links.append(pause_link(state, project))
-    for link in links:
-        since = paused_since(link, arrival)
+    projects = (taker, project) if project != taker else (taker,)
+    for text in (of_all, *[pause_text(pause_link(state, path)) for path in projects]):
+        since = paused_since(text, arrival)
         if since:
             count_unrecorded(state, "/" + since, arrival)
             raise Paused

@@ -26,7 +26,7 @@ class Removed(NamedTuple):
     Attributes:
         kind: The kind of thing.
         path: The file or folder.
-        about: What it held, in words.
+        about: The contents of it, in words.
     """
 
     kind: Kind
