@@ -94,6 +94,7 @@ def home(home_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in (
         "KHIVE_DIR",
         "KHIVE_HOME",
+        "KHIVE_OFF",
         "KHIVE_TOKEN",
         "CLAUDE_PROJECT_DIR",
         "GEMINI_PROJECT_DIR",

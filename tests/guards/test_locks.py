@@ -10,7 +10,7 @@ import pytest
 
 from khive_persist import save_planning_session
 from khive_persist.capture import drain as drain_of
-from khive_persist.capture import drainer
+from khive_persist.capture import drainer, pauses
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import DRAINER_LOCK, Spool, home_project
 from khive_persist.copies import mirrored, rebuild
@@ -209,6 +209,11 @@ def marked(project: Project) -> None:
     make_project(project.root / "inner")
 
 
+def paused(_: Project) -> None:
+    pauses.pause("all")
+    pauses.resume()
+
+
 ACTS: list[tuple[Callable[[Project], None], list[tuple[str, str]]]] = [
     (drained, [("capture/drain.py:Drain.run", "drain.lock")]),
     (purged, [
@@ -267,6 +272,7 @@ ACTS: list[tuple[Callable[[Project], None], list[tuple[str, str]]]] = [
         ("store/sqlite/atomic_switch.py:perform", f"{PLANS}.lock"),
         ("store/sqlite/atomic_switch.py:perform", f"{PLANS}.gate.lock"),
     ]),
+    (paused, [("capture/pauses.py:_update", "pauses.lock")]),
     (marked, [("trust/marks.py:mark", "marks.lock"), ("trust/marks.py:make_khive", "marks.lock")]),
 ]  # fmt: skip
 

@@ -39,6 +39,17 @@ KHIVES: Final = (
     "a file in place of the pipe", "a folder in place of the pipe",
 )  # fmt: skip
 HOMES: Final = ("nothing", "trusted", "untrusted", "a file", "a link", "with notes", "none")
+# The text of a pause's link, by where it lies: of all, or of a project.
+PAUSES: Final = (
+    f"{TIME - 1:020d}_{TIME + 1:020d}", f"{TIME:020d}_{10**20 - 1}", f"{TIME - 2:020d}_{TIME:020d}",
+    f"{TIME + 1:020d}_{10**20 - 1}", f"{TIME:020d}", f"{TIME:019d}x_{10**20 - 1}", "_", "../x",
+    f"{TIME:020d}_{10**20 - 1}0", "\u00e9" * 20 + "_" + "9" * 20,
+)  # fmt: skip
+PAYLOADS: Final = st.sampled_from(
+    [b'{"session_id": "s-1"}', b'{"a": 1, "sessionId" :\t"s_2", "session_id": 3}', b'"session_id":',
+     b'{"session_id": "a/../b", "taskId": "t"}', b'{"session_id": "", "thread_id": "t"}',
+     b'{"session_id": "s\0", "threadId": "x', b'{"session_id": "' + b"x" * 300 + b'"}']
+)  # fmt: skip
 
 
 class Case(NamedTuple):
@@ -50,6 +61,7 @@ class Case(NamedTuple):
     khives: dict[str, str]
     home: str
     start: str
+    pauses: dict[str, str]
 
 
 PLACES: Final = ("", "a", "a/b", "other")
@@ -89,13 +101,17 @@ CASES: Final = st.builds(
             "KHIVE_HOME": st.sampled_from(["{root}/home", "{root}/other", "/proc/none", "x", ""]),
             "COPILOT_CLI": st.just("1"),
             "CURSOR_TRACE": st.just(""),
+            "KHIVE_OFF": st.sampled_from(["1", "0", "", "false"]),
         },
     ),
     # None: a stdin that cannot be read.
-    payload=st.one_of(st.none(), st.binary(max_size=64), st.just(b"x" * 200_000)),
+    payload=st.one_of(st.none(), st.binary(max_size=64), st.just(b"x" * 200_000), PAYLOADS),
     khives=st.fixed_dictionaries({place: st.sampled_from(KHIVES) for place in PLACES}),
     home=st.sampled_from(HOMES),
     start=st.sampled_from(["a/b", "a", "other", "bare"]),
+    pauses=st.dictionaries(
+        st.sampled_from(["all", "all", "home", *PLACES]), st.sampled_from(PAUSES), max_size=3
+    ),
 )
 
 
@@ -149,6 +165,12 @@ def make(root: Path, case: Case) -> None:
     make_khive(root, root / "home", "nothing" if case.home == "none" else case.home)
     for place, kind in case.khives.items():
         make_khive(root, root / place, kind)
+    state = root / "home" / ".khive"
+    for place, until in case.pauses.items() if state.is_dir() and not state.is_symlink() else ():
+        marks = state / "marks" / str(root / place).lstrip("/")
+        link = state / "pauses" / "all" if place == "all" else marks / ".paused"
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(until)
 
 
 def make_khive(root: Path, directory: Path, kind: str) -> None:

@@ -47,6 +47,31 @@ def test_what_is_installed_records(server: Server, khive: Khive) -> None:
     assert token not in settings_path(CLAUDE, "project", project.root).read_text()
 
 
+def test_nothing_is_recorded_in_a_pause(server: Server, khive: Khive) -> None:
+    with server.client() as client:
+
+        def sent(session: str) -> None:
+            payload = {"hook_event_name": "Stop", "session_id": session}
+            assert client.post(f"/hooks/{CLAUDE}", json=payload).status_code == 200
+
+        khive("pause", "--session", "s1")
+        sent("s1")
+        sent("s2")
+        khive("pause", "--here")
+        sent("s3")
+        body = [{"tool": CLAUDE, "payload": {"session_id": "s4"}}]
+        (result,) = client.post("/v1/events", json=body).json()["results"]
+        assert (result["result"], result["reason"]) == ("refused", "recording was paused")
+        status = client.get("/v1/project").json()["pause"]
+        scopes = [(pause["scope"], pause["unrecorded"]) for pause in status["pauses"]]
+        assert (status["is_paused"], scopes) == (True, [("session", 1), ("project", 2)])
+        assert client.get("/v1/doctor").json()["pause"] == status
+        khive("resume")
+        sent("s5")
+    sessions = [event["content"]["session_id"] for event in khive("events", "--jsonl").lines]
+    assert sorted(sessions) == ["s2", "s5"]
+
+
 def test_a_server_that_takes_events_is_no_problem(
     server: Server, khive: Khive, monkeypatch: pytest.MonkeyPatch
 ) -> None:

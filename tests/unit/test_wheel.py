@@ -1,7 +1,9 @@
 """The built wheel, on each Python that is here."""
 
+import email
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +18,9 @@ from native.compiler import CompilerError, compile_hook, compilers
 
 HOOK = "khive_persist/capture/khive-hook"
 ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "src" / "khive_persist" / "server" / "web"
+# Where it is not built, as where Node is not here, the rest is looked at all the same.
+WITHOUT_NODE = {} if (PAGE / "index.html").is_file() else {"KHIVE_NO_DASHBOARD": "1"}
 OTHERS = [pytest.param("3.12", marks=pytest.mark.long), "3.13"]
 SMOKE = """
 import anyio, os, subprocess, sys
@@ -45,7 +50,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     subprocess.run(
         [sys.executable, "-m", "build", "-nw", "--outdir", str(folder), str(ROOT)],
-        check=True, capture_output=True,
+        check=True, capture_output=True, env=os.environ | WITHOUT_NODE,
     )  # fmt: skip
     (built,) = folder.glob("*.whl")
     return built
@@ -60,13 +65,64 @@ def test_the_wheel_holds_what_is_needed_and_no_more(wheel: Path) -> None:
 
 
 def test_the_wheel_holds_the_dashboard(wheel: Path) -> None:
-    folder = ROOT / "src" / "khive_persist" / "server" / "web"
-    if not (folder / "index.html").is_file():
+    if WITHOUT_NODE:
         pytest.skip("the dashboard is not built: make web")
-    built = {path.relative_to(ROOT / "src").as_posix() for path in folder.rglob("*.*")}
+    built = {path.relative_to(ROOT / "src").as_posix() for path in PAGE.rglob("*.*")}
     names = zipfile.ZipFile(wheel).namelist()
     assert built <= set(names)
     assert not [name for name in names if "node_modules" in name]
+
+
+def test_without_the_dashboard_there_is_no_wheel_unless_told(tmp_path: Path) -> None:
+    checkout = tmp_path / "checkout"
+    for name in ("pyproject.toml", "hatch_build.py", "README.md", "LICENSE"):
+        checkout.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, checkout)
+    for name in ("src", "native"):
+        ignored = shutil.ignore_patterns("web", "__pycache__")
+        shutil.copytree(ROOT / name, checkout / name, ignore=ignored)
+    (checkout / "web").mkdir()
+    # npm is there, and fails, as where its registry cannot be reached.
+    (tmp_path / "npm").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "npm").chmod(0o755)
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    command = [sys.executable, "-m", "build", "-nw", "--outdir", str(tmp_path), str(checkout)]
+    variables = os.environ | {"KHIVE_PURE": "1", "PATH": path}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=variables)
+    assert done.returncode != 0
+    assert "the dashboard is not built: npm ci --silent failed" in done.stdout + done.stderr
+    assert not list(tmp_path.glob("*.whl"))
+    variables |= {"KHIVE_NO_DASHBOARD": "1"}
+    subprocess.run(command, capture_output=True, check=True, env=variables)
+    (built,) = tmp_path.glob("*.whl")
+    assert not [name for name in zipfile.ZipFile(built).namelist() if "server/web/" in name]
+
+
+def test_the_metadata_stands_by_itself_on_an_index(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        metadata = email.message_from_bytes(archive.read(name))
+    urls = dict(url.split(", ") for url in metadata.get_all("Project-URL", []))
+    assert {"Homepage", "Documentation", "Changelog", "Issues"} <= urls.keys()
+    readme = metadata.get_payload()
+    assert isinstance(readme, str)
+    targets = re.findall(r"(!?)\[[^\]]*\]\(([^)\s]+)\)", readme)
+    assert targets
+    assert all(target.startswith("https://") for _, target in targets)
+    pictures = [target for mark, target in targets if mark]
+    # A picture is the file itself, and no page about it; each link is to a file that is here.
+    assert pictures
+    assert not [target for target in pictures if "/blob/" in target]
+    repository = urls["Homepage"]
+    for _, target in targets:
+        path = re.sub(r".*?/main/", "", target.removeprefix(f"{repository}/blob"))
+        assert (ROOT / path.partition("#")[0]).exists(), target
+    required: dict[str, set[str]] = {}
+    for line in metadata.get_all("Requires-Dist", []):
+        requirement, _, extra = line.replace("'", "").partition("extra == ")
+        required.setdefault(extra, set()).add(re.split("[;<>=~]", requirement)[0].strip())
+    extras = [required[name] for name in ("analysis", "backup", "export", "server")]
+    assert required["all"] == set().union(*extras)
 
 
 def test_the_wheel_holds_the_compiled_hook(wheel: Path, tmp_path: Path) -> None:
@@ -92,7 +148,7 @@ def test_a_wheel_without_it_is_one_for_all(variables: dict[str, str], tmp_path: 
         pytest.skip("ziglang compiles it all the same")
     done = subprocess.run(
         [sys.executable, "-m", "build", "-nw", "--outdir", str(tmp_path), str(ROOT)],
-        check=True, capture_output=True, text=True, env=os.environ | variables,
+        check=True, capture_output=True, text=True, env=os.environ | WITHOUT_NODE | variables,
     )  # fmt: skip
     (built,) = tmp_path.glob("*.whl")
     assert built.name.endswith("-py3-none-any.whl")

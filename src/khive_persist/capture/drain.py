@@ -18,6 +18,7 @@ from khive_persist.capture.drain_settings import usable_settings as usable_setti
 from khive_persist.capture.event_drain import EventDrain
 from khive_persist.capture.event_reading import EventReader
 from khive_persist.capture.fallback_spool import hand_over, move_home_events, reason, waits
+from khive_persist.capture.pauses import CurrentPauses
 from khive_persist.capture.record_drain import RecordDrain
 from khive_persist.capture.spool import DRAIN_LOCK, Event, Spool, home_project, waiting_at_home
 from khive_persist.errors import (
@@ -89,6 +90,7 @@ class Drain:
             EventReader(self.spool, self.settings, self._redactor, is_timed=is_timed),
             self._journal,
             self._writer,
+            CurrentPauses(project),
         )
         self._records = RecordDrain(project, self.spool, self._writer)
 

@@ -11,6 +11,7 @@ from khive_persist.capture.event_reading import KILLS, EventReader, Unreadable
 from khive_persist.capture.fallback_spool import reason, waits
 from khive_persist.capture.finished_sessions import ended_transcripts
 from khive_persist.capture.isolation import read_alone, store_alone
+from khive_persist.capture.pauses import CurrentPauses, Span, count_unrecorded
 from khive_persist.capture.payload_to_row import file_of
 from khive_persist.capture.spool import Event, Spool
 from khive_persist.capture.spool_removal import Removal
@@ -38,8 +39,10 @@ class EventDrain:
         reader: EventReader,
         journal: DrainJournal,
         writer_of: Callable[[Purpose], FileWriter],
+        pauses: CurrentPauses,
     ) -> None:
         self._spool = spool
+        self._pauses = pauses
         self._reader = reader
         self._journal = journal
         self._writer_of = writer_of
@@ -55,12 +58,15 @@ class EventDrain:
     ) -> int:
         """Bring in the events of one file, in order of arrival; return how many came in.
 
-        `errors` gets the reasons why some wait on.
+        `errors` gets the reasons why some wait on. Those that came while recording was off, which
+        only a hook of an earlier version leaves here, are dropped.
 
         Raises:
+            ProjectError: The pauses cannot be read: they wait on.
             StoreError: Their database does not take them: they wait on.
         """
         with self._removal:
+            events = self._without_paused(events)
             return sum(
                 self._drain(purpose, batch, deaths, errors)
                 for batch in self._batches(events, deaths, errors)
@@ -74,9 +80,25 @@ class EventDrain:
             StoreError: As for `run`.
         """
         with self._removal:
+            if not self._without_paused([event]):
+                return 0
             return self._drain(
                 HOOK_EVENTS[event.tool], [(event, self._spool.read(event))], deaths, errors
             )
+
+    def _without_paused(self, events: Sequence[Event]) -> Sequence[Event]:
+        """Drop the events that came in a pause; return the others."""
+        pauses = self._pauses.get()
+        if pauses.is_empty:
+            return events
+        pairs = [(event, pauses.of_time(event.arrival_ns)) for event in events]
+        self._drop([(event, span) for event, span in pairs if span is not None])
+        return [event for event, span in pairs if span is None]
+
+    def _drop(self, pairs: Sequence[tuple[Event, Span]]) -> None:
+        self._removal.remove([event for event, _ in pairs])
+        for event, span in pairs:
+            count_unrecorded(span, event.arrival_ns)
 
     def take_ended(self) -> list[Path]:
         """Return the transcripts of sessions that have stopped or ended since the last call."""
@@ -108,7 +130,7 @@ class EventDrain:
             if count >= _DEATHS_OF_STORING:
                 return self._store_alone(purpose, events, errors)
             files: dict[Purpose, list[tuple[Event, Row]]] = {}
-            for event, row in self._rows(batch, count, errors):
+            for event, row in self._of_recorded(self._rows(batch, count, errors)):
                 files.setdefault(file_of(event, row), []).append((event, row))
             return sum(self._store(file, pairs, errors) for file, pairs in files.items())
 
@@ -159,6 +181,16 @@ class EventDrain:
             except OSError as error:
                 errors.append(waits(self._spool, event, error))
         return pairs
+
+    def _of_recorded(self, pairs: Sequence[tuple[Event, Row]]) -> Iterator[tuple[Event, Row]]:
+        """Yield the events whose session is not paused; drop the others."""
+        pauses = self._pauses.get()
+        for event, row in pairs:
+            span = pauses.of_row(row, event.arrival_ns)
+            if span is None:
+                yield event, row
+            else:
+                self._drop([(event, span)])
 
     def _batches(
         self, events: Sequence[Event], deaths: Mapping[str, int], errors: list[KhiveError]

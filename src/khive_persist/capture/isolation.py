@@ -19,6 +19,7 @@ from typing import Final, Literal
 
 from khive_persist.capture.drain_settings import usable_settings
 from khive_persist.capture.long_payloads import most_bytes, most_seconds
+from khive_persist.capture.pauses import CurrentPauses, count_unrecorded
 from khive_persist.capture.payload_to_row import file_of, normalise
 from khive_persist.capture.spool import Event, Spool, parse
 from khive_persist.errors import (
@@ -157,6 +158,10 @@ def main() -> int:
 
 
 def _store(project: Project, settings: Settings, event: Event, row: codec.Row) -> _Outcome:
+    if (span := CurrentPauses(project).get().of_row(row, event.arrival_ns)) is not None:
+        # Its file goes, as if it were stored.
+        count_unrecorded(span, event.arrival_ns)
+        return row
     purpose = file_of(event, row)
     mirror = Mirror(project, settings).follower(purpose)
     writer = FileWriter(project.database(purpose.file), purpose, _LOCKED_SECONDS, mirror)

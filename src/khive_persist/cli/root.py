@@ -37,6 +37,7 @@ COMMANDS: Final = {
     "outcomes": "Set plans beside what became of them, the latest first.",
     "path": "Print which .khive is used here, and why that one.",
     "plans": "List plans, the latest first; show one with its phases and evaluations.",
+    "pause": "Stop recording: of all projects, of this one, or of one session.",
     "projects": "List all projects that you trust.",
     "prune": "Remove what is too old or too much.",
     "purge": "Remove a session, to the last byte of it.",
@@ -46,6 +47,7 @@ COMMANDS: Final = {
     "redact": "Replace secrets in text, or in what was stored before.",
     "replay": "Play a session as it happened, as a page, or to another recorder.",
     "report": "Report on a day or a week, beside the one before.",
+    "resume": "Record again, and say what was not recorded, and for how long.",
     "schema": "Print the JSON Schema of the files in sessions/.",
     "serve": "Take events and records over HTTP, and show them.",
     "sessions": "List sessions, the latest first: what was planned and what happened.",
@@ -55,6 +57,7 @@ COMMANDS: Final = {
     "sync": "Read the tools' transcripts: every message, once.",
     "tail": "Show the latest events, and follow new ones.",
     "trust": "Take a .khive for your own, after a look at what lies in it.",
+    "uninstall": "Take recording out of this machine; what was recorded stays.",
     "verify": "Prove that both copies of the records are equal.",
 }
 

@@ -24,6 +24,7 @@ from khive_persist.transcripts.checkpoint import SyncPosition
 from khive_persist.transcripts.discovery import Transcript, session_of
 from khive_persist.transcripts.focus import Focus
 from khive_persist.transcripts.message_rows import MessageRow, RowBuilder
+from khive_persist.transcripts.paused_messages import PausedMessages
 from khive_persist.transcripts.source import modified_at, opened
 from khive_persist.transcripts.writer import BatchWriter, StoredBatch
 
@@ -52,6 +53,7 @@ class Synced(NamedTuple):
         is_restarted: Whether the transcript was read anew, as it was rewritten since.
         left_out: The number of messages not stored, as they were purged or pruned before.
         is_purged: Whether it was not read, as its session was purged since it was written to.
+        paused: The number of messages not stored, as recording was off when they were said.
     """
 
     path: Path
@@ -65,6 +67,7 @@ class Synced(NamedTuple):
     is_restarted: bool = False
     left_out: int = 0
     is_purged: bool = False
+    paused: int = 0
 
 
 class Sync:
@@ -79,6 +82,7 @@ class Sync:
         self._timeout = settings.store_busy_timeout_seconds
         self._path = project.database(CONVERSATIONS.file)
         self._tombstones = CurrentTombstones(project)
+        self._paused_messages = PausedMessages(project)
 
     def run(self, transcript: Path, tool: str, advance: Advance = lambda _: None) -> Synced:
         """Bring in what is new of a transcript: committed, synced and copied on return.
@@ -101,6 +105,7 @@ class Sync:
         row_builder = RowBuilder(tool, self._redactor)
         result = Synced(transcript)
         unknown: Counter[str] = Counter()
+        paused_count = 0
         with ExitStack() as stack:
             writer = FileWriter(self._path, CONVERSATIONS, self._timeout, self._mirror)
             stack.enter_context(writer)
@@ -120,7 +125,9 @@ class Sync:
             )  # fmt: skip
 
             def batch_rows() -> Iterator[_BatchRows]:
+                nonlocal paused_count
                 for batch in batches(file, transcript, tool, state):
+                    paused_count += self._paused_messages.leave_out(batch)
                     calls.mark(batch)
                     yield batch, row_builder.new(batch)
 
@@ -139,7 +146,7 @@ class Sync:
             is_behind = writer.is_behind
         if is_behind:
             recover(self._project, (CONVERSATIONS,), self._settings, most=FEW_RECORDS)
-        return result._replace(unknown=dict(unknown))
+        return result._replace(unknown=dict(unknown), paused=paused_count)
 
     def _is_purged(self, transcript: Transcript, written_at: str) -> bool:
         """Return whether nothing of a transcript is of later than the purge of its session."""

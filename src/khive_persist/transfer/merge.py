@@ -6,8 +6,7 @@ before the end, the next merge goes on from there: records are known by their id
 
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -19,6 +18,7 @@ from khive_persist.capture import record_file
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import DRAIN_LOCK, Spool, counted, parse
 from khive_persist.errors import CaptureError, ProjectError, StoreBusyError
+from khive_persist.maintenance.running_server import without_server
 from khive_persist.maintenance.trust.accept import accept, origin
 from khive_persist.mirror.write_locks import LOCK_SECONDS, turn
 from khive_persist.models.purpose_registry import known_purposes
@@ -32,7 +32,6 @@ from khive_persist.trust import marks, records, search
 
 MERGING: Final = ".khive.merging"
 MERGED: Final = ".khive.merged"
-_SERVER_LOCK: Final = "server.lock"
 # No hook takes longer: what one had begun is there by then.
 _HOOK_SECONDS: Final = 2.0
 _TRIES: Final = 3
@@ -138,7 +137,7 @@ def _set_aside(old: Project, target: Project) -> tuple[str, Path]:
     digits, merging = marks.digits(old.khive), old.root / MERGING
     purposes = [p for p in known_purposes(old) if old.database(p.file).exists()]
     with (
-        _without_server(old),
+        without_server(old),
         write_lock.held(old.spool / DRAIN_LOCK, LOCK_SECONDS),
         turn(old, purposes),
     ):
@@ -146,17 +145,6 @@ def _set_aside(old: Project, target: Project) -> tuple[str, Path]:
             raise StoreBusyError(f"{counted(pending)} came into {old.spool}", hint="try again")
         os.rename(old.khive, merging)
     return digits, merging
-
-
-@contextmanager
-def _without_server(project: Project) -> Iterator[None]:
-    descriptor = write_lock.try_acquire(project.khive / _SERVER_LOCK)
-    if descriptor is None:
-        raise StoreBusyError(f"a server runs in {project.root}", hint="stop it, and try again")
-    try:
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _is_quiet(khive: Path) -> bool:

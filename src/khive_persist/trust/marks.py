@@ -19,7 +19,7 @@ ID: Final = "id"
 MARKS: Final = "marks"
 _MOVED: Final = ".moved"
 _MERGED: Final = ".merged"
-_LOCK: Final = "marks.lock"
+LOCK: Final = "marks.lock"
 _HEX: Final = frozenset("0123456789abcdef")
 # Of a volume that containers share, each with a home of its own, the first homes stay known.
 _MOST_HOMES: Final = 32
@@ -270,7 +270,7 @@ def _turn() -> Iterator[None]:
         try:
             make_directory(folder)
             flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-            descriptor = os.open(folder / _LOCK, flags, PRIVATE_FILE)
+            descriptor = os.open(folder / LOCK, flags, PRIVATE_FILE)
             os.fchmod(descriptor, PRIVATE_FILE)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         except (OSError, ProjectError):

@@ -1,5 +1,6 @@
 """`khive-persist record`."""
 
+import time
 from functools import partial
 from typing import Any, Final
 
@@ -7,6 +8,7 @@ import anyio
 import click
 from pydantic import ValidationError
 
+from khive_persist.capture import pauses
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool, counted
 from khive_persist.cli import completions
@@ -15,7 +17,7 @@ from khive_persist.cli.options import project_of, with_project
 from khive_persist.cli.output import print_json, print_warnings, warn
 from khive_persist.cli.saved import say_saved
 from khive_persist.copies import second_copies
-from khive_persist.errors import InvalidRecordError
+from khive_persist.errors import InvalidRecordError, ProjectError
 from khive_persist.models.described import described
 from khive_persist.models.node import Node
 from khive_persist.models.planner_session import PlannerSession
@@ -87,6 +89,9 @@ def command(kind: str, file: Any, tool: str, lines: bool, as_json: bool) -> int:
 
 
 def _record_events(project: Project, tool: str, documents: list[bytes]) -> tuple[list[str], int]:
+    current_pauses = pauses.CurrentPauses(project).get()
+    if any(current_pauses.of_payload(document, time.time_ns()) for document in documents):
+        raise ProjectError("; ".join(pauses.lines(pauses.status(project))))
     spool = Spool(project)
     ids = [spool.accept(tool, document).id for document in documents]
     return ids, drain(project).waiting_count

@@ -72,6 +72,8 @@ def command(paths: tuple[Path, ...], is_all: bool, is_backfill: bool, as_json: b
     if left_out := sum(synced.left_out for _, synced in transcripts):
         line = f"{left_out} messages stay out: they were purged or pruned before"
         warn(line)
+    if paused := sum(synced.paused for _, synced in transcripts):
+        warn(f"{paused} messages stay out: recording was paused when they were said")
     if purged := sum(synced.is_purged for _, synced in transcripts):
         warn(f"{purged} transcripts are of sessions that were purged")
     for path, reason in failed:

@@ -16,6 +16,7 @@ from khive_persist.sessions.read import is_session
 from khive_persist.store import codec
 from khive_persist.tools import Scope
 from khive_persist.transcripts import discovery
+from khive_persist.transcripts.paused_messages import PausedMessages
 from khive_persist.trust import search
 
 _NEWEST: Final = 200
@@ -37,14 +38,17 @@ async def unrecorded(project: Project) -> list[str]:
     """Return the sessions of the 200 newest transcripts that have no event, one line a tool.
 
     A settings file's time of change stands for that of the installation: sessions before it are
-    passed over.
+    passed over, and so are those that were paused.
     """
     since = {tool: at for tool in HOOK_EVENTS if (at := _installed_at(tool, project)) is not None}
     if not since:
         return []
     missing: dict[str, list[str]] = {}
+    paused_messages = PausedMessages(project)
     async with reading(project, *EVENT_FILES.values()) as reader:
         for began in dict.fromkeys(_sessions(project, since)):
+            if paused_messages.has_kept_out(began.session_id, int(began.at * 1e9)):
+                continue
             if not await is_session(reader, began.session_id):
                 missing.setdefault(began.tool, []).append(began.session_id)
     return [

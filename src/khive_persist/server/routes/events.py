@@ -60,6 +60,13 @@ async def _store(
     results: list[BatchResult],
 ) -> None:
     purpose = HOOK_EVENTS[tool]
+    for at, payload in list(events.items()):
+        if await intake.is_paused(payload.event, payload.raw):
+            results[at] = BatchResult(payload.id, "refused", "recording was paused")
+            intake.metrics.recorded(purpose, "refused")
+            del events[at]
+    if not events:
+        return
     payloads = [*events.values()]
     try:
         incoming = [payload.record or payload for payload in payloads]

@@ -43,11 +43,15 @@ def routes(access: Access, bodies: BodyReader, intake: Intake) -> list[BaseRoute
 async def record(intake: Intake, event: Event, raw: bytes) -> None:
     """Record one event, whatever its bytes are: durable on return.
 
-    It is in its database and the mirror, or where that cannot be had soon, in the spool.
+    It is in its database and the mirror, or where that cannot be had soon, in the spool. While
+    recording is off it is counted alone.
 
     Raises:
         CaptureError: Neither could take it.
+        ProjectError: The pauses cannot be read.
     """
+    if await intake.is_paused(event, raw):
+        return
     purpose = HOOK_EVENTS[event.tool]
     recorder = await intake.recorder_of(len(raw))
     is_large = recorder is not intake.recorder
