@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.dashboard.conftest import new_project
 from tests.dashboard.opened import Opened
-from tests.dashboard.records import COMPARED, LAST, REPORT, SESSIONS, STORY
+from tests.dashboard.records import COMPARED, LAST, PLAN, REPORT, SESSIONS, STORY, TRIAL_PAGE
 from tests.server.process import Server
 
 FIRST_LOAD_BYTES: Final = 350_000
@@ -22,11 +22,14 @@ PAGES: Final = {
     "#/sessions": f"part {LAST}",
     f"#/sessions/{STORY}": "The importer is done",
     "#/plans": "What confidence is worth",
+    PLAN: "Similar plans",
+    "#/application_sessions": "ann 2",
+    TRIAL_PAGE: "heart_rate",
     COMPARED: "Every test",
     REPORT: "Slowest tools",
     "#/health": "conversations.db",
 }
-DRAWN: Final = ("#/", "#/plans", COMPARED, REPORT)
+DRAWN: Final = ("#/", "#/plans", PLAN, TRIAL_PAGE, COMPARED, REPORT)
 
 
 def test_the_overview_counts_and_its_links_lead_to_sessions(opened: Opened) -> None:
@@ -256,6 +259,9 @@ def test_an_empty_project_says_what_to_do(
             "#/": "hooks install",
             "#/sessions": "khive-persist sync",
             "#/plans": "No plans are recorded yet",
+            "#/plans/nowhere": "There is no such plan",
+            "#/application_sessions": "POST /v1/application_sessions",
+            "#/application_sessions/nowhere": "There is no such application session",
             "#/health": "khive-persist backup create",
         }.items():
             expect(opened.go(hash).locator("main")).to_contain_text(text)

@@ -13,6 +13,7 @@ from khive_persist.server.routes.read import (
     doctor,
     live_events,
     overview,
+    plans,
     records,
     sessions,
 )
@@ -28,6 +29,7 @@ def routes(
         *sessions.operations(project, readers),
         *live_events.operations(access, project, readers, stopping),
         *analysis.operations(project, readers),
+        *plans.operations(project, readers),
         *compare_and_report.operations(project, readers, stopping),
         *doctor.operations(project, live, readers),
         *records.operations(project, readers),
