@@ -136,12 +136,17 @@ def test_deep_links_and_the_way_back(opened: Opened) -> None:
     expect(page.locator("h1")).to_have_text("There is no such page")
 
 
-def test_an_unknown_session_is_told_and_is_no_empty_one(browser: Browser, filled: Server) -> None:
+def test_what_is_unknown_is_told_and_is_no_empty_one(browser: Browser, filled: Server) -> None:
     with Opened.of(browser, filled) as opened:
         opened.log_in(filled.token)
         page = opened.go("#/sessions/nowhere")
         expect(page.locator("main")).to_contain_text("There is no such session")
         expect(page.locator("main")).not_to_contain_text("Nothing can be told")
+        opened.follow("#/plans/nowhere")
+        expect(page.locator("main")).to_contain_text("There is no such plan")
+        opened.follow("#/application_sessions/nowhere")
+        expect(page.locator("main")).to_contain_text("There is no such application session")
+        expect(page.locator("main")).not_to_contain_text("Nothing is in this session yet")
 
 
 def test_plans_are_drawn_and_stand_beside_what_became_of_them(opened: Opened) -> None:
@@ -259,9 +264,7 @@ def test_an_empty_project_says_what_to_do(
             "#/": "hooks install",
             "#/sessions": "khive-persist sync",
             "#/plans": "No plans are recorded yet",
-            "#/plans/nowhere": "There is no such plan",
             "#/application_sessions": "POST /v1/application_sessions",
-            "#/application_sessions/nowhere": "There is no such application session",
             "#/health": "khive-persist backup create",
         }.items():
             expect(opened.go(hash).locator("main")).to_contain_text(text)

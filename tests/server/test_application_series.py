@@ -60,7 +60,7 @@ def test_series_are_whole_however_long_and_those_of_the_report(
     assert at == MANY
     assert [point["at"] for point in points] == sorted(point["at"] for point in points)
     # Of a period with this session alone, the report has the same of its name.
-    assert run(["--dir", str(project.root), "purge", "other", "--yes"]) == 0
+    assert run(["--dir", str(project.root), "purge", "--session", "other", "--yes"]) == 0
     capsys.readouterr()
     assert run(["--dir", str(project.root), "report", "--at", f"{BEGIN:%Y-%m-%d}", "--json"]) == 0
     of_report = {one["name"]: one for one in json.loads(capsys.readouterr().out)["series"]}

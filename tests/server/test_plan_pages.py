@@ -82,7 +82,7 @@ def test_a_plan_its_outcome_its_place_and_its_like_are_those_of_the_commands(
         assert [phase["name"] for phase in plan["phases"]] == ["look", "mend"]
         assert (plan["evaluations"][0]["planner"], plan["consensus"]) == ("a", {"x": 1})
         similar = cli("similar", TASK, "--complexity", "complex", "--pattern", "parallel")
-        assert [one["plan_id"] for one in similar] == ["p1", "p3", "p2"]
+        assert [one["plan_id"] for one in similar] == ["p1", "p2", "p3"]
         named = [
             {"score": one["score"], "words": one["words"], **one["plan"]}
             for one in asked("p1/similar")["plans"]

@@ -108,7 +108,11 @@ def _series(
 ) -> Statement:
     table = source.only(purpose.name).sql
     at = source.created_at
-    among = "" if names is None else f" AND {source.extract('$.name')} IN (SELECT value FROM json_each(?))"
+    among = (
+        ""
+        if names is None
+        else f" AND {source.extract('$.name')} IN (SELECT value FROM json_each(?))"
+    )
     return Statement(
         f"SELECT {series_columns(source)} FROM {table} WHERE {at} >= ? AND {at} < ?"
         f" AND {is_value_sql(source)}{among}"

@@ -33,7 +33,7 @@ export class Changes<T> {
       timer ??= setTimeout(() => {
         timer = undefined;
         this.value = latest;
-      }, BETWEEN);
+      }, this.value ? BETWEEN : 0);
     });
     return () => {
       source.close();

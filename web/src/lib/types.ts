@@ -31,17 +31,6 @@ export interface HookEvent extends RecordItem {
   };
 }
 
-export interface Plan extends RecordItem {
-  content: {
-    session_id?: string;
-    task_description?: string;
-    complexity?: string;
-    confidence?: number;
-    planning_cost?: number;
-    agent_count?: number;
-  };
-}
-
 /** What an application said, measured or scored in a session; a field that it has otherwise is shown as it is. */
 export interface MessageItem extends AdditionFields {
   role?: string;

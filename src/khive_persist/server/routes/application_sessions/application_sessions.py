@@ -94,7 +94,9 @@ def routes(
         route(access, "POST", f"{session_path}/complete", complete, right="ingest"),
         *append.routes(access, bodies, intake, session_path, cache, writes),
         *routes_of(access, read.operations(project, live, readers, PATH, cache)),
-        *routes_of(access, [live_changes.operation(access, readers, session_path, cache, stopping)]),
+        *routes_of(
+            access, [live_changes.operation(access, readers, session_path, cache, stopping)]
+        ),
     ]
 
 

@@ -1,4 +1,4 @@
-"""`GET /v1/plans/{id}` and what there is of one plan: its place among all, and plans like it."""
+"""`GET /v1/plans/points` and `/v1/plans/{id}`: many plans in short, and all there is of one."""
 
 from contextlib import aclosing
 from functools import partial
@@ -12,15 +12,31 @@ from khive_persist.models.purposes import PLANNER_SESSIONS
 from khive_persist.models.query import column
 from khive_persist.project import Project
 from khive_persist.server.reader_pool import ReaderPool
+from khive_persist.server.routes.read import parameters
+from khive_persist.server.routes.read.filters import of_plans, of_times
 from khive_persist.server.routes.read.operations import Operation, ReadRequest
 from khive_persist.server.routes.read.parameters import Parameter
 from khive_persist.sessions.plan_detail import PlanDetail, find_plan, plan_detail
+from khive_persist.sessions.plan_points import PlanPoint, plan_points
 
 ID: Final = {"id": "A plan's id, or its session's, or the beginning of one."}
 LIMIT: Final = Parameter(
     "limit", "integer", "At most so many.",
     minimum=1, maximum=MAX_LIMIT, default=DEFAULT_LIMIT,
 )  # fmt: skip
+MOST_POINTS: Final = LIMIT._replace(default=1_000)
+
+
+class PlanPoints(NamedTuple):
+    """Plans by their confidence and cost, the latest first.
+
+    Attributes:
+        points: The plans that have both.
+        is_cut: Whether there are more.
+    """
+
+    points: list[PlanPoint]
+    is_cut: bool
 
 
 class PlanAnswer(NamedTuple):
@@ -38,6 +54,12 @@ class SimilarPlans(NamedTuple):
 
 def operations(project: Project, readers: ReaderPool) -> list[Operation]:
     """Return what this group answers."""
+
+    async def points(query: ReadRequest) -> Any:
+        filters, limit = [*of_plans(query), *of_times(query)], query["limit"]
+        async with readers.reader(PLANNER_SESSIONS) as reader:
+            plan_list = await plan_points(reader, filters, limit + 1)
+        return PlanPoints(plan_list[:limit], len(plan_list) > limit)
 
     async def plan(query: ReadRequest) -> Any:
         async with readers.reader(PLANNER_SESSIONS) as reader:
@@ -69,11 +91,17 @@ def operations(project: Project, readers: ReaderPool) -> list[Operation]:
             raise _deleted()
         return outcomes[0]
 
+    filters = (
+        parameters.SINCE, parameters.UNTIL, parameters.COMPLEXITY, parameters.MIN_CONFIDENCE,
+        parameters.MAX_COST, MOST_POINTS,
+    )  # fmt: skip
     of_one = partial(Operation, path_words=ID)
+    points_summary = "Plans by their confidence and cost, the latest first."
     plan_summary = "One plan: its phases, evaluations, consensus, and its outcome."
     standing_summary = "The place of a plan among all: those as sure, and those of its kind."
     similar_summary = "The plans that are most like one, and their outcomes."
     return [
+        Operation("/v1/plans/points", points, points_summary, filters, PlanPoints),
         of_one("/v1/plans/{id}", plan, plan_summary, (), PlanAnswer),
         of_one("/v1/plans/{id}/calibration", standing, standing_summary, (), PlanStanding),
         of_one("/v1/plans/{id}/similar", similar, similar_summary, (LIMIT,), SimilarPlans),
