@@ -124,8 +124,9 @@ def test_answers_with_something_in_them_are_as_the_document_says(
         client.post("/v1/application_sessions", json={"session_id": "own", "group": "a"})
         halves = {"name": "own", "variants": [{"name": "a"}, {"name": "b"}], "note": "halves"}
         assert client.post("/v1/experiments", json=halves).status_code == 201
-        plan = {"id": "own", "session_id": "own", "task_description": "own"}
-        assert client.post("/v1/planner_sessions", json=plan).status_code == 200
+        plan = {"id": "own", "content": {"session_id": "own", "task_description": "own"}}
+        answer = client.post("/v1/planner_sessions", json=plan)
+        assert answer.json()["counts"] == {"new": 1}
         own = client.post("/v1/experiments/own/assignments", json={"session_id": "own"})
         assert own.status_code == 201
     paths = {

@@ -19,7 +19,8 @@ PLANS: dict[str, dict[str, Any]] = {
            "confidence": 0.8, "planning_cost": 0, "phases": [{"name": "look"}, "mend"],
            "evaluations": [{"config": "a", "cost": 0.1}], "consensus": {"x": 1}},
     "p2": {"task_description": "mend the exporter", "complexity": "complex", "confidence": 0.85},
-    "p3": {"task_description": "importer of files", "complexity": "simple", "confidence": 1},
+    "p3": {"task_description": "importer of files", "complexity": "simple", "confidence": 1,
+           "planning_cost": 0.2},
     "p4": {"task_description": "ـנב " + "ל" * 10_000, "confidence": 1.5},
     "p5": {},
 }  # fmt: skip
@@ -90,6 +91,13 @@ def test_a_plan_its_outcome_its_place_and_its_like_are_those_of_the_commands(
         assert named == similar[1:]
         assert asked("p1/similar?limit=1")["plans"] == asked("p1/similar")["plans"][:1]
         assert asked("p4/similar")["plans"] == asked("p5/similar")["plans"] == []
+        # A chart has those with both numbers, the latest first.
+        points = asked("points")
+        assert [point["plan_id"] for point in points["points"]] == ["p3", "p1"]
+        assert (points["points"][1]["planning_cost"], points["is_cut"]) == (0, False)
+        cut = asked("points?limit=1")
+        assert (len(cut["points"]), cut["is_cut"]) == (1, True)
+        assert asked("points?complexity=complex")["points"] == points["points"][1:]
         # By its session, and by a beginning of an id that is one plan's alone.
         assert asked("s-p2")["plan"]["plan_id"] == asked("p2")["plan"]["plan_id"] == "p2"
         for unknown in ("nowhere", "p"):

@@ -54,8 +54,8 @@ class SessionSeries(NamedTuple):
     """The scores, or measurements, of one name in a session.
 
     Attributes:
-        kind: Of which kind they are.
-        name: What was scored or measured.
+        kind: The kind of them.
+        name: The name of what was scored or measured.
         unit: The unit of a measurement, where one is named.
         values: The number of values.
         mean: The mean of all values.
