@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.chromium import chromium
 from tests.dashboard.opened import Opened
-from tests.dashboard.records import COMPARED, REPORT, STORY, fill
+from tests.dashboard.records import COMPARED, PLAN, REPORT, STORY, TRIAL_PAGE, fill
 from tests.factories import make_project
 from tests.server.process import ROOT, Server
 
@@ -34,6 +34,8 @@ PAGES: Final = {
     "sessions": ("#/sessions", "[data-index] .title"),
     "session": (f"#/sessions/{STORY}", "canvas"),
     "plans": ("#/plans", "figure canvas"),
+    "plan": (PLAN, "figure canvas"),
+    "application_session": (TRIAL_PAGE, "figure canvas"),
     "compare": (COMPARED, "figure canvas"),
     "report": (REPORT, "figure canvas"),
     "health": ("#/health", "main h2"),

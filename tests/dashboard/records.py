@@ -3,12 +3,17 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from khive_persist.models.application_session import ApplicationSession
+from khive_persist.models.assignment import Assignment
+from khive_persist.models.experiment import Experiment
 from khive_persist.models.focus_chain import FocusChain
 from khive_persist.models.hook_event import HookEvent
+from khive_persist.models.measurement import Measurement
 from khive_persist.models.message import Message
 from khive_persist.models.node import Node
 from khive_persist.models.outcome import Outcome
 from khive_persist.models.planner_session import PlannerSession
+from khive_persist.models.score import Score
 from khive_persist.project import Project
 from tests.factories import record as at
 from tests.factories import save_many
@@ -24,6 +29,11 @@ TOOLS = ("claude-code", "codex", "gemini-cli")
 WORDS = ("importer", "drainer", "exporter", "scrubber")
 # Two tools with sessions enough to be compared.
 COMPARED = "#/compare?by=tool&group=codex&group=gemini-cli"
+# A plan by its session, and a session of an application with the number of its measurements.
+PLAN = "#/plans/session-0255"
+TRIAL = "trial-02"
+TRIAL_PAGE = f"#/application_sessions/{TRIAL}"
+MEASUREMENTS = 30
 # Nothing is of the future, whenever it is.
 BEGAN = datetime.now(UTC).replace(hour=9, minute=0, second=0, microsecond=0) - timedelta(days=30)
 # Both its week and the one before have sessions.
@@ -33,7 +43,7 @@ REPORT = f"#/report?at={REPORTED:%Y-%m-%d}"
 
 def fill(project: Project) -> None:
     """Sessions of three tools in three weeks, every fifth with a plan and a verdict."""
-    records = [*story(), *long_story()]
+    records = [*story(), *long_story(), *trials()]
     for number in range(1, LAST + 1):
         began = BEGAN + timedelta(hours=2 * number)
         about = {"session_id": f"session-{number:04}", "tool": TOOLS[number % 3]}
@@ -58,7 +68,17 @@ def plan(session_id: str, task: str, number: int, when: datetime) -> list[Node]:
         "confidence": 0.3 + number % 13 / 20,
         "planning_cost": 0.01 * (1 + number % 30),
         "agent_count": 1 + number % 3,
-    }
+        "workflow_pattern": ("parallel", "sequential")[number % 2],
+        "phases": [
+            {"name": "look around", "agents": [{"role": "reader", "domain": "files"}]},
+            {"name": "mend it", "depends_on": ["look around"], "agents": ["writer"]},
+        ],
+        "evaluations": [
+            {"config": {"name": "first planner"}, "response_time_ms": 1200, "cost": 0.004,
+             "evaluation": {"complexity": "medium", "agent_count": 2, "confidence": 0.7}},
+        ],
+        "consensus": {"agreed on": "two phases"},
+    }  # fmt: skip
     verdict = ("success", "success", "partial", "failure")[number // 5 % 4]
     return [
         at(PlannerSession, when, session_id=session_id, **content),
@@ -111,3 +131,26 @@ def story() -> list[Node]:
         at(HookEvent, BEGAN, event_type="session_start", cwd="/src/place", **about),
         at(HookEvent, BEGAN + timedelta(seconds=13), event_type="session_end", **about),
     ]  # fmt: skip
+
+
+def trials() -> list[Node]:
+    """Three sessions of an application, in an experiment of two variants."""
+    variants = [{"name": "control", "weight": 1}, {"name": "hints", "weight": 1}]
+    records: list[Node] = [at(Experiment, BEGAN, name="prompt", variants=variants)]
+    for number in range(3):
+        id, began = f"trial-{number:02}", BEGAN + timedelta(hours=number)
+        about = {"session_id": id}
+        is_done = number < 2
+        ended = {"status": "completed", "completed_at": str(began + timedelta(minutes=12)),
+                 "outcome": "passed"} if is_done else {}  # fmt: skip
+        records += [
+            at(ApplicationSession, began, application="training", participant=f"ann {number}",
+               scenario="chest_pain", group="ab"[number % 2], **about, **ended),
+            at(Assignment, began, experiment="prompt", variant=variants[number % 2]["name"],
+               method="random", is_late=False, variants=variants, **about),
+            *(at(Measurement, began + timedelta(seconds=20 * n), name="heart_rate",
+                 value=70 + 3 * n % 17, unit="bpm", **about) for n in range(MEASUREMENTS)),
+            *(at(Score, began + timedelta(minutes=4 * n), name="triage", value=5 + n,
+                 max_value=10, note="saw it in time", **about) for n in range(3)),
+        ]  # fmt: skip
+    return records

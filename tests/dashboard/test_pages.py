@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.dashboard.conftest import new_project
 from tests.dashboard.opened import Opened
-from tests.dashboard.records import COMPARED, LAST, REPORT, SESSIONS, STORY
+from tests.dashboard.records import COMPARED, LAST, PLAN, REPORT, SESSIONS, STORY, TRIAL_PAGE
 from tests.server.process import Server
 
 FIRST_LOAD_BYTES: Final = 350_000
@@ -22,11 +22,14 @@ PAGES: Final = {
     "#/sessions": f"part {LAST}",
     f"#/sessions/{STORY}": "The importer is done",
     "#/plans": "What confidence is worth",
+    PLAN: "Similar plans",
+    "#/application_sessions": "ann 2",
+    TRIAL_PAGE: "heart_rate",
     COMPARED: "Every test",
     REPORT: "Slowest tools",
     "#/health": "conversations.db",
 }
-DRAWN: Final = ("#/", "#/plans", COMPARED, REPORT)
+DRAWN: Final = ("#/", "#/plans", PLAN, TRIAL_PAGE, COMPARED, REPORT)
 
 
 def test_the_overview_counts_and_its_links_lead_to_sessions(opened: Opened) -> None:
@@ -133,12 +136,17 @@ def test_deep_links_and_the_way_back(opened: Opened) -> None:
     expect(page.locator("h1")).to_have_text("There is no such page")
 
 
-def test_an_unknown_session_is_told_and_is_no_empty_one(browser: Browser, filled: Server) -> None:
+def test_what_is_unknown_is_told_and_is_no_empty_one(browser: Browser, filled: Server) -> None:
     with Opened.of(browser, filled) as opened:
         opened.log_in(filled.token)
         page = opened.go("#/sessions/nowhere")
         expect(page.locator("main")).to_contain_text("There is no such session")
         expect(page.locator("main")).not_to_contain_text("Nothing can be told")
+        opened.follow("#/plans/nowhere")
+        expect(page.locator("main")).to_contain_text("There is no such plan")
+        opened.follow("#/application_sessions/nowhere")
+        expect(page.locator("main")).to_contain_text("There is no such application session")
+        expect(page.locator("main")).not_to_contain_text("Nothing is in this session yet")
 
 
 def test_plans_are_drawn_and_stand_beside_what_became_of_them(opened: Opened) -> None:
@@ -256,6 +264,7 @@ def test_an_empty_project_says_what_to_do(
             "#/": "hooks install",
             "#/sessions": "khive-persist sync",
             "#/plans": "No plans are recorded yet",
+            "#/application_sessions": "POST /v1/application_sessions",
             "#/health": "khive-persist backup create",
         }.items():
             expect(opened.go(hash).locator("main")).to_contain_text(text)

@@ -383,6 +383,15 @@ def test_who_has_an_answer_already_is_told_so(project: Project) -> None:
             again = client.get(path, headers={"if-none-match": f'"x", W/{tag}'})
             assert (again.status_code, again.content) == (304, b""), path
             assert again.headers["etag"] == tag
+        # A long answer is packed for who takes that, with a tag of its own, and is the same.
+        packed = client.get("/v1/events")
+        plain = client.get("/v1/events", headers={"accept-encoding": "gzip;q=0"})
+        assert packed.headers["content-encoding"] == "gzip"
+        assert int(packed.headers["content-length"]) < len(plain.content) / 4
+        assert "content-encoding" not in plain.headers
+        assert packed.content == plain.content
+        assert packed.headers["etag"] != plain.headers["etag"]
+        assert "accept-encoding" in plain.headers["vary"]
         store_rows(project, CODEX, [event("more", BEGIN, "codex")])
         tag = first.headers["etag"]
         assert client.get("/v1/stats", headers={"if-none-match": tag}).status_code == 200

@@ -1,6 +1,7 @@
 """The calibration of confidence and cost against outcomes. Arithmetic alone, in flat memory."""
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import sqrt
@@ -99,7 +100,7 @@ class Reliability:
         """
         if not (0 <= confidence <= 1 and 0 <= outcome <= 1):
             raise ValueError(f"{confidence!r} and {outcome!r} are not both from 0 to 1")
-        sums = self._sums[bisect_right(self._lows, confidence) - 1]
+        sums = self._sums[_place(self._lows, confidence)]
         sums.n += 1
         sums.f += confidence
         sums.o += outcome
@@ -146,6 +147,15 @@ class Reliability:
             # Of equal outcomes rounding leaves a little.
             skill=1 - score / uncertainty if uncertainty > 1e-12 else None,
         )
+
+
+def bin_of(bins: Sequence[Bin], confidence: Number) -> Bin | None:
+    """Return the bin of a confidence; None for one that is not from 0 to 1."""
+    return bins[_place([each.low for each in bins], confidence)] if 0 <= confidence <= 1 else None
+
+
+def _place(lows: Sequence[float], confidence: Number) -> int:
+    return bisect_right(lows, confidence) - 1
 
 
 def wilson(successes: Number, count: int, z: float = _Z_95) -> tuple[float, float]:

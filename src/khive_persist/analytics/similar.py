@@ -100,6 +100,21 @@ async def similar_plans(
     return await _with_outcomes(project, sorted(best, reverse=True))
 
 
+async def plans_like(
+    plan: PlanOutcome, *, limit: int = DEFAULT_LIMIT, dir: Path | str | None = None
+) -> list[SimilarPlan]:
+    """Return the other plans that `similar_plans` finds for the task, complexity and pattern of a
+    plan; none where it has none of the three.
+    """
+    task, complexity, pattern = plan.task_description or "", plan.complexity, plan.workflow_pattern
+    if not words_of(task) and complexity is None and pattern is None:
+        return []
+    # It is the most like itself.
+    most = min(limit + 1, MAX_LIMIT)
+    plans = await similar_plans(task, complexity=complexity, pattern=pattern, limit=most, dir=dir)
+    return [similar for similar in plans if similar.plan.plan_id != plan.plan_id][:limit]
+
+
 class TaskQuery(NamedTuple):
     """The task that plans are compared with."""
 

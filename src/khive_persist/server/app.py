@@ -42,7 +42,9 @@ def routes(context: ServerContext) -> list[BaseRoute]:
         *events.routes(access, bodies, intake),
         *health.routes(access, project, intake, stopping),
         *login.routes(access, bodies),
-        *application_sessions.routes(access, bodies, intake, project, live, readers, stores),
+        *application_sessions.routes(
+            access, bodies, intake, project, live, readers, stores, stopping
+        ),
         *experiments.routes(access, bodies, readers, stores, context.metrics),
         *verdicts.routes(access, bodies, project, readers, stores, context.metrics),
         *dashboard.routes(access),

@@ -16,6 +16,8 @@ from khive_persist.project import Project
 from khive_persist.recorder.live_settings import LiveSettings
 from khive_persist.recorder.logs import LOGGER
 from khive_persist.server.event_feed import FILES, Feed
+from khive_persist.server.session_watch import SessionWatch
+from khive_persist.sessions.application_series import PURPOSES
 from khive_persist.sessions.rollup.follower import Follower
 from khive_persist.sessions.rollup.hours import Hours
 from khive_persist.sessions.rollup.rollup import Rollup
@@ -44,6 +46,7 @@ class ReaderPool:
         hours: The sums by hour.
         follower: The follower that keeps both.
         feed: The feed of events for the listeners.
+        session_watch: The watch over the application sessions that are looked at.
     """
 
     def __init__(
@@ -64,6 +67,8 @@ class ReaderPool:
         self.hours = Hours(self.rollup)
         self.follower = Follower(self.new_reader, self.rollup, self.prices())
         self.feed = Feed([self.new_reader(file) for file in FILES], self.new_reader(*FILES))
+        readers = [self.new_reader(purpose) for purpose in PURPOSES]
+        self.session_watch = SessionWatch(readers, self.new_reader(*PURPOSES))
 
     @asynccontextmanager
     async def reader(self, *purposes: Purpose) -> AsyncIterator[Reader]:
@@ -108,9 +113,10 @@ class ReaderPool:
             await self._was_read.wait()
 
     async def keep(self, stopping: anyio.Event) -> None:
-        """Keep the sums, and follow the events for who listens, until cancelled."""
+        """Keep the sums, and follow events and sessions for who listens, until cancelled."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self.feed.keep, stopping)
+            tasks.start_soon(self.session_watch.keep, stopping)
             tasks.start_soon(self._keep_sums)
 
     async def _keep_sums(self) -> None:
@@ -156,5 +162,6 @@ class ReaderPool:
             while idle:
                 await idle.pop().close()
         await self.feed.close()
+        await self.session_watch.close()
         await self.follower.close()
         self.rollup.close()

@@ -17,7 +17,7 @@ Name = tuple[SeriesKind, str]
 
 PURPOSES: Final = (APPLICATION_SESSIONS, SCORES, MEASUREMENTS)
 # By the kinds that a name begins with, as in score:triage.
-_SERIES: Final[dict[SeriesKind, Purpose]] = {"score": SCORES, "measurement": MEASUREMENTS}
+SERIES: Final[dict[SeriesKind, Purpose]] = {"score": SCORES, "measurement": MEASUREMENTS}
 _OUTCOME_CHARACTERS: Final = 200
 
 
@@ -79,7 +79,7 @@ async def series(
     """
     pairs = None if names is None else list(names)
     result: dict[Name, Series] = {}
-    for kind, purpose in _SERIES.items():
+    for kind, purpose in SERIES.items():
         of_kind = None if pairs is None else [name for other, name in pairs if other == kind]
         build = partial(_series, purpose, time, limit, of_kind)
         of_names = await reader.fetch_by_key("name", Series, build)
@@ -107,17 +107,35 @@ def _series(
     purpose: Purpose, time: Time, limit: int, names: Sequence[str] | None, source: Source
 ) -> Statement:
     table = source.only(purpose.name).sql
-    at, name, value = source.created_at, source.extract("$.name"), source.extract("$.value")
-    unit = source.extract("$.unit")
-    # An infinite value would be the mean of all.
-    within = f"typeof({value}) IN ('integer', 'real') AND {value} BETWEEN -{LARGEST} AND {LARGEST}"
-    among = "" if names is None else f" AND {name} IN (SELECT value FROM json_each(?))"
+    at = source.created_at
+    among = (
+        ""
+        if names is None
+        else f" AND {source.extract('$.name')} IN (SELECT value FROM json_each(?))"
+    )
     return Statement(
-        f"SELECT {name} AS name, max(CASE typeof({unit}) WHEN 'text' THEN {unit} END) AS unit,"
-        f' count(*) AS "values", count(DISTINCT {source.extract("$.session_id")}) AS sessions,'
-        f" avg({value}) AS mean, min({value}) AS smallest, max({value}) AS largest"
-        f" FROM {table} WHERE {at} >= ? AND {at} < ? AND typeof({name}) = 'text' AND {name} <> ''"
-        f" AND {within}{among}"
+        f"SELECT {series_columns(source)} FROM {table} WHERE {at} >= ? AND {at} < ?"
+        f" AND {is_value_sql(source)}{among}"
         f' GROUP BY name ORDER BY "values" DESC, name LIMIT {limit}',
         [*time, *([] if names is None else [codec.dump(list(names))])],
+    )
+
+
+def series_columns(source: Source) -> str:
+    """Return the columns of a `Series` and its name, for a statement that groups by `name`."""
+    name, value, unit = (source.extract(f"$.{path}") for path in ("name", "value", "unit"))
+    return (
+        f"{name} AS name, max(CASE typeof({unit}) WHEN 'text' THEN {unit} END) AS unit,"
+        f' count(*) AS "values", count(DISTINCT {source.extract("$.session_id")}) AS sessions,'
+        f" avg({value}) AS mean, min({value}) AS smallest, max({value}) AS largest"
+    )
+
+
+def is_value_sql(source: Source) -> str:
+    """Tell whether a row is a value of a series: it has a name, and a number to count with."""
+    name, value = source.extract("$.name"), source.extract("$.value")
+    return (
+        f"typeof({name}) = 'text' AND {name} <> '' AND typeof({value}) IN ('integer', 'real')"
+        # An infinite value would be the mean of all.
+        f" AND {value} BETWEEN -{LARGEST} AND {LARGEST}"
     )

@@ -297,6 +297,24 @@ export type PeriodTotal = {
   name: string; unit: string; now: number | null; before: number | null; change: number | null;
 };
 
+export type PlanAnswer = {
+  plan: PlanDetail; outcome: PlanOutcome;
+};
+
+export type PlanDetail = {
+  plan_id: string; session_id: string | null; agent_session_id: string | null;
+  planned_at: string | null; task_description: string | null; complexity: string | null;
+  workflow_pattern: string | null; confidence: number | null; agent_count: number | null;
+  planning_cost: number | null; superseded_by: string | null; phases: PlanPhase[];
+  evaluations: PlanEvaluation[]; consensus: unknown; execution_plan: unknown; metadata: unknown;
+  odd_numbers: Record<string, string>; other: Record<string, unknown>;
+};
+
+export type PlanEvaluation = {
+  number: number; planner: string | null; complexity: string | null; agent_count: number | null;
+  confidence: number | null; response_time_ms: number | null; cost: number | null; saved: unknown;
+};
+
 export type PlanOutcome = {
   plan_id: string; session_id: string | null; agent_session_id: string | null;
   planned_at: string | null; task_description: string | null; complexity: string | null;
@@ -309,6 +327,25 @@ export type PlanOutcome = {
   unpriced: number | null;
 };
 
+export type PlanPhase = {
+  number: number; name: string | null; description: string | null; agents: string[];
+  depends_on: string[]; saved: unknown;
+};
+
+export type PlanPoint = {
+  plan_id: string; title: string | null; complexity: string | null; confidence: number;
+  planning_cost: number;
+};
+
+export type PlanPoints = {
+  points: PlanPoint[]; is_cut: boolean;
+};
+
+export type PlanStanding = {
+  calibration: Calibration; interval: Bin | null; cost_by_complexity: CostError | null;
+  cost_by_pattern: CostError | null;
+};
+
 export type PlanStats = {
   total_sessions: number; complexities: Record<string, number>; avg_agent_count: number | null;
   avg_confidence: number | null; total_cost: number; not_numbers: Record<string, number>;
@@ -317,6 +354,10 @@ export type PlanStats = {
 export type PlanTotal = {
   group: string | null; plans: number; avg_agent_count: number | null;
   avg_confidence: number | null; planning_cost: number | null;
+};
+
+export type Point = {
+  at: string; values: number; mean: number; smallest: number; largest: number;
 };
 
 export type PreviousPeriod = {
@@ -357,6 +398,10 @@ export type ReportedCost = {
   difference: number; is_guess: boolean;
 };
 
+export type SeriesList = {
+  series: SessionSeries[];
+};
+
 export type SeriesTotals = {
   kind: 'score' | 'measurement'; name: string; unit: string | null; values: number;
   sessions: number; mean: number | null; smallest: number | null; largest: number | null;
@@ -374,6 +419,10 @@ export type SessionCheck = {
 
 export type SessionCost = {
   computed: number | null; unpriced: number; reported: number | null; difference: number | null;
+};
+
+export type SessionCounts = {
+  version: number | null; messages: number; measurements: number; scores: number;
 };
 
 export type SessionFields = {
@@ -394,8 +443,21 @@ export type SessionItem = {
   title: string | null; plans: number;
 };
 
+export type SessionSeries = {
+  kind: 'score' | 'measurement'; name: string; unit: string | null; values: number;
+  mean: number | null; smallest: number | null; largest: number | null; points: Point[];
+};
+
 export type Sign = {
   higher: number; lower: number; p: number; difference: number;
+};
+
+export type SimilarPlan = {
+  score: number; words: string[]; plan: PlanOutcome;
+};
+
+export type SimilarPlans = {
+  plans: SimilarPlan[];
 };
 
 export type Span = {

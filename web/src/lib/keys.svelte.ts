@@ -9,6 +9,7 @@ export const EVERYWHERE: Shortcut[] = [
   { keys: 'g o', what: 'Overview' },
   { keys: 'g s', what: 'Sessions' },
   { keys: 'g p', what: 'Plans' },
+  { keys: 'g a', what: 'Application sessions' },
   { keys: 'g c', what: 'Compare' },
   { keys: 'g r', what: 'Report' },
   { keys: 'g h', what: 'Health' },
@@ -19,7 +20,7 @@ export const EVERYWHERE: Shortcut[] = [
 ];
 
 const PAGES: Record<string, string> = {
-  o: '/', s: '/sessions', p: '/plans', c: '/compare', r: '/report', h: '/health',
+  o: '/', s: '/sessions', p: '/plans', a: '/application_sessions', c: '/compare', r: '/report', h: '/health',
 };
 
 /** The keys of the page that is shown; each page sets its own while it is there. */

@@ -60,6 +60,12 @@ export class Paged<T> {
     };
   }
 
+  /** Look whether there is more; a list that was read beyond its first page stays as it is. */
+  again(): void {
+    const signal = this.#controller?.signal;
+    if (signal && !signal.aborted && this.#pages.length <= 1) void this.#first(signal, true);
+  }
+
   /** The row at this place; undefined while it is on its way. */
   at(index: number): T | undefined {
     let start = 0;

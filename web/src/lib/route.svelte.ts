@@ -51,3 +51,6 @@ function decode(part: string): string {
 export const route = new Route();
 
 export const sessionUrl = (id: string): string => `#/sessions/${encodeURIComponent(id)}`;
+export const planUrl = (id: string): string => `#/plans/${encodeURIComponent(id)}`;
+
+export const applicationSessionUrl = (id: string): string => `#/application_sessions/${encodeURIComponent(id)}`;

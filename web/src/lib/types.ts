@@ -1,7 +1,8 @@
 // What the pages know of answers beyond `api-types.ts`.
 
 import type {
-  DayTotals, Interval, MetricComparison, OverviewAnswer, RecordItem,
+  AdditionFields, AssignmentAnswer, DayTotals, Interval, MetricComparison, OverviewAnswer, RecordItem,
+  SessionFields,
 } from './api-types';
 
 export type Metric = 'events' | 'failures' | 'sessions' | 'messages' | 'cost';
@@ -30,15 +31,36 @@ export interface HookEvent extends RecordItem {
   };
 }
 
-export interface Plan extends RecordItem {
-  content: {
-    session_id?: string;
-    task_description?: string;
-    complexity?: string;
-    confidence?: number;
-    planning_cost?: number;
-    agent_count?: number;
-  };
+/** What an application said, measured or scored in a session; a field that it has otherwise is shown as it is. */
+export interface MessageItem extends AdditionFields {
+  role?: string;
+  kind?: string;
+  text?: string;
+  thinking?: string;
+}
+
+export interface ScoreItem extends AdditionFields {
+  name?: string;
+  value?: unknown;
+  max_value?: unknown;
+  note?: string;
+}
+
+export interface ApplicationSession extends SessionFields {
+  application?: string;
+  participant?: string;
+  scenario?: string;
+  group?: string;
+  started_at?: string;
+  updated_at?: string;
+  completed_at?: string;
+  outcome?: unknown;
+  summary?: unknown;
+  metadata?: Record<string, unknown>;
+}
+
+export interface AssignmentRecord extends RecordItem {
+  content: Partial<AssignmentAnswer>;
 }
 
 export interface Outcome extends RecordItem {

@@ -114,6 +114,15 @@ def authorise(access: Access, request: Request, right: Right) -> Token | None:
     return token
 
 
+def may_read(access: Access, request: Request) -> bool:
+    """Return whether the token of a request that is being answered was not revoked meanwhile."""
+    try:
+        authorise(access, request, "read")
+    except HTTPError:
+        return False
+    return True
+
+
 def media_type(request: Request) -> str:
     """Return the media type of the body, without its parameters."""
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()

@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute
 
 from khive_persist.server.request.access import Access
 from khive_persist.server.request.auth import route
-from khive_persist.server.routes.read.responses import has_tag
+from khive_persist.server.routes.read.responses import has_tag, takes_gzip
 
 FOLDER: Final = Path(str(files("khive_persist") / "server" / "web"))
 # What a build names after its content never changes; the page that names them may.
@@ -68,7 +68,7 @@ def _read(name: str, request: Request) -> Response | None:
     path = files.get(name)
     if path is None:
         return None
-    packed = files.get(name + ".gz") if _takes_gzip(request) else None
+    packed = files.get(name + ".gz") if takes_gzip(request) else None
     try:
         content = (packed or path).read_bytes()
         status = path.stat()
@@ -98,11 +98,3 @@ def _files() -> dict[str, Path]:
     """
     files_of_it = (path for path in FOLDER.rglob("*") if path.is_file())
     return {path.relative_to(FOLDER).as_posix(): path for path in files_of_it}
-
-
-def _takes_gzip(request: Request) -> bool:
-    for word in request.headers.get("accept-encoding", "").split(","):
-        name, _, weight = word.strip().lower().partition(";")
-        if name in ("gzip", "*"):
-            return weight.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
-    return False

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final, Literal
 from urllib.parse import quote
 
+import anyio
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
@@ -19,7 +20,7 @@ from khive_persist.server.reader_pool import ReaderPool
 from khive_persist.server.request.access import Access
 from khive_persist.server.request.auth import JSON, route
 from khive_persist.server.request.body import BodyReader
-from khive_persist.server.routes.application_sessions import append, changes, read
+from khive_persist.server.routes.application_sessions import append, changes, live_changes, read
 from khive_persist.server.routes.application_sessions.cache import Entry, SessionCache
 from khive_persist.server.routes.application_sessions.changes import (
     Change,
@@ -45,6 +46,7 @@ def routes(
     live: LiveSettings,
     readers: ReaderPool,
     stores: Stores,
+    stopping: anyio.Event,
 ) -> list[BaseRoute]:
     """Return the routes of this group. Who may only write is told a session's state, not its
     fields.
@@ -92,6 +94,9 @@ def routes(
         route(access, "POST", f"{session_path}/complete", complete, right="ingest"),
         *append.routes(access, bodies, intake, session_path, cache, writes),
         *routes_of(access, read.operations(project, live, readers, PATH, cache)),
+        *routes_of(
+            access, [live_changes.operation(access, readers, session_path, cache, stopping)]
+        ),
     ]
 
 

@@ -1,7 +1,7 @@
 """`GET` of sessions and of what is in them: one, lists of them, and whether both copies agree."""
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from pydantic import ConfigDict, with_config
 from starlette.responses import Response
@@ -24,6 +24,8 @@ from khive_persist.server.routes.read.operations import Operation, ReadRequest
 from khive_persist.server.routes.read.parameters import SINCE, UNTIL, Parameter
 from khive_persist.server.routes.read.records import row_listing
 from khive_persist.server.routes.read.responses import CACHE, has_tag
+from khive_persist.sessions.application_activity import SERIES
+from khive_persist.sessions.application_series import SessionSeries, session_series
 from khive_persist.store import codec
 from khive_persist.store.keyset_pages import NewestRow
 
@@ -56,6 +58,16 @@ class AdditionFields(TypedDict):
     created_at: InstantText
 
 
+class SeriesList(NamedTuple):
+    """The series of a session: of scores, then of measurements, those of most values first.
+
+    Attributes:
+        series: The series, at most 50 of each kind.
+    """
+
+    series: list[SessionSeries]
+
+
 def operations(
     project: Project, live: LiveSettings, readers: ReaderPool, path: str, cache: SessionCache
 ) -> list[Operation]:
@@ -84,6 +96,12 @@ def operations(
     async def checked(query: ReadRequest) -> Any:
         return await check(project, live.settings, query.path["id"])
 
+    async def series(query: ReadRequest) -> Any:
+        id = query.path["id"]
+        await cache.get(id)
+        async with readers.reader(*SERIES.values()) as reader:
+            return SeriesList(await session_series(reader, id))
+
     def within(record: type[Node]) -> Callable[[ReadRequest], Any]:
         async def items(query: ReadRequest) -> Listing:
             id = query.path["id"]
@@ -102,6 +120,14 @@ def operations(
         Operation(path, every, "Sessions, the newest first.", _FILTERS, SessionFields, True),
         Operation(single, single_session, one_session, (), SessionFields, path_words=_WORDS),
         Operation(f"{single}/check", checked, in_both, (), SessionCheck, path_words=_WORDS),
+        Operation(
+            f"{single}/series",
+            series,
+            "The scores and measurements of a session over time, some hundred points of each name.",
+            (),
+            SeriesList,
+            path_words=_WORDS,
+        ),
         *(
             Operation(
                 f"{single}/{name}",

@@ -18,7 +18,7 @@ from khive_persist.server.event_feed import FILES, WITHOUT, Positions
 from khive_persist.server.http.errors import HTTPError
 from khive_persist.server.reader_pool import ReaderPool
 from khive_persist.server.request.access import Access
-from khive_persist.server.request.auth import authorise
+from khive_persist.server.request.auth import may_read
 from khive_persist.server.routes.read import cursors, parameters
 from khive_persist.server.routes.read.filters import names_session, of_tool, of_type, session_filter
 from khive_persist.server.routes.read.listing import pieces
@@ -132,7 +132,7 @@ async def _stream(
                 return
         is_more, positions = end != positions, end
         if time.monotonic() > allowed + HEARTBEAT_SECONDS:
-            if not _may_read(access, query):
+            if not may_read(access, query.request):
                 return
             allowed = time.monotonic()
         if is_more:
@@ -169,15 +169,6 @@ async def _next(
     async with readers.reader(*FILES) as reader:
         rows, end = await following(reader, FILES, positions, [wish], WITHOUT, upto)
     return _chunks([_text(row) for row in rows]), end
-
-
-def _may_read(access: Access, query: ReadRequest) -> bool:
-    """Return whether the token was not revoked meanwhile."""
-    try:
-        authorise(access, query.request, "read")
-    except HTTPError:
-        return False
-    return True
 
 
 def _chunks(texts: Sequence[bytes]) -> list[bytes]:

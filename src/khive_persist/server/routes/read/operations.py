@@ -2,8 +2,9 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
+import anyio.to_thread
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
@@ -12,7 +13,11 @@ from khive_persist.server.request.access import Access
 from khive_persist.server.request.auth import route
 from khive_persist.server.routes.read.listing import Listing, answer_list
 from khive_persist.server.routes.read.parameters import CURSOR, LIMIT, Parameter, parsed
-from khive_persist.server.routes.read.responses import answer
+from khive_persist.server.routes.read.responses import answer_bytes
+from khive_persist.store import codec
+
+# It takes milliseconds to pack, in which others have their turn.
+_LARGE_BYTES: Final = 65_536
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,9 @@ def _endpoint(operation: Operation) -> Callable[[Request], Awaitable[Response]]:
             return result
         if isinstance(result, Listing):
             return await answer_list(request, result, query["limit"], query["cursor"])
-        return answer(request, result)
+        body = codec.dump_lossy(result).encode()
+        if len(body) > _LARGE_BYTES:
+            return await anyio.to_thread.run_sync(answer_bytes, request, body)
+        return answer_bytes(request, body)
 
     return respond

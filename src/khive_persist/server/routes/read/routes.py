@@ -14,6 +14,7 @@ from khive_persist.server.routes.read import (
     entries,
     live_events,
     overview,
+    plans,
     records,
     sessions,
 )
@@ -30,6 +31,7 @@ def routes(
         *entries.operations(project, readers),
         *live_events.operations(access, project, readers, stopping),
         *analysis.operations(project, readers),
+        *plans.operations(project, readers),
         *compare_and_report.operations(project, readers, stopping),
         *doctor.operations(project, live, readers),
         *records.operations(project, readers),
