@@ -193,7 +193,9 @@ def _criterion(name: str) -> Decorator:
 
 
 _ARGUMENTS: Final = {"session": "session_id", "type": "event_type"}
-_METAVARS: Final = {"session": "ID", "type": "TYPE", "complexity": "WORD"}
+_METAVARS: Final = {
+    "session": "ID", "type": "TYPE", "complexity": "WORD", "verdict": "WORD", "tool_name": "NAME",
+}  # fmt: skip
 _FILTERS: Final[dict[str, Decorator]] = {
     **{name: _criterion(name) for name in CRITERIA},
     "limit": click.option("--limit", type=click.IntRange(0), help="At most so many."),

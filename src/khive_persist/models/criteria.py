@@ -54,6 +54,7 @@ CRITERIA: Final = {
         "text", "Of the session with this id, or a beginning of it.", "=", "session_id"
     ),
     "type": Criterion("text", "Of this event type, as in pre_command.", "=", "event_type"),
+    "tool_name": Criterion("text", "Of this tool of the client, as in Bash.", "=", "tool_name"),
     "tool": Criterion("tool", "Of this AI tool.", "=", "tool"),
     "since": Criterion("time", "Not before.", ">=", "created_at"),
     "until": Criterion("time", "Before.", "<", "created_at"),
@@ -66,6 +67,7 @@ CRITERIA: Final = {
     "max_cost": Criterion(
         "number", "Of at most this planning_cost, in USD.", "<=", "planning_cost"
     ),
+    "verdict": Criterion("text", "Whose verdict that counts is this.", "=", "verdict"),
 }
 TIMES: Final = ("since", "until")
 OF_PLANS: Final = ("complexity", "min_confidence", "max_cost")

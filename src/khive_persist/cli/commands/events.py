@@ -7,7 +7,6 @@ from typing import Any
 import anyio
 import click
 
-from khive_persist.capture.client_recognition import in_our_words
 from khive_persist.cli.options import drained_project, with_filters, with_output, with_project
 from khive_persist.cli.output import Documents, cell, print_table
 from khive_persist.models.as_document import document
@@ -16,6 +15,7 @@ from khive_persist.models.hook_event import HookEvent
 from khive_persist.models.query import Filter, column
 from khive_persist.opening import open_store
 from khive_persist.project import Project
+from khive_persist.sessions.event_subject import subject_of
 from khive_persist.sessions.read import find_session
 
 TABLE_LIMIT = 50
@@ -25,7 +25,7 @@ EMPTY = "no events"
 
 @click.command("events")
 @with_project
-@with_filters("session", "type", "tool", "since", "until", "limit")
+@with_filters("session", "type", "tool", "tool_name", "since", "until", "limit")
 @with_output
 def command(form: str, limit: int | None, **filter_options: Any) -> None:
     """List hook events, newest first.
@@ -51,18 +51,7 @@ def filters(
 
 def summary(content: dict[str, Any]) -> str:
     """Return what an event was about, on one line."""
-    paths = content.get("file_paths")
-    payload = content.get("payload")
-    about = (
-        content.get("error")
-        or content.get("command")
-        or (", ".join(map(str, paths)) if isinstance(paths, list) else "")
-        or content.get("output")
-    )
-    if not about and isinstance(payload, dict):
-        words = in_our_words(payload)
-        about = words.get("prompt") or words.get("message") or words.get("reason")
-    return cell(about) if about else ""
+    return cell(subject_of(content))
 
 
 def row(event: HookEvent) -> tuple[Any, ...]:

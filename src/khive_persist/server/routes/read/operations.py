@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute
 from khive_persist.server.request.access import Access
 from khive_persist.server.request.auth import route
 from khive_persist.server.routes.read.listing import Listing, answer_list
-from khive_persist.server.routes.read.parameters import CURSOR, LIMIT, Parameter, parsed
+from khive_persist.server.routes.read.parameters import OF_LISTS, Parameter, parsed
 from khive_persist.server.routes.read.responses import answer
 
 
@@ -58,7 +58,7 @@ class Operation(NamedTuple):
     @property
     def all_parameters(self) -> tuple[Parameter, ...]:
         """Return those of the query, the pages' included."""
-        return (*self.parameters, LIMIT, CURSOR) if self.is_list else self.parameters
+        return (*self.parameters, *OF_LISTS) if self.is_list else self.parameters
 
 
 def routes_of(access: Access, operations: Sequence[Operation]) -> list[BaseRoute]:
@@ -78,7 +78,7 @@ def _endpoint(operation: Operation) -> Callable[[Request], Awaitable[Response]]:
         if isinstance(result, Response):
             return result
         if isinstance(result, Listing):
-            return await answer_list(request, result, query["limit"], query["cursor"])
+            return await answer_list(request, result, query.values)
         return answer(request, result)
 
     return respond
