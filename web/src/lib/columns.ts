@@ -22,3 +22,11 @@ export function keepColumns(list: string, word: string): void {
   if (word) localStorage.setItem(`columns:${list}`, word);
   else localStorage.removeItem(`columns:${list}`);
 }
+
+// Of a class of a column, in pixels: as the style of the table has it.
+const WIDTHS: Record<string, number> = { time: 182, short: 91, verdict: 112, name: 154 };
+const TITLE = 220;
+
+/** What some columns need at least; where a list has less, it is moved sideways. */
+export const widthOf = (columns: readonly ListColumn[]): number =>
+  columns.reduce((sum, { className = '' }) => sum + (WIDTHS[className.split(' ').at(-1) ?? ''] ?? TITLE), 0);

@@ -1,4 +1,5 @@
 import type { Problem } from './api';
+import type { FacetValue } from './api-types';
 
 export interface FilterValue {
   value: string;
@@ -71,3 +72,12 @@ export function chipsOf(
   }));
   return [...sound, ...unknown];
 }
+
+/** The values that the server has counted, for a filter. */
+export const valuesOf = (
+  counted: readonly FacetValue[] | undefined,
+  title?: (value: string) => string,
+): FilterValue[] | undefined =>
+  counted?.map(({ value, count }) => ({
+    value, ...(title ? { title: title(value) } : {}), ...(count === null ? {} : { count }),
+  }));

@@ -8,6 +8,7 @@ export interface Shortcut {
 export const EVERYWHERE: Shortcut[] = [
   { keys: 'g o', what: 'Overview' },
   { keys: 'g s', what: 'Sessions' },
+  { keys: 'g e', what: 'Events' },
   { keys: 'g p', what: 'Plans' },
   { keys: 'g c', what: 'Compare' },
   { keys: 'g r', what: 'Report' },
@@ -19,7 +20,7 @@ export const EVERYWHERE: Shortcut[] = [
 ];
 
 const PAGES: Record<string, string> = {
-  o: '/', s: '/sessions', p: '/plans', c: '/compare', r: '/report', h: '/health',
+  o: '/', s: '/sessions', e: '/events', p: '/plans', c: '/compare', r: '/report', h: '/health',
 };
 
 /** The keys of the page that is shown; each page sets its own while it is there. */
