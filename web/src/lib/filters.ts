@@ -3,7 +3,6 @@ import type { FacetValue } from './api-types';
 
 export interface FilterValue {
   value: string;
-  title?: string;
   /** How many rows have it. */
   count?: number;
 }
@@ -12,11 +11,13 @@ export interface FilterValue {
 export interface FilterField {
   name: string;
   label: string;
-  /** A time has its own control: it is a chip only where it is wrong. */
-  kind: 'choice' | 'text' | 'number' | 'time';
+  /** One with a control beside the chips is a chip only where it is wrong. */
+  kind: 'choice' | 'text' | 'number' | 'control';
   /** The values that there are; undefined while that is not known. */
   values?: readonly FilterValue[] | undefined;
-  /** The server takes no other value than these. */
+  /** A value as a person reads it. */
+  title?: (value: string) => string;
+  /** Whether another value than these cannot be typed. */
   isClosed?: boolean;
   min?: number;
   max?: number;
@@ -35,7 +36,16 @@ export interface Chip {
   problem: string;
 }
 
-export const YES_NO: readonly FilterValue[] = [{ value: 'true', title: 'yes' }, { value: 'false', title: 'no' }];
+/** What a field that is true or false has beside its name. */
+export const YES_NO = {
+  kind: 'choice', isClosed: true, values: [{ value: 'true' }, { value: 'false' }],
+  title: (value: string) => ({ true: 'yes', false: 'no' })[value] ?? value,
+} as const;
+
+// The server names no more values of a filter.
+const MOST_VALUES = 200;
+
+export const titleOf = (field: FilterField | undefined, value: string): string => field?.title?.(value) ?? value;
 
 /** The parameter that an answer of the server refuses; empty for any other problem. */
 export const refusedName = (problem: Problem | undefined): string =>
@@ -45,25 +55,26 @@ export const refusedName = (problem: Problem | undefined): string =>
  * The filters of an address, the wrong ones marked.
  *
  * @param others The parameters of the address that are no filters.
+ * @param hasRows Whether some row passes all of them.
  */
 export function chipsOf(
   fields: readonly FilterField[],
   others: readonly string[],
   query: URLSearchParams,
   problem: Problem | undefined,
+  hasRows: boolean,
 ): Chip[] {
   const refused = refusedName(problem);
   const sound = fields.flatMap((field): Chip[] => {
     const value = query.get(field.name) ?? '';
     if (!value) return [];
-    const known = field.values?.find((one) => one.value === value);
+    const { values } = field;
+    const isUnknown = field.kind === 'choice' && values?.length && values.length < MOST_VALUES && !values.some((one) => one.value === value);
     let reason = '';
     if (refused === field.name) reason = `${problem?.message ?? ''}${problem?.hint ? `: ${problem.hint}` : ''}`;
-    else if (field.kind === 'choice' && field.values?.length && !known) {
-      reason = field.isClosed ? 'there is no such value' : 'nothing has this value';
-    }
-    if (field.kind === 'time' && !reason) return [];
-    return [{ name: field.name, label: field.label, value, title: known?.title ?? value, field, problem: reason }];
+    else if (!hasRows && isUnknown) reason = 'nothing has this value';
+    if (field.kind === 'control' && !reason) return [];
+    return [{ name: field.name, label: field.label, value, title: titleOf(field, value), field, problem: reason }];
   });
   const names = new Set([...fields.map((field) => field.name), ...others]);
   const unknown = [...new Set(query.keys())].filter((name) => !names.has(name)).map((name): Chip => ({
@@ -74,10 +85,5 @@ export function chipsOf(
 }
 
 /** The values that the server has counted, for a filter. */
-export const valuesOf = (
-  counted: readonly FacetValue[] | undefined,
-  title?: (value: string) => string,
-): FilterValue[] | undefined =>
-  counted?.map(({ value, count }) => ({
-    value, ...(title ? { title: title(value) } : {}), ...(count === null ? {} : { count }),
-  }));
+export const valuesOf = (counted: readonly FacetValue[] | undefined): FilterValue[] | undefined =>
+  counted?.map(({ value, count }) => (count === null ? { value } : { value, count }));
