@@ -118,7 +118,7 @@ def test_each_facet_counts_the_rows_that_its_filter_lists(reader: httpx.Client) 
             for value in values:
                 query = {name: value["value"], "limit": 1000}
                 rows = reader.get(f"/v1/{kind}", params=query).json()["items"]
-                assert len(rows) == value["count"], (name, value)
+                assert len(rows) == value["rows"], (name, value)
 
 
 def test_tool_names_are_those_of_the_latest_events_and_filter_them(project: Project) -> None:

@@ -20,11 +20,11 @@ class FacetValue(NamedTuple):
 
     Attributes:
         value: The value.
-        count: The number of rows that have it; None where they are not counted.
+        rows: The number of rows that have it; None where they are not counted.
     """
 
     value: str
-    count: int | None
+    rows: int | None
 
 
 class Facets(NamedTuple):

@@ -56,9 +56,9 @@ class SessionFilter(NamedTuple):
 class SessionSummary(NamedTuple):
     """One session, by the meanings of `sessions/definitions.py`.
 
-    `title` is that of `sessions/titles.py`. `started` and `last` are text in UTC; the plan's fields are None where there is no plan, `tool`
-    where there are neither events nor messages, and `verdict` where nobody gave one. `plans` is the
-    number of plans, of which the latest is shown.
+    `title` is that of `sessions/titles.py`. `started` and `last` are text in UTC; the plan's fields
+    are None where there is no plan, `tool` where there are neither events nor messages, and
+    `verdict` where nobody gave one. `plans` is the number of plans, of which the latest is shown.
     """
 
     session_id: str

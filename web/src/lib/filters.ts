@@ -86,4 +86,4 @@ export function chipsOf(
 
 /** The values that the server has counted, for a filter. */
 export const valuesOf = (counted: readonly FacetValue[] | undefined): FilterValue[] | undefined =>
-  counted?.map(({ value, count }) => (count === null ? { value } : { value, count }));
+  counted?.map(({ value, rows }) => (rows === null ? { value } : { value, count: rows }));

@@ -1,4 +1,4 @@
-"""A list as an answer: a page of JSON, or all of it as a file, CSV or JSON Lines, in flat memory."""
+"""A list as an answer: a page of JSON, or all of it as CSV, JSON or JSON Lines, in flat memory."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import partial
