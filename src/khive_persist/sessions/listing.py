@@ -37,8 +37,7 @@ class SessionFilter(NamedTuple):
 
     `session_id` is an id, or the beginning of ids where it is not `is_exact`, also of the session
     that made the plan; `tool` is a tool in which something was done; `failed` tells whether a tool
-    call in it failed. Times are text as
-    `clock.to_text` writes it.
+    call in it failed. Times are text as `clock.to_text` writes it.
     """
 
     session_id: str | None = None
