@@ -96,7 +96,7 @@ def test_columns_and_views_are_kept_and_are_what_is_downloaded(opened: Opened) -
     opened.go("#/sessions")
     expect(page.locator("thead")).to_contain_text("Model")
     expect(page).to_have_url(re.compile("columns="))
-    page.get_by_text("Views", exact=True).click()
+    page.get_by_text("View: All sessions", exact=True).click()
     page.get_by_role("link", name="Codex by model").click()
     expect(page.locator(".chip")).to_contain_text("Tool: Codex")
     assert page.evaluate("location.hash") == saved
