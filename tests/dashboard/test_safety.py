@@ -101,7 +101,11 @@ def test_no_payload_is_anything_but_text(browser: Browser, evil: Server) -> None
             page = opened.go(f"#/?by={by}")
             expect(page.locator("figure canvas")).to_have_count(4)
             shown_whole(page)
-        for hash, count in (("#/sessions", len(EVIL) + MORE), ("#/plans", len(EVIL))):
+        for hash, count in {
+            "#/sessions": len(EVIL) + MORE,
+            "#/events": len(EVIL) + MORE,
+            "#/plans": len(EVIL),
+        }.items():
             page = opened.go(hash)
             expect(page.locator("tbody tr[data-index]")).to_have_count(count)
             assert EVIL[1] in page.locator("tbody").last.inner_text()

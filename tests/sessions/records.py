@@ -49,7 +49,7 @@ EVENTS = st.tuples(
                 "session_id": SESSIONS | st.sampled_from([None, "", 7]),
                 "event_type": st.sampled_from(
                     ["pre_command", "post_command", "post_tool_use_failure", "permission_denied",
-                     "stop_failure", "stop", "session_start"]
+                     "stop_failure", "stop", "session_start", "prompt_submitted"]
                 ),
             }
         ),
@@ -58,6 +58,7 @@ EVENTS = st.tuples(
             success=st.sampled_from([True, False, False, None]),
             tool_use_id=st.sampled_from(["t1", "t2", "t3"]),
             tool_name=st.sampled_from(["Bash", "Edit"]),
+            payload=st.sampled_from([{"prompt": "an event"}, {"prompt": [{"text": "part"}]}, {}]),
             model=MODELS,
             cwd=st.sampled_from(["/a", "/b"]),
             agent_id=st.sampled_from(["x", "y"]),
@@ -75,6 +76,7 @@ MESSAGES = st.tuples(
         ),
         _some(
             tool=st.sampled_from(["claude-code", "codex"]),
+            text=st.sampled_from(["\n of a\tmessage ", "x" * 10_000, "<command-name>/x", " "]),
             model=MODELS,
             cwd=st.sampled_from(["/b", "/c"]),
             agent_id=st.sampled_from(["x", "y"]),
@@ -130,9 +132,13 @@ VERDICTS = st.tuples(
 APPLICATIONS = st.tuples(
     st.just(APPLICATION_SESSIONS),
     TIMES,
-    st.fixed_dictionaries({"session_id": st.sampled_from(["s1", "application"])}).map(
-        lambda content: content | {"status": "active", "version": 1}
-    ),
+    st.fixed_dictionaries(
+        {"session_id": st.sampled_from(["s1", "application"])},
+        optional={
+            "participant": st.sampled_from(["ann", "", 3]),
+            "scenario": st.sampled_from(["chest_pain", "עברית"]),
+        },
+    ).map(lambda content: content | {"status": "active", "version": 1}),
 )
 RECORDS = st.lists(EVENTS | EVENTS | MESSAGES | PLANS | VERDICTS | APPLICATIONS, max_size=30)
 Record = tuple[Purpose, datetime, dict[str, Any]]

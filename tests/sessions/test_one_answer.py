@@ -273,8 +273,12 @@ def test_all_say_the_same_of_random_sessions(
 ) -> None:
     project = made(places, records, rule)
     told = expected(project, rule)
-    check_command(told, command(project, "sessions"))
+    rows = command(project, "sessions")
+    check_command(told, rows)
     items, overviews = anyio.run(listed, project, rule)
+    assert {r["session_id"]: r["title"] for r in rows} == {
+        item["session_id"]: item["title"] for item in items
+    }
     check_listed(told, items)
     check_overview(told, project, overviews)
     check_facts(told, anyio.run(compared, project))

@@ -251,7 +251,9 @@ def _criterion(name: str) -> Decorator:
 
 
 _ARGUMENTS: Final = {"session": "session_id", "type": "event_type"}
-_METAVARS: Final = {"session": "ID", "type": "TYPE", "tool_name": "NAME", "complexity": "WORD"}
+_METAVARS: Final = {
+    "session": "ID", "type": "TYPE", "complexity": "WORD", "verdict": "WORD", "tool_name": "NAME",
+}  # fmt: skip
 _FILTERS: Final[dict[str, Decorator]] = {
     **{name: _criterion(name) for name in CRITERIA},
     "failed": click.option("--failed", is_flag=True, help="Only those that failed."),

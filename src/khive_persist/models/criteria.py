@@ -54,8 +54,8 @@ CRITERIA: Final = {
         "text", "Of the session with this id, or a beginning of it.", "=", "session_id"
     ),
     "type": Criterion("text", "Of this event type, as in pre_command.", "=", "event_type"),
+    "tool_name": Criterion("text", "Of this tool of the client, as in Bash.", "=", "tool_name"),
     "tool": Criterion("tool", "Of this AI tool.", "=", "tool"),
-    "tool_name": Criterion("text", "Of calls of this tool, as in Bash.", "=", "tool_name"),
     "since": Criterion("time", "Not before.", ">=", "created_at"),
     "until": Criterion("time", "Before.", "<", "created_at"),
     "complexity": Criterion(
@@ -70,6 +70,7 @@ CRITERIA: Final = {
     "max_cost": Criterion(
         "number", "Of at most this planning_cost, in USD.", "<=", "planning_cost"
     ),
+    "verdict": Criterion("text", "Whose verdict that counts is this.", "=", "verdict"),
 }
 TIMES: Final = ("since", "until")
 OF_PLANS: Final = ("complexity", "min_confidence", "max_cost")

@@ -25,6 +25,7 @@ from khive_persist.sessions.definitions import (
     unreported_sql,
     verdict_order_sql,
 )
+from khive_persist.sessions.titles import read_titles
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement
 
@@ -35,8 +36,8 @@ class SessionFilter(NamedTuple):
     """The conditions that a listed session fulfils.
 
     `session_id` is an id, or the beginning of ids where it is not `is_exact`, also of the session
-    that made the plan; `tool` is a tool in which something was done. Times are text as
-    `clock.to_text` writes it.
+    that made the plan; `tool` is a tool in which something was done; `failed` tells whether a tool
+    call in it failed. Times are text as `clock.to_text` writes it.
     """
 
     session_id: str | None = None
@@ -47,17 +48,20 @@ class SessionFilter(NamedTuple):
     complexity: str | None = None
     min_confidence: float | None = None
     max_cost: float | None = None
+    verdict: str | None = None
+    failed: bool | None = None
 
 
 class SessionSummary(NamedTuple):
     """One session, by the meanings of `sessions/definitions.py`.
 
-    `started` and `last` are text in UTC; the plan's fields are None where there is no plan, `tool`
-    where there are neither events nor messages, and `verdict` where nobody gave one. `plans` is the
-    number of plans, of which the latest is shown.
+    `title` is that of `sessions/titles.py`. `started` and `last` are text in UTC; the plan's fields
+    are None where there is no plan, `tool` where there are neither events nor messages, and
+    `verdict` where nobody gave one. `plans` is the number of plans, of which the latest is shown.
     """
 
     session_id: str
+    title: str | None
     tool: str | None
     started: str | None
     last: str | None
@@ -87,9 +91,12 @@ async def list_sessions(
         InvalidQueryError: The limit is no number from 0.
     """
     limit = checked_count("limit", limit)
-    return await reader.fetch_as(
+    summaries = await reader.fetch_as(
         SessionSummary, lambda source: _statement(source, filters, limit, rule)
     )
+    # Only of those that are listed: a title is in the content of records.
+    titles = await read_titles(reader, {s.session_id: s.task_description for s in summaries})
+    return [summary._replace(title=titles.get(summary.session_id)) for summary in summaries]
 
 
 def _statement(
@@ -103,7 +110,7 @@ def _statement(
         f" m AS ({_messages(source)}), p AS ({_plans(source)}), v AS ({_verdicts(source)}),"
         " s AS (SELECT session_id FROM e UNION"
         " SELECT session_id FROM m UNION SELECT session_id FROM p),"
-        " summed AS (SELECT s.session_id, coalesce(e.tool, m.tool) AS tool,"
+        " summed AS (SELECT s.session_id, NULL AS title, coalesce(e.tool, m.tool) AS tool,"
         f" {_of_work('min', 'started')} AS started, {_of_work('max', 'last')} AS last,"
         " coalesce(e.events, 0) AS events, coalesce(e.calls, 0) + coalesce(m.calls, 0) AS calls,"
         " coalesce(e.failures, 0) + coalesce(m.failures, 0) AS failures,"
@@ -212,7 +219,8 @@ def _conditions(filters: SessionFilter) -> tuple[list[str], list[object]]:
         f"(session_id {of_session} OR planned_by {of_session})": filters.session_id,
         "last >= ?": filters.since,
         "started < ?": filters.until,
-        **{CRITERIA[name].sql: getattr(filters, name) for name in OF_PLANS},
+        **{CRITERIA[name].sql: getattr(filters, name) for name in (*OF_PLANS, "verdict")},
+        "(failures > 0) = ?": filters.failed,
     }
     used = {test: value for test, value in tests.items() if value is not None}
     conditions = list(used)

@@ -12,7 +12,13 @@ from khive_persist import settings as configuration
 from khive_persist.capture.notices import diverted
 from khive_persist.capture.spool import home_project
 from khive_persist.errors import KhiveError, UntrustedError
-from khive_persist.models.purposes import CONVERSATIONS, EVENT_FILES, OUTCOMES, PLANNER_SESSIONS
+from khive_persist.models.purposes import (
+    APPLICATION_SESSIONS,
+    CONVERSATIONS,
+    EVENT_FILES,
+    OUTCOMES,
+    PLANNER_SESSIONS,
+)
 from khive_persist.opening import reading
 from khive_persist.project import Project
 from khive_persist.sessions.listing import SessionFilter, SessionSummary, list_sessions
@@ -134,7 +140,9 @@ async def sessions_of(
     project: Project, filters: SessionFilter, limit: int | None = None
 ) -> list[SessionSummary]:
     """Return the sessions of one project, the latest first, once its spool is brought in."""
-    purposes = (PLANNER_SESSIONS, *EVENT_FILES.values(), CONVERSATIONS, OUTCOMES)
+    purposes = (
+        PLANNER_SESSIONS, *EVENT_FILES.values(), CONVERSATIONS, OUTCOMES, APPLICATION_SESSIONS,
+    )  # fmt: skip
     rule = configuration.load(project.config).verdict_rule
     async with reading(project, *purposes) as reader:
         return await list_sessions(reader, filters, limit, rule)

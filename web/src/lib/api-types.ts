@@ -158,6 +158,14 @@ export type ExperimentFields = {
   name: string; created_at: string;
 };
 
+export type FacetValue = {
+  value: string; rows: number | null;
+};
+
+export type Facets = {
+  facets: Record<string, FacetValue[]>;
+};
+
 export type FailingTool = {
   tool: string; tool_name: string | null; count: number; before: number; example: string | null;
 };

@@ -8,6 +8,7 @@ export interface Shortcut {
 export const EVERYWHERE: Shortcut[] = [
   { keys: 'g o', what: 'Overview' },
   { keys: 'g s', what: 'Sessions' },
+  { keys: 'g e', what: 'Events' },
   { keys: 'g p', what: 'Plans' },
   { keys: 'g a', what: 'Application sessions' },
   { keys: 'g c', what: 'Compare' },
@@ -20,7 +21,7 @@ export const EVERYWHERE: Shortcut[] = [
 ];
 
 const PAGES: Record<string, string> = {
-  o: '/', s: '/sessions', p: '/plans', a: '/application_sessions', c: '/compare', r: '/report', h: '/health',
+  o: '/', s: '/sessions', e: '/events', p: '/plans', a: '/application_sessions', c: '/compare', r: '/report', h: '/health',
 };
 
 /** The keys of the page that is shown; each page sets its own while it is there. */

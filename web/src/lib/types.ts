@@ -71,3 +71,24 @@ export interface Outcome extends RecordItem {
     source?: string;
   };
 }
+
+/** A row of the list of events: the columns that were asked for. */
+export interface EventRow {
+  id: string;
+  created_at: string;
+  tool: string | null;
+  event_type: string | null;
+  subject: string;
+  success: boolean | null;
+  session_id: string | null;
+  tool_name?: string | null;
+  command?: string | null;
+  output?: string | null;
+  error?: string | null;
+  file_paths?: string[] | null;
+  duration_ms?: number | null;
+  cwd?: string | null;
+  model?: string | null;
+  agent_type?: string | null;
+  hook_event_name?: string | null;
+}

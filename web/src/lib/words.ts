@@ -14,6 +14,9 @@ export const VERDICTS = [
 export const toolName = (tool: string | null | undefined): string =>
   TOOLS.find(([one]) => one && one === tool)?.[1] ?? tool ?? '–';
 
+/** Enough of an id to tell it from others: ids that were made one after the other begin alike. */
+export const shortId = (id: string): string => (id.length > 14 ? `${id.slice(0, 8)}…${id.slice(-4)}` : id);
+
 /** The last two parts of a path: enough to know it by. */
 export const shortPath = (path: string | null | undefined): string =>
   path ? path.split('/').filter(Boolean).slice(-2).join('/') || path : '–';

@@ -29,7 +29,13 @@ from khive_persist.analytics.periodic_report.totals import (
 )
 from khive_persist.errors import MissingExtraError
 from khive_persist.models.purpose_registry import known_purposes
-from khive_persist.models.purposes import CONVERSATIONS, EVENT_FILES, OUTCOMES, PLANNER_SESSIONS
+from khive_persist.models.purposes import (
+    APPLICATION_SESSIONS,
+    CONVERSATIONS,
+    EVENT_FILES,
+    OUTCOMES,
+    PLANNER_SESSIONS,
+)
 from khive_persist.opening import reading
 from khive_persist.prices import PriceTable
 from khive_persist.project import Project
@@ -43,7 +49,7 @@ from khive_persist.sessions.application_activity import (
     series,
 )
 from khive_persist.sessions.projects import ProjectResults, read_everywhere
-from khive_persist.sessions.rollup.titles import read_titles
+from khive_persist.sessions.titles import read_titles
 from khive_persist.sessions.tool_calls import ToolFailures, failing_tools, slowest_tools
 from khive_persist.store.reader import Reader
 
@@ -117,9 +123,11 @@ async def read_report(
     async with reading(project, *EVENT_FILES.values()) as reader:
         tools = await slowest_tools(reader, time, previous, TOOLS)
         failures = await failing_tools(reader, time, previous, FAILURES)
-    async with reading(project, *EVENT_FILES.values(), CONVERSATIONS) as reader:
+    async with reading(
+        project, *EVENT_FILES.values(), CONVERSATIONS, APPLICATION_SESSIONS
+    ) as reader:
         titles = await read_titles(
-            reader, [session.session_id for session in totals.most_expensive]
+            reader, {session.session_id: None for session in totals.most_expensive}
         )
     document: dict[str, Any] = {
         "period": period.kind,

@@ -7,7 +7,6 @@ from typing import Any
 import anyio
 import click
 
-from khive_persist.capture.client_recognition import in_our_words
 from khive_persist.cli.empty import none_of
 from khive_persist.cli.options import (
     drained_project,
@@ -27,6 +26,7 @@ from khive_persist.models.query import Filter, HasText, column
 from khive_persist.opening import open_store, reading
 from khive_persist.project import Project
 from khive_persist.sessions.definitions import stands_for_end
+from khive_persist.sessions.event_subject import subject_of
 from khive_persist.sessions.open_tool_calls import ended_calls
 from khive_persist.sessions.read import find_session
 
@@ -73,22 +73,6 @@ def filters(
     return of_session + filters_of(type=event_type, **criteria) + of_events
 
 
-def summary(content: dict[str, Any]) -> str:
-    """Return what an event was about."""
-    paths = content.get("file_paths")
-    payload = content.get("payload")
-    about = (
-        content.get("error")
-        or content.get("command")
-        or (", ".join(map(str, paths)) if isinstance(paths, list) else "")
-        or content.get("output")
-    )
-    if not about and isinstance(payload, dict):
-        words = in_our_words(payload)
-        about = words.get("prompt") or words.get("message") or words.get("reason")
-    return str(about) if about else ""
-
-
 def row(event: HookEvent, open_calls: Container[Any] = ()) -> tuple[Any, ...]:
     """Return an event as a row of the table; `open_calls` are the calls without an end."""
     content = _content(event)
@@ -99,7 +83,7 @@ def row(event: HookEvent, open_calls: Container[Any] = ()) -> tuple[Any, ...]:
         content.get("event_type"),
         content.get("tool_name"),
         _result(content, open_calls),
-        summary(content),
+        subject_of(content),
     )
 
 

@@ -31,8 +31,10 @@ TABLE_LIMIT = 50
 @click.command("sessions")
 @with_project
 @with_filters(
-    "session", "tool", "since", "until", "complexity", "min_confidence", "max_cost", "limit"
-)
+    "session", "tool", "since", "until", "complexity", "min_confidence", "max_cost", "verdict",
+    "limit",
+)  # fmt: skip
+@click.option("--failed/--no-failed", default=None, help="In which a tool call failed, or none.")
 @with_all_projects
 @with_output
 @with_times

@@ -132,8 +132,10 @@ def _reading(operation: Operation, components: dict[str, Schema]) -> dict[str, A
     schema = answer_schema(operation.answer, components)
     content: dict[str, Any] = {operation.media_type: {"schema": schema}}
     if operation.is_list:
-        page = record(items=array(schema), next=maybe(TEXT))
-        content = {"application/json": {"schema": page}}
+        # With `columns` an item has these alone; a file is the array of all items.
+        items = array({"anyOf": [schema, {"type": "object"}]})
+        page = record(items=items, next=maybe(TEXT))
+        content = {"application/json": {"schema": {"anyOf": [page, items]}}}
         content |= {MEDIA_TYPES[form]: {"schema": TEXT} for form in ("csv", "jsonl")}
     elif operation.media_type != "application/json":
         content = {operation.media_type: {"schema": TEXT}}

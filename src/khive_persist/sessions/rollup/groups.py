@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple
 
 from khive_persist import clock
 from khive_persist.models.purposes import (
+    APPLICATION_SESSIONS,
     CONVERSATIONS,
     EVENT_FILES,
     OUTCOMES,
@@ -32,20 +33,17 @@ from khive_persist.sessions.definitions import (
     used_sql,
     verdict_order_sql,
 )
+from khive_persist.sessions.titles import application_title_sql, prompt_sql
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import NO_ROWS, Source, Statement, named
 
-PURPOSES: Final = (*EVENT_FILES.values(), CONVERSATIONS, PLANNER_SESSIONS, OUTCOMES)
+PURPOSES: Final = (
+    *EVENT_FILES.values(), CONVERSATIONS, PLANNER_SESSIONS, OUTCOMES, APPLICATION_SESSIONS,
+)  # fmt: skip
 HOUR_CHARACTERS: Final = len("YYYY-MM-DD HH")
-TITLE_CHARACTERS: Final = 160
 # It is below whatever an id goes on with: a shorter id stays the smaller one.
 _TAB: Final = "char(9)"
 _TOOL_OF: Final = {purpose: tool for tool, purpose in EVENT_FILES.items()}
-
-# Texts that tools write in the user's name: they are no prompts.
-_UNTYPED: Final = (
-    "<*_context>*", "<*_instructions>*", "<*_notification>*", "<command-*>*", "<local-command-*>*",
-)  # fmt: skip
 
 
 class Group(NamedTuple):
@@ -65,7 +63,8 @@ class Group(NamedTuple):
         calls: Ends of tool calls.
         failures: Those of calls that failed.
         cost: The `picodollars` of a `Spent`, as which tokens and other counts are.
-        prompt: Time and text of the first prompt; None without one.
+        prompt: Time and beginning of the first prompt, or title of an application's session; None
+            without one.
         plan: The order of the plan that counts, and, after a tab, a JSON array of its own session
             and its fields; None without one.
         verdict: The order of the verdict that counts, and, after a tab, the verdict; None without
@@ -186,6 +185,8 @@ def signature(source: Source, purpose: Purpose) -> list[str]:
         columns.append(_plan(source))
     elif purpose == OUTCOMES:
         columns.append(_verdict(source))
+    elif purpose == APPLICATION_SESSIONS:
+        columns.append(_application(source))
     else:
         columns += [is_call_end_sql(source), is_failed_call_sql(source), _prompt(source, purpose)]
     return columns
@@ -235,6 +236,8 @@ def _statement(
         columns["plan"], sums["plan"] = _plan(source), "max(plan)"
     elif purpose == OUTCOMES:
         columns["verdict"], sums["verdict"] = _verdict(source), "max(verdict)"
+    elif purpose == APPLICATION_SESSIONS:
+        columns["prompt"], sums["prompt"] = _application(source), "min(prompt)"
     elif purpose != CONVERSATIONS:
         columns |= {
             "call": f"CASE WHEN {is_call_end_sql(source)} THEN 1 END",
@@ -284,19 +287,11 @@ def _other(source: Source) -> str:
 
 def _prompt(source: Source, purpose: Purpose) -> str:
     """Select the time of a prompt and its text, so that the least of several is the first one."""
-    if purpose == CONVERSATIONS:
-        text = source.extract("$.text")
-        kind = f"coalesce({source.extract('$.kind')}, 'message') = 'message'"
-        is_typed = " AND ".join(f"{text} NOT GLOB '{pattern}'" for pattern in _UNTYPED)
-        is_prompt = f"{source.extract('$.role')} = 'user' AND {kind} AND {is_typed}"
-    else:
-        # A text, the parts of one, or the text of a client's own event.
-        paths = ("prompt[0].text", "prompt", "event.text")
-        texts = ", ".join(source.extract(f"$.payload.{path}") for path in paths)
-        text = f"coalesce({texts})"
-        is_prompt = f"{source.extract('$.event_type')} = 'prompt_submitted'"
-    beginning = f"nullif(trim(substr({text}, 1, {TITLE_CHARACTERS})), '')"
-    return f"CASE WHEN {is_prompt} THEN {time_sql(source)} || {beginning} END"
+    return f"{time_sql(source)} || {prompt_sql(source, is_message=purpose == CONVERSATIONS)}"
+
+
+def _application(source: Source) -> str:
+    return f"{time_sql(source)} || {application_title_sql(source)}"
 
 
 def _plan(source: Source) -> str:

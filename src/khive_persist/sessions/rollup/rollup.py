@@ -7,11 +7,18 @@ from importlib.resources import files
 from typing import Any, Final, NamedTuple
 
 from khive_persist import clock
-from khive_persist.models.purposes import CONVERSATIONS, EVENT_FILES, OUTCOMES, PLANNER_SESSIONS
+from khive_persist.models.purposes import (
+    APPLICATION_SESSIONS,
+    CONVERSATIONS,
+    EVENT_FILES,
+    OUTCOMES,
+    PLANNER_SESSIONS,
+)
 from khive_persist.prices import PICODOLLARS
 from khive_persist.sessions.definitions import MODEL_ORDER, NO_TIME, PLAN_FIELDS, ruled_sql
 from khive_persist.sessions.rollup.groups import Group
-from khive_persist.sessions.rollup.session_item import KEYS, SessionItem
+from khive_persist.sessions.rollup.session_item import INDEXED, KEYS, SessionItem
+from khive_persist.sessions.titles import title_sql
 from khive_persist.store import codec
 from khive_persist.store.sqlite.connection import open_memory
 from khive_persist.store.sqlite.named_rows import Record, rows_as, rows_by_key
@@ -49,6 +56,7 @@ _COLUMNS: Final = ", ".join((*SessionItem._fields, "tools", "planned_by"))
 _SESSIONS: Final = _sql("sessions", columns=_COLUMNS)
 _ADD: Final = _sql("add_cell", cells="cells")
 _ADD_FRESH: Final = _sql("add_cell", cells="fresh")
+_AFTER_TIME: Final = clock.CREATED_AT_CHARACTERS + 1
 _SUMMARISE: Final = _sql(
     "summarise",
     columns=_COLUMNS,
@@ -56,8 +64,14 @@ _SUMMARISE: Final = _sql(
     messages=f"'{CONVERSATIONS.name}'",
     plans=f"'{PLANNER_SESSIONS.name}'",
     verdicts=f"'{OUTCOMES.name}'",
+    applications=f"'{APPLICATION_SESSIONS.name}'",
     no_time=NO_TIME,
-    after_time=clock.CREATED_AT_CHARACTERS + 1,
+    after_time=_AFTER_TIME,
+    title=title_sql(
+        f"substr(application, {_AFTER_TIME})",
+        f"substr(first_prompt, {_AFTER_TIME})",
+        "task_description",
+    ),
     model_order=MODEL_ORDER,
     picodollars=PICODOLLARS,
     plan_fields=", ".join(
@@ -91,9 +105,9 @@ class Rollup:
         self._query_words: tuple[tuple[str, str], ...] = ()
         self._connection.create_function("has_words", 1, self._has_words)
         self._connection.executescript(_CELLS + _SESSIONS)
-        for word, key in KEYS.items():
+        for word in INDEXED:
             self._connection.execute(
-                f"CREATE INDEX sessions_by_{word} ON sessions ({key.sql}, session_id)"
+                f"CREATE INDEX sessions_by_{word} ON sessions ({KEYS[word].sql}, session_id)"
             )
 
     def close(self) -> None:
@@ -118,6 +132,19 @@ class Rollup:
         with self._lock:
             self._query_words = _folded(words)
             return rows_as(record, self._connection.execute(sql, values))
+
+    def query_by_key(
+        self,
+        key: str,
+        record: type[Record],
+        sql: str,
+        values: Sequence[Any],
+        words: Sequence[str] = (),
+    ) -> list[tuple[Any, Record]]:
+        """Return the rows of a `query` as pairs: the column of this name, and a record."""
+        with self._lock:
+            self._query_words = _folded(words)
+            return rows_by_key(key, record, self._connection.execute(sql, values))
 
     def first_start(self) -> str | None:
         """Return when the first session started, text in UTC; None without any."""

@@ -4,20 +4,39 @@ from typing import Final, Literal, NamedTuple, get_args
 
 from khive_persist.clock import InstantText
 
-Sort = Literal["last", "started", "events", "failures", "cost", "duration"]
+Sort = Literal[
+    "last", "started", "events", "failures", "cost", "duration", "title", "tool", "project",
+    "model", "messages", "tokens", "complexity", "agent_count", "confidence", "planning_cost",
+    "verdict", "plans",
+]  # fmt: skip
 
 SORTS: Final[tuple[Sort, ...]] = get_args(Sort)
 
 
+# By which lists are sorted most: for each more, all sessions are compared.
+INDEXED: Final[tuple[Sort, ...]] = ("last", "started", "events", "failures", "cost", "duration")
+# A cursor has the key in it, which must not become longer than a request may be.
+_KEY_CHARACTERS: Final = 200
+
+
 class SortKey(NamedTuple):
-    """A column by which sessions are sorted, and what counts for NULL: less than any value."""
+    """A column by which sessions are sorted.
+
+    Attributes:
+        column: The column.
+        null: The value that counts for NULL: less than any other.
+        is_name: Whether it is a text to be read, whose case is no matter.
+    """
 
     column: str
     null: str | int
+    is_name: bool = False
 
     @property
     def sql(self) -> str:
-        """The expression that the index has."""
+        """The expression, which the index has."""
+        if self.is_name:
+            return f"substr(coalesce({self.column}, ''), 1, {_KEY_CHARACTERS}) COLLATE NOCASE"
         return f"coalesce({self.column}, {self.null!r})"
 
 
@@ -29,6 +48,14 @@ KEYS: Final[dict[Sort, SortKey]] = {
     "failures": SortKey("failures", 0),
     "cost": SortKey("cost", -1),
     "duration": SortKey("duration_seconds", -1),
+    **{
+        name: SortKey(name, "", is_name=True)
+        for name in ("title", "tool", "project", "model", "complexity", "verdict")
+    },
+    **{
+        name: SortKey(name, -1)
+        for name in ("messages", "tokens", "agent_count", "confidence", "planning_cost", "plans")
+    },
 }
 
 
@@ -55,7 +82,8 @@ class SessionItem(NamedTuple):
         confidence: A number, 0 to 1 in a sound plan.
         planning_cost: The cost of planning, in USD.
         verdict: The verdict that counts: a person's before a rule's, the latest.
-        title: The beginning of its first prompt.
+        title: Of an application's session participant and scenario, else the beginning of its first
+            prompt, else of its task.
         plans: The number of its plans, of which the latest is shown.
     """
 

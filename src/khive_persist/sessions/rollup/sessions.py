@@ -21,7 +21,10 @@ class SessionQuery(NamedTuple):
         complexity: The complexity of their plan.
         min_confidence: The least confidence of their plan.
         max_cost: The largest `planning_cost` of their plan.
+        project: The directory that they began in.
+        model: The model that used most tokens.
         verdict: The verdict that counts.
+        failed: Whether a tool call in them failed.
         words: Words of which each is in the title, the task or the project, or the id begins with
             it; in whatever case.
         sort: The key of the order.
@@ -34,7 +37,10 @@ class SessionQuery(NamedTuple):
     complexity: str | None = None
     min_confidence: float | None = None
     max_cost: float | None = None
+    project: str | None = None
+    model: str | None = None
     verdict: str | None = None
+    failed: bool | None = None
     words: Sequence[str] = ()
     sort: Sort = "last"
     descending: bool = True
@@ -55,8 +61,10 @@ def sessions(
         "instr(tools, ?)": None if query.tool is None else f",{query.tool},",
         "last >= ?": query.since,
         "started < ?": query.until,
-        **{CRITERIA[name].sql: getattr(query, name) for name in OF_PLANS},
-        "verdict = ?": query.verdict,
+        **{CRITERIA[name].sql: getattr(query, name) for name in (*OF_PLANS, "verdict")},
+        "project = ?": query.project,
+        "model = ?": query.model,
+        "(failures > 0) = ?": query.failed,
     }
     for test, value in tests.items():
         if value is not None:
@@ -69,25 +77,24 @@ def sessions(
         else:
             conditions.append("session_id IN (SELECT value FROM json_each(?))")
             values.append(codec.dump_lossy(ids))
-    sort_key = KEYS[query.sort]
-    key = sort_key.sql
+    key = KEYS[query.sort].sql
     order, beyond = ("DESC", "<") if query.descending else ("ASC", ">")
     if previous is not None:
         # Both: the first lets the index begin there, the second leaves out the page before.
         conditions.append(f"{key} {beyond}= ? AND ({key}, session_id) {beyond} (?, ?)")
         values += [previous[0], *previous]
-    items = rollup.query_as(
+    rows = rollup.query_by_key(
+        "sort_key",
         SessionItem,
-        f"SELECT {_COLUMNS} FROM sessions WHERE {' AND '.join(conditions)}"
+        f"SELECT {key} AS sort_key, {_COLUMNS} FROM sessions WHERE {' AND '.join(conditions)}"
         f" ORDER BY {key} {order}, session_id {order} LIMIT ?",
         [*values, limit + 1],
         query.words,
     )
-    if len(items) <= limit:
+    items = [item for _, item in rows[:limit]]
+    if len(rows) <= limit:
         return items, None
-    last = items[limit - 1]
-    value = getattr(last, sort_key.column)
-    return items[:limit], (sort_key.null if value is None else value, last.session_id)
+    return items, (rows[limit - 1][0], items[-1].session_id)
 
 
 def session(rollup: Rollup, id: str) -> list[SessionItem]:

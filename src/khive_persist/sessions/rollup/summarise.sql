@@ -4,6 +4,7 @@ WITH known AS (
         file IN ({events}) AS is_event,
         file = {messages} AS is_message,
         file = {plans} AS is_plan,
+        file = {applications} AS is_application,
         nullif(first, '{no_time}') AS first_time,
         nullif(last, '{no_time}') AS last_time
     FROM cells
@@ -41,10 +42,12 @@ summed AS (
         sum(iif(is_plan, rows, 0)) AS plans,
         max(plan) AS plan,
         max(verdict) AS latest_verdict,
-        coalesce(min(iif(is_event, prompt, NULL)), min(prompt)) AS first_prompt
+        coalesce(min(iif(is_event, prompt, NULL)), min(iif(is_message, prompt, NULL)))
+            AS first_prompt,
+        min(iif(is_application, prompt, NULL)) AS application
     FROM known
     GROUP BY session
-    HAVING sum(file <> {verdicts}) > 0
+    HAVING sum(file NOT IN ({verdicts}, {applications})) > 0
 ),
 planned AS (
     SELECT *, {plan_fields}
@@ -68,7 +71,7 @@ listed AS (
             ),
             {ruled}
         ) AS verdict,
-        nullif(substr(first_prompt, {after_time}), '') AS title
+        {title} AS title
     FROM planned
 )
 INSERT INTO sessions ({columns})

@@ -20,29 +20,28 @@ class CsvWriter(RowWriter):
     def __init__(self, file: IO[bytes], tables: Sequence[Table]) -> None:
         self._file = file
         self._columns = all_columns(tables)
-        self._file.write(head(self._columns))
+        self._file.write(line(names(self._columns)))
 
     def write(self, rows: Sequence[StoredRow]) -> None:
         for row in rows:
-            self._file.write(line_of(self._table, self._columns, row))
+            self._file.write(line(cells(self._table, self._columns, row)))
 
 
-def head(columns: Sequence[Column]) -> bytes:
-    """Return the first line of rows that have these fields."""
-    return line([*ENVELOPE[:3], *(column.name for column in columns), *ENVELOPE[3:]])
+def names(columns: Sequence[Column]) -> list[str]:
+    """Return the first line of rows that have these fields, as values."""
+    return [*ENVELOPE[:3], *(column.name for column in columns), *ENVELOPE[3:]]
 
 
-def line_of(table: Table, columns: Sequence[Column], row: StoredRow) -> bytes:
-    """Return a row of a table as a line, under the columns of several."""
+def cells(table: Table, columns: Sequence[Column], row: StoredRow) -> list[Any]:
+    """Return the values of a row of a table, under the columns of several."""
     id, content, metadata, created_at, embedding = row
     fields = values(table, columns, codec.column(content))
-    cells = [id, table.purpose.name, created_at, *fields, content, metadata, embedding]
-    return line(cells)
+    return [id, table.purpose.name, created_at, *fields, content, metadata, embedding]
 
 
-def line(cells: Sequence[Any]) -> bytes:
+def line(row: Sequence[Any]) -> bytes:
     """Format values as one line; text that would be run as a formula is neutralised."""
-    return (",".join(map(_cell, cells)) + "\r\n").encode("utf-8", "replace")
+    return (",".join(map(_cell, row)) + "\r\n").encode("utf-8", "replace")
 
 
 def _cell(value: Any) -> str:

@@ -24,7 +24,6 @@ from khive_persist.server.routes.read.operations import Operation, ReadRequest
 from khive_persist.server.routes.read.parameters import Parameter
 from khive_persist.sessions import event_facts as facts
 from khive_persist.sessions.token_totals import BY
-from khive_persist.transfer.writing.csv import line
 
 BINS: Final = Parameter(
     "bins", "integer", "The number of intervals of confidence.",
@@ -66,8 +65,8 @@ def operations(project: Project, readers: ReaderPool) -> list[Operation]:
             last = items[limit - 1]
             return Page(items[:limit], (last.planned_at or "", last.plan_id))
 
-        kinds = (str, str)
-        return Listing(page, kinds, PlanOutcome._asdict, partial(line, PlanOutcome._fields), line)
+        columns = PlanOutcome._fields
+        return Listing(page, (str, str), PlanOutcome._asdict, columns, tuple, name="plans")
 
     async def calibrated(query: ReadRequest) -> Any:
         filters = {name: query[name] for name in _PLAN_FILTERS} | {"session_id": query["session"]}

@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute
 from khive_persist.server.request.access import Access
 from khive_persist.server.request.auth import route
 from khive_persist.server.routes.read.listing import Listing, answer_list
-from khive_persist.server.routes.read.parameters import CURSOR, LIMIT, Parameter, parsed
+from khive_persist.server.routes.read.parameters import OF_LISTS, Parameter, parsed
 from khive_persist.server.routes.read.responses import answer_bytes
 from khive_persist.store import codec
 
@@ -63,7 +63,7 @@ class Operation(NamedTuple):
     @property
     def all_parameters(self) -> tuple[Parameter, ...]:
         """Return those of the query, the pages' included."""
-        return (*self.parameters, LIMIT, CURSOR) if self.is_list else self.parameters
+        return (*self.parameters, *OF_LISTS) if self.is_list else self.parameters
 
 
 def routes_of(access: Access, operations: Sequence[Operation]) -> list[BaseRoute]:
@@ -83,7 +83,7 @@ def _endpoint(operation: Operation) -> Callable[[Request], Awaitable[Response]]:
         if isinstance(result, Response):
             return result
         if isinstance(result, Listing):
-            return await answer_list(request, result, query["limit"], query["cursor"])
+            return await answer_list(request, result, query.values)
         body = codec.dump_lossy(result).encode()
         if len(body) > _LARGE_BYTES:
             return await anyio.to_thread.run_sync(answer_bytes, request, body)

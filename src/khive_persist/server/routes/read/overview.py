@@ -9,17 +9,22 @@ from khive_persist import clock
 from khive_persist.capture import pauses
 from khive_persist.capture.pauses import PauseStatus
 from khive_persist.clock import InstantText
+from khive_persist.models.purposes import EVENT_FILES
 from khive_persist.project import Project
 from khive_persist.server.reader_pool import ReaderPool
 from khive_persist.server.routes.read import parameters
 from khive_persist.server.routes.read.operations import Operation, ReadRequest
 from khive_persist.server.routes.read.parameters import Parameter
 from khive_persist.server.routes.read.responses import answer_bytes
+from khive_persist.sessions.facets import Facets, event_facets, session_facets
 from khive_persist.sessions.rollup.follower import Progress
 from khive_persist.sessions.rollup.groups import HOUR_CHARACTERS
 from khive_persist.sessions.rollup.hours import BUCKETS, BY, Bucket, By, Sums
 from khive_persist.store import codec
 
+OF: Final = Parameter(
+    "of", "word", "The list that is filtered.", ("sessions", "events"), default="sessions"
+)
 BUCKET: Final = Parameter("bucket", "word", "The steps of the series.", BUCKETS, default="hour")
 GROUP: Final = Parameter("by", "word", "What the groups are.", BY, default="tool")
 _REMEMBERED: Final = 16
@@ -122,6 +127,13 @@ def operations(project: Project, readers: ReaderPool) -> list[Operation]:
             latest[key] = body
         return answer_bytes(query.request, latest[key])
 
+    async def facets(query: ReadRequest) -> Any:
+        await readers.wait_until_read()
+        if query["of"] == "sessions":
+            return await to_thread.run_sync(session_facets, readers.rollup)
+        async with readers.reader(*EVENT_FILES.values()) as reader:
+            return await event_facets(readers.rollup, reader)
+
     over_time = (parameters.SINCE, parameters.UNTIL, BUCKET, GROUP)
     return [
         Operation("/v1/project", project_info, "The project of this server.", (), ProjectInfo),
@@ -136,6 +148,7 @@ def operations(project: Project, readers: ReaderPool) -> list[Operation]:
         Operation(
             "/v1/overview", overview, "What happened over a time.", over_time, OverviewAnswer
         ),
+        Operation("/v1/facets", facets, "The values that a list is filtered by.", (OF,), Facets),
     ]
 
 

@@ -63,6 +63,15 @@ LIMIT: Final = Parameter(
     minimum=1, maximum=MAX_LIMIT,
 )  # fmt: skip
 CURSOR: Final = Parameter("cursor", "text", "Where the page begins: `next` of the page before.")
+COLUMNS: Final = Parameter(
+    "columns", "text", "Fields of the list, as its CSV names them, with commas between them: only"
+    " these, in this order.",
+)  # fmt: skip
+DOWNLOAD: Final = Parameter(
+    "download", "word", "The form of a file of all that is listed from the cursor on.",
+    ("csv", "json", "jsonl"),
+)  # fmt: skip
+OF_LISTS: Final = (LIMIT, CURSOR, COLUMNS, DOWNLOAD)
 
 
 def _criterion(name: str) -> Parameter:
@@ -78,6 +87,8 @@ UNTIL: Final = _criterion("until")
 SESSION: Final = _criterion("session")
 TOOL: Final = _criterion("tool")
 TYPE: Final = _criterion("type")
+TOOL_NAME: Final = _criterion("tool_name")
+VERDICT: Final = _criterion("verdict")
 COMPLEXITY: Final = _criterion("complexity")
 MIN_CONFIDENCE: Final = _criterion("min_confidence")
 MAX_COST: Final = _criterion("max_cost")

@@ -1,7 +1,6 @@
 """`GET /v1/events`, `/v1/plans` and `/v1/{purpose}`: the rows of a purpose, the newest first."""
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import anyio.to_thread
@@ -9,7 +8,7 @@ import anyio.to_thread
 from khive_persist.clock import InstantText
 from khive_persist.errors import NotFoundError
 from khive_persist.models.assignment import Assignment
-from khive_persist.models.criteria import has_failed
+from khive_persist.models.criteria import filters_of, has_failed
 from khive_persist.models.hook_event import HookEvent
 from khive_persist.models.node import Node
 from khive_persist.models.planner_session import PlannerSession
@@ -26,21 +25,24 @@ from khive_persist.server.routes.read.filters import (
     of_tool,
     of_type,
 )
-from khive_persist.server.routes.read.listing import Listing, Page
+from khive_persist.server.routes.read.listing import Listing, Page, named_columns
 from khive_persist.server.routes.read.operations import Operation, ReadRequest
 from khive_persist.server.routes.read.parameters import Parameter
 from khive_persist.server.routes.records import CLASSES, no_records
+from khive_persist.sessions.event_subject import subject_of
 from khive_persist.store import codec
 from khive_persist.store.keyset_pages import NewestRow, PageKey, newest
 from khive_persist.store.large_json import shown_column
 from khive_persist.transfer.columns import columns_of
-from khive_persist.transfer.writing import Table, all_columns
-from khive_persist.transfer.writing.csv import head, line_of
+from khive_persist.transfer.writing import Table, all_columns, csv
 
 PAYLOAD: Final = Parameter(
     "payload", "boolean", "Whether content has its payload, all that the tool sent.", default=False
 )
 BUILT_IN: Final[tuple[type[Node], ...]] = (HookEvent, *CLASSES.values(), Assignment)
+# A column that lists of events have beside their fields.
+SUBJECT: Final = "subject"
+SUBJECT_CHARACTERS: Final = 500
 FAILED: Final = Parameter("failed", "boolean", "true: only what failed. false: only what did not.")
 
 
@@ -59,10 +61,14 @@ def operations(project: Project, readers: ReaderPool) -> list[Operation]:
     async def events(query: ReadRequest) -> Listing:
         files = HookEvent.purposes_of(query["tool"])
         filters = [*await _filters(project, readers, query), *of_type(query), *of_tool(query)]
+        filters += filters_of(tool_name=query["tool_name"])
         if query["failed"] is not None:
             filters.append(has_failed() if query["failed"] else ~has_failed())
-        without = None if query["payload"] else "payload"
-        return row_listing(readers, HookEvent, files, filters, without=without)
+        # The prompt of an event is in its payload alone.
+        needs_payload = query["payload"] or SUBJECT in named_columns(query["columns"])
+        without = None if needs_payload else "payload"
+        more = {SUBJECT: _subject}
+        return row_listing(readers, HookEvent, files, filters, without=without, more=more)
 
     async def event(query: ReadRequest) -> Any:
         row = await _find(readers, [*EVENT_FILES.values()], query.path["id"])
@@ -79,7 +85,10 @@ def operations(project: Project, readers: ReaderPool) -> list[Operation]:
         return row_listing(readers, record, [purpose], await _filters(project, readers, query))
 
     times = (parameters.SINCE, parameters.UNTIL)
-    event_filters = (parameters.SESSION, parameters.TYPE, parameters.TOOL, *times, FAILED, PAYLOAD)
+    event_filters = (
+        parameters.SESSION, parameters.TYPE, parameters.TOOL, parameters.TOOL_NAME, *times, FAILED,
+        PAYLOAD,
+    )  # fmt: skip
     plan_filters = (
         parameters.SESSION,
         parameters.COMPLEXITY,
@@ -128,10 +137,13 @@ def row_listing(
     shown: Callable[[NewestRow], dict[str, Any]] = document,
     *,
     without: str | None = None,
+    more: Mapping[str, Callable[[NewestRow], Any]] | None = None,
 ) -> Listing:
     """Return the rows of some purposes as a list, the newest first, `shown` as JSON has them.
 
-    `without` is a field of `content` that is left out.
+    Args:
+        without: A field of `content` that is left out.
+        more: Further columns, for who names them.
     """
     tables = {purpose: Table(purpose, tuple(columns_of(record, purpose))) for purpose in purposes}
     # The events of one tool are read through the files that are open for those of all.
@@ -143,12 +155,18 @@ def row_listing(
             rows, following = await newest(reader, purposes, filters, key, limit, without=without)
         return Page(rows, following)
 
-    def line(item: NewestRow) -> bytes:
+    def cells(item: NewestRow) -> list[Any]:
         row = (*item.row[:3], item.key.created_at, item.row[4])
-        return line_of(tables[item.purpose], columns, row)
+        return csv.cells(tables[item.purpose], columns, row)
 
     columns = all_columns([*tables.values()])
-    return Listing(page, (str, str), shown, partial(head, columns), line, _size)
+    name = "events" if record is HookEvent else purposes[0].view or purposes[0].name
+    return Listing(page, (str, str), shown, csv.names(columns), cells, more or {}, _size, name)
+
+
+def _subject(item: NewestRow) -> str:
+    content = codec.column(item.row[1])
+    return subject_of(content)[:SUBJECT_CHARACTERS] if isinstance(content, dict) else ""
 
 
 def _size(item: NewestRow) -> int:

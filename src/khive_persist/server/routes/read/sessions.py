@@ -18,15 +18,18 @@ from khive_persist.server.routes.read.parameters import Parameter
 from khive_persist.sessions.lineage.lineage import Lineage, read_lineage
 from khive_persist.sessions.read import read_session
 from khive_persist.sessions.rollup import sessions as rollup_sessions
-from khive_persist.sessions.rollup.session_item import SORTS, SessionItem
+from khive_persist.sessions.rollup.session_item import KEYS, SORTS, SessionItem
 from khive_persist.sessions.rollup.sessions import SessionQuery
 from khive_persist.sessions.timeline.build import build_timeline
 from khive_persist.sessions.timeline.entry import Entry
 from khive_persist.sessions.todo_history import Focus, focus_of, read_chains
-from khive_persist.transfer.writing.csv import line
 
 ID: Final = {"id": "A session's id, or the beginning of one."}
-VERDICT: Final = Parameter("verdict", "text", "Whose verdict that counts is this.")
+OF_PROJECT: Final = Parameter("project", "text", "That began in this directory.")
+MODEL: Final = Parameter("model", "text", "Whose model that used most tokens is this.")
+FAILED: Final = Parameter(
+    "failed", "boolean", "true: in which a tool call failed. false: in which none did."
+)
 WORDS: Final = Parameter(
     "q", "text", "Words in the title, the task or the project, or the beginning of the id."
 )
@@ -37,7 +40,10 @@ ORDER: Final = Parameter(
 THINKING: Final = Parameter("thinking", "boolean", "Also what the model thought.", default=False)
 EVENTS: Final = Parameter("events", "boolean", "Also what happened meanwhile.", default=False)
 MAX_WORDS: Final = 20
-_PLAIN: Final = ("tool", "complexity", "min_confidence", "max_cost", "verdict", "sort")
+_PLAIN: Final = (
+    "tool", "project", "model", "complexity", "min_confidence", "max_cost", "verdict", "failed",
+    "sort",
+)  # fmt: skip
 
 
 class Story(NamedTuple):
@@ -68,8 +74,9 @@ def operations(project: Project, readers: ReaderPool) -> list[Operation]:
                 )
             )
 
-        kinds = (str if query["sort"] in ("last", "started") else (int, float), str)
-        return Listing(page, kinds, SessionItem._asdict, partial(line, SessionItem._fields), line)
+        kinds = (str if KEYS[query["sort"]].null == "" else (int, float), str)
+        columns = SessionItem._fields
+        return Listing(page, kinds, SessionItem._asdict, columns, tuple, name="sessions")
 
     async def session(query: ReadRequest) -> Any:
         return await find_session(project, readers, query.path["id"])
@@ -97,8 +104,9 @@ def operations(project: Project, readers: ReaderPool) -> list[Operation]:
         return focus_of(session_id, chains, query["events"])
 
     filters = (
-        parameters.TOOL, parameters.SINCE, parameters.UNTIL, parameters.COMPLEXITY,
-        parameters.MIN_CONFIDENCE, parameters.MAX_COST, VERDICT, WORDS, SORT, ORDER,
+        parameters.TOOL, OF_PROJECT, MODEL, parameters.SINCE, parameters.UNTIL,
+        parameters.COMPLEXITY, parameters.MIN_CONFIDENCE, parameters.MAX_COST, parameters.VERDICT,
+        FAILED, WORDS, SORT, ORDER,
     )  # fmt: skip
     of_one = partial(Operation, path_words=ID)
     story_summary = "A session as entries in order of time."
