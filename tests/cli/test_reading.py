@@ -68,6 +68,8 @@ def test_json_is_one_document_with_the_same_events(recorded: Project, khive: Khi
             ["--session", SESSION, "--type", "stop"],
             lambda e: e["session_id"] == SESSION and e["event_type"] == "stop",
         ),
+        (["--failed"], lambda e: e.get("success") is False),
+        (["--tool-name", "Bash"], lambda e: e.get("tool_name") == "Bash"),
         (["--since", "1h"], lambda _: True),
         (["--until", "2020-01-01"], lambda _: False),
         (["--since", "2999-01-01T00:00+02:00"], lambda _: False),
@@ -79,6 +81,38 @@ def test_filters_keep_what_they_say(
     everything = khive("events", "--jsonl").lines
     found = khive("events", "--jsonl", *words).lines
     assert found == [event for event in everything if expected(event["content"])]
+
+
+def test_text_is_looked_for_in_every_text_and_is_no_pattern(project: Project, khive: Khive) -> None:
+    spool = Spool(project)
+    for number, text in enumerate(('say "50%"', "a_b", "C:\\new\nline", "Grün", "axb")):
+        payload = {"session_id": str(number), "tool_input": {"deep": [{"inner": text}]}}
+        spool.accept("claude-code", json.dumps(payload).encode())
+    spool.accept("claude-code", b"no json: lost\xff words")
+    for text, sessions in (
+        ('say "50%"', ["0"]), ("50%", ["0"]), ("a_b", ["1"]), ("A_B", ["1"]), ("\\new\nl", ["2"]),
+        ("rün", ["3"]), ("inner", []), ("nowhere", []), ("", ["0", "1", "2", "3", "4", None]),
+    ):  # fmt: skip
+        events = khive("events", "--jsonl", "--text", text).lines
+        assert sorted([e["content"].get("session_id") for e in events], key=str) == sessions, text
+    words = ("--no-follow", "--jsonl", "--text", "a_b")
+    assert [e["content"]["session_id"] for e in khive("tail", *words).lines] == ["1"]
+
+
+def test_query_lists_tables_and_columns_by_a_word(planned: Project, khive: Khive) -> None:
+    assert khive("query", "tables", "--json").json == khive("query", "--tables", "--json").json
+    rows = khive("query", "columns", "plans", "--json").json
+    assert {row["table"] for row in rows} == {"plans"}
+    assert "planning_cost" in [row["column"] for row in rows]
+    named = khive("query", "columns", "planner_sessions.plans", "--csv").out.splitlines()
+    assert named[0] == '"database","table","column","type"'
+    assert len(named) == len(rows) + 1
+    every = khive("query", "columns").out.splitlines()
+    assert every[0].split() == ["database", "table", "column", "type"]
+    assert len(every) > len(rows)
+    for words in (("columns", "nothing"), ("SELECT", "1"), ("tables", "plans")):
+        done = khive("query", *words)
+        assert (done.code, done.out, done.err.count("\n")) == (2, "", 1), words
 
 
 def test_limit_is_of_the_newest(recorded: Project, khive: Khive) -> None:
