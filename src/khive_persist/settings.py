@@ -7,8 +7,10 @@ a project's own config.toml only as the person trusted it: git can bring another
 
 import sys
 import tomllib
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, get_args
+from urllib.parse import urlsplit
 
 from khive_persist.errors import InvalidSettingsError
 from khive_persist.files import read_regular
@@ -40,6 +42,14 @@ class Settings(NamedTuple):
     sync_at_stop: bool = True
     outcomes_rule: OutcomesRule = "none"
     outcomes_failure_rate: float = 0.2
+    budget_day_usd: float = 0.0
+    budget_session_usd: float = 0.0
+    budget_project_usd: float = 0.0
+    budget_day_tokens: int = 0
+    budget_session_tokens: int = 0
+    budget_project_tokens: int = 0
+    budget_command: tuple[str, ...] = ()
+    budget_webhook: str = ""
     backup_destination: str = ""
     backup_compression: Compression = "auto"
     backup_recipients: tuple[str, ...] = ()
@@ -65,13 +75,16 @@ LOCAL: Final = "config.local.toml"
 GUARDED: Final = frozenset(
     {
         "capture_max_payload_bytes", "redaction_enabled", "redaction_allow", "redaction_deny",
-        "gemini_model_events", "mirror_off", "retention_rules", "sync_at_stop",
-        "backup_destination", "backup_recipients", "backup_every_hours", "backup_full_every_days",
+        "gemini_model_events", "mirror_off", "retention_rules", "sync_at_stop", "budget_day_usd",
+        "budget_session_usd", "budget_project_usd", "budget_day_tokens", "budget_session_tokens",
+        "budget_project_tokens", "backup_destination", "backup_recipients", "backup_every_hours", "backup_full_every_days",
         "backup_keep_count", "backup_keep_days", "server_address", "server_port",
         "server_allowed_hosts", "server_allowed_origins", "server_require_token",
         "server_max_body_bytes",
     }
 )  # fmt: skip
+# What runs or sends whatever it says: it counts from the home's config.toml, and from nowhere else.
+HOME_ONLY: Final = frozenset({"budget_command", "budget_webhook"})
 _MOST_BYTES: Final = 1 << 20
 # Of any other number it is 0.
 _MINIMUM: Final[dict[str, float]] = {
@@ -96,7 +109,20 @@ def load(path: Path) -> Settings:
         InvalidSettingsError: A file is no TOML, names an unknown setting, or gives one a wrong
             value.
     """
-    return Settings(**_of_home(path) | _believed(path) | _local(path.with_name(LOCAL)))
+    of_project = _believed(path) | _local(path.with_name(LOCAL))
+    if not marks.is_state(path.parent):
+        of_project = {n: value for n, value in of_project.items() if n not in HOME_ONLY}
+    return Settings(**_of_home(path) | of_project)
+
+
+def untrusted_values(path: Path, names: Collection[str]) -> dict[str, Any]:
+    """Return those of some guarded settings that a project's config.toml has, and that do not count.
+
+    Raises:
+        InvalidSettingsError: As for `load`.
+    """
+    values, counting = read(path), load(path)
+    return {n: values[n] for n in names if n in values and values[n] != getattr(counting, n)}
 
 
 def withheld(path: Path) -> tuple[str, ...]:
@@ -224,6 +250,8 @@ def _checked(path: Path, table: str, key: str, value: Any) -> Any:
     elif isinstance(default, str):
         if not isinstance(value, str):
             raise InvalidSettingsError(f"{label} is a string")
+        if name == "budget_webhook" and value and not _is_web_address(value):
+            raise InvalidSettingsError(f"{label} is an address with http:// or https://")
     elif isinstance(default, bool):
         if not isinstance(value, bool):
             raise InvalidSettingsError(f"{label} is true or false")
@@ -236,6 +264,14 @@ def _checked(path: Path, table: str, key: str, value: Any) -> Any:
             raise InvalidSettingsError(f"{label} is {kind} from {least:g}")
         return value if is_whole else float(value)
     return value
+
+
+def _is_web_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _check_expressions(label: str, expressions: list[str]) -> None:
