@@ -45,6 +45,7 @@ def _lists() -> Iterator[str]:
     yield "-DCLIENTS=" + ",".join(
         f'{{"{start.decode()}","{client}"}}' for start, client in hook["CLIENTS"]
     )
+    yield "-DSESSION_NAMES=" + ",".join(f'"{name}"' for name in hook["SESSION_NAMES"])
 
 
 LANGUAGE: Final = ("-std=c11", "-D_GNU_SOURCE", *_lists())

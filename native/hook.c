@@ -2,7 +2,8 @@
 
    Exit 0: the event is on the disk, synced, and survives a kill and a power loss. Exit 1, with one
    line on stderr: it is not kept, or not yet known to be on the disk. No other code, nothing on
-   stdout, two seconds at most. capture/spool_writer.py says more: both keep to one contract, and
+   stdout, two seconds at most. Where recording is off, exit 0 in silence, too.
+   capture/spool_writer.py says more: both keep to one contract, and
    tests/capture runs over both. */
 
 #include <fcntl.h>
@@ -246,6 +247,9 @@ static int record(const char *program, const struct options *options) {
         /* The hook before this one has read it, and has said what became of it. */
         return failure_code;
     }
+    if (is_off(&event.payload)) {
+        return 0;
+    }
     double taken = monotonic() - began;
     event.name = file_name(event.tool, event.payload.is_complete,
                            strcmp(event.tool, tools[0]) == 0 ? client() : "");
@@ -257,6 +261,9 @@ static int record(const char *program, const struct options *options) {
                 !options->tells_lost);
     struct place place;
     enum outcome outcome = put(&event, true, &place);
+    if (outcome == PAUSED) {
+        return 0;
+    }
     if (outcome != KEPT) {
         bool is_refused = outcome == NOT_KEPT && refusal != NULL;
         return fail(outcome, is_refused ? refusal : strerror(errno), options, true);

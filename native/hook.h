@@ -11,10 +11,10 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
-enum { MARK_DIGITS = 32, MARKS_OF_A_PATH = 8, LINK_BYTES = 4096, MOST_PARENTS = 2304 };
+enum { INSTANT_DIGITS = 20, MARK_DIGITS = 32, MARKS_OF_A_PATH = 8, LINK_BYTES = 4096, MOST_PARENTS = 2304 };
 
-/* The answers of who writes: errno says why where it is not KEPT. */
-enum outcome { KEPT, NOT_KEPT, UNSURE };
+/* The answers of who writes: errno says why where it is NOT_KEPT or UNSURE. */
+enum outcome { KEPT, NOT_KEPT, UNSURE, PAUSED };
 
 struct payload {
     const char *bytes;
@@ -78,6 +78,10 @@ const char *home(void);
 int mark(const char *khive, const char *state, struct parents *parents);
 int choose(const char *directory, const char *tool, const char *state, const char **taker,
            const char **project);
+
+/* pause.c: what is not recorded. */
+bool is_off(const struct payload *payload);
+bool is_paused(const char *state, const char *taker, const char *project, const char *name);
 
 /* spool.c: the spool file, and the drainer. */
 enum outcome settle(const struct settling *settling);

@@ -157,13 +157,17 @@ static enum outcome keep_away(const char *state, const char *project, const stru
     return keep(state, name, "", project, strlen(project) + 1, &event->payload, is_watched, spool);
 }
 
-/* Keep one payload: in the project's spool, else in that of the home directory. */
+/* Keep one payload: in the project's spool, else in that of the home directory; PAUSED: nothing is
+   to be recorded of it. */
 enum outcome put(const struct event *event, bool is_watched, struct place *place) {
     const char *state = home();
     const char *taker, *project;
     refusal = NULL;
     if (choose(event->directory, event->tool, state, &taker, &project) != 0) {
         return NOT_KEPT;
+    }
+    if (is_paused(state, taker, project, event->name)) {
+        return PAUSED;
     }
     if (is_watched) {
         watch_khive(khive_of(taker));

@@ -60,6 +60,7 @@ static struct {
     int child_at;
     int late_at;
     unsigned good;
+    bool is_paused;
     /* Of all bytes that are written: each of them is read for it. */
     unsigned sum;
 } run;
@@ -95,6 +96,9 @@ char *take(size_t size) {
 
 void take_anew(void) {}
 
+/* It holds at every time. */
+#define PAUSE "00000000000000000000_99999999999999999999"
+
 static const char *const texts_of_input[] = {
     "",
     "/",
@@ -124,6 +128,9 @@ static const char *const texts_of_input[] = {
     "11111111111111111111111111111111-00000000000000000000000000000000",
     "-",
     "a-b-c-d-e-f-g-h-i-j",
+    PAUSE,
+    "00000000000000000001_00000000000000000002",
+    "0",
     "\xe2\x82\xac\xed\xa0\x80\xf4\x90\x80\x80\xc0\x80",
 };
 
@@ -290,6 +297,8 @@ static ssize_t fuzz_readlink(const char *path, char *to, size_t size) {
     size_t length = strlen(link);
     length = length < size ? length : size;
     memcpy(to, link, length);
+    bool is_of_pause = strstr(path, "/.paused") != NULL || strstr(path, "/pauses/all") != NULL;
+    run.is_paused |= is_of_pause && strcmp(link, PAUSE) == 0;
     return (ssize_t)length;
 }
 
@@ -434,6 +443,7 @@ static int fuzz_poll(struct pollfd *streams, nfds_t count, int wait) {
 
 #include "../hook.c"
 #include "../lost.c"
+#include "../pause.c"
 #include "../spool.c"
 #include "../system.c"
 #include "../text.c"
@@ -505,7 +515,12 @@ static void check(char **words, bool is_empty) {
     if (run.is_child) {
         return;
     }
-    if (exit_code == 0 && !exits_zero) {
+    const char *off = variable("KHIVE_OFF");
+    bool is_silent = run.is_paused || (off[0] != '\0' && strcmp(off, "0") != 0);
+    if (is_silent) {
+        demand(!run.is_renamed, "kept, and recording is off");
+    }
+    if (exit_code == 0 && !exits_zero && !is_silent) {
         demand(run.is_renamed && run.is_name_synced, "kept, and not synced");
         demand(run.written >= run.expected, "kept, and not whole");
     }
@@ -519,7 +534,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
     static const char *const names[] = {
         "HOME", "KHIVE_HOME", "KHIVE_DIR", "CLAUDE_PROJECT_DIR", "GEMINI_PROJECT_DIR",
-        "COPILOT_CLI", "CURSOR_X", "GROK_", "PATH", "LD_LIBRARY_PATH", "TMPDIR",
+        "COPILOT_CLI", "CURSOR_X", "GROK_", "PATH", "LD_LIBRARY_PATH", "TMPDIR", "KHIVE_OFF",
     };
     static char *entries[MOST_WORDS + 1];
     static char *words[MOST_WORDS + 1];
@@ -533,9 +548,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
     stdin_left = next() != 0 ? next() : (size_t)next() << 13;
     size_t count = next() % MOST_WORDS;
     for (size_t index = 0; index < count; index++) {
-        size_t name = next() % 12;
+        size_t name = next() % 13;
         char *value = text();
-        entries[index] = name < 11 ? join(names[name], "=", value, NULL) : value;
+        entries[index] = name < 12 ? join(names[name], "=", value, NULL) : value;
     }
     entries[count] = NULL;
     fuzz_environ = entries;

@@ -82,6 +82,23 @@ def moment(text: str) -> datetime:
         raise ValueError(f"{text!r} is out of range") from error
 
 
+def duration(text: str) -> timedelta:
+    """Return the time that a person means by `30m`, `2h`, `3d` or `1w`.
+
+    Raises:
+        ValueError: It is none of these, or no time at all.
+    """
+    age = _AGE.match(text)
+    try:
+        time = timedelta(**{_UNITS[age[2]]: int(age[1])}) if age else timedelta()
+        now() + time
+    except OverflowError as error:
+        raise ValueError(f"{text!r} is out of range") from error
+    if not time:
+        raise ValueError(f"{text!r} is no time: write 30m, 2h, 3d or 1w")
+    return time
+
+
 def unreadable() -> datetime:
     """Return the instant for a `created_at` that could not be read: the Unix epoch."""
     return _EPOCH

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from khive_persist import clock
+from khive_persist.capture.spool_writer import SESSION_NAMES
 from khive_persist.store import codec
 from khive_persist.tools import TOOLS
 from khive_persist.tools.message_part import row_id
@@ -32,10 +33,7 @@ _TIME_DIGITS: Final = 12
 _TRANSCRIPT_KEYS: Final = ("transcript_path", "transcriptPath")
 # Our names of what clients call differently, or have deeper; the first that is there counts.
 _NAMES: Final = {
-    "session_id": (
-        "sessionId", "sessionID", "conversation_id", "conversationId", "taskId", "thread_id",
-        "threadId",
-    ),
+    "session_id": SESSION_NAMES[1:],
     "hook_event_name": ("hookEventName", "hookName"),
     "tool_name": ("toolName",),
     "tool_input": (

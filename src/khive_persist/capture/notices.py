@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from khive_persist import settings as configuration
+from khive_persist.capture import pauses
 from khive_persist.capture.home_limits import dropped_lines
 from khive_persist.capture.spool import Spool, home_project, home_spool_line, waiting_at_home
 from khive_persist.errors import InvalidSettingsError
@@ -33,7 +34,7 @@ def notices(project: Project, passed: Path | None) -> list[str]:
             f"{project.config}: {', '.join(names)} hold as they were until you accept the file:"
             f" khive-persist --dir {project.root} trust --keep"
         )
-    return lines
+    return lines + pauses.lines(pauses.status(project))
 
 
 def untrusted_line(project: Project) -> str:

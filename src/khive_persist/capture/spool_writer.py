@@ -10,6 +10,10 @@ with `--tell-lost` says so, with exit 1, as soon as it can. With `--exit-zero` t
 whatever happens, as where no shell can see to that. With `--fallback` an empty stdin is no event
 and exit 1: the hook that was run before has taken it.
 
+Where recording is off nothing is kept, with exit 0 and in silence: KHIVE_OFF in the environment says
+so, or a link of the state folder, of all projects or of this one. No `.khive` of a project can. What
+is not recorded is counted there.
+
 Which `.khive` is trusted is decided here, for the commands and the library too: the text of the
 symbolic link `.khive/id` stands in that of `marks/<physical path of .khive>` in the user's state
 folder, and the effective user owns `.khive`. Nothing is opened, hashed or parsed for it.
@@ -43,6 +47,19 @@ TELL_LOST = "--tell-lost"
 EXIT_ZERO = "--exit-zero"
 FALLBACK = "--fallback"
 LOST = "/lost"
+OFF = "KHIVE_OFF"
+PAUSES = "/pauses"
+OFF_FOLDER = "/off"
+INSTANT_DIGITS = 20
+# What clients call a session's id, where nothing is parsed.
+SESSION_NAMES = (
+    "session_id", "sessionId", "sessionID", "conversation_id", "conversationId", "taskId",
+    "thread_id", "threadId",
+)  # fmt: skip
+SESSION_CHARACTERS = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_"
+MOST_SESSION_CHARACTERS = 200
+UNKNOWN_SESSION = "unknown.session"
+BLANKS = b" \t\r\n"
 # What a link there says of its event.
 NOT_KEPT = "-"
 NOT_KNOWN = "?"
@@ -54,6 +71,7 @@ READ_BYTES = 1 << 20
 MAX_BYTES = 64 << 20
 DIRECTORY = posix.O_RDONLY | posix.O_DIRECTORY | posix.O_NOFOLLOW | posix.O_CLOEXEC
 CREATE = posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL | posix.O_NOFOLLOW | posix.O_CLOEXEC
+APPEND = posix.O_WRONLY | posix.O_CREAT | posix.O_APPEND | posix.O_NOFOLLOW | posix.O_CLOEXEC
 WAKE = "wake"
 WAKING = posix.O_NONBLOCK | posix.O_NOFOLLOW | posix.O_CLOEXEC
 # What the drainer may need of the environment. The rest can hold keys: it is not handed on.
@@ -80,6 +98,10 @@ class Late(Exception):
 
 class Taken(Exception):
     """Another hook has read this event."""
+
+
+class Paused(Exception):
+    """Recording is off for this event."""
 
 
 def text(raw: bytes) -> str:
@@ -303,6 +325,92 @@ def choose(directory: str, tool: str, state: str) -> tuple[str, str]:
         return state, state
 
 
+def is_off() -> bool:
+    """Return whether the environment says that nothing is recorded."""
+    return posix.environ.get(OFF.encode(), b"") not in (b"", b"0")
+
+
+def pause_link(state: str, project: str = "") -> str:
+    """Return the path of the link that says since and until when a project, or all, is paused."""
+    khive = khive_of(state)
+    return khive + "/marks" + project + "/.paused" if project else khive + PAUSES + "/all"
+
+
+def paused_since(link: str, arrival: str) -> str:
+    """Return when a pause began that holds at an arrival, or an empty string.
+
+    Times are so many digits, as in the name of a spool file: nothing is parsed.
+    """
+    try:
+        since, _, until = posix.readlink(link).partition("_")
+    except OSError:
+        return ""
+    digits = since + until
+    is_pause = len(since) == len(until) == INSTANT_DIGITS and digits.isascii() and digits.isdigit()
+    return since if is_pause and since <= arrival < until else ""
+
+
+def refuse_paused(state: str, taker: str, project: str, arrival: str) -> None:
+    """Raise Paused, and count the event, where a pause holds of all, or of who takes an event."""
+    if not state:
+        return
+    links = [pause_link(state), pause_link(state, taker)]
+    if project != taker:
+        links.append(pause_link(state, project))
+    for link in links:
+        since = paused_since(link, arrival)
+        if since:
+            count_unrecorded(state, "/" + since, arrival)
+            raise Paused
+
+
+def refuse_off(payload: bytes) -> None:
+    """Raise Paused, and count the event for its session, where the environment says so."""
+    if is_off():
+        name = OFF_FOLDER + "/" + session_in(payload)
+        count_unrecorded(home(), name, "%0*d" % (INSTANT_DIGITS, time_ns()))
+        raise Paused
+
+
+def session_in(payload: bytes) -> str:
+    """Return the session that a payload names, as far as that can be told without parsing it."""
+    for name in SESSION_NAMES:
+        key = b'"%s"' % name.encode()
+        at = payload.find(key)
+        if at < 0:
+            continue
+        begin = at + len(key)
+        value = payload[begin : begin + MOST_SESSION_CHARACTERS].lstrip(BLANKS)
+        value = value[1:].lstrip(BLANKS) if value[:1] == b":" else b""
+        session, quote, _ = value[1:].partition(b'"')
+        is_text = value[:1] == b'"' and quote
+        if is_text and session and not session.strip(SESSION_CHARACTERS):
+            return session.decode()
+    return UNKNOWN_SESSION
+
+
+def count_unrecorded(state: str, name: str, arrival: str) -> None:
+    """Add an event that is not recorded to a file below `pauses`, whose size is their count."""
+    folder = khive_of(state) + PAUSES
+    try:
+        if not state:
+            return
+        try:
+            file = posix.open(folder + name, APPEND, 0o600)
+        except FileNotFoundError:
+            for path in (folder, folder + OFF_FOLDER):
+                try:
+                    posix.mkdir(path, 0o700)
+                except FileExistsError:
+                    pass
+            file = posix.open(folder + name, APPEND, 0o600)
+        posix.write(file, arrival.encode() + b"\n")
+        posix.close(file)
+    except OSError:
+        # It is not recorded all the same.
+        pass
+
+
 def read_payload() -> tuple[bytes, bool]:
     """Return stdin's bytes, and whether they are all of it."""
     chunks: list[bytes] = []
@@ -445,6 +553,8 @@ class Watch:
             forget(note)
         except Unsure:
             pass
+        except Paused:
+            forget(note)
         except BaseException:  # Whatever it is: it is not kept, and somebody has to be told.
             forget(note)
             note_lost()
@@ -620,6 +730,7 @@ def record(tool: str, directory: str) -> None:
     _signal.setitimer(_signal.ITIMER_REAL, 0)
     if not payload and FALLBACK in sys.argv:
         raise Taken
+    refuse_off(payload)
     # What reading has left over: a disk that many write to can take its time to sync.
     seconds_left = ALL_SECONDS - min(monotonic() - began, READ_SECONDS)
     name = file_name(tool, complete, client(posix.environ) if tool == TOOLS[0] else "")
@@ -648,9 +759,13 @@ def put(
     Returns:
         The spool that took it, open; its directory; and that of the project that it is meant for
         and that is not trusted, or an empty string.
+
+    Raises:
+        Paused: Nothing is to be recorded of it.
     """
     state = home()
     taker, project = choose(directory, tool, state)
+    refuse_paused(state, taker, project, name[:INSTANT_DIGITS])
     if watch:
         watch.khive = khive_of(taker)
     if not taker:
@@ -805,6 +920,8 @@ def main() -> None:
             code = tell_lost()
     except Taken:
         code = 1
+    except Paused:
+        pass
     except BaseException as error:  # Whatever it is, the agent's tool must go on.
         code = 1
         if is_meant and TELL_LOST not in sys.argv:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import anyio
@@ -83,6 +84,19 @@ def project_of() -> Project:
     """
     directory = named_directory()
     return Project(search.named(directory)) if directory else find_project()
+
+
+def nearest_project() -> Project:
+    """Return the project that is named, or the nearest one, trusted or not: not to be read.
+
+    Raises:
+        ProjectError: None is named or found, and there is no home directory.
+    """
+    chosen = named_directory() or os.environ.get("KHIVE_DIR")
+    if chosen:
+        return Project(Path(chosen).absolute())
+    nearest = search.upward()
+    return Project(nearest.passed or nearest.root)
 
 
 def existing_project() -> Project:

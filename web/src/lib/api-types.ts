@@ -100,7 +100,7 @@ export type Disagreement = {
 export type DoctorReport = {
   versions: Record<string, string>; khive: string; databases: Database[]; spool: SpoolState;
   quarantined: string[]; unmatched: Unmatched[]; unmatched_calls: number; problems: string[];
-  hooks: HookState[];
+  pause: PauseStatus; hooks: HookState[];
 };
 
 export type Effect = {
@@ -253,6 +253,15 @@ export type PairedT = {
   t: number; df: number; p: number; difference: number; interval: Interval; d: number;
 };
 
+export type Pause = {
+  scope: 'all' | 'project' | 'session'; subject: string; since: string; until: string | null;
+  unrecorded: number;
+};
+
+export type PauseStatus = {
+  is_paused: boolean; pauses: Pause[]; unrecorded: number; unrecorded_off: number; problem: string;
+};
+
 export type PeriodReport = {
   period: 'day' | 'week'; name: string; since: string; until: string; before: PreviousPeriod;
   is_running: boolean; is_empty: boolean; last_record: string | null; totals: PeriodTotal[];
@@ -292,7 +301,7 @@ export type Problem = {
 };
 
 export type ProjectInfo = {
-  root: string; name: string; version: string; since: string | null;
+  root: string; name: string; version: string; since: string | null; pause: PauseStatus;
 };
 
 export type ProportionDifference = {

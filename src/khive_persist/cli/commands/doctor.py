@@ -6,6 +6,7 @@ from collections import Counter
 import anyio
 import click
 
+from khive_persist.capture import pauses
 from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import (
     drained_project,
@@ -42,7 +43,8 @@ def command(set_aside: str | None, session_id: str | None, as_json: bool) -> int
     """Say what is wrong: databases, spool, hooks, events without an end.
 
     Exit code 1 where something was found that you should do something about. A tool call without an
-    end is no such thing: it may still run, or you pressed Esc.
+    end is no such thing: it may still run, or you pressed Esc. A pause is none, either, and is
+    shown.
 
     \b
       khive-persist doctor
@@ -173,7 +175,11 @@ def _print(report: DoctorReport) -> None:
             "records in the spool": sum(report.spool.records.values()),
             "files in quarantine": len(report.quarantined),
             "tool calls without an end": report.unmatched_calls,
+            "events not recorded in pauses": report.pause.unrecorded,
+            "events not recorded by KHIVE_OFF": report.pause.unrecorded_off,
         }
     )
+    for line in pauses.lines(report.pause):
+        click.echo(f"paused: {line}")
     if report.unmatched:
         print_table(Unmatched._fields, report.unmatched, "")

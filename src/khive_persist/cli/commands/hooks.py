@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args
 
 import click
 
+from khive_persist.capture import pauses
 from khive_persist.capture.drain import usable_settings
 from khive_persist.capture.hook_config import (
     Change,
@@ -21,7 +22,7 @@ from khive_persist.capture.hook_config import (
 from khive_persist.capture.notices import diverted_lines
 from khive_persist.cli import hook_sample
 from khive_persist.cli.exit_codes import DONE, FAILED
-from khive_persist.cli.options import named_directory, with_project
+from khive_persist.cli.options import named_directory, nearest_project, with_project
 from khive_persist.cli.output import print_json, print_table
 from khive_persist.errors import InvalidSettingsError
 from khive_persist.project import Project
@@ -215,7 +216,7 @@ def uninstall_command(tools: Sequence[str], scope: Scope, as_json: bool) -> None
 def status_command(as_json: bool) -> int:
     """Show where the hooks are installed, and what keeps them from working.
 
-    Exit code 1 where something does.
+    Exit code 1 where something does. A pause is shown and is none of it.
     """
     root = _root()
     statuses, problems = [], []
@@ -230,9 +231,11 @@ def status_command(as_json: bool) -> int:
                 statuses.append((tool, scope, hooks))
                 problems += hooks.problems
     problems = list(dict.fromkeys(problems + diverted_lines(root)))
+    pause = pauses.status(nearest_project())
+    problems += [pause.problem] if pause.problem else []
     if as_json:
         rows = [as_row(t, s, hooks) for t, s, hooks in statuses]
-        print_json({"hooks": rows, "problems": problems})
+        print_json({"hooks": rows, "problems": problems, "pause": pause})
     else:
         table = [
             (t, s, hooks.state, hooks.transport, hooks.hook, len(hooks.events), hooks.version,
@@ -246,6 +249,8 @@ def status_command(as_json: bool) -> int:
                 click.echo(f"{tool} {hooks.version} does not know {', '.join(hooks.left_out)}")
         for line in dict.fromkeys(line for _, _, hooks in statuses for line in hooks.by_hand):
             click.echo(f"by hand: {line}")
+        for line in pauses.lines(pause):
+            click.echo(f"paused: {line}")
         for problem in problems:
             click.echo(f"problem: {problem}")
     return FAILED if problems else DONE

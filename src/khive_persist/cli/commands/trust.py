@@ -2,13 +2,12 @@
 
 import os
 import sys
-from pathlib import Path
 
 import click
 
 from khive_persist.capture.spool import home_spool_line, waiting_at_home
 from khive_persist.cli.exit_codes import DONE, FAILED
-from khive_persist.cli.options import named_directory, with_project
+from khive_persist.cli.options import nearest_project, with_project
 from khive_persist.cli.output import print_json, warn
 from khive_persist.errors import ProjectError
 from khive_persist.maintenance.trust.accept import Acceptance, Origin, accept, origin
@@ -66,13 +65,7 @@ def command(keep: bool, yes: bool, as_json: bool) -> int:
 
 def _project() -> Project:
     """Return the project that is named, or the nearest one, trusted or not."""
-    chosen = named_directory() or os.environ.get("KHIVE_DIR")
-    if chosen:
-        root = Path(chosen).absolute()
-    else:
-        nearest = search.upward()
-        root = nearest.passed or nearest.root
-    project = Project(root)
+    project = nearest_project()
     if not os.path.lexists(project.khive):
         raise ProjectError(f"{project.khive} is not there", hint="make it with khive-persist init")
     return project

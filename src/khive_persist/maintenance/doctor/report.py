@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from khive_persist import settings as configuration
+from khive_persist.capture import pauses
 from khive_persist.capture.drain import drain
 from khive_persist.capture.home_limits import dropped_lines
 from khive_persist.capture.notices import diverted, untrusted_line
+from khive_persist.capture.pauses import PauseStatus
 from khive_persist.capture.record_file import RecordFile
 from khive_persist.capture.spool import (
     Event,
@@ -94,6 +96,7 @@ class DoctorReport(NamedTuple):
         unmatched: Tool calls without an end, the latest first, at most 20.
         unmatched_calls: The number of all of them.
         problems: The problems that need a person, each one line; empty when all is well.
+        pause: The pauses in which nothing is recorded, as the person wanted: no problem.
         hooks: The states of our hook, where the tools' settings were looked at.
     """
 
@@ -105,6 +108,7 @@ class DoctorReport(NamedTuple):
     unmatched: list[Unmatched]
     unmatched_calls: int
     problems: list[str]
+    pause: PauseStatus
     hooks: Sequence[HookState] = ()
 
 
@@ -123,6 +127,8 @@ async def examine(project: Project, *, thoroughly: bool = True) -> DoctorReport:
         for project_path, count in diverted(project).items()
     ]
     problems += dropped_lines()
+    pause = pauses.status(project)
+    problems += [pause.problem] if pause.problem else []
     problems += _without_marks(project) + _backups(project)
     try:
         configuration.load(project.config)
@@ -177,6 +183,7 @@ async def examine(project: Project, *, thoroughly: bool = True) -> DoctorReport:
         unmatched=unmatched[:_UNMATCHED_SHOWN],
         unmatched_calls=sum(tool.calls for tool in unmatched),
         problems=problems,
+        pause=pause,
     )
 
 

@@ -6,6 +6,8 @@ from typing import Any, Final, NamedTuple
 from anyio import to_thread
 
 from khive_persist import clock
+from khive_persist.capture import pauses
+from khive_persist.capture.pauses import PauseStatus
 from khive_persist.clock import InstantText
 from khive_persist.project import Project
 from khive_persist.server.reader_pool import ReaderPool
@@ -32,12 +34,14 @@ class ProjectInfo(NamedTuple):
         name: The name of that directory.
         version: The version of the server.
         since: The start of its first session.
+        pause: The pauses in which nothing is recorded.
     """
 
     root: str
     name: str
     version: str
     since: InstantText | None
+    pause: PauseStatus
 
 
 class OverviewStep(NamedTuple):
@@ -102,7 +106,8 @@ def operations(project: Project, readers: ReaderPool) -> list[Operation]:
     async def project_info(_query: ReadRequest) -> Any:
         await readers.wait_until_read()
         since = readers.rollup.first_start()
-        return ProjectInfo(str(root), root.name, server_version, since)
+        pause = await to_thread.run_sync(pauses.status, project)
+        return ProjectInfo(str(root), root.name, server_version, since, pause)
 
     async def overview(query: ReadRequest) -> Any:
         await readers.wait_until_read()
