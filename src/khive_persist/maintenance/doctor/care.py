@@ -12,7 +12,7 @@ from khive_persist.errors import InvalidSettingsError, KhiveError
 from khive_persist.maintenance.backup.catalogue import AHEAD, Catalogue, read_catalogue
 from khive_persist.maintenance.backup.destination import open_destination
 from khive_persist.maintenance.budget_warnings.record import failed_warnings
-from khive_persist.maintenance.doctor.findings import Finding, command_in, problems
+from khive_persist.maintenance.doctor.findings import Finding, command_in, problem_findings
 from khive_persist.maintenance.doctor.hooks import HookState
 from khive_persist.mirror.verify_record import LastVerify
 from khive_persist.project import Project
@@ -43,11 +43,12 @@ def backup_findings(
     if not has_records:
         return findings, latest
     command = command_in(project, "backup", "create")
-    age = None if latest is None else clock.now() - (clock.from_column(latest) or clock.now())
-    hours = settings.backup_every_hours
-    if age is None:
+    if latest is None:
         findings.append(Finding("advice", f"{project.khive} has no backup", command))
-    elif hours and age > _INTERVALS * timedelta(hours=min(hours, 1e6)):
+        return findings, None
+    age = _age(latest)
+    hours = settings.backup_every_hours
+    if hours and age > _INTERVALS * timedelta(hours=min(hours, 1e6)):
         findings.append(
             Finding(
                 "problem",
@@ -74,7 +75,7 @@ def comparison_findings(
     if not last.is_equal:
         text = f"the two copies in {project.khive} differed when they were compared, at {last.at[:16]}"
         return [Finding("problem", text, command)]
-    age = clock.now() - (clock.from_column(last.at) or clock.now())
+    age = _age(last.at)
     if age > _OLD_COMPARISON:
         text = f"the two copies in {project.khive} were compared {age.days} days ago"
         return [Finding("advice", text, command)]
@@ -110,12 +111,12 @@ def installation_findings(project: Project, hooks: Sequence[HookState]) -> list[
 
 def budget_findings(project: Project) -> list[Finding]:
     """Return the warnings that were not delivered, and settings of a project that warn nobody."""
-    findings = problems(failed_warnings(project))
+    findings = problem_findings(failed_warnings(project))
     try:
         ignored = sorted(configuration.untrusted_values(project.config, HOME_ONLY))
     except InvalidSettingsError:
         ignored = []
-    findings += problems(
+    findings += problem_findings(
         f"{project.config} sets {name.replace('_', '.', 1)}, which counts in the home's config.toml"
         " alone"
         for name in ignored
@@ -137,15 +138,20 @@ def _of_catalogue(
     try:
         catalogue = read_catalogue(open_destination(project, destination))
     except KhiveError as error:
-        return problems([str(error)]), None
-    findings = problems(
+        return problem_findings([str(error)]), None
+    findings = problem_findings(
         map(str, catalogue.damaged.values()), command_in(project, "backup", "verify")
     )
-    findings += problems(
+    findings += problem_findings(
         (f"backup {id} is {AHEAD}" for id in catalogue.ahead),
         command_in(project, "backup", "list"),
     )
     return findings, _latest(catalogue)
+
+
+def _age(at: InstantText) -> timedelta:
+    instant = clock.now()
+    return instant - (clock.from_column(at) or instant)
 
 
 def _latest(catalogue: Catalogue) -> InstantText | None:
