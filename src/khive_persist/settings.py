@@ -69,6 +69,14 @@ class Settings(NamedTuple):
         """Return the share of failures above which a session has failed; None for no such rule."""
         return self.outcomes_failure_rate if self.outcomes_rule == "failures" else None
 
+    @property
+    def has_budget(self) -> bool:
+        """Return whether a limit of cost or tokens is set that somebody is warned of."""
+        limits = (self.budget_day_usd, self.budget_session_usd, self.budget_project_usd,
+                  self.budget_day_tokens, self.budget_session_tokens,
+                  self.budget_project_tokens)  # fmt: skip
+        return any(limits) and bool(self.budget_command or self.budget_webhook)
+
 
 LOCAL: Final = "config.local.toml"
 # What sends, runs, listens, or records or redacts less.
@@ -77,9 +85,9 @@ GUARDED: Final = frozenset(
         "capture_max_payload_bytes", "redaction_enabled", "redaction_allow", "redaction_deny",
         "gemini_model_events", "mirror_off", "retention_rules", "sync_at_stop", "budget_day_usd",
         "budget_session_usd", "budget_project_usd", "budget_day_tokens", "budget_session_tokens",
-        "budget_project_tokens", "backup_destination", "backup_recipients", "backup_every_hours", "backup_full_every_days",
-        "backup_keep_count", "backup_keep_days", "server_address", "server_port",
-        "server_allowed_hosts", "server_allowed_origins", "server_require_token",
+        "budget_project_tokens", "backup_destination", "backup_recipients", "backup_every_hours",
+        "backup_full_every_days", "backup_keep_count", "backup_keep_days", "server_address",
+        "server_port", "server_allowed_hosts", "server_allowed_origins", "server_require_token",
         "server_max_body_bytes",
     }
 )  # fmt: skip
@@ -116,7 +124,7 @@ def load(path: Path) -> Settings:
 
 
 def untrusted_values(path: Path, names: Collection[str]) -> dict[str, Any]:
-    """Return those of some guarded settings that a project's config.toml has, and that do not count.
+    """Return those of some settings that a project's config.toml has, and that do not count.
 
     Raises:
         InvalidSettingsError: As for `load`.

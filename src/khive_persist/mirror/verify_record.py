@@ -42,8 +42,12 @@ def write_last_verify(project: Project, comparison: Comparison) -> None:
 
 def read_last_verify(project: Project) -> LastVerify | None:
     """Return the last comparison; None where none was made, or somebody else wrote the file."""
-    path = project.khive / FILE
-    if not os.path.lexists(path) or not signed.is_believed(project.khive, _PURPOSE, path):
+    if not os.path.lexists(project.khive / FILE) or not is_believed(project):
         return None
-    document = signed.read(path)
+    document = signed.read(project.khive / FILE)
     return LastVerify(**{name: document[name] for name in LastVerify._fields})
+
+
+def is_believed(project: Project) -> bool:
+    """Return whether this user's programs wrote the file of the last comparison."""
+    return signed.is_believed(project.khive, _PURPOSE, project.khive / FILE)

@@ -124,9 +124,7 @@ async def budget_states(
         return []
     instant = clock.now()
     async with reading(project, CONVERSATIONS) as reader:
-        spendings = await read_spendings(
-            reader, PriceTable(settings.cost_prices), budgets, instant
-        )
+        spendings = await read_spendings(reader, PriceTable(settings.cost_prices), budgets, instant)
     return states_of(project, budgets, spendings, instant)
 
 

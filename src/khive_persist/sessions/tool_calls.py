@@ -153,7 +153,8 @@ def _failures(source: Source, time: Time, previous: Time, limit: int) -> Stateme
 
 def _latest_failures(source: Source, time: Time, limit: int) -> Statement:
     at = source.created_at
-    subject = f"coalesce(nullif({text_sql(source, 'command')}, ''), {source.extract('$.file_paths[0]')})"
+    file = source.extract("$.file_paths[0]")
+    subject = f"coalesce(nullif({text_sql(source, 'command')}, ''), {file})"
     selects = [
         f"SELECT {at} AS at, {tool_sql(source, tool)} AS tool,"
         f" nullif({text_sql(source, 'tool_name')}, '') AS tool_name,"

@@ -119,7 +119,7 @@ def _request(address: str, body: bytes) -> tuple[str, bool]:
             return "", True
     except urllib.error.HTTPError as error:
         error.close()
-        return f"answered {error.code}", error.code < 500 and error.code != 429  # noqa: PLR2004
+        return f"answered {error.code}", error.code < 500 and error.code != 429
     except urllib.error.URLError as error:
         return f"does not answer ({getattr(error.reason, 'strerror', None) or error.reason})", False
     except (OSError, http.client.HTTPException, ValueError) as error:

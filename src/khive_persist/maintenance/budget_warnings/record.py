@@ -1,4 +1,4 @@
-"""The record of the warnings of a project: which limits they are of, and how each delivery ended."""
+"""The record of a project's warnings: which limits they are of, and how each delivery ended."""
 
 from datetime import timedelta
 from typing import Final, NamedTuple, get_args
@@ -43,7 +43,7 @@ class WarningRecord:
         self._khive = project.khive
         self._path = project.khive / FILE
         self.warnings: dict[str, Warned] = {}
-        if not signed.is_believed(self._khive, _PURPOSE, self._path):
+        if not is_believed(project):
             return
         for crossing, entry in signed.read(self._path).get("warnings", {}).items():
             self.warnings[crossing] = Warned(**entry)
@@ -59,6 +59,11 @@ class WarningRecord:
         newest = sorted(self.warnings.items(), key=lambda item: item[1].at)[-_MOST:]
         document = {"warnings": {name: entry._asdict() for name, entry in newest}}
         write_private(self._path, signed.dump(self._khive, _PURPOSE, document))
+
+
+def is_believed(project: Project) -> bool:
+    """Return whether this user's programs wrote the record of a project's warnings."""
+    return signed.is_believed(project.khive, _PURPOSE, project.khive / FILE)
 
 
 def crossing_of(state: BudgetState) -> str:

@@ -58,24 +58,10 @@ def main() -> int:
     return 0
 
 
-def is_asked_for(project: Project, settings: Settings) -> bool:
-    """Return whether there are a limit and somebody to warn.
-
-    Raises:
-        InvalidSettingsError: config.toml is wrong.
-    """
-    has_channel = bool(settings.budget_command or settings.budget_webhook)
-    return has_channel and any(budget.warns for budget in budgets_of(project, settings))
-
-
 def start(project: Project, settings: Settings) -> None:
-    """Start the process where it is asked for; it goes on after its parent.
-
-    Raises:
-        InvalidSettingsError: config.toml is wrong.
-    """
+    """Start the process where it is asked for; it goes on after its parent."""
     _processes[:] = [process for process in _processes if process.poll() is None]
-    if is_asked_for(project, settings):
+    if settings.has_budget:
         process = subprocess.Popen(  # noqa: S603 - our own module and a path
             module_command("khive_persist.maintenance.budget_warnings.run", str(project.root)),
             env=environment_for(project.root),
@@ -98,7 +84,7 @@ def warn_of_budgets(project: Project) -> list[str]:
         OSError: The record cannot be written: nothing is sent that would be sent again.
     """
     settings = configuration.load(project.config)
-    if not is_asked_for(project, settings):
+    if not settings.has_budget:
         return []
     lock = project.khive / LOCK
     is_first = not os.path.lexists(lock)

@@ -58,9 +58,7 @@ def backup_findings(
             )
         )
     elif not hours and age > _OLD_BACKUP:
-        findings.append(
-            Finding("advice", f"the latest backup is {age.days} days old", command)
-        )
+        findings.append(Finding("advice", f"the latest backup is {age.days} days old", command))
     return findings, latest
 
 
@@ -73,7 +71,7 @@ def comparison_findings(
         text = f"the two copies in {project.khive} were never compared"
         return [Finding("advice", text, command)] if has_records else []
     if not last.is_equal:
-        text = f"the two copies in {project.khive} differed when they were compared, at {last.at[:16]}"
+        text = f"the two copies in {project.khive} differed at {last.at[:16]}, when last compared"
         return [Finding("problem", text, command)]
     age = _age(last.at)
     if age > _OLD_COMPARISON:
@@ -132,9 +130,7 @@ def server_findings(running: str, installed: str) -> list[Finding]:
     return [Finding("problem", text)]
 
 
-def _of_catalogue(
-    project: Project, destination: str
-) -> tuple[list[Finding], InstantText | None]:
+def _of_catalogue(project: Project, destination: str) -> tuple[list[Finding], InstantText | None]:
     try:
         catalogue = read_catalogue(open_destination(project, destination))
     except KhiveError as error:

@@ -13,8 +13,8 @@ class Finding(NamedTuple):
     """What is wrong, or could be better.
 
     Attributes:
-        level: A problem needs a person; a pause is as the person wanted it; advice is what a careful
-            person does.
+        level: A problem needs a person, a pause is as the person wanted it, advice is what a
+            careful person does.
         text: One line.
         command: The command that mends it, as a shell takes it; None where there is no such one.
     """

@@ -160,7 +160,8 @@ async def examine(project: Project, *, thoroughly: bool = True) -> DoctorReport:
         findings += problem_findings([f"{error}; the defaults hold until it is mended"])
     findings += _open_to_others(project)
     drained = drain(project)
-    findings += problem_findings(f"not drained: {error}" for error in (*drained.errors, *drained.unreached))
+    undrained = (*drained.errors, *drained.unreached)
+    findings += problem_findings(f"not drained: {error}" for error in undrained)
     tables, unknown = _tables(project)
     findings += problem_findings(unknown)
     databases = [_examine_database(project, file, tables) for file in _files(project)]
@@ -410,7 +411,8 @@ def _open_to_others(project: Project) -> list[Finding]:
             continue
         if not stat.S_ISDIR(mode):
             kind = "a symbolic link" if stat.S_ISLNK(mode) else "not a directory"
-            findings += problem_findings([f"{path} is {kind}: it is not used; put a directory there"])
+            line = f"{path} is {kind}: it is not used; put a directory there"
+            findings += problem_findings([line])
         elif mode & 0o077:
             command = shlex.join(("chmod", "700", str(path)))
             findings += problem_findings([f"{path} is open to others: chmod 700 it"], command)

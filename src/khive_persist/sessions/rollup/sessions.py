@@ -98,10 +98,7 @@ def session(rollup: Rollup, id: str) -> list[SessionItem]:
 
 def sessions_of(rollup: Rollup, ids: Sequence[str]) -> dict[str, SessionItem]:
     """Return the sessions of these ids, by id; those that are not known are left out."""
-    sql = (
-        f"SELECT {_COLUMNS} FROM sessions"
-        " WHERE session_id IN (SELECT value FROM json_each(?))"
-    )
+    sql = f"SELECT {_COLUMNS} FROM sessions WHERE session_id IN (SELECT value FROM json_each(?))"
     items = rollup.query_as(SessionItem, sql, [codec.dump_lossy([*ids])])
     return {item.session_id: item for item in items}
 

@@ -33,9 +33,7 @@ def operations(project: Project, live: LiveSettings, readers: ReaderPool) -> lis
     async def examined() -> Any:
         report = await examine(project, thoroughly=False)
         # It answers, or this would not be asked; what token a tool has is not known here.
-        return with_surroundings(
-            report, project, asks_server=False, server_version=server_version
-        )
+        return with_surroundings(report, project, asks_server=False, server_version=server_version)
 
     async def doctor(query: ReadRequest) -> Any:
         nonlocal latest

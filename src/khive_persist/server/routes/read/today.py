@@ -1,4 +1,4 @@
-"""`GET /v1/today`: the cost of this day beside earlier ones, failures, sessions in progress, budgets."""
+"""`GET /v1/today`: this day beside earlier ones, failures, sessions in progress, budgets."""
 
 import time
 from collections.abc import Awaitable, Callable
