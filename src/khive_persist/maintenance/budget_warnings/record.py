@@ -16,7 +16,7 @@ _PURPOSE: Final = "budget warnings"
 _MOST: Final = 10_000
 _SHOWN: Final = timedelta(days=7)
 # What stands for the reason of a failure, while a process is at it.
-BEGUN: Final = "it was begun and never ended: the process was killed"
+BEGUN: Final = "it was begun, and no end of it is known: it is not sent again"
 
 
 class Warned(NamedTuple):

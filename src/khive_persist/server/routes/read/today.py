@@ -107,6 +107,7 @@ class TodayAnswer(NamedTuple):
         failed_calls: The latest calls that failed.
         sessions: The sessions in progress, those that want a person first.
         sessions_left_out: The number of those beyond the first 50.
+        sessions_to_look_at: The number of all that wait for a permission or seem stuck.
         budgets: The limits of config.toml, and what is spent of each.
         stuck_after_seconds: The silence after which a session in a turn seems stuck.
         look_back_seconds: The silence after which it is no longer in progress.
@@ -122,6 +123,7 @@ class TodayAnswer(NamedTuple):
     failed_calls: list[FailedCall]
     sessions: list[SessionNow]
     sessions_left_out: int
+    sessions_to_look_at: int
     budgets: list[BudgetState]
     stuck_after_seconds: float
     look_back_seconds: float
@@ -194,6 +196,9 @@ def operations(project: Project, live: LiveSettings, readers: ReaderPool) -> lis
             failed_calls=last_day.failed_calls,
             sessions=[_session(s, items.get(s.session_id)) for s in last_day.sessions[:SESSIONS]],
             sessions_left_out=max(len(last_day.sessions) - SESSIONS, 0),
+            sessions_to_look_at=sum(
+                session.status in ("waits_for_permission", "stuck") for session in last_day.sessions
+            ),
             budgets=states,
             stuck_after_seconds=STUCK_AFTER.total_seconds(),
             look_back_seconds=LOOK_BACK.total_seconds(),
