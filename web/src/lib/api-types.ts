@@ -424,8 +424,8 @@ export type Sums = {
 export type TodayAnswer = {
   at: string; today: DayCost; earlier: DayCost[]; usual_cost: number | null; since: string;
   tools: ToolTimes[]; failures: ToolFailures[]; failed_calls: FailedCall[]; sessions: SessionNow[];
-  sessions_left_out: number; budgets: BudgetState[]; stuck_after_seconds: number;
-  look_back_seconds: number;
+  sessions_left_out: number; sessions_to_look_at: number; budgets: BudgetState[];
+  stuck_after_seconds: number; look_back_seconds: number;
 };
 
 export type TodoList = {
