@@ -21,10 +21,13 @@ from khive_persist import settings as configuration
 from khive_persist.cli.root import run
 from khive_persist.maintenance.budget_warnings.delivery import post, run_command
 from khive_persist.maintenance.budget_warnings.record import FILE, failed_warnings
-from khive_persist.maintenance.budget_warnings.run import warn_of_budgets
+from khive_persist.maintenance.budget_warnings.run import LOCK, warn_of_budgets
 from khive_persist.project import Project
 from khive_persist.sessions.budgets import BudgetState, budget_states, budgets_of
+from khive_persist.store.sqlite import write_lock
 from tests.factories import message, save_many
+from tests.payloads import Hook
+from tests.server.process import until
 
 Answer = Callable[[BaseHTTPRequestHandler, int], None]
 RUN = [sys.executable, "-m", "khive_persist.maintenance.budget_warnings.run"]
@@ -143,7 +146,11 @@ def test_two_processes_at_once_and_later_ones_warn_once(
         f"{PRICES}[budget]\nday_usd = 10\nsession_usd = 19\ncommand = [{str(script)!r}, '$(x) ;']\n"
     )
     fill(project)
-    processes = [subprocess.Popen([*RUN, str(project.root)]) for _ in range(2)]
+    lock = project.khive / LOCK
+    with write_lock.held(lock, 5):
+        processes = [subprocess.Popen([*RUN, str(project.root)]) for _ in range(2)]
+        while not write_lock.is_awaited(lock):
+            assert [process.poll() for process in processes] == [None, None]
     assert [process.wait() for process in processes] == [0, 0]
     told = notes(tmp_path)
     assert sorted(note["scope"] for note in told) == ["day", "session"]
@@ -160,6 +167,23 @@ def test_two_processes_at_once_and_later_ones_warn_once(
     home_config.write_text(home_config.read_text().replace("day_usd = 10", "day_usd = 11"))
     assert len(warn_of_budgets(project)) == 1
     assert len(notes(tmp_path)) == 5
+
+
+def test_a_hook_in_the_midst_of_a_turn_leads_to_a_warning_without_a_server(
+    project: Project, home_config: Path, script: Path, tmp_path: Path, hook: Hook
+) -> None:
+    home_config.write_text(f"{PRICES}[budget]\nsession_usd = 9\ncommand = [{str(script)!r}]\n")
+    transcript = tmp_path / "s1.jsonl"
+    usage = {"input_tokens": 1_000_000, "output_tokens": 0}
+    answer = {"id": "m1", "role": "assistant", "model": "m", "content": [], "usage": usage}
+    line = {"type": "assistant", "uuid": "u1", "sessionId": "s1", "message": answer}
+    at = datetime.now(UTC).isoformat()
+    transcript.write_text(json.dumps(line | {"timestamp": at, "cwd": str(project.root)}) + "\n")
+    payload = {"hook_event_name": "PostToolUse", "session_id": "s1", "tool_name": "Read"}
+    payload["transcript_path"] = str(transcript)
+    assert hook(json.dumps(payload).encode()).returncode == 0
+    until(lambda: bool(notes(tmp_path)))
+    assert [(note["subject"], note["spent"]) for note in notes(tmp_path)] == [("s1", 10.0)]
 
 
 def test_what_failed_is_tried_thrice_and_the_doctor_says_so(
@@ -200,10 +224,10 @@ def test_a_command_is_bounded(tmp_path: Path) -> None:
     began = time.monotonic()
     assert run_command(hanging, {}, seconds=0.4) == "/bin/sh took more than 0.4 s and was ended"
     assert time.monotonic() - began < 5
-    # The child went with it.
-    while Path(f"/proc/{child.read_text().strip()}/stat").exists():
-        if Path(f"/proc/{child.read_text().strip()}/stat").read_text().split()[2] == "Z":
-            break
+    # The child went with it; it may be a zombie until its new parent looks.
+    state = Path(f"/proc/{child.read_text().strip()}/stat")
+    while state.exists() and state.read_text().split()[2] != "Z":
+        assert time.monotonic() - began < 5
     assert run_command(["/no/such"], {}) == "/no/such cannot be started (No such file or directory)"
     assert run_command(["/bin/true"], {"text": "x" * 1_000_000, "subject": "a\0b"}) == ""
     assert run_command(["/bin/sh", "-c", "kill -9 $$"], {}) == "/bin/sh ended with signal 9"
