@@ -19,7 +19,7 @@ from khive_persist.cli.man_page import man_page
 from khive_persist.cli.root import COMMANDS, root
 from khive_persist.models.purposes import BUILT_IN, Purpose
 from khive_persist.project import Project
-from khive_persist.settings import GUARDED, Settings
+from khive_persist.settings import GUARDED, HOME_ONLY, Settings
 from khive_persist.tools import TOOLS, OwnFiles, Registration
 
 _ROOT: Final = Path(__file__).parents[1]
@@ -113,6 +113,8 @@ def _setting(name: str, shown: str) -> str:
     text = f"### {name}\n\nDefault: `{json.dumps(written)}`"
     if tomllib.loads(f"shown = {shown}")["shown"] != written:
         text += f", for example: `{shown}`"
+    if field in HOME_ONLY:
+        return text + ". Counts in the home's config.toml alone.\n"
     return text + (". Counts after `trust --keep`.\n" if field in GUARDED else ".\n")
 
 

@@ -13,6 +13,7 @@ from khive_persist.mirror.rebuild import Rebuilt, rebuild_databases, rebuild_mir
 from khive_persist.mirror.recovery import FEW_RECORDS, recover
 from khive_persist.mirror.rewrite import revise_both
 from khive_persist.mirror.verify import Tally, compared
+from khive_persist.mirror.verify_record import write_last_verify
 from khive_persist.models.node import Node
 from khive_persist.models.purpose_registry import mirrored_purposes, remember
 from khive_persist.models.purposes import Purpose
@@ -64,6 +65,8 @@ async def verify(*records: type[Node], dir: Path | str | None = None) -> Verifie
     def run(advance: Advance) -> Verified:
         bring_in(project, purposes)
         with compared(project, purposes, advance) as comparison:
+            if not records:
+                write_last_verify(project, comparison)
             first = [d for d, _ in zip(comparison.differences(), range(LISTED), strict=False)]
             return Verified(comparison.is_equal, comparison.tallies, first)
 

@@ -7,8 +7,10 @@ a project's own config.toml only as the person trusted it: git can bring another
 
 import sys
 import tomllib
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, get_args
+from urllib.parse import urlsplit
 
 from khive_persist.errors import InvalidSettingsError
 from khive_persist.files import read_regular
@@ -41,6 +43,14 @@ class Settings(NamedTuple):
     sync_at_stop: bool = True
     outcomes_rule: OutcomesRule = "none"
     outcomes_failure_rate: float = 0.2
+    budget_day_usd: float = 0.0
+    budget_session_usd: float = 0.0
+    budget_project_usd: float = 0.0
+    budget_day_tokens: int = 0
+    budget_session_tokens: int = 0
+    budget_project_tokens: int = 0
+    budget_command: tuple[str, ...] = ()
+    budget_webhook: str = ""
     backup_destination: str = ""
     backup_compression: Compression = "auto"
     backup_recipients: tuple[str, ...] = ()
@@ -61,23 +71,35 @@ class Settings(NamedTuple):
         """Return the share of failures above which a session has failed; None for no such rule."""
         return self.outcomes_failure_rate if self.outcomes_rule == "failures" else None
 
+    @property
+    def has_budget(self) -> bool:
+        """Return whether a limit of cost or tokens is set that somebody is warned of."""
+        limits = (self.budget_day_usd, self.budget_session_usd, self.budget_project_usd,
+                  self.budget_day_tokens, self.budget_session_tokens,
+                  self.budget_project_tokens)  # fmt: skip
+        return any(limits) and bool(self.budget_command or self.budget_webhook)
+
 
 LOCAL: Final = "config.local.toml"
 # What sends, runs, listens, or records or redacts less.
 GUARDED: Final = frozenset(
     {
         "capture_max_payload_bytes", "redaction_enabled", "redaction_allow", "redaction_deny",
-        "gemini_model_events", "mirror_off", "retention_rules", "sync_at_stop",
-        "backup_destination", "backup_recipients", "backup_every_hours", "backup_full_every_days",
-        "backup_keep_count", "backup_keep_days", "server_address", "server_port",
-        "server_allowed_hosts", "server_allowed_origins", "server_require_token",
+        "gemini_model_events", "mirror_off", "retention_rules", "sync_at_stop", "budget_day_usd",
+        "budget_session_usd", "budget_project_usd", "budget_day_tokens", "budget_session_tokens",
+        "budget_project_tokens", "backup_destination", "backup_recipients", "backup_every_hours",
+        "backup_full_every_days", "backup_keep_count", "backup_keep_days", "server_address",
+        "server_port", "server_allowed_hosts", "server_allowed_origins", "server_require_token",
         "server_max_body_bytes",
     }
 )  # fmt: skip
-# What has its effect in the home's config.toml alone.
+# It counts from the home's config.toml, and from nowhere else.
 HOME_ONLY: Final = frozenset(
-    {"home_max_bytes", "home_keep_days", "home_store_max_bytes", "home_store_keep_days"}
-)
+    {
+        "home_max_bytes", "home_keep_days", "home_store_max_bytes", "home_store_keep_days",
+        "budget_command", "budget_webhook",
+    }
+)  # fmt: skip
 _MOST_BYTES: Final = 1 << 20
 # Of any other number it is 0.
 _MINIMUM: Final[dict[str, float]] = {
@@ -109,6 +131,16 @@ def load(path: Path) -> Settings:
     return Settings(**values)
 
 
+def untrusted_values(path: Path, names: Collection[str]) -> dict[str, Any]:
+    """Return those of some settings that a project's config.toml has, and that do not count.
+
+    Raises:
+        InvalidSettingsError: As for `load`.
+    """
+    values, counting = read(path), load(path)
+    return {n: values[n] for n in names if n in values and values[n] != getattr(counting, n)}
+
+
 def layers(path: Path) -> list[tuple[Path, dict[str, Any]]]:
     """Return what counts of each settings file of a project; a later file comes before an earlier.
 
@@ -120,7 +152,13 @@ def layers(path: Path) -> list[tuple[Path, dict[str, Any]]]:
     """
     home, local = _home_config(path), path.with_name(LOCAL)
     of_home = [] if home is None else [(home, read(home))]
-    return [*of_home, (path, _believed(path)), (local, _local(local))]
+    of_project = [(path, _believed(path)), (local, _local(local))]
+    if not marks.is_state(path.parent):
+        of_project = [
+            (file, {name: value for name, value in values.items() if name not in HOME_ONLY})
+            for file, values in of_project
+        ]
+    return [*of_home, *of_project]
 
 
 def dotted(name: str) -> str:
@@ -258,6 +296,8 @@ def checked(path: Path, table: str, key: str, value: Any) -> Any:
     elif isinstance(default, str):
         if not isinstance(value, str):
             raise InvalidSettingsError(f"{label} is a string")
+        if name == "budget_webhook" and value and not _is_web_address(value):
+            raise InvalidSettingsError(f"{label} is an address with http:// or https://")
     elif isinstance(default, bool):
         if not isinstance(value, bool):
             raise InvalidSettingsError(f"{label} is true or false")
@@ -270,6 +310,14 @@ def checked(path: Path, table: str, key: str, value: Any) -> Any:
             raise InvalidSettingsError(f"{label} is {kind} from {least:g}")
         return value if is_whole else float(value)
     return value
+
+
+def _is_web_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _check_expressions(label: str, expressions: list[str]) -> None:

@@ -205,6 +205,17 @@ HOSTILE: Final[dict[str, Hostile]] = {
     "settings are huge": file("config.toml", b"#" * (5 << 20)),
     "settings are a pipe": pipe("config.toml"),
     "settings are wrong": file("config.toml", b"redaction = 1\n"),
+    "a budget starts a program": file(
+        "config.toml",
+        b"[budget]\nday_usd = 0.01\ncommand = ['rm', 'HOME']\nwebhook = 'https://evil.test'\n",
+    ),
+    "a budget is warned of": file("budget_warnings.json", b'{"warnings": {}, "mac": "00"}'),
+    "warnings are a link": link("budget_warnings.json", "precious"),
+    "warnings are a pipe": pipe("budget_warnings.json"),
+    "the copies are said to be equal": file(
+        "verified.json",
+        b'{"at": "2026-01-01 00:00:00.000000", "is_equal": true, "records": 1, "mac": "00"}',
+    ),
     "known token": file("server.tokens", json.dumps({"tokens": [TOKEN]}).encode()),
     "tombstones are a link": link("tombstones.json", "precious"),
     "tombstones' lock is a link": link("tombstones.lock", "precious"),

@@ -336,8 +336,8 @@ def test_doctor_compares_versions(package: Path, project: Project) -> None:
     assert doctor.examine_hooks(project)[1] == []
     content = package.read_bytes().replace(b"# khive-persist 0", b"# khive-persist 7")
     package.write_bytes(content)
-    (line,) = doctor.examine_hooks(project)[1]
-    assert line.endswith("install it again")
+    (finding,) = doctor.examine_hooks(project)[1]
+    assert finding.text.endswith("install it again")
 
 
 @pytest.mark.parametrize(

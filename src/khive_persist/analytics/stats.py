@@ -18,6 +18,7 @@ from khive_persist.models.query import Filter
 from khive_persist.opening import open_store, reading
 from khive_persist.prices import PriceTable
 from khive_persist.project import Project
+from khive_persist.sessions.budgets import BudgetState, budget_states, budgets_of
 from khive_persist.sessions.event_counts import EventCount, count_events
 from khive_persist.sessions.plan_totals import PLANS_BY, PlanTotal, plan_groups, plan_totals
 from khive_persist.sessions.projects import ProjectResults, read_everywhere
@@ -53,11 +54,13 @@ class Stats(TypedDict):
     Attributes:
         reported: The costs of sessions that the clients themselves report.
         plan_groups: The plans by group, where they have what the groups are made by.
+        budgets: The limits of config.toml and what is spent of them, whatever the filters.
     """
 
     events: list[EventCount]
     tokens: list[TokenCount]
     reported: list[ReportedCost]
+    budgets: list[BudgetState]
     plans: PlanStats
     plan_groups: list[PlanTotal]
     kinds: list[KindCount]
@@ -103,12 +106,14 @@ async def read_stats(
     ]
     async with open_store(PlannerSession, dir=project.root, read_only=True) as plans:
         of_plans = await plans.get_stats()
+    settings = configuration.load(project.config)
     own_kinds = [kind for kind in known_purposes(project) if kind.name not in BUILT_IN_NAMES]
     kinds = await count_records((project.database(kind.file), kind) for kind in own_kinds)
     return {
         "events": events,
         "tokens": tokens,
         "reported": reported,
+        "budgets": await budget_states(project, settings, budgets_of(project, settings)),
         "plans": of_plans,
         "plan_groups": plan_totals_by_group,
         "kinds": kinds,

@@ -91,6 +91,7 @@ class Drain:
             self._journal,
             self._writer,
             CurrentPauses(project),
+            watches=self.settings.has_budget,
         )
         self._records = RecordDrain(project, self.spool, self._writer)
 
@@ -194,6 +195,13 @@ class Drain:
     def take_ended(self) -> list[Path]:
         """Return the transcripts of sessions that have stopped or ended since the last call."""
         return self._events.take_ended()
+
+    def take_watched(self) -> list[Path]:
+        """Return the transcripts of sessions that did something since the last call.
+
+        They are noted where a budget is set, whose warning must not wait for the end of a turn.
+        """
+        return self._events.take_watched()
 
     def _writer(self, purpose: Purpose) -> FileWriter:
         if purpose.name not in self._writers:

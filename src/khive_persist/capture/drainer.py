@@ -6,6 +6,7 @@ PIPE is the descriptor of the spool's `wake` pipe, open for reading. While any d
 hooks write a byte into the pipe instead of starting one.
 """
 
+import math
 import os
 import select
 import subprocess
@@ -21,6 +22,7 @@ from khive_persist.capture.drain import Drain
 from khive_persist.capture.finished_sessions import size_of
 from khive_persist.capture.spool import DRAINER_LOCK
 from khive_persist.errors import KhiveError
+from khive_persist.files import write_private
 from khive_persist.mirror.packing import pack_if_due
 from khive_persist.project import Project
 from khive_persist.store.sqlite import write_lock
@@ -35,6 +37,10 @@ LONGEST_RETRY_SECONDS: Final = 5.0
 GIVE_UP_SECONDS: Final = 300.0
 ANOTHER_SECONDS: Final = 2.0
 LAST_SYNC_SECONDS: Final = 60.0
+# Where a budget is set, the transcript of a session at work is read so often.
+WATCH_SECONDS: Final = 60.0
+# As old as the last time.
+WATCHED: Final = "watched.lock"
 # The agent and its tools come first.
 _NICENESS: Final = 10
 # It uses what stands on a higher floor.
@@ -129,6 +135,12 @@ class _Syncing:
 
     def _take(self) -> None:
         self._waiting |= dict.fromkeys(self._drain.take_ended())
+        path = self._drain.project.khive / WATCHED
+        is_due = self._drain.settings.has_budget and _age(path) >= WATCH_SECONDS
+        if is_due and (watched := self._drain.take_watched()):
+            self._waiting |= dict.fromkeys(watched)
+            with suppress(OSError):
+                write_private(path, b"", synced=False)
 
     def _start(self) -> None:
         # Some tools take their transcripts away; what was read of one stays.
@@ -139,6 +151,14 @@ class _Syncing:
         self._sizes |= sizes
         command = module_command("khive_persist.cli", "sync", "--", *map(str, sizes))
         self._process = _start_process(command, environment_for(self._drain.project.root))
+
+
+def _age(path: Path) -> float:
+    """Return the seconds since a file was written; infinite where it is missing, or of later."""
+    with suppress(OSError):
+        if (age := time.time() - os.stat(path).st_mtime) >= 0:
+            return age
+    return math.inf
 
 
 def _start_process(command: list[str], environment: dict[str, str]) -> "subprocess.Popen[bytes]":

@@ -9,7 +9,7 @@ from typing import Any, Final
 from khive_persist.capture.drain_journal import DrainJournal
 from khive_persist.capture.event_reading import KILLS, EventReader, Unreadable
 from khive_persist.capture.fallback_spool import reason, waits
-from khive_persist.capture.finished_sessions import ended_transcripts
+from khive_persist.capture.finished_sessions import ended_transcripts, named_transcripts
 from khive_persist.capture.isolation import read_alone, store_alone
 from khive_persist.capture.pauses import CurrentPauses, Span, count_unrecorded
 from khive_persist.capture.payload_to_row import file_of
@@ -40,7 +40,10 @@ class EventDrain:
         journal: DrainJournal,
         writer_of: Callable[[Purpose], FileWriter],
         pauses: CurrentPauses,
+        *,
+        watches: bool = False,
     ) -> None:
+        """Drain nothing yet; `watches` notes the transcripts of sessions at work, too."""
         self._spool = spool
         self._pauses = pauses
         self._reader = reader
@@ -48,6 +51,7 @@ class EventDrain:
         self._writer_of = writer_of
         self._removal = Removal(spool)
         self._ended: dict[Path, None] = {}
+        self._watched: dict[Path, None] | None = {} if watches else None
 
     def run(
         self,
@@ -103,6 +107,13 @@ class EventDrain:
     def take_ended(self) -> list[Path]:
         """Return the transcripts of sessions that have stopped or ended since the last call."""
         paths, self._ended = self._ended, {}
+        return list(paths)
+
+    def take_watched(self) -> list[Path]:
+        """Return the transcripts of sessions that did something since the last call."""
+        paths = self._watched or {}
+        if paths:
+            self._watched = {}
         return list(paths)
 
     def set_aside(self, event: Event, reason: str, errors: list[KhiveError]) -> None:
@@ -247,3 +258,5 @@ class EventDrain:
     def _finish(self, events: Sequence[Event], rows: Sequence[Row]) -> None:
         self._removal.remove(events)
         self._ended |= dict.fromkeys(ended_transcripts(rows))
+        if self._watched is not None:
+            self._watched |= dict.fromkeys(named_transcripts(rows))

@@ -1,4 +1,4 @@
-"""Sessions that have stopped: what their events say of where the transcripts lie."""
+"""Sessions that have stopped, or are at work: where their events say that the transcripts lie."""
 
 import stat
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,10 +23,13 @@ _EVENT_TYPE: Final = '"event_type":"'
 
 def ended_transcripts(rows: Iterable[StoredRow]) -> list[Path]:
     """Return the transcripts of the sessions and agents that ended with these events, each once."""
+    return named_transcripts(row for row in rows if _may_end(row[1] or ""))
+
+
+def named_transcripts(rows: Iterable[StoredRow]) -> list[Path]:
+    """Return the transcripts of the sessions and agents of these events, each once."""
     paths: dict[Path, None] = {}
     for row in rows:
-        if not _may_end(row[1] or ""):
-            continue
         content = codec.column(row[1])
         payload = content.get("payload")
         agents = payload.get("agent_transcript_path") if isinstance(payload, dict) else None

@@ -14,6 +14,7 @@ import anyio.to_thread
 from khive_persist.capture.finished_sessions import size_of
 from khive_persist.capture.spool import Spool
 from khive_persist.errors import KhiveError
+from khive_persist.maintenance.budget_warnings import run as budget_warnings
 from khive_persist.mirror.packing import is_due
 from khive_persist.recorder.logs import LOGGER
 from khive_persist.server.context import ServerContext
@@ -32,6 +33,7 @@ class Intervals(NamedTuple):
         backup: The interval between looks for a backup that is due by the schedule.
         sync: The interval between looks for transcripts of sessions that have stopped.
         packing: The interval between looks for streams of finished sessions to pack.
+        budgets: The interval between looks for budgets that are reached.
     """
 
     settings: float = 2.0
@@ -39,6 +41,7 @@ class Intervals(NamedTuple):
     backup: float = 600.0
     sync: float = 2.0
     packing: float = 600.0
+    budgets: float = 60.0
 
 
 async def keep_settings(
@@ -117,6 +120,25 @@ async def keep_synced(context: ServerContext, seconds: float) -> None:
             code, _, reason = await _run(context, "sync", "--", *map(str, sizes))
             if code:
                 _log.error("sync_failed", extra={"fields": {"reason": reason}})
+
+
+async def keep_budgets(context: ServerContext, seconds: float) -> None:
+    """Look for budgets that are reached until cancelled, whenever something was recorded.
+
+    A sync does so, too; messages that come over HTTP need none.
+    """
+    version = -1
+    while True:
+        await anyio.sleep(seconds)
+        if context.readers.rollup.version == version:
+            continue
+        version = context.readers.rollup.version
+        try:
+            await anyio.to_thread.run_sync(
+                budget_warnings.start, context.project, context.live.settings
+            )
+        except (KhiveError, OSError) as error:
+            _log.error("budgets_failed", extra={"fields": {"reason": str(error)}})
 
 
 async def _back_up(context: ServerContext) -> None:

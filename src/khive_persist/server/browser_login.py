@@ -16,7 +16,6 @@ from khive_persist.errors import ProjectError
 from khive_persist.project import Project, write_private
 from khive_persist.server import url_file
 from khive_persist.server.http.tokens import Tokens
-from khive_persist.server.run import LOCK
 from khive_persist.settings import Settings
 from khive_persist.store.sqlite import write_lock
 
@@ -33,7 +32,7 @@ def is_running(project: Project) -> bool:
     """Return whether a server of the project runs: one that does holds the lock."""
     if not project.exists():
         return False
-    descriptor = write_lock.try_acquire(project.khive / LOCK)
+    descriptor = write_lock.try_acquire(project.khive / url_file.LOCK)
     if descriptor is None:
         return True
     os.close(descriptor)

@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from typing import Any, Final, NamedTuple
 
 import anyio
@@ -30,7 +31,6 @@ from khive_persist.server.http.protocol import guarded_protocol
 from khive_persist.settings import Settings
 from khive_persist.store.sqlite import write_lock
 
-LOCK: Final = "server.lock"
 GRACE_SECONDS: Final = 3
 _OPEN_FILES: Final = 4_096
 
@@ -112,13 +112,15 @@ def serve(
 
 @contextlib.contextmanager
 def _alone(project: Project) -> Iterator[None]:
-    descriptor = write_lock.try_acquire(project.khive / LOCK)
+    descriptor = write_lock.try_acquire(project.khive / url_file.LOCK)
     if descriptor is None:
         at = url_file.read(project) or "starting"
         raise ProjectError(
             f"{project.khive} has a server already ({at})", hint="stop that one first"
         )
     try:
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, version("khive-persist").encode() + b"\n", 0)
         yield
     finally:
         os.close(descriptor)
@@ -151,6 +153,7 @@ async def _serve(
             tasks.start_soon(background_tasks.keep_backups, context, intervals.backup)
             tasks.start_soon(background_tasks.keep_synced, context, intervals.sync)
             tasks.start_soon(background_tasks.keep_packed, context, intervals.packing)
+            tasks.start_soon(background_tasks.keep_budgets, context, intervals.budgets)
             tasks.start_soon(context.readers.keep, context.stopping)
             _log.info("started", extra={"fields": {"pid": os.getpid()}})
             # What is there by now stays: to look at it again and again costs a tenth.

@@ -1,5 +1,7 @@
 """`server.url`: where the server of a project listens."""
 
+import http.client
+import re
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -9,6 +11,10 @@ from khive_persist.server.http.listening import is_loopback
 from khive_persist.settings import Settings
 
 _MOST_BYTES: Final = 4_096
+_SECONDS: Final = 2.0
+_VERSION: Final = re.compile(r"[\w.+-]{1,64}")
+# The server holds the lock on it, and writes its version into it.
+LOCK: Final = "server.lock"
 
 
 def read(project: Project) -> str:
@@ -31,3 +37,25 @@ def server_url(project: Project, settings: Settings) -> str:
         return url
     host = settings.server_address
     return f"http://{f'[{host}]' if ':' in host else host}:{settings.server_port}"
+
+
+def running_version(project: Project) -> str:
+    """Return the version of the server of a project on this machine; an empty text for none.
+
+    What is read came from the file of its lock, and counts only while something answers.
+    """
+    parts = urlsplit(read(project))
+    if not is_loopback(parts.hostname or ""):
+        return ""
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    try:
+        text = read_regular(project.khive / LOCK, _MOST_BYTES).decode("ascii").strip()
+        connection = kind(parts.hostname or "", parts.port, timeout=_SECONDS)
+        try:
+            connection.request("GET", "/healthz")
+            is_running = connection.getresponse().status == http.client.OK
+        finally:
+            connection.close()
+    except (OSError, UnicodeDecodeError, ValueError, http.client.HTTPException):
+        return ""
+    return text if is_running and _VERSION.fullmatch(text) else ""

@@ -18,9 +18,15 @@ Tokens: whole numbers above 0, by class; reasoning is a part of the output. What
 Cost: of the messages that have a price, with the number of those that used something and have none
     beside it. Only where there are none of these is it a whole, which may be compared with a plan.
     Sums are of whole picodollars: whatever is added up in whatever order is the same.
-Model: of a session, the one whose messages used most tokens; of equals, the one used last.
+Model: of a session, the one whose messages used most tokens; of equals, the one used last. Few
+    events and no prompts name one: as a group, they count with that of their session. Tokens and
+    costs count with the model that their message names, as that is what they are priced by. A
+    project is counted in the same way.
 Time: from the first event or message to the last, pauses included. A plan is made before the work
     begins, a verdict is given after it: only a session of nothing but plans has the time of these.
+In progress: a session with an event in the last 12 hours that has not ended. It waits for a
+    permission after it asked for one, until its next event; for the user once its turn is over;
+    and seems stuck 10 minutes after the latest event of a turn, in a call or between two.
 Plan: belongs to the session that it names as its agent's, else to its own. The latest counts, of
     one instant the one with the larger id.
 Verdict: of a person before that of a rule, then the latest, of one instant the one with the larger

@@ -2,11 +2,13 @@
 
 from typing import Final, NamedTuple
 
+from khive_persist.clock import InstantText
 from khive_persist.sessions.activity import Time
 from khive_persist.sessions.definitions import (
     event_tables,
     is_call_end_sql,
     is_failed_call_sql,
+    session_sql,
     text_sql,
     tool_sql,
 )
@@ -14,6 +16,7 @@ from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement
 
 EXAMPLE_CHARACTERS: Final = 2_000
+LINE_CHARACTERS: Final = 300
 
 
 class ToolTimes(NamedTuple):
@@ -63,6 +66,28 @@ class ToolFailures(NamedTuple):
     example: str | None
 
 
+class FailedCall(NamedTuple):
+    """A tool call that failed or was refused.
+
+    Attributes:
+        at: The time of its end.
+        tool: The AI tool.
+        tool_name: The tool that it called; None where it did not name it.
+        session_id: Its session; None where it has none.
+        project: The directory that the AI tool worked in; None where it did not name it.
+        command: The command, or the first of the files; None where it has neither.
+        error: The first characters of what was said of it; None for nothing.
+    """
+
+    at: InstantText
+    tool: str
+    tool_name: str | None
+    session_id: str | None
+    project: str | None
+    command: str | None
+    error: str | None
+
+
 async def slowest_tools(reader: Reader, time: Time, previous: Time, limit: int) -> list[ToolTimes]:
     """Return the tools that took most time together; those without a duration come last.
 
@@ -78,6 +103,11 @@ async def failing_tools(
     return await reader.fetch_as(
         ToolFailures, lambda source: _failures(source, time, previous, limit)
     )
+
+
+async def latest_failures(reader: Reader, time: Time, limit: int) -> list[FailedCall]:
+    """Return the calls of a period that failed or were refused, the latest first, up to a limit."""
+    return await reader.fetch_as(FailedCall, lambda source: _latest_failures(source, time, limit))
 
 
 def _times(source: Source, time: Time, previous: Time, limit: int) -> Statement:
@@ -118,6 +148,26 @@ def _failures(source: Source, time: Time, previous: Time, limit: int) -> Stateme
         f" FROM ({calls}) GROUP BY tool, name HAVING sum(is_now) > 0)"
         " ORDER BY failed DESC, previously_failed DESC, tool, tool_name LIMIT ?",
         [*values, limit],
+    )
+
+
+def _latest_failures(source: Source, time: Time, limit: int) -> Statement:
+    at = source.created_at
+    file = source.extract("$.file_paths[0]")
+    subject = f"coalesce(nullif({text_sql(source, 'command')}, ''), {file})"
+    selects = [
+        f"SELECT {at} AS at, {tool_sql(source, tool)} AS tool,"
+        f" nullif({text_sql(source, 'tool_name')}, '') AS tool_name,"
+        f" nullif({session_sql(source)}, '') AS session_id,"
+        f" nullif({text_sql(source, 'cwd')}, '') AS project,"
+        f" substr({subject}, 1, {LINE_CHARACTERS}) AS command,"
+        f" nullif(substr({text_sql(source, 'error')}, 1, {LINE_CHARACTERS}), '') AS error"
+        f" FROM {table} WHERE {at} >= ? AND {at} < ? AND {is_failed_call_sql(source)} LIMIT -1"
+        for tool, table in event_tables(source)
+    ]
+    union = " UNION ALL ".join(f"SELECT * FROM ({select})" for select in selects)
+    return Statement(
+        f"SELECT * FROM ({union}) ORDER BY at DESC LIMIT ?", [*time] * len(selects) + [limit]
     )
 
 

@@ -63,6 +63,12 @@ export type BrownForsytheAnova = {
   f: number; df_between: number; df_within: number; p: number;
 };
 
+export type BudgetState = {
+  scope: 'day' | 'session' | 'project'; subject: string | null; unit: 'usd' | 'tokens';
+  limit: number; spent: number; share: number; unpriced: number; is_reached: boolean;
+  warns: boolean;
+};
+
 export type Calibration = {
   plans: number; judged: number; bins: Bin[]; brier: Brier | null; cost_by_complexity: CostError[];
   cost_by_pattern: CostError[];
@@ -85,6 +91,11 @@ export type CostError = {
 
 export type Database = {
   file: string; bytes: number; rows: number | null; last: string | null; problem: string;
+  wal_bytes: number; is_damaged: boolean;
+};
+
+export type DayCost = {
+  day: string; cost: number | null; tokens: number; unpriced: number;
 };
 
 export type DayTotals = {
@@ -104,7 +115,8 @@ export type Disagreement = {
 export type DoctorReport = {
   versions: Record<string, string>; khive: string; databases: Database[]; spool: SpoolState;
   quarantined: string[]; unmatched: Unmatched[]; unmatched_calls: number; problems: string[];
-  pause: PauseStatus; hooks: HookState[];
+  pause: PauseStatus; hooks: HookState[]; findings: Finding[]; free_bytes: number | null;
+  latest_backup: string | null; last_verify: LastVerify | null;
 };
 
 export type Effect = {
@@ -166,8 +178,17 @@ export type Facets = {
   facets: Record<string, FacetValue[]>;
 };
 
+export type FailedCall = {
+  at: string; tool: string; tool_name: string | null; session_id: string | null;
+  project: string | null; command: string | null; error: string | null;
+};
+
 export type FailingTool = {
   tool: string; tool_name: string | null; count: number; before: number; example: string | null;
+};
+
+export type Finding = {
+  level: 'problem' | 'paused' | 'advice'; text: string; command: string | null;
 };
 
 export type Focus = {
@@ -204,6 +225,10 @@ export type KindCount = {
 
 export type LastSaved = {
   at: string; kind: string; id: string;
+};
+
+export type LastVerify = {
+  at: string; is_equal: boolean; records: number;
 };
 
 export type Lineage = {
@@ -451,6 +476,13 @@ export type SessionItem = {
   title: string | null; plans: number;
 };
 
+export type SessionNow = {
+  session_id: string; title: string | null; tool: string; project: string | null;
+  model: string | null; cost: number | null; unpriced: number;
+  status: 'waits_for_permission' | 'stuck' | 'working' | 'waits_for_user'; since: string;
+  last: string; call: string | null;
+};
+
 export type SessionSeries = {
   kind: 'score' | 'measurement'; name: string; unit: string | null; values: number;
   mean: number | null; smallest: number | null; largest: number | null; points: Point[];
@@ -486,8 +518,8 @@ export type Start = {
 };
 
 export type Stats = {
-  events: EventCount[]; tokens: TokenCount[]; reported: ReportedCost[]; plans: PlanStats;
-  plan_groups: PlanTotal[]; kinds: KindCount[];
+  events: EventCount[]; tokens: TokenCount[]; reported: ReportedCost[]; budgets: BudgetState[];
+  plans: PlanStats; plan_groups: PlanTotal[]; kinds: KindCount[];
 };
 
 export type Story = {
@@ -497,6 +529,13 @@ export type Story = {
 export type Sums = {
   events: number; failures: number; sessions: number; messages: number; input: number;
   cache_read: number; cache_write: number; output: number; cost: number | null; unpriced: number;
+};
+
+export type TodayAnswer = {
+  at: string; today: DayCost; earlier: DayCost[]; usual_cost: number | null; since: string;
+  tools: ToolTimes[]; failures: ToolFailures[]; failed_calls: FailedCall[]; sessions: SessionNow[];
+  sessions_left_out: number; sessions_to_look_at: number; budgets: BudgetState[];
+  stuck_after_seconds: number; look_back_seconds: number;
 };
 
 export type TodoList = {
@@ -525,6 +564,11 @@ export type ToolCall = {
   has_post: boolean; has_result: boolean; wants_pre: boolean; wants_post: boolean;
   ending: 'done' | 'failed' | 'denied' | 'interrupted' | 'invalid' | 'refused' | 'unknown';
   reason: string;
+};
+
+export type ToolFailures = {
+  tool: string; tool_name: string | null; failed: number; previously_failed: number;
+  example: string | null;
 };
 
 export type ToolTimes = {

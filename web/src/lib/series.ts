@@ -1,5 +1,5 @@
 import { instant } from './time.svelte';
-import type { OverviewStep as Bucket } from './api-types';
+import type { OverviewAnswer, OverviewStep as Bucket } from './api-types';
 import type { Metric } from './types';
 
 export const GROUPS = 6;
@@ -11,6 +11,10 @@ export function largest(groups: readonly { group: string | null; events: number;
   const named = sorted.slice(0, GROUPS).map((one) => nameOf(one.group));
   return sorted.length > GROUPS ? [...named, OTHERS] : named;
 }
+
+/** Those that are shown: of models, what names none says nothing. */
+export const named = <Item extends { group: string | null }>(by: OverviewAnswer['by'], items: Item[]): Item[] =>
+  by === 'model' ? items.filter((one) => one.group !== null) : items;
 
 export const nameOf = (group: string | null): string => group ?? 'unknown';
 

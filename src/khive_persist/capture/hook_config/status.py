@@ -31,7 +31,7 @@ State = Literal["not installed", "partly installed", "stale", "installed"]
 Transport = Literal["", "command", "http"]
 HookKind = Literal["", "native", "python"]
 
-_AGAIN: Final = "install the hooks again"
+AGAIN: Final = "install the hooks again"
 
 
 class Status(NamedTuple):
@@ -106,7 +106,7 @@ def status(tool: str, scope: Scope, project_root: Path, *, asks_server: bool = T
     stale_lines = [*_stale(file.path, targets), *registered.problems]
     problems = [*stale_lines, *occupied_lines]
     if lacking := [event for event in missing if event not in occupied]:
-        problems.append(f"{file.path} has no hook of ours for {', '.join(lacking)}: {_AGAIN}")
+        problems.append(f"{file.path} has no hook of ours for {', '.join(lacking)}: {AGAIN}")
     problems += _of_versions(file.path, client, versions, events)
     problems += _of_codes(file.path, client, entries)
     problems += _of_doubles(file.path, registered)
@@ -142,9 +142,9 @@ def _stale(path: Path, targets: Iterable[Target]) -> list[str]:
     for target in targets:
         command = shlex.quote(target.command) if target.args else target.command
         if part := missing_part(command):
-            lines[f"{path} runs {part}, which is not there: {_AGAIN}"] = None
+            lines[f"{path} runs {part}, which is not there: {AGAIN}"] = None
         elif problem := _problem_of_copies(command, is_alone=bool(target.args)):
-            lines[f"{problem}: {_AGAIN}"] = None
+            lines[f"{problem}: {AGAIN}"] = None
     return [*lines]
 
 
@@ -182,7 +182,7 @@ def _of_versions(
         title = f"{title}, which is assumed as none was found,"
     return [
         f"{path} registers {', '.join(unknown)}, which {title} does not know: it may skip the whole"
-        f" file, the permissions in it included; {_AGAIN}, with --client-version where it is newer"
+        f" file, the permissions in it included; {AGAIN}, with --client-version where it is newer"
     ]
 
 
@@ -201,7 +201,7 @@ def _of_codes(path: Path, tool: Tool, entries: Sequence[Entry]) -> list[str]:
         return []
     return [
         f"{path} can end {', '.join(dict.fromkeys(events))} with a code that makes some clients"
-        f" refuse a tool: {_AGAIN}"
+        f" refuse a tool: {AGAIN}"
     ]
 
 
@@ -228,13 +228,13 @@ def _problems_of_http(path: Path, entries: Sequence[Entry]) -> list[str]:
     problems = []
     tokenless = [entry.event for entry in entries if not entry.is_whole]
     if tokenless:
-        problems.append(f"{path} sends {', '.join(tokenless)} without a token: {_AGAIN}")
+        problems.append(f"{path} sends {', '.join(tokenless)} without a token: {AGAIN}")
     http_events = [entry.event for entry in entries if entry.target.url]
     command_events = {entry.event for entry in entries if entry.target.command}
     twice = [event for event in dict.fromkeys(http_events) if event in command_events]
     if twice:
         problems.append(
-            f"{path} records {', '.join(twice)} twice, by a command and over HTTP: {_AGAIN}"
+            f"{path} records {', '.join(twice)} twice, by a command and over HTTP: {AGAIN}"
         )
     return problems
 

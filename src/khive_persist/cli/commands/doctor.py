@@ -19,20 +19,26 @@ from khive_persist.cli.options import (
 )
 from khive_persist.cli.output import print_fields, print_json, print_table
 from khive_persist.errors import ProjectError
-from khive_persist.maintenance.doctor.hooks import HookState, examine_hooks
+from khive_persist.maintenance.doctor.findings import problem_findings
+from khive_persist.maintenance.doctor.hooks import HookState
 from khive_persist.maintenance.doctor.report import (
     Database,
     DoctorReport,
     examine,
     examine_untrusted,
+    with_surroundings,
 )
 from khive_persist.project import Project, make_directory
+from khive_persist.server import url_file
 from khive_persist.sessions.open_tool_calls import Unmatched
 from khive_persist.sessions.read import whole_id
 from khive_persist.sessions.reported_costs import DIFFERENCE, SessionCost, session_cost
 from khive_persist.store.sqlite.connection import set_aside
 from khive_persist.transcripts.reconciliation import Account, account
 from khive_persist.trust import search
+
+# The last field is for programs.
+COLUMNS = Database._fields[:-1]
 
 
 @click.command("doctor")
@@ -46,8 +52,9 @@ def command(set_aside: str | None, session_id: str | None, as_json: bool) -> int
     """Say what is wrong: databases, spool, hooks, events without an end.
 
     Exit code 1 where something was found that you should do something about. A tool call without an
-    end is no such thing: it may still run, or you pressed Esc. A pause is none, either, and is
-    shown.
+    end is no such thing: it may still run, or you pressed Esc. A pause is none, either, nor is
+    advice: a backup, a comparison of the copies, hooks. Below each stands the command that mends
+    it. The dashboard says the same.
 
     \b
       khive-persist doctor
@@ -76,17 +83,20 @@ def command(set_aside: str | None, session_id: str | None, as_json: bool) -> int
         _set_aside(project, set_aside)
     say_removed()
     report = anyio.run(examine, project)
-    hooks, wrong_hooks = examine_hooks(project)
-    problems = report.problems + wrong_hooks + lines
-    report = report._replace(hooks=hooks, problems=problems)
+    report = report._replace(findings=[*report.findings, *problem_findings(lines)])
+    running = url_file.running_version(project)
+    report = with_surroundings(report, project, server_version=running)
     if as_json:
         print_json(report)
     else:
         _print(report, project)
-        for problem in problems:
-            click.echo(f"problem: {problem}")
-        click.echo("nothing is wrong" if not problems else f"{len(problems)} problems")
-    return FAILED if problems else DONE
+        for finding in report.findings:
+            click.echo(f"{finding.level}: {finding.text}")
+            if finding.command is not None and finding.command not in finding.text:
+                click.echo(f"  {finding.command}")
+        problems = len(report.problems)
+        click.echo(f"{problems} problems" if problems else "nothing is wrong")
+    return FAILED if report.problems else DONE
 
 
 def _untrusted() -> Project | None:
@@ -168,7 +178,8 @@ def _set_aside(project: Project, file: str) -> None:
 def _print(report: DoctorReport, project: Project) -> None:
     print_fields(report.versions | {"place": report.khive})
     click.echo()
-    print_table(Database._fields, report.databases, "no databases yet")
+    print_table(COLUMNS, [database[: len(COLUMNS)] for database in report.databases],
+                "no databases yet")  # fmt: skip
     click.echo()
     print_table(HookState._fields, report.hooks, "")
     click.echo()
@@ -177,6 +188,9 @@ def _print(report: DoctorReport, project: Project) -> None:
             "events in the spool": sum(report.spool.events.values()),
             "records in the spool": sum(report.spool.records.values()),
             "files in quarantine": len(report.quarantined),
+            "latest backup": report.latest_backup,
+            "copies last compared": report.last_verify and report.last_verify.at,
+            "bytes left on the disk": report.free_bytes,
             "tool calls without an end": report.unmatched_calls,
             "events not recorded in pauses": report.pause.unrecorded,
             "events not recorded by KHIVE_OFF": report.pause.unrecorded_off,

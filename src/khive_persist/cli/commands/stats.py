@@ -25,6 +25,7 @@ from khive_persist.cli.output import print_fields, print_json, print_table
 from khive_persist.models.criteria import filters_of
 from khive_persist.prices import PriceTable
 from khive_persist.project import Project
+from khive_persist.sessions.budgets import sentence
 from khive_persist.sessions.event_counts import EventCount
 from khive_persist.sessions.plan_totals import PlanTotal
 from khive_persist.sessions.projects import ProjectResults
@@ -61,7 +62,8 @@ def command(
     are those of the tools' transcripts, which `sync` reads; each message counts once. A model
     without a price has tokens and no cost: give it one in config.toml, under [cost]; what is not in
     a cost is counted as unpriced. Where a client wrote down its own total, that stands beside the
-    computed one, unless a time is asked for.
+    computed one, unless a time is asked for. What is spent of each limit of [budget] in config.toml
+    is said whatever the filters.
 
     With --all-projects each project is counted by itself, at its own prices, and none is added to
     another. One that cannot be read is named on stderr, and the exit code is 1.
@@ -112,6 +114,16 @@ def _print_all(everywhere: ProjectResults[Stats], by: By, *, as_json: bool) -> i
     return FAILED if everywhere.failed else DONE
 
 
+def _print_budgets(projects: Mapping[str | None, Stats]) -> None:
+    states = [state for stats in projects.values() for state in stats["budgets"]]
+    if states:
+        click.echo()
+    for state in states:
+        label = "budget reached" if state.is_reached else "budget"
+        note = "" if state.warns else "; set by a project's config.toml, so it warns nobody"
+        click.echo(f"{label}: {sentence(state)}{note}")
+
+
 def _print(projects: Mapping[str | None, Stats], by: By, place: Project | None = None) -> None:
     """Print what was counted, each row with its project before it where there are several."""
     single = None in projects
@@ -140,6 +152,7 @@ def _print(projects: Mapping[str | None, Stats], by: By, place: Project | None =
         table(ReportedCost._fields, lambda stats: stats["reported"], "")
         if any(cost.difference for stats in projects.values() for cost in stats["reported"]):
             click.echo(DIFFERENCE)
+    _print_budgets(projects)
     click.echo()
     if single:
         print_fields({f"plans {name}": value for name, value in projects[None]["plans"].items()})

@@ -6,11 +6,13 @@ from pathlib import Path
 import anyio
 import click
 
+from khive_persist import settings as configuration
 from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import drained_project, with_project
 from khive_persist.cli.output import print_json, print_table, warn
 from khive_persist.cli.progress import progress
 from khive_persist.cli.saved import say_mirrored
+from khive_persist.maintenance.budget_warnings import run as budget_warnings
 from khive_persist.models.purposes import CONVERSATIONS
 from khive_persist.project import Project
 from khive_persist.transcripts.collection import collect
@@ -58,6 +60,7 @@ def command(paths: tuple[Path, ...], is_all: bool, is_backfill: bool, as_json: b
             advance=advance,
         )
         transcripts, failed, reconstructed = anyio.run(work)
+    budget_warnings.start(project, configuration.load(project.config))
     if as_json:
         documents = [
             {"tool": tool} | synced._asdict() | {"path": str(synced.path)}

@@ -11,6 +11,7 @@ from khive_persist.cli.output import Documents, cell, print_json, print_table
 from khive_persist.cli.progress import progress
 from khive_persist.copies import bring_in, mirrored
 from khive_persist.mirror.verify import Comparison, Tally, compared
+from khive_persist.mirror.verify_record import write_last_verify
 from khive_persist.project import Project
 
 COLUMNS = ("purpose", *Tally._fields)
@@ -37,6 +38,7 @@ def command(as_json: bool, as_lines: bool) -> int:
     purposes = mirrored(project)
     bring_in(project, purposes)
     with progress("records") as advance, compared(project, purposes, advance) as comparison:
+        write_last_verify(project, comparison)
         if as_json:
             print_json(_as_json(comparison))
         elif as_lines:

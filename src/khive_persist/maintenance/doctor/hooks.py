@@ -5,8 +5,9 @@ from typing import NamedTuple, get_args
 
 from khive_persist.capture import native_hook_path
 from khive_persist.capture.hook_config import has_scope, launcher, status
-from khive_persist.capture.hook_config.status import HookKind, State, Transport
+from khive_persist.capture.hook_config.status import AGAIN, HookKind, State, Transport
 from khive_persist.errors import InvalidSettingsError
+from khive_persist.maintenance.doctor.findings import Finding, command_in, problem_findings
 from khive_persist.project import Project
 from khive_persist.tools import TOOLS, Scope
 
@@ -24,13 +25,13 @@ class HookState(NamedTuple):
 
 def examine_hooks(
     project: Project, *, asks_server: bool = True
-) -> tuple[list[HookState], list[str]]:
-    """Return the state of our hook in each tool's settings, and its problems, each one line.
+) -> tuple[list[HookState], list[Finding]]:
+    """Return the state of our hook in each tool's settings, and its problems.
 
     Args:
         asks_server: Whether to ask the server of HTTP hooks if it takes events.
     """
-    rows, problems = [], [*_problem_of_version()]
+    rows, findings = [], problem_findings(_problem_of_version())
     for tool in TOOLS:
         for scope in get_args(Scope):
             if not has_scope(tool, scope):
@@ -38,13 +39,18 @@ def examine_hooks(
             try:
                 result = status(tool, scope, project.root, asks_server=asks_server)
             except InvalidSettingsError as error:
-                problems.append(str(error))
+                findings += problem_findings([str(error)])
                 continue
             path = str(result.path)
             rows.append(HookState(tool, scope, result.state, result.transport, path, result.hook))
-            problems += result.problems
+            words = ("hooks", "install", tool, "--scope", scope)
+            # With a directory named, all of the user's projects would be recorded there.
+            is_own = scope != "user"
+            command = command_in(project, *words) if is_own else f"khive-persist {' '.join(words)}"
+            for problem in result.problems:
+                findings += problem_findings([problem], command if AGAIN in problem else None)
     # What concerns several scopes of a tool is said by each of them.
-    return rows, list(dict.fromkeys(problems))
+    return rows, list({finding.text: finding for finding in findings}.values())
 
 
 def compiled_hook() -> str:

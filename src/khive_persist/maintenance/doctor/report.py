@@ -2,20 +2,22 @@
 
 import os
 import platform
+import shlex
 import stat
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
+from itertools import zip_longest
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, get_args
 
 from khive_persist import settings as configuration
 from khive_persist.capture import pauses
-from khive_persist.capture.drain import drain
+from khive_persist.capture.drain import drain, usable_settings
 from khive_persist.capture.home_limits import dropped_lines
 from khive_persist.capture.notices import diverted, untrusted_line
-from khive_persist.capture.pauses import PauseStatus
+from khive_persist.capture.pauses import Pause, PauseStatus
 from khive_persist.capture.record_file import RecordFile
 from khive_persist.capture.spool import (
     Event,
@@ -26,14 +28,26 @@ from khive_persist.capture.spool import (
     waiting_at_home,
 )
 from khive_persist.clock import InstantText
-from khive_persist.copies import verify
-from khive_persist.errors import InvalidRecordError, InvalidSettingsError, KhiveError
-from khive_persist.maintenance.backup.catalogue import AHEAD, read_catalogue
-from khive_persist.maintenance.backup.destination import open_destination
-from khive_persist.maintenance.doctor import clients, disk, sessions
-from khive_persist.maintenance.doctor.hooks import HookState, compiled_hook
+from khive_persist.copies import Verified, verify
+from khive_persist.errors import (
+    InvalidRecordError,
+    InvalidSettingsError,
+    KhiveError,
+    StoreDamagedError,
+)
+from khive_persist.maintenance.doctor import care, clients, disk, sessions
+from khive_persist.maintenance.doctor.findings import (
+    Finding,
+    Level,
+    command_in,
+    problem_findings,
+    texts_of,
+)
+from khive_persist.maintenance.doctor.hooks import HookState, compiled_hook, examine_hooks
+from khive_persist.maintenance.trust.survey import Finding as SurveyFinding
 from khive_persist.maintenance.trust.survey import listing, survey
 from khive_persist.mirror.packing import packing_problems
+from khive_persist.mirror.verify_record import LastVerify, read_last_verify
 from khive_persist.models.purpose_registry import known_purposes
 from khive_persist.models.purposes import BUILT_IN, CONVERSATIONS, EVENT_FILES
 from khive_persist.opening import reading
@@ -59,6 +73,8 @@ class Database(NamedTuple):
         rows: The number of records, or None where that cannot be read.
         last: The `created_at` of its newest record, or None.
         problem: The problem with it, or an empty string.
+        wal_bytes: The size of its write-ahead log, which `bytes` has, too.
+        is_damaged: Whether the problem is its content.
     """
 
     file: str
@@ -66,6 +82,8 @@ class Database(NamedTuple):
     rows: int | None
     last: InstantText | None
     problem: str
+    wal_bytes: int = 0
+    is_damaged: bool = False
 
 
 class SpoolState(NamedTuple):
@@ -98,6 +116,10 @@ class DoctorReport(NamedTuple):
         problems: The problems that need a person, each one line; empty when all is well.
         pause: The pauses in which nothing is recorded, as the person wanted: no problem.
         hooks: The states of our hook, where the tools' settings were looked at.
+        findings: The problems, then pauses and advice, each with the command that mends it.
+        free_bytes: The room on the disk of the project; None where nothing tells.
+        latest_backup: The time of the latest backup; None for none, and for one in a bucket.
+        last_verify: The last comparison of both copies; None where none was made.
     """
 
     versions: dict[str, str]
@@ -110,6 +132,10 @@ class DoctorReport(NamedTuple):
     problems: list[str]
     pause: PauseStatus
     hooks: Sequence[HookState] = ()
+    findings: Sequence[Finding] = ()
+    free_bytes: int | None = None
+    latest_backup: InstantText | None = None
+    last_verify: LastVerify | None = None
 
 
 async def examine(project: Project, *, thoroughly: bool = True) -> DoctorReport:
@@ -119,55 +145,80 @@ async def examine(project: Project, *, thoroughly: bool = True) -> DoctorReport:
         thoroughly: Whether to compare both copies record by record, and to look for sessions whose
             transcripts no event tells of.
     """
-    problems: list[str] = [
-        f"{project.khive / finding.path}: {finding.line}" for finding in survey(project)
-    ]
-    problems += [
-        f"{count} events of {project_path} wait here: it is not trusted, or cannot take them"
-        for project_path, count in diverted(project).items()
-    ]
-    problems += dropped_lines()
+    findings = [_of_survey(project, entry) for entry in survey(project)]
+    for project_path, count in diverted(project).items():
+        line = f"{count} events of {project_path} wait here: it is not trusted, or cannot take them"
+        findings += problem_findings([line], command_in(Project(project_path), "trust"))
+    findings += problem_findings(dropped_lines())
     pause = pauses.status(project)
-    problems += [pause.problem] if pause.problem else []
-    problems += _without_marks(project) + _backups(project)
+    findings += problem_findings([pause.problem] if pause.problem else [])
+    findings += problem_findings(_without_marks(project))
+    settings = usable_settings(project)
     try:
         configuration.load(project.config)
     except InvalidSettingsError as error:
-        problems.append(f"{error}; the defaults hold until it is mended")
-    problems += _open_to_others(project)
+        findings += problem_findings([f"{error}; the defaults hold until it is mended"])
+    findings += _open_to_others(project)
     drained = drain(project)
-    problems += [f"not drained: {error}" for error in (*drained.errors, *drained.unreached)]
+    undrained = (*drained.errors, *drained.unreached)
+    findings += problem_findings(f"not drained: {error}" for error in undrained)
     tables, unknown = _tables(project)
-    problems += unknown
+    findings += problem_findings(unknown)
     databases = [_examine_database(project, file, tables) for file in _files(project)]
-    problems += [database.problem for database in databases if database.problem]
-    problems += _out_of_time(project, databases, tables)
+    for database in databases:
+        if database.problem:
+            findings += problem_findings([database.problem], _mending(project, database))
+    findings += problem_findings(_out_of_time(project, databases, tables))
     spool = _examine_spool(project)
-    problems += [line for file in databases if (line := _lag(project, file))]
-    problems += packing_problems(project)
+    findings += problem_findings(
+        (line for file in databases if (line := _lag(project, file))),
+        command_in(project, "rebuild", "--from-database"),
+    )
+    findings += problem_findings(
+        packing_problems(project), command_in(project, "rebuild", "--from-database")
+    )
     pending = Spool(project).waiting()
     if pending:
-        problems.append(f"{counted(pending)} wait in {project.spool}")
+        findings += problem_findings([f"{counted(pending)} wait in {project.spool}"])
     if spool.waiting_elsewhere:
-        problems.append(home_spool_line(spool.waiting_elsewhere, project.root))
-    problems += disk.unwritable(project) + disk.grown_logs(project, [d.file for d in databases])
-    problems += clients.lost_events()
-    problems += _events_aside(project)
+        line = home_spool_line(spool.waiting_elsewhere, project.root)
+        findings += problem_findings([line], command_in(project, "trust"))
+    findings += problem_findings(disk.unwritable(project))
+    findings += problem_findings(disk.grown_logs(project, [d.file for d in databases]))
+    findings += problem_findings(clients.lost_events())
+    findings += problem_findings(_events_aside(project))
+    free = care.free_bytes(project)
+    findings += care.disk_findings(project, free)
+    has_records = any(database.rows for database in databases)
+    of_backups, latest_backup = care.backup_findings(project, settings, has_records=has_records)
+    findings += of_backups + care.budget_findings(project)
     unmatched: list[Unmatched] = []
+    comparison: Verified | None = None
     sound = {database.file for database in databases if not database.problem}
     purposes = [purpose for purpose in EVENT_FILES.values() if purpose.file in sound]
     try:
         async with reading(project, *purposes) as reader:
             unmatched = await find_unmatched(reader)
-        problems += await clients.unknown_clients(project, purposes)
+        findings += problem_findings(await clients.unknown_clients(project, purposes))
         if CONVERSATIONS.file in sound:
-            problems += await clients.unknown_lines(project)
+            findings += problem_findings(await clients.unknown_lines(project))
         if thoroughly:
-            problems += await sessions.unrecorded(project)
-            if not problems and _has_locks(project, sound):
-                problems += await _unequal(project)
+            findings += problem_findings(
+                await sessions.unrecorded(project), command_in(project, "sync", "--backfill")
+            )
+            if not texts_of(findings) and _has_locks(project, sound):
+                comparison = await verify(dir=project.root)
     except KhiveError as error:
-        problems.append(str(error))
+        findings += problem_findings([str(error)])
+    last_verify = read_last_verify(project)
+    if comparison is not None:
+        findings += _unequal(project, comparison)
+    else:
+        findings += care.comparison_findings(project, last_verify, has_records=has_records)
+    findings += [
+        Finding("paused", line, None if entry is None else _resuming(entry))
+        for line, entry in zip_longest(pauses.lines(pause), pause.pauses)
+    ]
     return DoctorReport(
         versions={
             "khive-persist": version("khive-persist"),
@@ -182,9 +233,50 @@ async def examine(project: Project, *, thoroughly: bool = True) -> DoctorReport:
         quarantined=_names(project.quarantine),
         unmatched=unmatched[:_UNMATCHED_SHOWN],
         unmatched_calls=sum(tool.calls for tool in unmatched),
-        problems=problems,
+        problems=texts_of(findings),
         pause=pause,
+        findings=findings,
+        free_bytes=free,
+        latest_backup=latest_backup,
+        last_verify=last_verify,
     )
+
+
+def with_surroundings(
+    report: DoctorReport, project: Project, *, asks_server: bool = True, server_version: str = ""
+) -> DoctorReport:
+    """Return a report with what is around the project: hooks in the tools' settings, a server.
+
+    Args:
+        asks_server: Whether to ask the server of HTTP hooks if it takes events.
+        server_version: The version of the server that runs, or an empty text.
+    """
+    hooks, of_hooks = examine_hooks(project, asks_server=asks_server)
+    findings = [
+        *report.findings,
+        *of_hooks,
+        *care.installation_findings(project, hooks),
+        *care.server_findings(server_version, report.versions["khive-persist"]),
+    ]
+    findings.sort(key=lambda finding: get_args(Level).index(finding.level))
+    return report._replace(hooks=hooks, findings=findings, problems=texts_of(findings))
+
+
+def _of_survey(project: Project, entry: SurveyFinding) -> Finding:
+    """Return what does not count in a project, with the command that takes or removes it."""
+    words = ("trust", "--keep") if entry.kind == "settings" else ("trust",)
+    line = f"{project.khive / entry.path}: {entry.line}"
+    return Finding("problem", line, command_in(project, *words))
+
+
+def _mending(project: Project, database: Database) -> str | None:
+    """Return the command that mends a database, where one does."""
+    path = project.database(database.file)
+    if database.problem.endswith("chmod 600 it"):
+        return shlex.join(("chmod", "600", str(path)))
+    if database.is_damaged:
+        return command_in(project, "doctor", "--set-aside", database.file)
+    return None
 
 
 def _has_locks(project: Project, files: set[str]) -> bool:
@@ -193,14 +285,22 @@ def _has_locks(project: Project, files: set[str]) -> bool:
     return project.exists() and all(lock.exists() for lock in locks)
 
 
-async def _unequal(project: Project) -> list[str]:
-    """Return a line that counts the differences of the two copies, or nothing."""
-    comparison = await verify(dir=project.root)
+def _unequal(project: Project, comparison: Verified) -> list[Finding]:
+    """Return a problem that counts the differences of the two copies, or nothing."""
     if comparison.is_equal:
         return []
     kinds = Counter(difference.kind for difference in comparison.differences)
     counts = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
-    return [f"the copies in {project.khive} differ ({counts}): khive-persist verify lists each"]
+    line = f"the copies in {project.khive} differ ({counts}): khive-persist verify lists each"
+    return problem_findings([line], command_in(project, "verify"))
+
+
+def _resuming(pause: Pause) -> str:
+    """Return the command that ends a pause."""
+    if pause.scope == "project":
+        return command_in(Project(pause.subject), "resume", "--here")
+    of_session = ("--session", pause.subject) if pause.scope == "session" else ()
+    return shlex.join(("khive-persist", "resume", *of_session))
 
 
 def _lag(project: Project, database: Database) -> str:
@@ -245,24 +345,27 @@ def _tables(project: Project) -> tuple[dict[str, str], list[str]]:
 
 def _examine_database(project: Project, file: str, tables: Mapping[str, str]) -> Database:
     path = project.database(file)
-    size = sum(
-        os.lstat(sidecar).st_size
-        for suffix in ("", "-wal", "-shm")
-        if os.path.lexists(sidecar := path.with_name(file + suffix))
-    )
-    problem = sqlite.check(path)
-    if problem:
-        return Database(file, size, None, None, problem)
-    table = tables.get(file, path.stem)
+    sizes = [_size(path.with_name(file + suffix)) for suffix in ("-wal", "", "-shm")]
+    database = Database(file, sum(sizes), None, None, "", sizes[0])
     try:
-        rows, last, malformed = health.count_rows(path, table)
+        sqlite.check(path)
+        rows, last, malformed = health.count_rows(path, tables.get(file, path.stem))
     except KhiveError as error:
-        return Database(file, size, None, None, str(error))
+        is_damaged = isinstance(error, StoreDamagedError)
+        return database._replace(problem=str(error), is_damaged=is_damaged)
+    problem = ""
     if malformed:
         problem = f"{path}: the content of {malformed} rows is no JSON; its indexes cannot be made"
     elif path.lstat().st_mode & 0o077:
         problem = f"{path} is open to others: chmod 600 it"
-    return Database(file, size, rows, last, problem)
+    return database._replace(rows=rows, last=last, problem=problem)
+
+
+def _size(path: Path) -> int:
+    try:
+        return os.lstat(path).st_size
+    except OSError:
+        return 0
 
 
 def _out_of_time(
@@ -299,8 +402,8 @@ def _events_aside(project: Project) -> list[str]:
     return [*lines[:_ASIDE_SHOWN], f"{hidden} more events lie there"] if hidden > 0 else lines
 
 
-def _open_to_others(project: Project) -> list[str]:
-    lines = []
+def _open_to_others(project: Project) -> list[Finding]:
+    findings = []
     for path in (project.khive, project.spool, project.sessions):
         try:
             mode = os.lstat(path).st_mode
@@ -308,22 +411,12 @@ def _open_to_others(project: Project) -> list[str]:
             continue
         if not stat.S_ISDIR(mode):
             kind = "a symbolic link" if stat.S_ISLNK(mode) else "not a directory"
-            lines.append(f"{path} is {kind}: it is not used; put a directory there")
+            line = f"{path} is {kind}: it is not used; put a directory there"
+            findings += problem_findings([line])
         elif mode & 0o077:
-            lines.append(f"{path} is open to others: chmod 700 it")
-    return lines
-
-
-def _backups(project: Project) -> list[str]:
-    """Return the problems of the backups in the project itself, each one line."""
-    try:
-        catalogue = read_catalogue(open_destination(project))
-    except KhiveError as error:
-        return [str(error)]
-    return [
-        *map(str, catalogue.damaged.values()),
-        *(f"backup {id} is {AHEAD}" for id in catalogue.ahead),
-    ]
+            command = shlex.join(("chmod", "700", str(path)))
+            findings += problem_findings([f"{path} is open to others: chmod 700 it"], command)
+    return findings
 
 
 def _without_marks(project: Project) -> list[str]:

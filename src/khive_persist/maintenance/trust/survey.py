@@ -16,6 +16,8 @@ from khive_persist.capture import record_file
 from khive_persist.capture.record_file import RecordFile
 from khive_persist.capture.spool import Spool, parse
 from khive_persist.errors import InvalidSettingsError, ProjectError
+from khive_persist.maintenance.budget_warnings import record as budget_record
+from khive_persist.mirror import verify_record
 from khive_persist.models import purpose_registry
 from khive_persist.project import Project
 from khive_persist.store import redacting
@@ -26,6 +28,7 @@ from khive_persist.trust import marks, records, signed
 Kind = Literal[
     "link", "not a file", "not a folder", "foreign", "journal", "event", "record", "purpose",
     "tokens", "tombstones", "key", "schema", "settings", "too large",
+    "result",
 ]  # fmt: skip
 
 FOLDERS: Final = frozenset(
@@ -35,11 +38,11 @@ FILES: Final = frozenset(
     {
         "config.toml", "config.local.toml", ".gitignore", atomic_switch.JOURNAL, redacting.KEY_FILE,
         "server.token", "server.tokens", "server.url", "server.lock", "server.recording",
-        "open.html", tombstones.FILE,
+        "open.html", tombstones.FILE, verify_record.FILE, budget_record.FILE,
     }
 )  # fmt: skip
 TOKENS: Final = "server.tokens"
-_SMALL: Final = FILES - {tombstones.FILE}
+_SMALL: Final = FILES - {tombstones.FILE, budget_record.FILE}
 _INSPECTED_FOLDERS: Final = ("spool", "purposes", "staging", "backups", "sessions")
 _MAX_ENTRIES: Final = 100_000
 _MAX_SMALL_FILE_BYTES: Final = 4 << 20
@@ -77,6 +80,7 @@ def survey(project: Project) -> list[Finding]:
         for file in purpose_registry.disbelieved(project)
     ]
     findings += _tokens(project) + _tombstones(project) + _key(project) + _settings(project)
+    findings += _results(project)
     by_path = {finding.path: finding for finding in reversed(findings)}
     return sorted(by_path.values())
 
@@ -181,6 +185,18 @@ def _tombstones(project: Project) -> list[Finding]:
         return []
     line = "a list of what was purged that is not ours; it keeps nothing out"
     return [Finding(tombstones.FILE, "tombstones", line)]
+
+
+def _results(project: Project) -> list[Finding]:
+    lines = {
+        verify_record.FILE: (verify_record.is_believed, "a result of verify"),
+        budget_record.FILE: (budget_record.is_believed, "a list of warnings of budgets"),
+    }
+    return [
+        Finding(name, "result", f"{line} that is not ours; it counts for nothing")
+        for name, (is_believed, line) in lines.items()
+        if os.path.lexists(project.khive / name) and not is_believed(project)
+    ]
 
 
 def _key(project: Project) -> list[Finding]:

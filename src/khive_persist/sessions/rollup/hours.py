@@ -59,6 +59,12 @@ _COUNTS: Final = (
 )  # fmt: skip
 
 
+# So many of them count records, and the others what messages spent.
+_RECORDS: Final = 3
+_NO_RECORDS: Final = (0,) * _RECORDS
+_NOTHING_SPENT: Final = (0,) * (len(_COUNTS) - _RECORDS)
+
+
 class _Sum:
     """Sums that grow, in the order of `_COUNTS`."""
 
@@ -213,4 +219,10 @@ class Hours:
                     self._groups[by][session] = self._names.setdefault(name, name)
             sums = self._hours.setdefault(group.hour, {by: {} for by in BY})
             for by in BY:
-                sums[by].setdefault(getattr(group, by), _Sum()).count(counts, sessions)
+                name = getattr(group, by)
+                if any(spent := counts[_RECORDS:]):
+                    sums[by].setdefault(name, _Sum()).count((*_NO_RECORDS, *spent), ())
+                # Records that name no group count with their session.
+                name = name or (self._groups[by][id] if id else "")
+                records = (*counts[:_RECORDS], *_NOTHING_SPENT)
+                sums[by].setdefault(name, _Sum()).count(records, sessions)

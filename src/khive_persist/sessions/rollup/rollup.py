@@ -267,9 +267,13 @@ class Rollup:
             sessions = sessions | {row[0] for row in self._connection.execute(sql, {"ids": ids})}
             ids = codec.dump_lossy([*sessions])
             stale = self._hours(ids) if hours is None else hours
+            names = self._names_of(ids)
             yield
             self._stale |= stale if hours is not None else stale | self._hours(ids)
             self._summarise(ids)
+            # By hour, what names no group itself counts with that of its session.
+            renamed = [id for id, name in self._names_of(ids).items() if names.get(id) != name]
+            self._stale |= self._hours(codec.dump_lossy(renamed))
             for session in sessions:
                 self._words.pop(session, None)
             for session, *texts in self._connection.execute(_TEXTS, (ids,)):
@@ -282,6 +286,11 @@ class Rollup:
         sql = f"DELETE FROM sessions WHERE session_id IN ({_IDS})"
         self._connection.execute(sql, {"ids": ids})
         self._connection.execute(_SUMMARISE, values)
+
+    def _names_of(self, ids: str) -> dict[str, SessionNames]:
+        sql = f"SELECT session_id, tool, model, project FROM sessions WHERE session_id IN ({_IDS})"
+        rows = self._connection.execute(sql, {"ids": ids})
+        return dict(rows_by_key("session_id", SessionNames, rows))
 
     def _hours(self, ids: str) -> set[str]:
         sql = "SELECT DISTINCT hour FROM cells WHERE session IN (SELECT value FROM json_each(?))"

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from khive_persist.models.criteria import CRITERIA, OF_PLANS
+from khive_persist.models.purposes import CONVERSATIONS
 from khive_persist.sessions.rollup.rollup import Rollup
 from khive_persist.sessions.rollup.session_item import KEYS, SessionItem, Sort
 from khive_persist.store import codec
@@ -100,6 +101,22 @@ def sessions(
 def session(rollup: Rollup, id: str) -> list[SessionItem]:
     """Return the session of this id, else some of those that carried out its plans."""
     return _select(rollup, "session_id = ?", id) or _select(rollup, "planned_by = ?", id)
+
+
+def sessions_of(rollup: Rollup, ids: Sequence[str]) -> dict[str, SessionItem]:
+    """Return the sessions of these ids, by id; those that are not known are left out."""
+    sql = f"SELECT {_COLUMNS} FROM sessions WHERE session_id IN (SELECT value FROM json_each(?))"
+    items = rollup.query_as(SessionItem, sql, [codec.dump_lossy([*ids])])
+    return {item.session_id: item for item in items}
+
+
+def active_sessions(rollup: Rollup, since: str) -> list[SessionItem]:
+    """Return the sessions with a message since then, which is text of `clock.to_text`."""
+    sql = (
+        f"SELECT {_COLUMNS} FROM sessions WHERE coalesce(last, '') >= ?1 AND EXISTS (SELECT 1"
+        " FROM cells WHERE session = session_id AND file = ?2 AND cells.last >= ?1)"
+    )
+    return rollup.query_as(SessionItem, sql, [since, CONVERSATIONS.name])
 
 
 def sessions_beginning(rollup: Rollup, prefix: str) -> list[SessionItem]:

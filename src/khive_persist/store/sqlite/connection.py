@@ -18,7 +18,6 @@ from khive_persist import clock
 from khive_persist.errors import (
     StoreBusyError,
     StoreDamagedError,
-    StoreError,
     StoreUnavailableError,
 )
 from khive_persist.models.purposes import Purpose
@@ -224,20 +223,22 @@ def refuse_link(path: Path) -> None:
             raise StoreUnavailableError(f"{checked} is not a file", hint="move it away")
 
 
-def check(path: Path) -> str:
-    """Return what is wrong with a database file, in one line; an empty string for nothing.
+def check(path: Path) -> None:
+    """Read all of a database file, and raise what is wrong with it.
 
-    Reads all of it. The file is not opened otherwise than through SQLite: closing a descriptor of
-    it would drop the locks that other connections of this process hold.
+    The file is not opened otherwise than through SQLite: closing a descriptor of it would drop the
+    locks that other connections of this process hold.
+
+    Raises:
+        StoreDamagedError: Its content is damaged.
+        StoreError: It cannot be read for another reason, as a newer one.
     """
-    try:
-        with opened_reader(path) as connection:
-            with translated(path):
-                fault = fault_of(connection, "quick_check(3)")
-            migrations.refuse_newer(connection, path)
-    except StoreError as error:
-        return str(error)
-    return f"{path}: {fault}" if fault else ""
+    with opened_reader(path) as connection:
+        with translated(path):
+            fault = fault_of(connection, "quick_check(3)")
+        migrations.refuse_newer(connection, path)
+    if fault:
+        raise StoreDamagedError(f"{path}: {fault}")
 
 
 def fault_of(connection: Connection, check: str) -> str:

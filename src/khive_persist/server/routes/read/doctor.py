@@ -1,14 +1,14 @@
 """`GET /v1/doctor` and `/v1/backups`: in what condition the project is."""
 
 import time
+from importlib.metadata import version
 from typing import Any, Final
 
 import anyio
 
 from khive_persist.maintenance.backup.catalogue import BackupList, read_catalogue
 from khive_persist.maintenance.backup.destination import open_destination
-from khive_persist.maintenance.doctor.hooks import examine_hooks
-from khive_persist.maintenance.doctor.report import DoctorReport, examine
+from khive_persist.maintenance.doctor.report import DoctorReport, examine, with_surroundings
 from khive_persist.project import Project
 from khive_persist.recorder.live_settings import LiveSettings
 from khive_persist.server.reader_pool import ReaderPool
@@ -25,14 +25,15 @@ _FRESH_SECONDS: Final = 5.0
 
 def operations(project: Project, live: LiveSettings, readers: ReaderPool) -> list[Operation]:
     """Return what this group answers."""
+    # What is installed may be newer by the time that somebody asks.
+    server_version = version("khive-persist")
     turn = anyio.Lock()
     latest: tuple[float, Any] = (0.0, None)
 
     async def examined() -> Any:
         report = await examine(project, thoroughly=False)
         # It answers, or this would not be asked; what token a tool has is not known here.
-        hooks, problems = examine_hooks(project, asks_server=False)
-        return report._replace(hooks=hooks, problems=report.problems + problems)
+        return with_surroundings(report, project, asks_server=False, server_version=server_version)
 
     async def doctor(query: ReadRequest) -> Any:
         nonlocal latest

@@ -17,6 +17,7 @@ from khive_persist.server.routes.read import (
     plans,
     records,
     sessions,
+    today,
 )
 from khive_persist.server.routes.read.operations import routes_of
 
@@ -27,6 +28,7 @@ def routes(
     """Return the routes of all that is answered to who reads; a purpose of any name comes last."""
     operations = [
         *overview.operations(project, readers),
+        *today.operations(project, live, readers),
         *sessions.operations(project, readers),
         *entries.operations(project, readers),
         *live_events.operations(access, project, readers, stopping),
