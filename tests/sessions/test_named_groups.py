@@ -1,5 +1,7 @@
 """Records that name no model count with that of their session; what they spent does not."""
 
+from typing import Any
+
 from khive_persist.models.purposes import CONVERSATIONS, EVENT_FILES
 from khive_persist.sessions.rollup.groups import Group
 from khive_persist.sessions.rollup.hours import Hours
@@ -9,7 +11,7 @@ EVENTS = EVENT_FILES["claude-code"].name
 DAY = "2026-11-21"
 
 
-def cell(session: str, file: str, hour: int, model: str, rows: int, **sums: int) -> Group:
+def cell(session: str, file: str, hour: int, model: str, rows: int, **sums: Any) -> Group:
     at = f"{DAY} {hour:02}"
     instant = f"{at}:00:00.000000"
     return Group(session, file, at, "claude-code", "", model, rows, instant, instant, **sums)
