@@ -80,7 +80,10 @@ def test_every_table_fits_its_terminal(worked: Project, khive: Khive) -> None:
             if words == "doctor":
                 # What stands before its first table are names and values.
                 lines = lines[lines.index("") :]
-            too_wide = [line for line in lines if cell_len(line) > columns]
+            # Where an empty answer looked, and what doctor found, is said whole.
+            sentences = ("no ", "problem: ", "advice: ", "paused: ", "  khive-persist ")
+            tables = [line for line in lines if not line.startswith(sentences)]
+            too_wide = [line for line in tables if cell_len(line) > columns]
             assert not too_wide, (words, columns)
 
 
@@ -103,8 +106,8 @@ def test_sessions_at_80_columns_name_each_session_by_what_is_its_own(
     worked: Project, khive: Khive
 ) -> None:
     heading, *rows = shown(80, "--dir", str(worked.root), "sessions").lines
-    assert heading.split()[:2] == ["session", "tool"]
-    assert {"last", "task", "verdict", "failed"} <= set(heading.split())
+    assert heading.split()[:2] == ["session", "title"]
+    assert {"last", "tool", "verdict", "failed"} <= set(heading.split())
     short = [row.split()[0] for row in rows[:3]]
     assert short[0] == SESSION[:8]
     assert "Move the importer" in rows[0]

@@ -71,7 +71,8 @@ _BY_NAME: Final[Mapping[str, Column]] = {
         Column("result", kind="state", priority=2),
         Column("what", kind="prose", minimum=8, priority=1),
         Column("task", kind="prose", minimum=20, priority=1),
-        Column("task_description", label="task", kind="prose", minimum=20, priority=1),
+        Column("title", kind="prose", minimum=20, priority=1),
+        Column("task_description", label="task", kind="prose", minimum=20, priority=3),
         Column("item", kind="prose", minimum=14, priority=0),
         Column("reason", kind="prose", minimum=14, priority=1),
         Column("problem", kind="prose", minimum=14, priority=1),
@@ -134,15 +135,15 @@ def fit(columns: Sequence[Column], widths: Sequence[int], total: int) -> dict[in
         else width
         for column, width in zip(columns, widths, strict=True)
     ]
-    shown = list(range(len(columns)))
-    while (room := total - sum(floors[i] for i in shown) - GAP * (len(shown) - 1)) < 0:
-        if len(shown) == 1:
-            return {shown[0]: total}
-        shown.remove(max(shown, key=lambda i: (columns[i].priority, i)))
-    fitted = {i: floors[i] for i in shown}
+    visible = list(range(len(columns)))
+    while (room := total - sum(floors[i] for i in visible) - GAP * (len(visible) - 1)) < 0:
+        if len(visible) == 1:
+            return {visible[0]: total}
+        visible.remove(max(visible, key=lambda i: (columns[i].priority, i)))
+    fitted = {i: floors[i] for i in visible}
     readable = [min(width, _READABLE_CELLS) for width in widths]
-    for wanted, kinds in ((readable, _CUT_FIRST), (widths, _CUT_LAST), (widths, _CUT_FIRST)):
-        room = _widen(fitted, wanted, room, (i for i in shown if columns[i].kind in kinds))
+    for limits, kinds in ((readable, _CUT_FIRST), (widths, _CUT_LAST), (widths, _CUT_FIRST)):
+        room = _widen(fitted, limits, room, (i for i in visible if columns[i].kind in kinds))
     return fitted
 
 

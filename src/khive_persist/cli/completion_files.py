@@ -59,8 +59,8 @@ def completion_files(shell: Shell) -> CompletionFiles:
         return CompletionFiles(script, None if is_found else _start_file(shell), line)
     script = data / "zsh" / "site-functions" / f"_{PROGRAM}"
     quoted = shlex.quote(str(script))
-    begin = "(( ${+functions[compdef]} )) || { autoload -Uz compinit && compinit; }"
-    line = f"[[ -r {quoted} ]] && {{ {begin}; . {quoted}; }}  {_MARK}"
+    prelude = "(( ${+functions[compdef]} )) || { autoload -Uz compinit && compinit; }"
+    line = f"[[ -r {quoted} ]] && {{ {prelude}; . {quoted}; }}  {_MARK}"
     return CompletionFiles(script, _start_file(shell), line)
 
 
@@ -80,11 +80,11 @@ def install(shell: Shell) -> list[Path]:
         InvalidSettingsError: One cannot be written.
     """
     files = completion_files(shell)
-    changed = [files.script] if _write(files.script, script_of(shell)) else []
+    paths = [files.script] if _write(files.script, script_of(shell)) else []
     start_file = files.start_file
     if start_file is not None and _edit_start(start_file, files.line):
-        changed.append(start_file)
-    return changed
+        paths.append(start_file)
+    return paths
 
 
 def uninstall(shell: Shell) -> list[Path]:
@@ -94,14 +94,14 @@ def uninstall(shell: Shell) -> list[Path]:
         InvalidSettingsError: One cannot be written.
     """
     files = completion_files(shell)
-    changed = []
+    paths = []
     if files.script.exists():
         files.script.unlink()
-        changed.append(files.script)
+        paths.append(files.script)
     start_file = _start_file(shell)
     if start_file is not None and start_file.exists() and _edit_start(start_file, None):
-        changed.append(start_file)
-    return changed
+        paths.append(start_file)
+    return paths
 
 
 def shell_in_use() -> Shell | None:

@@ -37,14 +37,14 @@ def first_steps() -> Iterator[str]:
         raise
     except ProjectError:
         directory = named_directory()
-        where = f"in {directory}" if directory else "here, above, or in your home directory"
-        yield f"There is no .khive {where}: nothing is recorded yet."
+        place = f"in {directory}" if directory else "here, above, or in your home directory"
+        yield f"There is no .khive {place}: nothing is recorded yet."
         yield ""
         yield from _commands(_INIT, _install(), _DEMO, _HELP)
         return
     sessions = anyio.run(sessions_of, project, SessionFilter())
     is_home = marks.is_state(project.khive)
-    here = [_INIT] if is_home else []
+    first = [_INIT] if is_home else []
     if is_home:
         yield "There is no .khive here or above: records go to that of your home directory."
     if sessions:
@@ -52,7 +52,7 @@ def first_steps() -> Iterator[str]:
         latest = _short(sessions[0].session_id, sessions)
         yield ""
         yield from _commands(
-            *here,
+            *first,
             ("sessions", "all of them"),
             (f"show {latest}", "the story of the latest"),
             ("tail", "watch what agents do"),
@@ -67,13 +67,13 @@ def first_steps() -> Iterator[str]:
         yield "Start one of these tools, and ask it something."
         yield ""
         yield from _commands(
-            *here, ("tail", "watch it"), ("doctor", "says why, where nothing comes"), _HELP
+            *first, ("tail", "watch it"), ("doctor", "says why, where nothing comes"), _HELP
         )
         return
     yield f"{project.khive} is empty, and no hook is installed that records into it."
     yield ""
     yield from _commands(
-        *here, _install(is_home=is_home), ("hooks status", "where hooks can be"), _DEMO, _HELP
+        *first, _install(is_home=is_home), ("hooks status", "where hooks can be"), _DEMO, _HELP
     )
 
 

@@ -1,4 +1,4 @@
-"""What standard output is: a terminal of some width or not, and whether it is to have colours."""
+"""Tell standard output: a terminal of some width or not, and whether it is to have colours."""
 
 import os
 import shutil

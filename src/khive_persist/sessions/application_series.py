@@ -124,11 +124,11 @@ async def session_counts(reader: Reader, ids: Iterable[str]) -> dict[str, Sessio
         reader: A reader of `PURPOSES`.
         ids: The ids.
     """
-    wanted = sorted(ids)
+    sorted_ids = sorted(ids)
     columns = dict(zip(PURPOSES, SessionCounts._fields, strict=True))
-    counts = dict.fromkeys(wanted, SessionCounts())
+    counts = dict.fromkeys(sorted_ids, SessionCounts())
     for purpose, name in columns.items():
-        for id, number in await reader.fetch(partial(_counts, purpose, wanted)):
+        for id, number in await reader.fetch(partial(_counts, purpose, sorted_ids)):
             counts[id] = counts[id]._replace(**{name: number})
     return counts
 

@@ -47,7 +47,7 @@ class Budget(NamedTuple):
 
 
 class Spending(NamedTuple):
-    """What messages cost, in USD, and their tokens of all classes.
+    """The cost of messages, in USD, and their tokens of all classes.
 
     Attributes:
         cost: The cost of those that have a price; None where none has.
@@ -60,7 +60,7 @@ class Spending(NamedTuple):
 
 
 class Spendings(NamedTuple):
-    """What is spent of every scope.
+    """The sums that are spent of every scope.
 
     Attributes:
         day: The spending of the day in UTC.

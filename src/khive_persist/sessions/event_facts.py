@@ -145,7 +145,7 @@ def plans(
 
 
 class Task(NamedTuple):
-    """What a plan was made for."""
+    """The task that a plan was made for."""
 
     id: str
     task_description: str | None

@@ -70,7 +70,7 @@ class _Event(NamedTuple):
 
 
 class _Progress:
-    """What the events of one session so far tell of it."""
+    """The state of one session, by its events so far."""
 
     def __init__(self) -> None:
         self.last: _Event | None = None

@@ -47,15 +47,13 @@ def install_command(shell: Shell | None, yes: bool, as_json: bool) -> None:
     files = completion_files(shell)
     if files.start_file is not None and not files.is_named():
         confirm(f"write {files.script}, and add a line to {files.start_file}", yes=yes)
-    changed = install(shell)
+    paths = install(shell)
     if as_json:
-        print_json(
-            {"shell": shell, "script": str(files.script), "written": list(map(str, changed))}
-        )
+        print_json({"shell": shell, "script": str(files.script), "written": list(map(str, paths))})
         return
-    for path in changed:
+    for path in paths:
         click.echo(f"{path} is written")
-    if not changed:
+    if not paths:
         click.echo(f"{files.script} is there already: nothing was changed")
     else:
         click.echo(f"it works in each {shell} that you start from now on")
@@ -66,10 +64,10 @@ def install_command(shell: Shell | None, yes: bool, as_json: bool) -> None:
 def uninstall_command(shell: Shell | None) -> None:
     """Remove the script and the line that were written."""
     shell = _chosen(shell)
-    changed = uninstall(shell)
-    for path in changed:
+    paths = uninstall(shell)
+    for path in paths:
         click.echo(f"{path} is " + ("changed" if path.exists() else "removed"))
-    if not changed:
+    if not paths:
         click.echo(f"no completion of {shell} was installed")
 
 

@@ -102,7 +102,7 @@ def _result(content: dict[str, Any], open_calls: Container[Any]) -> str | None:
 
 async def _open_calls(project: Project, events: Iterable[HookEvent]) -> set[str]:
     """Return the ids of the calls that these events begin and no event ends."""
-    begun = {
+    calls = {
         str(content["tool_use_id"])
         for content in map(_content, events)
         if content.get("event_type") in PRE
@@ -110,7 +110,7 @@ async def _open_calls(project: Project, events: Iterable[HookEvent]) -> set[str]
         and not stands_for_end(content)
     }
     async with reading(project, *EVENT_FILES.values()) as reader:
-        return begun - await ended_calls(reader, begun)
+        return calls - await ended_calls(reader, calls)
 
 
 async def _list(

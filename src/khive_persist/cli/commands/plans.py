@@ -11,6 +11,7 @@ import click
 
 from khive_persist.analytics.outcomes import PlanOutcome, joined
 from khive_persist.cli import completions
+from khive_persist.cli.columns import Column
 from khive_persist.cli.empty import none_of
 from khive_persist.cli.options import drained_project, with_filters, with_output, with_project
 from khive_persist.cli.output import (
@@ -36,8 +37,9 @@ from khive_persist.store.codec import dump_lossy
 from khive_persist.store.planner_sessions import PlannerSessionStore
 
 TABLE_LIMIT: Final = 50
+_TASK: Final = Column("task_description", label="task", kind="prose", minimum=20, priority=1)
 COLUMNS: Final = (
-    "id", "created_at", "task_description", "complexity", "confidence", "agent_count",
+    "id", "created_at", _TASK, "complexity", "confidence", "agent_count",
     "planning_cost", "workflow_pattern", "phases", "session_id",
 )  # fmt: skip
 PHASES: Final = ("phase", "name", "agents", "after", "description")

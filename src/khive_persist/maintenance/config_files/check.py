@@ -38,10 +38,12 @@ class Problem(NamedTuple):
 
 def config_files(project: Project) -> list[Path]:
     """Return the settings files that count in a project; a later file comes before an earlier."""
-    own = [project.config, project.local_config]
+    of_project = [project.config, project.local_config]
     folder = marks.state_folder()
     return (
-        own if folder is None or marks.is_state(project.khive) else [folder / "config.toml", *own]
+        of_project
+        if folder is None or marks.is_state(project.khive)
+        else [folder / "config.toml", *of_project]
     )
 
 

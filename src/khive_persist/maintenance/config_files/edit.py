@@ -116,16 +116,16 @@ def with_value(text: str, name: str, value: Any) -> str:
     entries = document.setdefault(table, {})
     if isinstance(entries, dict) and key in entries and entries[key] == value:
         return text
-    changed = _edited(text, table, key, written(value))
+    edited = _edited(text, table, key, written(value))
     expected = document | {table: {**entries, key: value}} if isinstance(entries, dict) else None
     try:
         # As text: a value that is not a number equals nothing.
-        is_changed_alone = repr(_sorted(read(changed))) == repr(_sorted(expected))
+        is_changed_alone = repr(_sorted(read(edited))) == repr(_sorted(expected))
     except InvalidTomlError:
         is_changed_alone = False
     if not is_changed_alone:
         raise InvalidTomlError(f"{name} is written so that it is not edited here", text, 0)
-    return changed
+    return edited
 
 
 def _edited(text: str, table: str, key: str, spelled: str) -> str:
@@ -153,8 +153,8 @@ def _edited(text: str, table: str, key: str, spelled: str) -> str:
     if header is None or last is None:
         ends = "" if not text or text.endswith("\n") else newline
         return f"{text}{ends}{newline if text else ''}[{table}]{newline}{line}{newline}"
-    shown = re.compile(rf"^#[ \t]*{re.escape(key)}[ \t]*=.*?(?=\r?$)", re.MULTILINE)
-    if match := shown.search(text, header.end, section_end):
+    default = re.compile(rf"^#[ \t]*{re.escape(key)}[ \t]*=.*?(?=\r?$)", re.MULTILINE)
+    if match := default.search(text, header.end, section_end):
         return text[: match.start()] + line + text[match.end() :]
     end = text.find("\n", last.end)
     if end < 0:

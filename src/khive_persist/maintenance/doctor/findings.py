@@ -10,7 +10,7 @@ Level = Literal["problem", "paused", "advice"]
 
 
 class Finding(NamedTuple):
-    """What is wrong, or could be better.
+    """A finding: a fault, or an advice.
 
     Attributes:
         level: A problem needs a person, a pause is as the person wanted it, advice is what a

@@ -1,4 +1,4 @@
-"""What went into an entry of a timeline and what came out, whole; and the entries that have a text.
+"""Read input and output of an entry of a timeline, whole; and the entries that have a text.
 
 The timeline itself has of an output its beginning.
 """
