@@ -43,8 +43,8 @@ def run_client(
         node_folder = install.node(folder / "npm")
         installed = install.client(client, folder / "npm", node_folder, version)
     except install.InstallError as error:
-        return ClientResult(day=day, reason=f"it could not be installed: {error}")
-    result = ClientResult(installed.version, day)
+        return ClientResult(day=day, reason=str(error))
+    result = ClientResult(installed.version, day, installed.failure)
     for scenario in scenarios:
         place = folder / "runs" / client.name / scenario.name
         shutil.rmtree(place, ignore_errors=True)

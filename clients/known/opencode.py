@@ -73,6 +73,8 @@ class OpenCode(Client):
         for name in ("MODELS_FETCH", "AUTOUPDATE", "LSP_DOWNLOAD"):
             run.variables[f"{self._prefix}_DISABLE_{name}"] = "1"
         run.variables["KILO_TELEMETRY_LEVEL"] = "off"
+        # Else it waits 70 s for the packages of plugins, which npm cannot fetch here.
+        run.variables["npm_config_fetch_retries"] = "0"
         self._write(run, {"edit": "allow", "bash": {"*": "allow"}})
 
     def record(self, run: Run) -> None:
