@@ -62,7 +62,7 @@ class OpenCode(Client):
     plugin_package = "@opencode-ai/plugin"
     program = "opencode"
     settings = ".opencode/plugins"
-    untold = (
+    untold: tuple[str, ...] = (
         "No hook is called after a call that failed or was refused: that is read from its bus.",
     )
     # Of its settings in the home directory, and the beginning of its variables.
@@ -131,5 +131,12 @@ class Kilo(OpenCode):
     plugin_package = ""
     program = "kilo"
     settings = ".kilo/plugins"
+    starts_once = True
+    keeps_cut_answers = False
+    untold = (
+        *OpenCode.untold,
+        "It writes down no tokens of an answer whose tool Ctrl-C cuts off.",
+        "Two that start at once in a new home fail: both make its database.",
+    )
     _file = ".config/kilo/kilo.json"
     _prefix = "KILO"
