@@ -199,6 +199,7 @@ ENDINGS: Final[Mapping[str, Ending]] = {
     '{"error":"tool approval request timed out': "denied",
     '{"error":"tool was not executed -- ': "denied",
     '{"error":"user rejected the tool call': "denied",
+    "command failed: command was aborted": "interrupted",
 }
 
 TOOL: Final = Tool(
@@ -208,6 +209,7 @@ TOOL: Final = Tool(
     endings=ENDINGS,
     sends=sends,
     has_times=True,
+    ends_hooks=True,
     call_events=(_CALL, _RESULT, _RESULT),
     transcript_folders=(FOLDER,),
     transcript_file=r"/[^/]+\.messages\.json\Z",
