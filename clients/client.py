@@ -26,6 +26,8 @@ class Client(ABC):
         untold: What it does not tell, each one sentence.
         without_resume: Why no session is resumed, where `resume` returns None.
         ends_when_denied: Whether a call that is denied ends the run, with an exit code of its own.
+        starts_once: Whether two cannot be the first at once, as both make its database.
+        keeps_cut_answers: Whether it writes down the tokens of an answer whose tool was cut off.
         without_subagent: Why no subagent is asked for, where `subagent` returns None.
     """
 
@@ -39,6 +41,8 @@ class Client(ABC):
     untold: tuple[str, ...] = ()
     without_resume: str = ""
     ends_when_denied: bool = False
+    starts_once: bool = False
+    keeps_cut_answers: bool = True
     without_subagent: str = "it has no subagent"
 
     @abstractmethod

@@ -77,6 +77,11 @@ class Tokens(NamedTuple):
         """Whether nothing is lost or counted twice; a client may keep what it asked besides."""
         return self.stored in {self.told, _sum([self.told, self.aside])}
 
+    @property
+    def are_none(self) -> bool:
+        """Whether none are stored."""
+        return self.stored == _NONE
+
 
 def stored_events(folder: Path) -> list[Stored]:
     """Return the events in the databases of a `.khive`, read by SQLite alone."""

@@ -18,6 +18,7 @@ _SECONDS: Final = 600.0
 _MACHINES: Final = {"x86_64": "x64", "aarch64": "arm64"}
 # A new version can be there before the packages of its platforms are.
 _TRIED: Final = 4
+_MISSING: Final = re.compile(r"No matching version found for (\S+\d)")
 _STABLE: Final = re.compile(r"\d+\.\d+\.\d+")
 
 
@@ -26,11 +27,19 @@ class InstallError(Exception):
 
 
 class Installed(NamedTuple):
-    """A client's program, its version, and the folder of the Node that runs it."""
+    """An installed client.
+
+    Attributes:
+        program: The program.
+        version: Its version.
+        node_folder: The folder of the Node that runs it.
+        failure: Why a newer version is not installed; an empty string where none is.
+    """
 
     program: Path
     version: str
     node_folder: Path
+    failure: str = ""
 
 
 def khive_persist(folder: Path) -> Path:
@@ -71,23 +80,23 @@ def client(client: Client, folder: Path, node_folder: Path, version: str = "") -
     """
     place = folder / client.name
     program = place / "node_modules" / ".bin" / client.program
-    failure = "npm knows no version"
+    failures = []
     for one in [version] if version else _newest(client.package):
         if not (program.exists() and _version_in(place, client.package) == one):
             try:
                 _npm_install(place, f"{client.package}@{one}", node_folder)
             except InstallError as error:
-                failure = str(error)
+                failures.append(f"{one} could not be installed: {error}")
                 continue
         plugins = place / PLUGIN_PACKAGES
         if client.plugin_package and _version_in(plugins, client.plugin_package) != one:
             try:
                 _npm_install(plugins, f"{client.plugin_package}@{one}", node_folder)
             except InstallError as error:
-                failure = str(error)
+                failures.append(f"{one} could not be installed: {error}")
                 continue
-        return Installed(program, _version_in(place, client.package), node_folder)
-    raise InstallError(failure)
+        return Installed(program, one, node_folder, "; ".join(failures))
+    raise InstallError("; ".join(failures) or "npm knows no version")
 
 
 def _newest(package: str) -> list[str]:
@@ -129,6 +138,8 @@ def _run(command: list[str], environment: dict[str, str] | None = None) -> str:
     except subprocess.TimeoutExpired:
         raise InstallError(f"{name} took longer than {_SECONDS:g} s") from None
     if done.returncode:
+        if missing := _MISSING.search(done.stderr):
+            raise InstallError(f"{name} has no {missing[1]}")
         lines = [line for line in done.stderr.splitlines() if "A complete log" not in line]
         raise InstallError(" ".join(" ".join(lines).split())[:300] or f"{name} failed")
     return done.stdout

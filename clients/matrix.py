@@ -43,8 +43,8 @@ def run_client(
         node_folder = install.node(folder / "npm")
         installed = install.client(client, folder / "npm", node_folder, version)
     except install.InstallError as error:
-        return ClientResult(day=day, reason=f"it could not be installed: {error}")
-    result = ClientResult(installed.version, day)
+        return ClientResult(day=day, reason=str(error))
+    result = ClientResult(installed.version, day, installed.failure)
     for scenario in scenarios:
         place = folder / "runs" / client.name / scenario.name
         shutil.rmtree(place, ignore_errors=True)
@@ -89,7 +89,10 @@ def _play(scenario: Scenario, stage: Stage) -> Result:
         failure = "events differ"
         if result.events.foreign:
             failure = f"{result.events.foreign} events are stored as another client's"
-    elif not failure and not result.tokens.are_equal:
+    elif not failure and not (
+        result.tokens.are_equal
+        or (scenario.is_cut and not stage.client.keeps_cut_answers and result.tokens.are_none)
+    ):
         failure = "tokens differ"
     result.status, result.reason = ("failed" if failure else "done"), failure
     return result

@@ -49,7 +49,7 @@ class ClientResult:
     Attributes:
         version: The version that was run; an empty string where none could be.
         day: The day of the run, in UTC.
-        reason: Why it was not run.
+        reason: Why it was not run, or no newer version was.
         results: What came of its scenarios, by their names.
     """
 

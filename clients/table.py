@@ -107,6 +107,7 @@ def _cost(results: Iterable[Result]) -> str:
 def _scenarios(client: Client, scenarios: Sequence[Scenario], result: ClientResult) -> list[str]:
     lines = [
         f"### {client.title} {result.version}", "",
+        *([_cell(result.reason) + ".", ""] if result.reason else []),
         "| scenario | | sent | stored | equal | messages | tokens told | besides | stored |",
         "|---|---|---|---|---|---|---|---|---|",
     ]  # fmt: skip

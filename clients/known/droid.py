@@ -20,6 +20,7 @@ class Droid(Client):
     untold = (
         "Its events have no id of a tool call.",
         "Tokens stand in a file beside the transcript, as sums of the session.",
+        "It runs the hooks of project and user: with ours in both, each event is stored twice.",
     )
     without_resume = "it fetches the session from its makers"
     ends_when_denied = True

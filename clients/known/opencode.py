@@ -62,7 +62,7 @@ class OpenCode(Client):
     plugin_package = "@opencode-ai/plugin"
     program = "opencode"
     settings = ".opencode/plugins"
-    untold = (
+    untold: tuple[str, ...] = (
         "No hook is called after a call that failed or was refused: that is read from its bus.",
     )
     # Of its settings in the home directory, and the beginning of its variables.
@@ -73,6 +73,8 @@ class OpenCode(Client):
         for name in ("MODELS_FETCH", "AUTOUPDATE", "LSP_DOWNLOAD"):
             run.variables[f"{self._prefix}_DISABLE_{name}"] = "1"
         run.variables["KILO_TELEMETRY_LEVEL"] = "off"
+        # Else it waits 70 s for the packages of plugins, which npm cannot fetch here.
+        run.variables["npm_config_fetch_retries"] = "0"
         self._write(run, {"edit": "allow", "bash": {"*": "allow"}})
 
     def record(self, run: Run) -> None:
@@ -129,5 +131,12 @@ class Kilo(OpenCode):
     plugin_package = ""
     program = "kilo"
     settings = ".kilo/plugins"
+    starts_once = True
+    keeps_cut_answers = False
+    untold = (
+        *OpenCode.untold,
+        "It writes down no tokens of an answer whose tool Ctrl-C cuts off.",
+        "Two that start at once in a new home fail: both make its database.",
+    )
     _file = ".config/kilo/kilo.json"
     _prefix = "KILO"

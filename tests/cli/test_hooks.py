@@ -143,3 +143,13 @@ def test_doctor_reads_every_form(project: Project, khive: Khive, home: Path) -> 
     assert any(str(broken) in line for line in khive("doctor", "--json").json["problems"])
     assert json.loads((home / ".cursor/hooks.json").read_text())["version"] == 1
     assert project.root.exists()
+
+
+@pytest.mark.usefixtures("programs")
+def test_what_two_scopes_record_twice_is_said_at_the_second(project: Project, khive: Khive) -> None:
+    assert "problem" not in khive("hooks", "install", "droid").out
+    second = khive("hooks", "install", "droid", "--scope", "user")
+    assert second.code == 0
+    assert "  problem: Droid records 9 events twice, as " in second.out
+    shown = khive("hooks", "install", "droid", "--json")
+    assert "uninstall one of the two" in shown.json["droid"]["problems"][0]

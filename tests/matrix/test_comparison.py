@@ -89,6 +89,8 @@ def test_tokens_are_compared_class_by_class() -> None:
     moved = sums | {"input": 10, "cache_read": 1}
     assert not tokens(told, [moved]).are_equal
     assert not tokens(told, [sums, sums]).are_equal
+    assert tokens(told, []).are_none
+    assert not tokens(told, [sums]).are_none
 
 
 def test_the_recorder_keeps_each_event_as_it_came(tmp_path: Path) -> None:

@@ -52,9 +52,12 @@ def test_failed_and_not_run_never_look_alike() -> None:
 
 
 def test_a_client_that_could_not_be_installed_says_why() -> None:
-    text = made(codex=ClientResult(day="2026-11-29", reason="it could not be installed: no npm"))
-    assert "**not run** | 2026-11-29 | it could not be installed: no npm" in row(text, "Codex")
+    text = made(codex=ClientResult(day="2026-11-29", reason="1.0.0 could not be installed: no npm"))
+    assert "**not run** | 2026-11-29 | 1.0.0 could not be installed: no npm" in row(text, "Codex")
     assert "it was never asked for" in row(text, "Claude Code")
+    reason = "2.0.0 could not be installed: npm has no x@2.0.0"
+    text = made(codex=ClientResult("1.0.0", "2026-11-29", reason, {"prompt": GOOD}))
+    assert f"### Codex 1.0.0\n\n{reason}.\n\n|" in text
     for title, reason in NOT_RUN.items():
         assert reason in row(text, title)
 

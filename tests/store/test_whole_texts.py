@@ -38,6 +38,11 @@ def gemini_command(tail: str) -> dict[str, Any]:
     return gemini(f"<untrusted_context>\nOutput: {LONG}end{tail}\n</untrusted_context>")
 
 
+def copilot(text: str, name: str = "Bash") -> dict[str, Any]:
+    result = {"result_type": "success", "text_result_for_llm": text}
+    return {"hook_event_name": "PostToolUse", "tool_name": name, "tool_result": result}
+
+
 BLOCKS: list[Any] = [{"type": "text", "text": LONG}, LONG, {"type": "image"}, {"x": 1}, 7, {}]
 PATCH = {"structuredPatch": [{"lines": [" one", "+" + LONG, ""]}, {"lines": ["-two"]}, 3]}
 PAYLOADS: list[tuple[str, dict[str, Any]]] = [
@@ -86,6 +91,12 @@ PAYLOADS: list[tuple[str, dict[str, Any]]] = [
     ("gemini-cli", {"hook_event_name": "Notification", "message": LONG}),
     ("gemini-cli", {"hook_event_name": "Notification", "details": {"command": LONG}}),
     ("gemini-cli", gemini("x") | {"tool_input": {"command": LONG}}),
+    ("copilot-cli", copilot(f"{LONG}end\n<shellId: 0 completed with exit code 3>")),
+    ("copilot-cli", copilot(f"{LONG}end\n<command started in background with shellId: s1>")),
+    ("copilot-cli", copilot(f"{LONG}<shellId: 0 completed with exit code 3>")),
+    ("copilot-cli", copilot(f"{LONG}\n<shellId: 0 completed with exit code 3>", "Read")),
+    ("droid", claude(f"{LONG}end\n\n\n[Process exited with code 0]", "Execute")),
+    ("droid", claude(f"{LONG}end\nProcess exited with code 0]", "Execute")),
 ]
 
 
@@ -113,7 +124,7 @@ def shown(folder: Path, tool: str, rows: list[Row], *, together: bool = False) -
 @pytest.mark.parametrize("number", range(len(PAYLOADS)))
 def test_the_view_gives_the_whole(number: int, together: bool, folder: Path) -> None:
     tool, payload = PAYLOADS[number]
-    whole = TOOLS[tool].describe(payload)
+    whole = TOOLS[tool].describe(in_our_words(payload))
     row = row_of(tool, payload)
     content = json.loads(row[1] or "")
     texts = {name: str(whole.get(name, "")) for name in PREVIEW_CHARACTERS}

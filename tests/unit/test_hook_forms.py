@@ -178,8 +178,9 @@ def test_commands_of_what_is_gone_are_stale_and_renewed(
 @pytest.mark.parametrize("tool", [t for t in TOOLS if (t, "project") in ALL and (t, "user") in ALL])
 def test_what_two_scopes_record_twice_is_told(tool: str, tmp_path: Path) -> None:
     install(tool, "project", tmp_path)
-    install(tool, "user", tmp_path)
+    change = install(tool, "user", tmp_path)
     told = [line for line in status(tool, "user", tmp_path).problems if " twice" in line]
+    assert [line for line in change.problems if " twice" in line] == told
     client = TOOLS[tool]
     # What comes twice is one event where each has its time.
     assert bool(told) is not (client.registration.runs_once or client.has_times)

@@ -183,7 +183,7 @@ class Tool(NamedTuple):
             hooks that run for it: what comes twice is then one event.
         hook_name: A function that returns the name that events have for a tool of a transcript.
         endings: The beginnings of the client's own words, in small letters, where a call did not
-            run, or not to its end; `"*"` stands for any name in quotes.
+            run, or not to its end; `"*"` stands for any name in quotes, `*` for one without.
         silent_tools: Its tools that fire no hook: they only speak to the client, or go on with a
             call that did.
         asks_first: Whether it asks its user before the hook of a call.

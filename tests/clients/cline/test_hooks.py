@@ -141,10 +141,12 @@ def program(path: Path, command: str) -> Path:
     return path
 
 
-def run(path: Path, at: Path, **environment: str) -> "subprocess.CompletedProcess[bytes]":
+def run(
+    path: Path, at: Path, stdin: bytes = LINES[0], **environment: str
+) -> "subprocess.CompletedProcess[bytes]":
     """Start a program as Cline does: by the interpreter that its first line names."""
     return subprocess.run(
-        ["sh", str(path)], cwd=at, env=os.environ | environment, input=LINES[0],
+        ["sh", str(path)], cwd=at, env=os.environ | environment, input=stdin,
         capture_output=True, check=False, timeout=30,
     )  # fmt: skip
 
@@ -155,6 +157,8 @@ def test_the_event_is_of_the_project_of_the_session(project: Project, tmp_path: 
     path = program(tmp_path / "PreToolUse", hook_command("cline", blocks=True))
     ended = run(path, project.root, KHIVE_DIR=str(other.root), PWD=str(other.root))
     assert (ended.returncode, json.loads(ended.stdout), ended.stderr) == (0, ANSWER, b"")
+    # At Ctrl-C it ends before it has said which event it is.
+    run(path, project.root, b"")
     assert [row["payload"] for row in contents(project)] == [PAYLOADS[0]]
     assert contents(other) == []
 

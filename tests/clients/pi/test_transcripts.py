@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from khive_persist.project import Project
+from khive_persist.sessions.lineage.endings import ending_of
 from khive_persist.settings import Settings
 from khive_persist.tools.pi.transcript import Reader, session_in
 from khive_persist.transcripts.discovery import Transcript as Found
@@ -74,6 +75,26 @@ def test_calls_and_how_they_ended(project: Project) -> None:
     assert ends[("bash", None)] is False
     assert ends[("nosuch", None)] is True
     assert all("duration_ms" in r for id, r in results.items() if calls[id]["name"] != "nosuch")
+    endings = {(calls[id]["name"], ending_of("pi", r)) for id, r in results.items()}
+    assert {("bash", "done"), ("bash", "failed"), ("nosuch", "invalid")} <= endings
+
+
+def test_a_call_that_an_extension_blocks_is_denied_whatever_its_reason() -> None:
+    state: dict[str, Any] = {}
+
+    def ending(text: str, **more: Any) -> str:
+        message = {
+            "role": "toolResult", "toolCallId": "c", "toolName": "bash", "isError": True,
+            "content": [{"type": "text", "text": text}], **more,
+        }  # fmt: skip
+        line = Reader(state).read({"type": "message", "id": "a", "message": message})
+        return ending_of("pi", line.parts[0].fields["tool_results"][0])
+
+    assert ending("not allowed") == "failed"
+    assert ending("oops", durationMs=4) == "failed"
+    assert ending("not allowed") == "denied"
+    assert ending("Operation aborted") == "interrupted"
+    assert ending('Validation failed for tool "bash":\n  - command: missing') == "invalid"
 
 
 def test_what_pi_says_that_it_cost(project: Project) -> None:

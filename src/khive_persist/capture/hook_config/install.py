@@ -4,13 +4,14 @@ What is there alone tells what is installed: nothing is remembered elsewhere.
 """
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
 from khive_persist.capture import native_hook_path
 from khive_persist.capture.hook_config import http_hook, launcher, native_copy
 from khive_persist.capture.hook_config.command import hook_command, native_arguments
-from khive_persist.capture.hook_config.entry import Target
+from khive_persist.capture.hook_config.entry import Entry, Target
 from khive_persist.capture.hook_config.hook_files import HookFiles, Plan
 from khive_persist.capture.hook_config.own_files import OwnHookFiles
 from khive_persist.capture.hook_config.settings_hooks import SettingsHooks
@@ -44,6 +45,7 @@ class Change(NamedTuple):
         left_out: The events that this version does not know: they are not registered.
         occupied: The files of the user's own that stand in the place of ours: they were left as
             they are, and what ours would record is not.
+        problems: The problems that the hooks of other scopes make for these, a line each.
     """
 
     path: Path
@@ -53,6 +55,7 @@ class Change(NamedTuple):
     version: str = ""
     left_out: tuple[str, ...] = ()
     occupied: tuple[Path, ...] = ()
+    problems: tuple[str, ...] = ()
 
 
 def has_scope(tool: str, scope: Scope) -> bool:
@@ -98,6 +101,43 @@ def hook_files(tool: str, scope: Scope, project_root: Path) -> HookFiles:
 def settings_path(tool: str, scope: Scope, project_root: Path) -> Path:
     """Return the path of our hooks in a scope, as `hook_files` does."""
     return hook_files(tool, scope, project_root).path
+
+
+def problems_between_scopes(
+    tool: str, scope: Scope, project_root: Path, entries: Sequence[Entry]
+) -> list[str]:
+    """Return the problems that the other scopes' settings make for the hooks of this one."""
+    client = TOOLS[tool]
+    path = settings_path(tool, scope, project_root)
+    problems = []
+    mine = {(entry.event, entry.target) for entry in entries}
+    events = {event for event, _ in mine}
+    others: tuple[Scope, ...] = get_args(Scope)
+    for other in others:
+        if other == scope or not has_scope(tool, other):
+            continue
+        file = hook_files(tool, other, project_root)
+        if os.path.realpath(file.path) == os.path.realpath(path):
+            continue
+        try:
+            theirs = file.registered().entries
+        except InvalidSettingsError as error:
+            problems.append(str(error))
+            continue
+        twice = {
+            entry.event
+            for entry in theirs
+            if entry.event in events
+            and not client.has_times
+            and not (client.registration.runs_once and (entry.event, entry.target) in mine)
+        }
+        if twice:
+            first, second = sorted((path, file.path))
+            problems.append(
+                f"{client.title} records {len(twice)} events twice, as {first} and {second} both"
+                " have hooks of ours: uninstall one of the two"
+            )
+    return problems
 
 
 def _place(
@@ -199,9 +239,11 @@ def install(
     )
     if scope == "project" and not is_shared:
         instructions += (_NOT_SHARED.format(path=files.path),)
+    entries = files.registered().entries
+    problems = problems_between_scopes(tool, scope, project_root, entries)
     return Change(
         files.path, done.written, done.events, instructions, versions.oldest, left_out,
-        done.occupied,
+        done.occupied, tuple(problems),
     )  # fmt: skip
 
 

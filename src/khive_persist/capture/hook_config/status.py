@@ -1,10 +1,9 @@
 """Report our hooks in a settings file, and the problems that keep them from recording."""
 
-import os
 import shlex
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple, get_args
+from typing import Any, Final, Literal, NamedTuple
 
 from khive_persist.capture import spool_writer
 from khive_persist.capture.hook_config import codex_trust, launcher, native_copy
@@ -18,13 +17,12 @@ from khive_persist.capture.hook_config.entry import Entry, Target
 from khive_persist.capture.hook_config.hook_files import Registered
 from khive_persist.capture.hook_config.install import (
     by_hand,
-    has_scope,
     hook_files,
+    problems_between_scopes,
 )
 from khive_persist.capture.hook_config.server_probe import problem_of
 from khive_persist.capture.hook_config.switches import off_switches
 from khive_persist.capture.hook_config.versions import KnownVersions, known_versions
-from khive_persist.errors import InvalidSettingsError
 from khive_persist.tools import TOOLS, OwnFiles, Scope, Tool
 
 State = Literal["not installed", "partly installed", "stale", "installed"]
@@ -116,7 +114,7 @@ def status(tool: str, scope: Scope, project_root: Path, *, asks_server: bool = T
     problems += _problems_of_http(file.path, entries)
     if asks_server:
         problems += [problem for url in servers if (problem := problem_of(url))]
-    problems += _problems_between_scopes(tool, scope, project_root, entries)
+    problems += problems_between_scopes(tool, scope, project_root, entries)
     state: State = "stale" if stale_lines else "partly installed" if missing else "installed"
     instructions = by_hand(client, scope, project_root, is_http=bool(servers), versions=versions)
     transport: Transport = "http" if servers else "command"
@@ -236,43 +234,6 @@ def _problems_of_http(path: Path, entries: Sequence[Entry]) -> list[str]:
         problems.append(
             f"{path} records {', '.join(twice)} twice, by a command and over HTTP: {AGAIN}"
         )
-    return problems
-
-
-def _problems_between_scopes(
-    tool: str, scope: Scope, project_root: Path, entries: Sequence[Entry]
-) -> list[str]:
-    """Return the problems that the other scopes' settings make for the hooks of this one."""
-    client = TOOLS[tool]
-    path = hook_files(tool, scope, project_root).path
-    problems = []
-    mine = {(entry.event, entry.target) for entry in entries}
-    events = {event for event, _ in mine}
-    others: tuple[Scope, ...] = get_args(Scope)
-    for other in others:
-        if other == scope or not has_scope(tool, other):
-            continue
-        file = hook_files(tool, other, project_root)
-        if os.path.realpath(file.path) == os.path.realpath(path):
-            continue
-        try:
-            theirs = file.registered().entries
-        except InvalidSettingsError as error:
-            problems.append(str(error))
-            continue
-        twice = {
-            entry.event
-            for entry in theirs
-            if entry.event in events
-            and not client.has_times
-            and not (client.registration.runs_once and (entry.event, entry.target) in mine)
-        }
-        if twice:
-            first, second = sorted((path, file.path))
-            problems.append(
-                f"{client.title} records {len(twice)} events twice, as {first} and {second} both"
-                " have hooks of ours: uninstall one of the two"
-            )
     return problems
 
 

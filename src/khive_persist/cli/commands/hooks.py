@@ -325,3 +325,5 @@ def _print_change(verb: Verb, tool: str, change: Change) -> None:
         click.echo(f"  {TOOLS[tool].title} {change.version} knows all of them")
     for line in change.by_hand:
         click.echo(f"  by hand: {line}")
+    for problem in change.problems:
+        click.echo(f"  problem: {problem}")

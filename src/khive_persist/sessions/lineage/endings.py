@@ -43,9 +43,9 @@ def ending_of(tool: str, result: Mapping[str, Any] | None, status: Any = None) -
 @cache
 def _patterns(tool: str) -> list[tuple[re.Pattern[str], Ending]]:
     endings = TOOLS[tool].endings if tool in TOOLS else {}
-    any_name = re.escape('"*"')
+    quoted, name = re.escape('"*"'), re.escape("*")
     return [
-        (re.compile(re.escape(words).replace(any_name, r'"[^"\n]*"')), ending)
+        (re.compile(re.escape(words).replace(quoted, r'"[^"\n]*"').replace(name, r"\S+")), ending)
         for words, ending in endings.items()
     ]
 

@@ -3,7 +3,8 @@
 A row keeps the beginning of each; where that is all of it, or the payload has no text that begins
 so, it is what the expression gives. The expressions say in SQL what `tools/` says in Python
 of each tool's payloads; a test holds them together. In the file that many clients share it is the
-longest text of the payload that begins so, or all texts of a list of content blocks.
+longest text of the payload that begins so, or all texts of a list of content blocks, without the
+line that some add behind what a command wrote.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,7 +24,8 @@ def whole_text(purpose: Purpose, field: str) -> str | None:
         return None
     preview = f"json_extract(content, '$.{field}')"
     if client not in _OUTPUTS:
-        expression = _longest_beginning_with(preview)
+        shown = _without_last_line("text") if field == "output" else "text"
+        expression = _longest_beginning_with(preview, shown)
     else:
         expression = _OUTPUTS[client]() if field == "output" else _first(*_COMMANDS[client])
     begins = f"substr(whole, 1, length({preview})) = {preview}"
@@ -130,12 +132,43 @@ _COMMANDS: Final[dict[str, Sequence[str]]] = {
 }
 
 
-def _longest_beginning_with(preview: str) -> str:
+# The last line of a command's output, as GLOB spells it, by client and its shell tools.
+_LAST_LINES: Final = (
+    ("copilot-cli", ("Bash", "PowerShell"), (
+        "<shellId: * completed with exit code *>",
+        "<detached command with shellId: * completed with exit code *>",
+        "<command started in * with shellId: *>",
+        "<command with shellId: * is still running*>",
+        "<command with shellId: * is already running*>",
+    )),
+    ("droid", ("Execute",), ("[[]Process exited with code *]",)),
+)  # fmt: skip
+
+
+def _without_last_line(text: str) -> str:
+    """Spell a text without the line that its client adds behind a command's output."""
+    head = f"length(rtrim({text}, replace({text}, {_LINE_END}, '')))"
+    whens = []
+    for client, shells, patterns in _LAST_LINES:
+        cut = f"substr({text}, 1, {head} - 1)"
+        # Droid adds empty lines, too.
+        cut = f"rtrim({cut}, {_LINE_END})" if client == "droid" else cut
+        names = ", ".join(map(_literal, shells))
+        lines = (f"substr({text}, {head} + 1) GLOB {_literal(pattern)}" for pattern in patterns)
+        whens.append(
+            f"WHEN {_value('$.tool')} = '{client}' AND {_value('$.tool_name')} IN ({names})"
+            f" AND ({' OR '.join(lines)}) THEN {cut}"
+        )
+    return f"CASE {' '.join(whens)} ELSE {text} END"
+
+
+def _longest_beginning_with(preview: str, shown: str) -> str:
+    """Spell `shown` of the longest `text` of the payload that begins so."""
     nodes = f"json_tree(content, '{_PAYLOAD}') AS node"
     texts = f"SELECT node.atom AS text FROM {nodes} WHERE node.type = 'text'"
     blocks = f"SELECT {_joined('node.value')} AS text FROM {nodes} WHERE node.type = 'array'"
     return (
-        f"(SELECT text FROM ({texts} UNION ALL {blocks})"
+        f"(SELECT {shown} FROM ({texts} UNION ALL {blocks})"
         f" WHERE substr(text, 1, length({preview})) = {preview}"
         " ORDER BY length(text) DESC LIMIT 1)"
     )

@@ -15,7 +15,7 @@ from typing import Final
 
 from khive_persist.tools import payload_fields
 from khive_persist.tools.cline.results import SHELL, result_of
-from khive_persist.tools.tool import Hook, OwnFiles, Program, Tool
+from khive_persist.tools.tool import Ending, Hook, OwnFiles, Program, Tool
 
 _KINDS: Final = {
     "command": SHELL,
@@ -188,12 +188,28 @@ def _contents(command_of: Callable[[Hook], str]) -> dict[str, str]:
     }
 
 
+# An answer that is an error is JSON, in a text.
+ENDINGS: Final[Mapping[str, Ending]] = {
+    '{"error":"unknown tool: ': "invalid",
+    '{"error":"tool call * was rejected before execution: ': "invalid",
+    '{"error":"tool * was blocked by a runtime hook': "denied",
+    '{"error":"tool \\"*\\" is disabled by policy': "denied",
+    '{"error":"tool \\"*\\" requires approval': "denied",
+    '{"error":"tool approval requires ': "denied",
+    '{"error":"tool approval request timed out': "denied",
+    '{"error":"tool was not executed -- ': "denied",
+    '{"error":"user rejected the tool call': "denied",
+    "command failed: command was aborted": "interrupted",
+}
+
 TOOL: Final = Tool(
     name="cline",
     title="Cline",
     describe=describe,
+    endings=ENDINGS,
     sends=sends,
     has_times=True,
+    ends_hooks=True,
     call_events=(_CALL, _RESULT, _RESULT),
     transcript_folders=(FOLDER,),
     transcript_file=r"/[^/]+\.messages\.json\Z",

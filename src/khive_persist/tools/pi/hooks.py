@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from khive_persist.tools import payload_fields
-from khive_persist.tools.tool import Hook, OwnFiles, Program, Tool
+from khive_persist.tools.tool import Ending, Hook, OwnFiles, Program, Tool
 
 SHELL: Final = frozenset({"bash", "powershell"})
 _KINDS: Final = {"command": SHELL, "edit": frozenset({"edit", "write"})}
@@ -166,10 +166,20 @@ _TRUST: Final = (
     " it with `--approve`.",
 )
 
+ENDINGS: Final[Mapping[str, Ending]] = {
+    "operation aborted": "interrupted",
+    "command aborted": "interrupted",
+    "tool execution was blocked": "denied",
+    "tool * not found": "invalid",
+    'validation failed for tool "*"': "invalid",
+    'tool call "*" was not executed: ': "invalid",
+}
+
 TOOL: Final = Tool(
     name="pi",
     title="pi",
     describe=describe,
+    endings=ENDINGS,
     call_events=(_START, _RESULT, _RESULT),
     transcript_folders=("/.pi/agent/sessions/",),
     registration=OwnFiles(

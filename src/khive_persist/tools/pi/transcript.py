@@ -40,7 +40,8 @@ class Reader:
     """Reads lines of one transcript.
 
     Attributes:
-        state: The session, when the file began, and what it has cost so far.
+        state: The session, when the file began, what it has cost so far, and whether a call has
+            said how long it took.
     """
 
     def __init__(self, state: dict[str, Any]) -> None:
@@ -93,7 +94,10 @@ class Reader:
             common |= present(forked_from=self.state.pop("forked_from", None))
         if kind == "message":
             message = mapping_of(document.get("message"))
-            yield MessagePart(key, key, common | _message_fields(message), at, is_whole=True)
+            fields = _message_fields(message)
+            for result in fields.get("tool_results", ()):
+                self._add_status(result)
+            yield MessagePart(key, key, common | fields, at, is_whole=True)
             if message.get("role") == "toolResult" and (used := _used(message.get("usage"))):
                 # The requests that the tool made of a model are none of the agent's.
                 side = common | {"role": "assistant", "kind": "tool", **used}
@@ -111,6 +115,16 @@ class Reader:
         elif kind == "custom_message":
             fields = present(role="user", kind=kind, text=_said(document.get("content")))
             yield MessagePart(key, key, common | fields, at, is_whole=True)
+
+    def _add_status(self, result: dict[str, Any]) -> None:
+        """Set the status of a call that did not run: only one that ran has a duration.
+
+        Versions before 1.1.0 tell no durations. An extension's reason may be any text.
+        """
+        if "duration_ms" in result:
+            self.state["has_durations"] = True
+        elif result.get("is_error") and self.state.get("has_durations"):
+            result["status"] = "denied"
 
     def _reported(self, parts: tuple[MessagePart, ...], at: str | None) -> Iterator[MessagePart]:
         """Yield what the session has cost so far, as pi says, where a message has a cost."""
