@@ -4,7 +4,7 @@ import json
 import shutil
 import tempfile
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -69,30 +69,43 @@ def rows_of(project: Project, purpose: Purpose) -> list[tuple[str, str, dict[str
     return [(id, at, json.loads(content)) for id, at, content in found]
 
 
-def recounted(project: Project, by: str) -> dict[tuple[str, str | None], list[Any]]:
-    """The sums by hour and group, counted row by row."""
+def recounted(
+    project: Project, by: str, listed: Mapping[str, SessionItem]
+) -> dict[tuple[str, str | None], list[Any]]:
+    """The sums by hour and group, counted row by row.
+
+    What names no group counts with its session, which is in the group that the list shows; what it
+    spent does not.
+    """
     sums: dict[tuple[str, str | None], list[Any]] = {}
     field = {"project": "cwd"}.get(by, by)
+
+    def group(at: str, name: str | None) -> list[Any]:
+        return sums.setdefault((at[:13], name or None), [0, 0, 0, 0, 0, 0, 0, 0, None, 0])
+
     for purpose in (*EVENT_FILES.values(), CONVERSATIONS):
         for _, at, content in rows_of(project, purpose):
-            one = sums.setdefault(
-                (at[:13], content.get(field) or None), [0, 0, 0, 0, 0, 0, 0, 0, None, 0]
-            )
+            item = listed.get(content.get("session_id") or "")
+            name = content.get(field)
+            counts = group(at, name or getattr(item, by, None))
             if purpose != CONVERSATIONS:
-                one[0] += 1
-                one[1] += content["event_type"] in POST and content.get("success") is False
+                counts[0] += 1
+                counts[1] += content["event_type"] in POST and content.get("success") is False
                 continue
-            one[3] += 1
+            counts[3] += 1
             tokens = content.get("tokens") or {}
-            for number, name in enumerate(("input", "cache_read", "cache_write", "output"), 4):
-                one[number] += tokens.get(name, 0)
+            if not any(tokens.values()):
+                continue
+            spending = group(at, name)
+            for number, kind in enumerate(("input", "cache_read", "cache_write", "output"), 4):
+                spending[number] += tokens.get(kind, 0)
             instant = clock.from_column(at)
             assert instant is not None
             cost = spent(content, instant, PRICES).cost
             if cost is not None:
-                one[8] = (one[8] or 0.0) + cost
-            elif any(tokens.values()):
-                one[9] += 1
+                spending[8] = (spending[8] or 0.0) + cost
+            else:
+                spending[9] += 1
     return sums
 
 
@@ -158,8 +171,11 @@ def summed(one: dict[str, Any], id: str, given: dict[str, list[Any]]) -> dict[st
 def check(project: Project, follower: Follower, hours: Hours) -> None:
     assert follower.problems == []
     assert follower.progress.is_complete
+    everything, rest = sessions(follower.rollup, SessionQuery(), None, 10_000)
+    assert rest is None
+    listed = {session.session_id: session for session in everything}
     for by in BY:
-        expected = recounted(project, by)
+        expected = recounted(project, by, listed)
         overview = hours.overview(None, None, "hour", by)
         found = told(overview)
         # A session is counted once, and may be of a model that did nothing in that hour.
@@ -170,7 +186,7 @@ def check(project: Project, follower: Follower, hours: Hours) -> None:
             more = [*sums[:2], 0, *sums[3:]]
             assert more == pytest.approx(expected.pop(key, NOTHING), abs=1e-9), (by, key)
         assert not expected
-        expected = recounted(project, by)
+        expected = recounted(project, by, listed)
         days: dict[tuple[str, str | None], int] = {}
         for (hour, group), sums in expected.items():
             days[hour[:10], group] = days.get((hour[:10], group), 0) + sums[0]
@@ -187,8 +203,6 @@ def check(project: Project, follower: Follower, hours: Hours) -> None:
             ]
             assert some.totals.events == sum(within)
             assert sum(sums.events for _, sums in some.groups) == sum(within)
-    everything, rest = sessions(follower.rollup, SessionQuery(), None, 10_000)
-    assert rest is None
     expected_sessions = recounted_sessions(project)
     assert {one.session_id for one in everything} == expected_sessions.keys()
     for one in everything:
