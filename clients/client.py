@@ -1,8 +1,9 @@
 """`Client`: what the matrix has to know of one program."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from clients import comparison, recorder
 from clients.comparison import Events, Stored
@@ -23,6 +24,8 @@ class Client(ABC):
         plugin_package: The package of npm that it installs itself for plugins, at its own version.
         settings: The file of its hooks, below the directory of the first scope.
         scopes: The scopes that it has of `project` and `user`.
+        event_names: The names that events are registered by, where their payloads have another
+            one, or none: by that name, or a key that only they have.
         untold: What it does not tell, each one sentence.
         without_resume: Why no session is resumed, where `resume` returns None.
         ends_when_denied: Whether a call that is denied ends the run, with an exit code of its own.
@@ -38,6 +41,7 @@ class Client(ABC):
     plugin_package: str = ""
     settings: str = ""
     scopes: tuple[str, ...] = ("project", "user")
+    event_names: Mapping[str, str] = MappingProxyType({})
     untold: tuple[str, ...] = ()
     without_resume: str = ""
     ends_when_denied: bool = False

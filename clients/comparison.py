@@ -3,7 +3,7 @@
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -93,17 +93,16 @@ def stored_events(folder: Path) -> list[Stored]:
     return events
 
 
-def names_of(texts: Iterable[str]) -> list[str]:
-    """Return the names of the events with these texts, each once, in their order."""
+def names_of(texts: Iterable[str], registered: Mapping[str, str]) -> list[str]:
+    """Return the names of the events with these texts, each once, in their order.
+
+    Args:
+        texts: The texts that were sent.
+        registered: The names that events are registered by, as in `Client.event_names`.
+    """
     documents = [json.loads(text) for text in texts if text]
-    names = {
-        document[key]
-        for document in documents
-        if isinstance(document, dict)
-        for key in _NAMES
-        if isinstance(document.get(key), str)
-    }
-    return sorted(names)
+    names = {_name(document, registered) for document in documents if isinstance(document, dict)}
+    return sorted(names - {""})
 
 
 def compare(sent: Sequence[str], stored: Iterable[Stored], tool: str) -> Events:
@@ -136,6 +135,12 @@ def tokens(told: Iterable[Told], models: Iterable[dict[str, Any]]) -> Tokens:
             for one in models
         ),
     )
+
+
+def _name(document: Mapping[str, Any], registered: Mapping[str, str]) -> str:
+    told = (document[key] for key in _NAMES if isinstance(document.get(key), str))
+    name: str = next(told, "") or next((key for key in document if key in registered), "")
+    return registered.get(name, name)
 
 
 def _sum(usages: Iterable[Usage]) -> Usage:

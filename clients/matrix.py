@@ -114,7 +114,7 @@ def _counted(client: Client, run: Run, model: Model) -> Result:
         events=events,
         tokens=comparison.tokens(model.told, stats["tokens"]),
         messages=rows[0]["messages"],
-        names=comparison.names_of(recorder.sent(run.sent)),
+        names=comparison.names_of(recorder.sent(run.sent), client.event_names),
         cost=sum(costs) if costs else None,
         reported_cost=sum(reported) if reported else None,
     )

@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from types import MappingProxyType
 
 from clients import recorder
 from clients.client import Calls, Client
@@ -19,6 +20,16 @@ class Cline(Client):
     package = "cline"
     program = "cline"
     settings = ".clinerules/hooks"
+    event_names = MappingProxyType({
+        "agent_start": "TaskStart",
+        "agent_end": "TaskComplete",
+        "agent_abort": "TaskCancel",
+        "agent_error": "TaskError",
+        "tool_call": "PreToolUse",
+        "tool_result": "PostToolUse",
+        "prompt_submit": "UserPromptSubmit",
+        "session_shutdown": "SessionShutdown",
+    })  # fmt: skip
     untold = (
         "Hooks run in a daemon, which the environment of the shell does not reach.",
         "A prompt has no event of its own but for the first one.",

@@ -1,6 +1,7 @@
 """Copilot CLI."""
 
 from pathlib import Path
+from types import MappingProxyType
 
 from clients.client import Calls, Client
 from clients.mock_model import MODEL
@@ -16,6 +17,11 @@ class CopilotCli(Client):
     package = "@github/copilot"
     program = "copilot"
     settings = ".github/hooks/khive-persist.json"
+    event_names = MappingProxyType({
+        "permissionRequest": "PermissionRequest",
+        "transformedPrompt": "userPromptTransformed",
+        "agentName": "SubagentStart",
+    })  # fmt: skip
     untold = (
         "Its events have no id of a tool call.",
         "Only the end of a turn names the transcript.",

@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 
 from clients import recorder
-from clients.comparison import Events, Stored, Tokens, compare, stored_events, tokens
+from clients.comparison import Events, Stored, Tokens, compare, names_of, stored_events, tokens
 from clients.mock_model import Told
 from clients.plugin_recorder import compare_given
 from clients.wire import Usage
@@ -74,6 +74,18 @@ def test_a_plugin_s_events_are_compared_by_what_the_client_gave() -> None:
     assert compare_given(sent, rows(*stored), TOOL).are_equal
     other = json.dumps({"hook_event_name": "session.idle", "event": {}})
     assert compare_given(sent, rows(other, stored[1]), TOOL).equal == 1
+
+
+def test_events_have_the_names_that_they_are_registered_by() -> None:
+    texts = [
+        '{"hookName":"agent_end"}',
+        '{"agentName":"x"}',
+        '{"hook_event_name":"Stop"}',
+        "{}",
+        "",
+    ]
+    registered = {"agent_end": "TaskComplete", "agentName": "SubagentStart"}
+    assert names_of(texts, registered) == ["Stop", "SubagentStart", "TaskComplete"]
 
 
 def test_tokens_are_compared_class_by_class() -> None:
