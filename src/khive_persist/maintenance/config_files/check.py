@@ -8,6 +8,7 @@ from typing import Any, Final, Literal, NamedTuple
 from khive_persist import settings as configuration
 from khive_persist.capture.hook_config.toml_edit import InvalidTomlError, read, statements
 from khive_persist.errors import InvalidSettingsError
+from khive_persist.hints import command_in
 from khive_persist.project import Project
 from khive_persist.settings import HOME_ONLY, Settings, dotted
 from khive_persist.trust import marks
@@ -110,8 +111,8 @@ def _without_effect(project: Project) -> list[Problem]:
                 reason = f"counts in {place} alone"
             elif name in withheld:
                 reason = (
-                    "does not count until you accept the file: khive-persist --dir"
-                    f" {project.root} trust --keep"
+                    "does not count until you accept the file:"
+                    f" {command_in(project.root, 'trust', '--keep')}"
                     if path == project.config
                     else "does not count, as git tracks the file"
                 )

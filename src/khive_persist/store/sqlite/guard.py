@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from khive_persist.errors import StoreUnavailableError
+from khive_persist.hints import command_in
 from khive_persist.models.purposes import BUILT_IN
 from khive_persist.store.sqlite.named_rows import rows_as
 from khive_persist.trust import records
@@ -94,7 +95,7 @@ def refuse_acting(connection: sqlite3.Connection, path: Path, schema: str = "mai
         if part.sha256 not in accepted:
             raise StoreUnavailableError(
                 f"{path} has a {part.kind} {part.name} on {part.table}; it is not used",
-                hint=f"khive-persist --dir {path.parent.parent} trust shows it",
+                hint=f"{command_in(path.parent.parent, 'trust')} shows it",
             )
 
 
