@@ -83,6 +83,18 @@ def test_a_clone_that_is_passed_over_changes_no_other_settings(
     assert not (home / ".khive" / "config.toml").exists()
 
 
+def test_rules_that_no_command_could_read_are_mistakes(project: Project, khive: Khive) -> None:
+    for name, value in (("cost.prices", "x"), ("retention.rules", "x"), ("server.port", "70000")):
+        refused = khive("config", "set", name, value)
+        assert (refused.code, refused.out) == (1, "")
+    assert khive("config", "check").code == 0
+    project.config.write_text('[cost]\nprices = ["x"]\n[retention]\nrules = ["x"]\n')
+    problems = khive("config", "check", "--json").json["problems"]
+    assert [(p["name"], p["line"]) for p in problems[:2]] == [
+        ("cost.prices", 2), ("retention.rules", 4),
+    ]  # fmt: skip
+
+
 def test_what_was_not_accepted_is_not_accepted_by_another_change(
     project: Project, khive: Khive
 ) -> None:

@@ -23,7 +23,7 @@ from khive_persist.capture.hook_config.toml_edit import (
 )
 from khive_persist.errors import InvalidSettingsError
 from khive_persist.files import make_directory
-from khive_persist.maintenance.config_files.check import did_you_mean
+from khive_persist.maintenance.config_files.check import check_rules, did_you_mean
 from khive_persist.project import Project, write_private
 from khive_persist.settings import Settings
 from khive_persist.store.sqlite import write_lock
@@ -66,7 +66,7 @@ def parsed(path: Path, name: str, words: tuple[str, ...]) -> Any:
     elif not isinstance(default, str) and len(words) == 1:
         value = _read_value(words[0], value)
     table, key = name.split(".", 1)
-    configuration.checked(path, table, key, value)
+    check_rules(name, configuration.checked(path, table, key, value))
     return value
 
 
