@@ -1,8 +1,13 @@
 """`config`: what is in force and from where, a value written in place, and each mistake."""
 
 from pathlib import Path
+from threading import Thread
+
+import pytest
 
 from khive_persist import settings
+from khive_persist.cli.root import run
+from khive_persist.maintenance.config_files.edit import set_value
 from khive_persist.project import Project
 from khive_persist.trust import records
 from tests.cli.conftest import Khive
@@ -47,6 +52,47 @@ def test_set_keeps_the_rest_and_counts(project: Project, khive: Khive) -> None:
     assert settings.load(project.config).server_allowed_hosts == ("a.test", "b.test")
     khive("config", "set", "server.allowed_hosts", "[]", "--local")
     assert settings.load(project.config).server_allowed_hosts == ()
+
+
+def test_many_set_at_once_and_all_counts(project: Project, khive: Khive) -> None:
+    khive("config", "set", "server.port", "9000")
+    names = ("server.port", "backup.keep_count", "budget.day_tokens")
+    threads = [
+        Thread(target=set_value, args=(project, project.config, name, number))
+        for number in range(8)
+        for name in names
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert settings.withheld(project.config) == ()
+    values = settings.read(project.config)
+    assert {"server_port", "backup_keep_count", "budget_day_tokens"} <= values.keys()
+
+
+def test_a_clone_that_is_passed_over_changes_no_other_settings(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clone = Project(home / "clone")
+    clone.khive.mkdir(parents=True)
+    (clone.khive / "claude_hooks.db").write_bytes(b"")
+    monkeypatch.chdir(clone.root)
+    assert run(["config", "set", "server.port", "9"]) == 1
+    assert "is not trusted" in capsys.readouterr().err
+    assert not (home / ".khive" / "config.toml").exists()
+
+
+def test_rules_that_no_command_could_read_are_mistakes(project: Project, khive: Khive) -> None:
+    for name, value in (("cost.prices", "x"), ("retention.rules", "x"), ("server.port", "70000")):
+        refused = khive("config", "set", name, value)
+        assert (refused.code, refused.out) == (1, "")
+    assert khive("config", "check").code == 0
+    project.config.write_text('[cost]\nprices = ["x"]\n[retention]\nrules = ["x"]\n')
+    problems = khive("config", "check", "--json").json["problems"]
+    assert [(p["name"], p["line"]) for p in problems[:2]] == [
+        ("cost.prices", 2), ("retention.rules", 4),
+    ]  # fmt: skip
 
 
 def test_what_was_not_accepted_is_not_accepted_by_another_change(

@@ -1,6 +1,7 @@
 """`pause` and `resume`, and where a pause is shown."""
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -46,11 +47,21 @@ def test_resume_ends_what_is_named_or_all(khive: Khive) -> None:
         assert khive("pause", *words).code == 0
     # Once more is the same pause, with another end.
     assert khive("pause", "--for", "1d", "--json").json["until"] is not None
-    assert khive("resume", "--session", "another").out == "nothing was paused\n"
+    assert khive("resume", "--session", "another").out == "session another was not paused\n"
     (pause,) = khive("resume", "--session", SESSION, "--json").json
     assert (pause["scope"], pause["subject"], pause["unrecorded"]) == ("session", SESSION, 0)
     assert [pause["scope"] for pause in khive("resume", "--json").json] == ["all", "project"]
     assert khive("resume", "--json").json == []
+
+
+def test_the_command_that_resumes_can_be_copied_whatever_the_session_is_called(
+    khive: Khive,
+) -> None:
+    for id in ("$(touch x); y", "-odd", "two words"):
+        khive("pause", f"--session={id}")
+        (line,) = [line for line in khive("hooks", "status").out.splitlines() if id in line]
+        command = shlex.split(line.rpartition(": ")[2])
+        assert [pause["subject"] for pause in khive(*command[1:], "--json").json] == [id]
 
 
 def test_what_one_records_by_hand_is_refused_with_the_reason(khive: Khive, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from khive_persist.models.purposes import BUILT_IN
 from khive_persist.project import Project
 from khive_persist.store.sqlite import connection
 from tests.cli.conftest import Khive
+from tests.factories import plan, save
 
 Take = Callable[[bytes], None]
 
@@ -191,3 +192,16 @@ def test_too_many_files_in_one_statement_are_named(crowded: Project) -> None:
     sql = " UNION ALL ".join(f"SELECT id FROM {p.name}.{p.table}" for p in BUILT_IN)
     with pytest.raises(InvalidQueryError, match="not read: "):
         anyio.run(lambda: khive_persist.query_sql(sql, dir=crowded.root))
+
+
+def test_a_view_over_what_is_gone_stops_nothing(project: Project, khive: Khive) -> None:
+    save(project, plan("s1"))
+    with closing(sqlite3.connect(project.database("planner_sessions.db"))) as database:
+        database.execute("CREATE VIEW mine AS SELECT * FROM gone")
+        database.execute("CREATE TRIGGER t INSTEAD OF INSERT ON mine BEGIN SELECT 1; END")
+        database.commit()
+    assert [each["id"] for each in khive("plans", "--json").json]
+    assert khive("query", "SELECT session_id FROM plans", "--json").json == [{"session_id": "s1"}]
+    assert "mine  (view of planner_sessions)" in khive("query", "tables").out
+    save(project, plan("s2"))
+    assert len(khive("plans", "--json").json) == 2

@@ -95,6 +95,9 @@ def test_text_is_looked_for_in_every_text_and_is_no_pattern(project: Project, kh
     ):  # fmt: skip
         events = khive("events", "--jsonl", "--text", text).lines
         assert sorted([e["content"].get("session_id") for e in events], key=str) == sessions, text
+    too_long = khive("events", "--text", "x" * 60_000)
+    assert (too_long.code, too_long.out) == (2, "")
+    assert "at most 10000 characters" in too_long.err
     words = ("--no-follow", "--jsonl", "--text", "a_b")
     assert [e["content"]["session_id"] for e in khive("tail", *words).lines] == ["1"]
 

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -178,6 +178,42 @@ def test_colours_are_for_a_terminal_that_wants_them(
     monkeypatch.setenv("NO_COLOR", "1")
     assert "\x1b" not in shown(120, *words)
     assert "\x1b" not in khive("events").out
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Tokyo", "UTC+99"])
+def test_odd_ids_and_times_at_the_ends_of_the_years_are_shown(
+    project: Project, monkeypatch: pytest.MonkeyPatch, zone: str
+) -> None:
+    ends = (datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC))
+    ids = ("$(touch x)", "(in brackets)", "(")
+    save_many(project, [event("stop", id, at) for id in ids for at in ends])
+    save_many(project, [plan(id, at) for id in ids for at in ends])
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        assert "$(touch" in shown(120, "--dir", str(project.root), "sessions")
+        for words in (["events"], ["plans", "--time", "local"], ["query", "SELECT * FROM plans"]):
+            assert re.search(
+                r"999\d-|1000\d-|0001-", shown(200, "--dir", str(project.root), *words)
+            )
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_the_name_of_a_folder_moves_no_cursor(home: Path, tmp_path: Path) -> None:
+    root = tmp_path / "a\x1b[8mb;c"
+    clone = Project(root)
+    clone.khive.mkdir(parents=True)
+    clone.config.write_text("[budget]\nday_usd = 1\n[server]\nport = 9\n")
+    (clone.khive / "claude_hooks.db").write_bytes(b"")
+    for words in (
+        "path", "events", "hooks status", "trust --keep", "path", "pause --here", "events",
+        "hooks status", "doctor", "config set server.port x",
+    ):  # fmt: skip
+        text = shown(120, "--dir", str(root), *words.split(), codes=(0, 1, 2))
+        assert "\x1b[8m" not in text, words
+        assert "x1b[8mb" in text or words == "hooks status", words
 
 
 def test_long_texts_give_way_before_columns_do() -> None:

@@ -16,6 +16,7 @@ from khive_persist.capture.spool import DRAINER_LOCK, Spool, home_project
 from khive_persist.copies import mirrored, rebuild
 from khive_persist.maintenance.backup.create import create_backup
 from khive_persist.maintenance.backup.folder import Folder
+from khive_persist.maintenance.config_files.edit import set_value
 from khive_persist.maintenance.retention.home_store import limit_store
 from khive_persist.maintenance.retention.purge import purge
 from khive_persist.maintenance.retention.rescan import rescan_waiting
@@ -214,6 +215,10 @@ def paused(_: Project) -> None:
     pauses.resume()
 
 
+def configured(project: Project) -> None:
+    set_value(project, project.config, "server.port", 9000)
+
+
 ACTS: list[tuple[Callable[[Project], None], list[tuple[str, str]]]] = [
     (drained, [("capture/drain.py:Drain.run", "drain.lock")]),
     (purged, [
@@ -273,6 +278,7 @@ ACTS: list[tuple[Callable[[Project], None], list[tuple[str, str]]]] = [
         ("store/sqlite/atomic_switch.py:perform", f"{PLANS}.gate.lock"),
     ]),
     (paused, [("capture/pauses.py:_update", "pauses.lock")]),
+    (configured, [("maintenance/config_files/edit.py:set_value", "config.lock")]),
     (marked, [("trust/marks.py:mark", "marks.lock"), ("trust/marks.py:make_khive", "marks.lock")]),
 ]  # fmt: skip
 

@@ -10,6 +10,7 @@ from khive_persist.capture import pauses
 from khive_persist.capture.home_limits import dropped_lines
 from khive_persist.capture.spool import Spool, home_project, home_spool_line, waiting_at_home
 from khive_persist.errors import InvalidSettingsError
+from khive_persist.hints import command_in
 from khive_persist.project import Project
 from khive_persist.trust import marks, search
 
@@ -32,7 +33,7 @@ def notices(project: Project, passed: Path | None) -> list[str]:
     if names:
         lines.append(
             f"{project.config}: {', '.join(names)} hold as they were until you accept the file:"
-            f" khive-persist --dir {project.root} trust --keep"
+            f" {command_in(project.root, 'trust', '--keep')}"
         )
     return lines + pauses.lines(pauses.status(project))
 

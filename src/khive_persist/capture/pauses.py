@@ -11,6 +11,7 @@ A hook with KHIVE_OFF in its environment adds its line to the file of its sessio
 
 import json
 import os
+import shlex
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -23,6 +24,7 @@ from khive_persist.capture.client_recognition import in_our_words
 from khive_persist.clock import InstantText
 from khive_persist.errors import ProjectError
 from khive_persist.files import make_directory, read_regular, write_private
+from khive_persist.hints import command_in
 from khive_persist.project import Project
 from khive_persist.store import codec, session_ids
 from khive_persist.store.codec import StoredRow
@@ -295,6 +297,17 @@ def lines(status: PauseStatus) -> list[str]:
     return [_line(pause) for pause in status.pauses]
 
 
+def resuming_command(pause: Pause) -> str:
+    """Return the command that ends a pause."""
+    if pause.scope == "project":
+        return command_in(Path(pause.subject), "resume", "--here")
+    id = pause.subject
+    # What begins with a dash would be taken for an option.
+    of_session = [f"--session={id}"] if id.startswith("-") else ["--session", id]
+    of_scope = of_session if pause.scope == "session" else []
+    return shlex.join(["khive-persist", "resume", *of_scope])
+
+
 def environment_lines() -> list[str]:
     """Return the line that says that KHIVE_OFF is set, where it is."""
     return [_OFF_HERE] if spool_writer.is_off() else []
@@ -312,13 +325,9 @@ def described(pause: Pause) -> str:
 
 def _line(pause: Pause) -> str:
     until = "" if pause.until is None else f" until {pause.until[:19]}"
-    options = {
-        "all": "", "project": f" --here --dir {pause.subject}",
-        "session": f" --session {pause.subject}",
-    }  # fmt: skip
     return (
         f"recording is off for {described(pause)} since {pause.since[:19]}{until}, and"
-        f" {pause.unrecorded} events were not recorded: khive-persist resume{options[pause.scope]}"
+        f" {pause.unrecorded} events were not recorded: {resuming_command(pause)}"
     )
 
 

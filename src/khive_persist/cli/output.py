@@ -29,7 +29,7 @@ def print_warnings() -> None:
 
 def warn(line: str) -> None:
     """Print a line on stderr, with the name of the program before it."""
-    click.echo(f"khive-persist: {line}", err=True)
+    click.echo(f"khive-persist: {cell(line, None)}", err=True)
 
 
 def print_json(value: Any) -> None:

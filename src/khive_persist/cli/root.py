@@ -165,5 +165,7 @@ def run(arguments: list[str], **options: Any) -> int:
 
 
 def _fail(message: str, code: int) -> int:
-    click.echo(f"khive-persist: {' '.join(message.split())}", err=True)
+    from khive_persist.cli.cells import cell
+
+    click.echo(f"khive-persist: {cell(' '.join(message.split()), None)}", err=True)
     return code

@@ -1,6 +1,5 @@
 """Lay out a table: within the width of a terminal, or whole for a pipe."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -151,12 +150,14 @@ def _of_values(column: Column, values: Sequence[Any]) -> Column:
 
 
 def _shortened(values: Sequence[Any], short_ids: Mapping[str, str] | None) -> list[Any]:
-    """Shorten ids; brackets around them stay."""
-    ids = {value.strip("()") for value in values if isinstance(value, str)}
-    short = shortest(ids) | dict(short_ids or {})
+    """Shorten ids; brackets around the whole of one stay."""
+    ids = [_without_brackets(value) if isinstance(value, str) else None for value in values]
+    short = shortest({id for id in ids if id is not None}) | dict(short_ids or {})
     return [
-        re.sub(r"[^()]+", lambda match: short[match[0]], value, count=1)
-        if isinstance(value, str)
-        else value
-        for value in values
+        value if id is None else value.replace(id, short[id], 1)
+        for id, value in zip(ids, values, strict=True)
     ]
+
+
+def _without_brackets(text: str) -> str:
+    return text[1:-1] if text.startswith("(") and text.endswith(")") else text

@@ -37,8 +37,14 @@ class Times(NamedTuple):
     now: datetime
 
     def shift(self, instant: datetime) -> datetime:
-        """Return the instant in the zone that it is shown in."""
-        return instant.astimezone(UTC if self.is_utc or self.style is None else None)
+        """Return the instant in the zone that it is shown in: UTC where that has no such time."""
+        if self.is_utc or self.style is None:
+            return instant.astimezone(UTC)
+        try:
+            return instant.astimezone()
+        except (OverflowError, ValueError):
+            # At either end of the years; or TZ names an offset of a day and more.
+            return instant.astimezone(UTC)
 
     def text(self, value: Any) -> str:
         """Return one instant as text; another value as it is."""

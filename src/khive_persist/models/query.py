@@ -19,6 +19,8 @@ Comparison = Literal["==", "!=", "<", "<=", ">", ">="]
 
 _INT64: Final = range(-(2**63), 2**63)
 _PLAIN_KEY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+# SQLite takes patterns of 50,000 bytes; a character has up to four, or is escaped.
+_MOST_SEARCHED: Final = 10_000
 # A key that SQLite's JSON path can quote, and that no writer of JSON escapes.
 _QUOTED_KEY: Final = re.compile(r"""[^\x00-\x1f\x7f-\U0010ffff"\\/<>&]*\Z""")
 # In a path: a word of any language, with hyphens, or any key in double quotes.
@@ -174,6 +176,13 @@ class HasText(Filter):
     """A text that stands within any text of the content, ASCII letters of either case."""
 
     def __init__(self, text: str) -> None:
+        """Take the text.
+
+        Raises:
+            InvalidQueryError: It is longer than SQLite compares.
+        """
+        if isinstance(text, str) and len(text) > _MOST_SEARCHED:
+            raise InvalidQueryError(f"a text to find has at most {_MOST_SEARCHED} characters")
         self.text = _text(text)
 
 

@@ -18,6 +18,7 @@ from khive_persist.capture import record_file
 from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import DRAIN_LOCK, Spool, counted, parse
 from khive_persist.errors import CaptureError, ProjectError, StoreBusyError
+from khive_persist.hints import command_in
 from khive_persist.maintenance.running_server import without_server
 from khive_persist.maintenance.trust.accept import accept, origin
 from khive_persist.mirror.write_locks import LOCK_SECONDS, turn
@@ -104,7 +105,7 @@ def _check(old: Project, target: Project) -> None:
         if os.path.lexists(old.khive):
             raise ProjectError(
                 f"{merging} is of a merge that was stopped, and {old.khive} was made since",
-                hint=f"khive-persist --dir {target.root} import {merging}, and move it away",
+                hint=f"{command_in(target.root, 'import', str(merging))}, and move it away",
             )
         os.rename(merging, old.khive)
     if marks.is_state(old.khive):

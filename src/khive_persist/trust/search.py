@@ -2,12 +2,14 @@
 
 import os
 import pwd
+import shlex
 import stat
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from khive_persist.capture import spool_writer
 from khive_persist.errors import ProjectError, UntrustedError
+from khive_persist.hints import command_in
 from khive_persist.trust import marks
 
 _HARMLESS: Final = frozenset({"config.toml", ".gitignore"})
@@ -159,10 +161,11 @@ def untrusted(khive: Path) -> UntrustedError:
         owner = _name_of(status.st_uid)
         hint = f"sudo -u {owner} khive-persist …" if os.geteuid() == 0 else ""
         return UntrustedError(f"{khive} belongs to {owner}", hint=hint)
-    command = f"khive-persist --dir {khive.parent} trust"
+    command = command_in(khive.parent, "trust")
     hint = f"{command} --keep if it is yours, else {command}"
     if is_fleeting():
-        hint += f"; here, where the home may end with the machine, set KHIVE_DIR={khive.parent}"
+        variable = f"KHIVE_DIR={shlex.quote(str(khive.parent))}"
+        hint += f"; here, where the home may end with the machine, set {variable}"
     return UntrustedError(f"{khive} is not trusted, as it may have come from others", hint=hint)
 
 

@@ -8,7 +8,7 @@ import click
 from khive_persist import settings as configuration
 from khive_persist.cli import completions
 from khive_persist.cli.exit_codes import DONE, FAILED
-from khive_persist.cli.options import existing_project, with_project
+from khive_persist.cli.options import existing_project, project_of, with_project
 from khive_persist.cli.output import cell, print_json, print_table, warn
 from khive_persist.errors import ProjectError
 from khive_persist.maintenance.config_files.check import Problem, check, config_files
@@ -89,7 +89,12 @@ def set_(name: str, values: tuple[str, ...], place: str) -> int:
       khive-persist config set sync.at_stop false --local
     """
     setting = setting_of(name)
-    project = _home() if place == "home" else existing_project()
+    if place == "home":
+        project = _home()
+    else:
+        # What is only read may be the next one above; a change there would be of other projects.
+        project_of()
+        project = existing_project()
     if setting in HOME_ONLY and not marks.is_state(project.khive):
         raise click.UsageError(f"{name} counts in the home's config.toml alone: say --home")
     path = project.local_config if place == "local" else project.config

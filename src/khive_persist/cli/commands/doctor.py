@@ -17,7 +17,7 @@ from khive_persist.cli.options import (
     with_project,
     with_times,
 )
-from khive_persist.cli.output import print_fields, print_json, print_table
+from khive_persist.cli.output import cell, print_fields, print_json, print_table
 from khive_persist.errors import ProjectError
 from khive_persist.maintenance.doctor.findings import problem_findings
 from khive_persist.maintenance.doctor.hooks import HookState
@@ -91,9 +91,9 @@ def command(set_aside: str | None, session_id: str | None, as_json: bool) -> int
     else:
         _print(report, project)
         for finding in report.findings:
-            click.echo(f"{finding.level}: {finding.text}")
+            click.echo(f"{finding.level}: {cell(finding.text, None)}")
             if finding.command is not None and finding.command not in finding.text:
-                click.echo(f"  {finding.command}")
+                click.echo(f"  {cell(finding.command, None)}")
         problems = len(report.problems)
         click.echo(f"{problems} problems" if problems else "nothing is wrong")
     return FAILED if report.problems else DONE
@@ -197,7 +197,7 @@ def _print(report: DoctorReport, project: Project) -> None:
         }
     )
     for line in pauses.lines(report.pause) + pauses.environment_lines():
-        click.echo(f"paused: {line}")
+        click.echo(f"paused: {cell(line, None)}")
     if report.unmatched:
         ids = [calls.session_id for calls in report.unmatched]
         short = anyio.run(short_ids_on_screen, project, ids)

@@ -23,7 +23,7 @@ from khive_persist.capture.notices import diverted_lines
 from khive_persist.cli import hook_sample
 from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import named_directory, nearest_project, with_project
-from khive_persist.cli.output import print_json, print_table
+from khive_persist.cli.output import cell, print_json, print_table
 from khive_persist.errors import InvalidSettingsError
 from khive_persist.project import Project
 from khive_persist.tools import TOOLS, Scope
@@ -257,9 +257,9 @@ def status_command(as_json: bool) -> int:
         for line in dict.fromkeys(line for _, _, hooks in statuses for line in hooks.by_hand):
             click.echo(f"by hand: {line}")
         for line in pauses.lines(pause) + pauses.environment_lines():
-            click.echo(f"paused: {line}")
+            click.echo(f"paused: {cell(line, None)}")
         for problem in problems:
-            click.echo(f"problem: {problem}")
+            click.echo(f"problem: {cell(problem, None)}")
     return FAILED if problems else DONE
 
 
@@ -313,9 +313,11 @@ def _as_json(change: Change) -> dict[str, object]:
 def _print_change(verb: Verb, tool: str, change: Change) -> None:
     did = "installed in" if verb == "install" else "taken out of"
     if change.written:
-        click.echo(f"{tool}: hooks of {len(change.events)} events {did} {change.path}")
+        click.echo(
+            f"{tool}: hooks of {len(change.events)} events {did} {cell(str(change.path), None)}"
+        )
     else:
-        click.echo(f"{tool}: nothing to change in {change.path}")
+        click.echo(f"{tool}: nothing to change in {cell(str(change.path), None)}")
     for path in change.occupied:
         click.echo(f"  {path} is a file of your own, and stays: what ours would record is left out")
     if change.left_out:

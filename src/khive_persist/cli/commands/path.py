@@ -6,7 +6,8 @@ import click
 
 from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import named_directory, with_project
-from khive_persist.cli.output import print_json
+from khive_persist.cli.output import cell, print_json
+from khive_persist.cli.screen import is_screen
 from khive_persist.trust import search
 from khive_persist.trust.location import Location, Source, State, locate
 
@@ -51,9 +52,10 @@ def command(as_json: bool) -> int:
             }
         )
     else:
-        click.echo(location.khive)
+        # A program takes it as it is.
+        click.echo(cell(str(location.khive), None) if is_screen() else location.khive)
         for line in _reasons(location):
-            click.echo(line, err=True)
+            click.echo(cell(line, None), err=True)
     return DONE if location.is_usable else FAILED
 
 

@@ -13,7 +13,13 @@ from khive_persist.analytics.outcomes import PlanOutcome, joined
 from khive_persist.cli import completions
 from khive_persist.cli.columns import Column
 from khive_persist.cli.empty import none_of
-from khive_persist.cli.options import drained_project, with_filters, with_output, with_project
+from khive_persist.cli.options import (
+    drained_project,
+    with_filters,
+    with_output,
+    with_project,
+    with_times,
+)
 from khive_persist.cli.output import (
     Documents,
     cell,
@@ -72,6 +78,7 @@ class PlanAndOutcome(NamedTuple):
     "session", "since", "until", "complexity", "min_confidence", "min_cost", "max_cost", "limit"
 )
 @with_output
+@with_times
 @click.pass_context
 def command(
     context: click.Context,
@@ -121,6 +128,7 @@ def command(
 @click.argument("id", shell_complete=completions.sessions)
 @with_project
 @with_output
+@with_times
 def show(id: str, form: str) -> None:
     """Show a plan: its phases, its planners' evaluations, their consensus, and what became of it.
 

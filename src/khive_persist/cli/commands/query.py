@@ -12,7 +12,13 @@ import click
 from khive_persist.cli.columns import Column
 from khive_persist.cli.empty import none_of
 from khive_persist.cli.exit_codes import DONE, FAILED
-from khive_persist.cli.options import drained_project, with_limit, with_output, with_project
+from khive_persist.cli.options import (
+    drained_project,
+    with_limit,
+    with_output,
+    with_project,
+    with_times,
+)
 from khive_persist.cli.output import Documents, cell, print_documents, print_table, warn
 from khive_persist.errors import StoreError
 from khive_persist.project import Project
@@ -42,6 +48,7 @@ _COLUMNS: Final = "columns"
 @with_project
 @with_limit()
 @with_output
+@with_times
 def command(
     sql: str | None,
     table: str | None,

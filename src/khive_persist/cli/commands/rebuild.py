@@ -11,6 +11,7 @@ from khive_persist.cli.options import drained_project, existing_project, with_pr
 from khive_persist.cli.output import print_json, print_table
 from khive_persist.cli.progress import progress
 from khive_persist.copies import Source, make_anew, mirrored
+from khive_persist.hints import command_in
 from khive_persist.mirror.rebuild import Rebuilt
 from khive_persist.project import Project
 
@@ -72,5 +73,5 @@ def _print(result: Rebuilt, project: Project) -> None:
         click.echo(f"what was replaced lies in {result.set_aside}")
     if result.only_there:
         click.echo(f"{result.only_there} records are only there")
-    hint = f"see khive-persist --dir {project.root} verify"
+    hint = f"see {command_in(project.root, 'verify')}"
     click.echo("both copies are equal" if result.is_equal else f"the copies differ still: {hint}")

@@ -18,6 +18,11 @@ from khive_persist.sessions.timeline.labels import duration
 def command(here: bool, session_id: str | None, as_json: bool) -> None:
     """Record again, and say what was not recorded, and for how long.
 
+    \b
+      khive-persist resume
+      khive-persist resume --here
+      khive-persist resume --session 3aeaa724-c75a-4fc5-9e77-8feafee36ced
+
     Without an option all pauses end: of all projects, of each one, and of sessions. What was kept
     out stays out. Where nothing is paused, nothing changes.
     """
@@ -35,7 +40,7 @@ def command(here: bool, session_id: str | None, as_json: bool) -> None:
     for pause in resumed:
         click.echo(_line(pause))
     if not resumed:
-        click.echo("nothing was paused")
+        click.echo(_nothing_line(here, session_id))
 
 
 def _line(pause: Pause) -> str:
@@ -46,3 +51,9 @@ def _line(pause: Pause) -> str:
         f"recording is on again for {cell(pauses.described(pause))}: it was off for"
         f" {duration(until - since)}, and {pause.unrecorded} events were not recorded"
     )
+
+
+def _nothing_line(here: bool, session_id: str | None) -> str:
+    if session_id is not None:
+        return cell(f"session {session_id} was not paused", None)
+    return "this project was not paused by itself" if here else "nothing was paused"

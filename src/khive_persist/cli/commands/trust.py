@@ -8,7 +8,7 @@ import click
 from khive_persist.capture.spool import home_spool_line, waiting_at_home
 from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import nearest_project, with_project
-from khive_persist.cli.output import print_json, warn
+from khive_persist.cli.output import cell, print_json, warn
 from khive_persist.errors import ProjectError
 from khive_persist.maintenance.trust.accept import Acceptance, Origin, accept, origin
 from khive_persist.maintenance.trust.survey import Finding, listing, survey
@@ -72,23 +72,23 @@ def _project() -> Project:
 
 
 def _show(project: Project, findings: list[Finding], known_origin: Origin) -> None:
-    click.echo(f"{project.khive} holds:")
+    click.echo(f"{cell(str(project.khive), None)} holds:")
     for line in listing(project) or ["nothing"]:
         click.echo(f"  {line!a}"[:200].replace("'", ""))
     for path in known_origin.paths:
         word = "known as" if known_origin.has_moved else "a copy of"
         click.echo(f"it is {word} {path}")
     for finding in findings:
-        click.echo(f"not yours: {finding.path!a}: {finding.line}")
+        click.echo(f"not yours: {finding.path!a}: {cell(finding.line, None)}")
     waiting_count = waiting_at_home(project)
     if waiting_count:
-        click.echo(home_spool_line(waiting_count, project.root))
+        click.echo(cell(home_spool_line(waiting_count, project.root), None))
 
 
 def _print(project: Project, acceptance: Acceptance) -> None:
     if acceptance.quarantine is not None:
         names = ", ".join(acceptance.moved)
-        click.echo(f"moved to {acceptance.quarantine}: {names}")
+        click.echo(cell(f"moved to {acceptance.quarantine}: {names}", None))
     if acceptance.events:
         click.echo(f"{acceptance.events} events that waited came in")
     if acceptance.waiting:
@@ -96,6 +96,6 @@ def _print(project: Project, acceptance: Acceptance) -> None:
     for error in acceptance.errors:
         warn(f"what waited did not all come in: {error}")
     if acceptance.is_marked:
-        click.echo(f"{project.khive} is trusted")
+        click.echo(f"{cell(str(project.khive), None)} is trusted")
     else:
         warn(f"no mark can be kept of {project.khive}: name it by KHIVE_DIR")

@@ -8,12 +8,16 @@ from typing import Any, Final, Literal, NamedTuple
 from khive_persist import settings as configuration
 from khive_persist.capture.hook_config.toml_edit import InvalidTomlError, read, statements
 from khive_persist.errors import InvalidSettingsError
+from khive_persist.hints import command_in
+from khive_persist.maintenance.retention import rules
+from khive_persist.prices import PriceTable
 from khive_persist.project import Project
 from khive_persist.settings import HOME_ONLY, Settings, dotted
 from khive_persist.trust import marks
 
 Kind = Literal["invalid", "without_effect"]
 
+_LAST_PORT: Final = 65_535
 _NAMES: Final = [dotted(name) for name in Settings._fields]
 
 
@@ -55,7 +59,23 @@ def check(project: Project) -> list[Problem]:
         of_file = sorted(_invalid(path), key=lambda problem: problem.line or 0)
         is_valid = is_valid and not of_file
         problems += of_file
-    return problems + (_without_effect(project) if is_valid else [])
+    if not is_valid:
+        return problems
+    return [*_unusable(project), *_without_effect(project)]
+
+
+def _unusable(project: Project) -> Iterator[Problem]:
+    """Yield the settings that are of their type, and no command can use. All files are valid."""
+    for path in config_files(project):
+        lines = _lines(configuration.read_text(path) or "")
+        for setting, value in configuration.read(path).items():
+            name = dotted(setting)
+            try:
+                check_rules(name, value)
+            except InvalidSettingsError as error:
+                table, key = name.split(".", 1)
+                reason = str(error).removeprefix(f"{name}: ").removeprefix(f"{name} ")
+                yield Problem(path, lines.get((table, key)), name, "without_effect", reason)
 
 
 def _invalid(path: Path) -> Iterator[Problem]:
@@ -89,6 +109,21 @@ def _invalid(path: Path) -> Iterator[Problem]:
                 yield Problem(path, line, name, "invalid", reason)
 
 
+def check_rules(name: str, value: Any) -> None:
+    """Read what the commands that use a setting read in it: a mistake there voids no file.
+
+    Raises:
+        InvalidSettingsError: They could not.
+    """
+    if name == "cost.prices":
+        PriceTable(value)
+    elif name == "retention.rules":
+        for text in value:
+            rules.parse(text)
+    elif name == "server.port" and value > _LAST_PORT:
+        raise InvalidSettingsError(f"server.port is a whole number from 0 to {_LAST_PORT}")
+
+
 def did_you_mean(name: str) -> str:
     """Return the words that name the setting which is spelled most like this, or nothing."""
     keys = {known.partition(".")[2]: known for known in _NAMES}
@@ -112,8 +147,8 @@ def _without_effect(project: Project) -> list[Problem]:
                 reason = f"counts in {place} alone"
             elif name in withheld:
                 reason = (
-                    "does not count until you accept the file: khive-persist --dir"
-                    f" {project.root} trust --keep"
+                    "does not count until you accept the file:"
+                    f" {command_in(project.root, 'trust', '--keep')}"
                     if path == project.config
                     else "does not count, as git tracks the file"
                 )

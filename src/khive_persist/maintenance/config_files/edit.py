@@ -22,12 +22,16 @@ from khive_persist.capture.hook_config.toml_edit import (
     written,
 )
 from khive_persist.errors import InvalidSettingsError
-from khive_persist.maintenance.config_files.check import did_you_mean
+from khive_persist.files import make_directory
+from khive_persist.maintenance.config_files.check import check_rules, did_you_mean
 from khive_persist.project import Project, write_private
 from khive_persist.settings import Settings
-from khive_persist.trust import records
+from khive_persist.store.sqlite import write_lock
+from khive_persist.trust import marks, records
 
 _CONFIG: Final = "config.toml"
+_LOCK: Final = "config.lock"
+_LOCK_SECONDS: Final = 10.0
 
 
 def setting_of(name: str) -> str:
@@ -62,7 +66,7 @@ def parsed(path: Path, name: str, words: tuple[str, ...]) -> Any:
     elif not isinstance(default, str) and len(words) == 1:
         value = _read_value(words[0], value)
     table, key = name.split(".", 1)
-    configuration.checked(path, table, key, value)
+    check_rules(name, configuration.checked(path, table, key, value))
     return value
 
 
@@ -75,12 +79,24 @@ def set_value(project: Project, path: Path, name: str, value: Any) -> bool:
         Whether the file was not so already.
 
     Raises:
+        StoreBusyError: Others set values for too long.
         InvalidSettingsError: The file is no TOML, is written so that it is not edited here, or
             cannot be written; it is as it was.
         ProjectError: The state folder cannot be written.
     """
+    folder = marks.state_folder()
+    if folder is None:
+        return _set_value(project, path, name, value)
+    make_directory(folder)
+    # One at a time: who comes second finds what the first one wrote accepted.
+    with write_lock.held(folder / _LOCK, _LOCK_SECONDS):
+        return _set_value(project, path, name, value)
+
+
+def _set_value(project: Project, path: Path, name: str, value: Any) -> bool:
     original = configuration.read_text(path)
     is_accepted = original is None or _counts(project)
+    text = ""
     if original is None:
         base = (files("khive_persist") / _CONFIG).read_text() if path == project.config else ""
         try:
@@ -89,11 +105,18 @@ def set_value(project: Project, path: Path, name: str, value: Any) -> bool:
         except OSError as error:
             raise InvalidSettingsError(f"{path} cannot be written ({error.strerror})") from error
     else:
-        file = SettingsFile(path, str)
-        if not file.edit(lambda text: with_value(text or "", name, value)):
+
+        def change(current: str | None) -> str:
+            nonlocal text, is_accepted
+            # Another one, as a pull brings, was not accepted.
+            is_accepted = is_accepted and current == original
+            text = with_value(current or "", name, value)
+            return text
+
+        if not SettingsFile(path, str).edit(change):
             return False
     if path == project.config and is_accepted:
-        records.trust_config(project.khive, configuration.read_text(path))
+        records.trust_config(project.khive, text)
     return True
 
 

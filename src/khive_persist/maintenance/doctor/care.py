@@ -9,10 +9,11 @@ from khive_persist import clock
 from khive_persist import settings as configuration
 from khive_persist.clock import InstantText
 from khive_persist.errors import InvalidSettingsError, KhiveError
+from khive_persist.hints import command_in
 from khive_persist.maintenance.backup.catalogue import AHEAD, Catalogue, read_catalogue
 from khive_persist.maintenance.backup.destination import open_destination
 from khive_persist.maintenance.budget_warnings.record import failed_warnings
-from khive_persist.maintenance.doctor.findings import Finding, command_in, problem_findings
+from khive_persist.maintenance.doctor.findings import Finding, problem_findings
 from khive_persist.maintenance.doctor.hooks import HookState
 from khive_persist.mirror.verify_record import LastVerify
 from khive_persist.project import Project
@@ -42,7 +43,7 @@ def backup_findings(
         findings += others
     if not has_records:
         return findings, latest
-    command = command_in(project, "backup", "create")
+    command = command_in(project.root, "backup", "create")
     if latest is None:
         findings.append(Finding("advice", f"{project.khive} has no backup", command))
         return findings, None
@@ -66,7 +67,7 @@ def comparison_findings(
     project: Project, last: LastVerify | None, *, has_records: bool
 ) -> list[Finding]:
     """Return what is to be said of the last comparison of both copies."""
-    command = command_in(project, "verify")
+    command = command_in(project.root, "verify")
     if last is None:
         text = f"the two copies in {project.khive} were never compared"
         return [Finding("advice", text, command)] if has_records else []
@@ -93,7 +94,7 @@ def disk_findings(project: Project, free: int | None) -> list[Finding]:
     if free is None or free >= _SCARCE_BYTES:
         return []
     text = f"the disk of {project.khive} has {free >> 20} MiB left"
-    command = command_in(project, "prune", "--dry-run")
+    command = command_in(project.root, "prune", "--dry-run")
     if free < _FULL_BYTES:
         return [Finding("problem", f"{text}: events will soon find no room", command)]
     return [Finding("advice", text, command)]
@@ -104,7 +105,7 @@ def installation_findings(project: Project, hooks: Sequence[HookState]) -> list[
     if any(hook.state != "not installed" for hook in hooks):
         return []
     text = "no tool has our hooks: what agents do is not recorded"
-    return [Finding("advice", text, command_in(project, "hooks", "install", "--all"))]
+    return [Finding("advice", text, command_in(project.root, "hooks", "install", "--all"))]
 
 
 def budget_findings(project: Project) -> list[Finding]:
@@ -136,11 +137,11 @@ def _of_catalogue(project: Project, destination: str) -> tuple[list[Finding], In
     except KhiveError as error:
         return problem_findings([str(error)]), None
     findings = problem_findings(
-        map(str, catalogue.damaged.values()), command_in(project, "backup", "verify")
+        map(str, catalogue.damaged.values()), command_in(project.root, "backup", "verify")
     )
     findings += problem_findings(
         (f"backup {id} is {AHEAD}" for id in catalogue.ahead),
-        command_in(project, "backup", "list"),
+        command_in(project.root, "backup", "list"),
     )
     return findings, _latest(catalogue)
 

@@ -1,10 +1,7 @@
 """`Finding`: what an examination says to a person, with the command that mends it."""
 
-import shlex
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
-
-from khive_persist.project import Project
 
 Level = Literal["problem", "paused", "advice"]
 
@@ -32,8 +29,3 @@ def problem_findings(lines: Iterable[str], command: str | None = None) -> list[F
 def texts_of(findings: Iterable[Finding]) -> list[str]:
     """Return the lines of the problems among findings."""
     return [finding.text for finding in findings if finding.level == "problem"]
-
-
-def command_in(project: Project, *words: str) -> str:
-    """Return a command of ours on a project, wherever the person stands."""
-    return shlex.join(("khive-persist", "--dir", str(project.root), *words))

@@ -7,7 +7,8 @@ from khive_persist.capture import native_hook_path
 from khive_persist.capture.hook_config import has_scope, launcher, status
 from khive_persist.capture.hook_config.status import AGAIN, HookKind, State, Transport
 from khive_persist.errors import InvalidSettingsError
-from khive_persist.maintenance.doctor.findings import Finding, command_in, problem_findings
+from khive_persist.hints import command_in
+from khive_persist.maintenance.doctor.findings import Finding, problem_findings
 from khive_persist.project import Project
 from khive_persist.tools import TOOLS, Scope
 
@@ -46,7 +47,9 @@ def examine_hooks(
             words = ("hooks", "install", tool, "--scope", scope)
             # With a directory named, all of the user's projects would be recorded there.
             is_own = scope != "user"
-            command = command_in(project, *words) if is_own else f"khive-persist {' '.join(words)}"
+            command = f"khive-persist {' '.join(words)}"
+            if is_own:
+                command = command_in(project.root, *words)
             for problem in result.problems:
                 findings += problem_findings([problem], command if AGAIN in problem else None)
     # What concerns several scopes of a tool is said by each of them.

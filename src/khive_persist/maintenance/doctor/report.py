@@ -17,7 +17,7 @@ from khive_persist.capture import pauses
 from khive_persist.capture.drain import drain, usable_settings
 from khive_persist.capture.home_limits import dropped_lines
 from khive_persist.capture.notices import diverted, untrusted_line
-from khive_persist.capture.pauses import Pause, PauseStatus
+from khive_persist.capture.pauses import PauseStatus
 from khive_persist.capture.record_file import RecordFile
 from khive_persist.capture.spool import (
     Event,
@@ -35,11 +35,11 @@ from khive_persist.errors import (
     KhiveError,
     StoreDamagedError,
 )
+from khive_persist.hints import command_in
 from khive_persist.maintenance.doctor import care, clients, disk, sessions
 from khive_persist.maintenance.doctor.findings import (
     Finding,
     Level,
-    command_in,
     problem_findings,
     texts_of,
 )
@@ -148,7 +148,7 @@ async def examine(project: Project, *, thoroughly: bool = True) -> DoctorReport:
     findings = [_of_survey(project, entry) for entry in survey(project)]
     for project_path, count in diverted(project).items():
         line = f"{count} events of {project_path} wait here: it is not trusted, or cannot take them"
-        findings += problem_findings([line], command_in(Project(project_path), "trust"))
+        findings += problem_findings([line], command_in(Path(project_path), "trust"))
     findings += problem_findings(dropped_lines())
     pause = pauses.status(project)
     findings += problem_findings([pause.problem] if pause.problem else [])
@@ -172,17 +172,17 @@ async def examine(project: Project, *, thoroughly: bool = True) -> DoctorReport:
     spool = _examine_spool(project)
     findings += problem_findings(
         (line for file in databases if (line := _lag(project, file))),
-        command_in(project, "rebuild", "--from-database"),
+        command_in(project.root, "rebuild", "--from-database"),
     )
     findings += problem_findings(
-        packing_problems(project), command_in(project, "rebuild", "--from-database")
+        packing_problems(project), command_in(project.root, "rebuild", "--from-database")
     )
     pending = Spool(project).waiting()
     if pending:
         findings += problem_findings([f"{counted(pending)} wait in {project.spool}"])
     if spool.waiting_elsewhere:
         line = home_spool_line(spool.waiting_elsewhere, project.root)
-        findings += problem_findings([line], command_in(project, "trust"))
+        findings += problem_findings([line], command_in(project.root, "trust"))
     findings += problem_findings(disk.unwritable(project))
     findings += problem_findings(disk.grown_logs(project, [d.file for d in databases]))
     findings += problem_findings(clients.lost_events())
@@ -204,7 +204,7 @@ async def examine(project: Project, *, thoroughly: bool = True) -> DoctorReport:
             findings += problem_findings(await clients.unknown_lines(project))
         if thoroughly:
             findings += problem_findings(
-                await sessions.unrecorded(project), command_in(project, "sync", "--backfill")
+                await sessions.unrecorded(project), command_in(project.root, "sync", "--backfill")
             )
             if not texts_of(findings) and _has_locks(project, sound):
                 comparison = await verify(dir=project.root)
@@ -216,7 +216,7 @@ async def examine(project: Project, *, thoroughly: bool = True) -> DoctorReport:
     else:
         findings += care.comparison_findings(project, last_verify, has_records=has_records)
     findings += [
-        Finding("paused", line, None if entry is None else _resuming(entry))
+        Finding("paused", line, None if entry is None else pauses.resuming_command(entry))
         for line, entry in zip_longest(pauses.lines(pause), pause.pauses)
     ]
     return DoctorReport(
@@ -266,7 +266,7 @@ def _of_survey(project: Project, entry: SurveyFinding) -> Finding:
     """Return what does not count in a project, with the command that takes or removes it."""
     words = ("trust", "--keep") if entry.kind == "settings" else ("trust",)
     line = f"{project.khive / entry.path}: {entry.line}"
-    return Finding("problem", line, command_in(project, *words))
+    return Finding("problem", line, command_in(project.root, *words))
 
 
 def _mending(project: Project, database: Database) -> str | None:
@@ -275,7 +275,7 @@ def _mending(project: Project, database: Database) -> str | None:
     if database.problem.endswith("chmod 600 it"):
         return shlex.join(("chmod", "600", str(path)))
     if database.is_damaged:
-        return command_in(project, "doctor", "--set-aside", database.file)
+        return command_in(project.root, "doctor", "--set-aside", database.file)
     return None
 
 
@@ -292,15 +292,7 @@ def _unequal(project: Project, comparison: Verified) -> list[Finding]:
     kinds = Counter(difference.kind for difference in comparison.differences)
     counts = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
     line = f"the copies in {project.khive} differ ({counts}): khive-persist verify lists each"
-    return problem_findings([line], command_in(project, "verify"))
-
-
-def _resuming(pause: Pause) -> str:
-    """Return the command that ends a pause."""
-    if pause.scope == "project":
-        return command_in(Project(pause.subject), "resume", "--here")
-    of_session = ("--session", pause.subject) if pause.scope == "session" else ()
-    return shlex.join(("khive-persist", "resume", *of_session))
+    return problem_findings([line], command_in(project.root, "verify"))
 
 
 def _lag(project: Project, database: Database) -> str:

@@ -22,6 +22,7 @@ from typing import Any, Final, NamedTuple
 from khive_persist import clock
 from khive_persist.errors import StoreUnavailableError
 from khive_persist.files import read_regular
+from khive_persist.hints import command_in
 from khive_persist.project import make_directory, sync_directory, write_private
 from khive_persist.store import codec
 from khive_persist.store.sqlite import write_lock
@@ -228,7 +229,7 @@ def _read(folder: Path) -> Switch | None:
     if not macs.is_ours(folder, JOURNAL, content, journal.get("mac")):
         raise StoreUnavailableError(
             f"{folder / JOURNAL} is not this user's own; nothing is done by it",
-            hint=f"khive-persist --dir {folder.parent} trust moves it into quarantine/,"
+            hint=f"{command_in(folder.parent, 'trust')} moves it into quarantine/,"
             " trust --keep carries it out",
         )
     return switch

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from khive_persist.errors import StoreUnavailableError
+from khive_persist.hints import command_in
 from khive_persist.models.purposes import BUILT_IN
 from khive_persist.store.sqlite.named_rows import rows_as
 from khive_persist.trust import records
@@ -19,11 +20,14 @@ _KHIVE: Final = ".khive"
 _OURS: Final = frozenset({"id", "content", "node_metadata", "created_at", "embedding"})
 _LOG: Final = frozenset({"change_log", "change_log_state"})
 _TABLES: Final = frozenset(purpose.table.lower() for purpose in BUILT_IN) | _LOG
-# A table that is a view, or virtual (it has no root page), is not what we made.
+# A table that is a view, or virtual (it has no root page), is not what we made. The columns of such
+# a one are not asked for: they are an error where what it is over is gone.
 _ACTING: Final = """
 SELECT type, name, tbl_name, coalesce(sql, '') AS sql,
     type = 'view' OR type = 'table' AND coalesce(rootpage, 0) = 0 AS is_foreign,
-    EXISTS (SELECT 1 FROM pragma_table_xinfo(s.name, ?) WHERE hidden IN (2, 3)) AS is_generated
+    CASE WHEN type = 'table' AND coalesce(rootpage, 0) > 0 THEN
+        EXISTS (SELECT 1 FROM pragma_table_xinfo(s.name, ?) WHERE hidden IN (2, 3))
+    ELSE 0 END AS is_generated
 FROM {schema}.sqlite_schema AS s WHERE type IN ('trigger', 'table', 'view')
 """
 
@@ -94,7 +98,7 @@ def refuse_acting(connection: sqlite3.Connection, path: Path, schema: str = "mai
         if part.sha256 not in accepted:
             raise StoreUnavailableError(
                 f"{path} has a {part.kind} {part.name} on {part.table}; it is not used",
-                hint=f"khive-persist --dir {path.parent.parent} trust shows it",
+                hint=f"{command_in(path.parent.parent, 'trust')} shows it",
             )
 
 
@@ -106,7 +110,12 @@ def _bare(schema: str) -> str:
 def _is_ours(connection: sqlite3.Connection, schema: str, table: str) -> bool:
     if table.lower() in _TABLES:
         return True
-    columns = connection.execute(
-        "SELECT name FROM pragma_table_xinfo(?, ?)", (table, _bare(schema))
-    )
-    return {name.lower() for (name,) in columns} >= _OURS
+    columns = "SELECT name FROM pragma_table_xinfo(?, ?)"
+    try:
+        names = {name.lower() for (name,) in connection.execute(columns, (table, _bare(schema)))}
+    except sqlite3.OperationalError as error:
+        # A view over what is gone: nobody can write to it either.
+        if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
+            raise
+        return False
+    return names >= _OURS
