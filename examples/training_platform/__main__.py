@@ -124,7 +124,7 @@ def main() -> None:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--dir", type=Path, default=Path(), help="where .khive is")
+    parser.add_argument("--dir", type=Path, default=Path(), help="where .khive is, or is to be")
     parser.add_argument("--students", type=int, default=20)
     parser.add_argument("--kill-after", type=int, metavar="STEPS", help="else half of all steps")
     parser.add_argument("--report", type=Path, metavar="DIR", help="compare the groups, into DIR")
@@ -138,6 +138,7 @@ def main() -> None:
     if not 0 <= kill_after <= len(everyone) * len(STEPS):
         parser.error(f"there are {len(everyone) * len(STEPS)} steps")
     try:
+        given.dir.mkdir(parents=True, exist_ok=True)
         train(given.dir.resolve(), everyone, kill_after)
         anyio.run(summary, given.dir, everyone)
         if given.report is not None:

@@ -167,7 +167,7 @@ def test_plans_are_drawn_and_stand_beside_what_became_of_them(opened: Opened) ->
     page.locator("figure", has_text="What plans cost").locator("summary").click()
     kinds = page.locator("figure", has_text="What plans cost").locator("tbody tr")
     expect(kinds).to_have_count(1)
-    expect(kinds).to_contain_text("very_complex")
+    expect(kinds).to_contain_text("very complex")
 
 
 def test_health_says_what_doctor_says(opened: Opened) -> None:

@@ -28,9 +28,9 @@ def test_a_link_is_good_for_one_visit_and_a_browser_is_given_a_file_that_has_it(
 ) -> None:
     root = str(server.project.root)
     capsys.readouterr()
-    assert run(["--dir", root, "open", "--print", "plans"]) == 0
+    assert run(["--dir", root, "open", "--print", "applications"]) == 0
     url, _, fragment = capsys.readouterr().out.strip().partition("#")
-    assert fragment == "/plans"
+    assert fragment == "/application_sessions"
     assert url.startswith(f"{server.url}/login/")
     assert server.token not in url
     with server.client("") as client:

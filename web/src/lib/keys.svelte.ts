@@ -10,7 +10,7 @@ export const EVERYWHERE: Shortcut[] = [
   { keys: 'g s', what: 'Sessions' },
   { keys: 'g e', what: 'Events' },
   { keys: 'g p', what: 'Plans' },
-  { keys: 'g a', what: 'Application sessions' },
+  { keys: 'g a', what: 'Applications' },
   { keys: 'g c', what: 'Compare' },
   { keys: 'g r', what: 'Report' },
   { keys: 'g h', what: 'Health' },

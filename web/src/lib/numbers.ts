@@ -20,6 +20,10 @@ export function money(value: number | null | undefined): string {
   return `${value < 0 ? '-' : ''}$${(size < 1 && size > 0 ? cents : dollars).format(size)}`;
 }
 
+/** US dollars at the line of an axis, which is a round number: `$0.05`, `$1.2K`. */
+export const moneyTick = (value: number): string =>
+  `$${value < 1 ? Number(value.toPrecision(3)) : compact(value)}`;
+
 /** A cost, and how many messages have no price and are not in it. */
 export const partly = (cost: number | null, unpriced: number): string =>
   unpriced ? `${cost === null ? '' : `${money(cost)} + `}${unpriced} unpriced` : money(cost);

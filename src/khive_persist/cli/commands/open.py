@@ -18,7 +18,12 @@ from khive_persist.project import Project
 from khive_persist.sessions.read import whole_id
 from khive_persist.settings import Settings
 
-_PAGES = ("overview", "sessions", "plans", "compare", "report", "health")
+# The names in the bar of the dashboard, with their addresses.
+_PAGES = {
+    "overview": "", "sessions": "#/sessions", "events": "#/events", "plans": "#/plans",
+    "applications": "#/application_sessions", "compare": "#/compare", "report": "#/report",
+    "health": "#/health",
+}  # fmt: skip
 
 
 @click.command("open")
@@ -36,9 +41,9 @@ def command(page: str | None, is_printed: bool) -> int:
       khive-persist open 3aeaa724
       khive-persist open --print
 
-    PAGE is overview, sessions, plans, compare, report or health; SESSION an id, or the beginning of
-    one. Where no server of the project runs, this command is one, until Ctrl-C; `serve --install`
-    has one that stays.
+    PAGE is overview, sessions, events, plans, applications, compare, report or health; SESSION an
+    id, or the beginning of one. Where no server of the project runs, this command is one, until
+    Ctrl-C; `serve --install` has one that stays.
 
     The address holds a code that is good for one visit within a minute, and no token. A browser
     that may not read .khive/open.html, as in a sandbox, shows nothing: give it what --print prints.
@@ -66,10 +71,10 @@ def command(page: str | None, is_printed: bool) -> int:
 
 
 def _fragment(page: str | None) -> str:
-    if page is None or page == _PAGES[0]:
+    if page is None:
         return ""
     if page in _PAGES:
-        return f"#/{page}"
+        return _PAGES[page]
     return f"#/sessions/{quote(anyio.run(whole_id, drained_project(), page), safe='')}"
 
 
