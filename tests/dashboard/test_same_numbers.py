@@ -15,8 +15,8 @@ from tests.server.process import Server
 
 # With a failure, a plan and a verdict.
 PLANNED = "session-0245"
-DOLLARS = {"abs": 0.005}
-CENTS = {"abs": 0.00005}
+DOLLARS = 0.005
+CENTS = 0.00005
 
 
 def number(text: str) -> float:
@@ -56,7 +56,7 @@ def test_every_page_has_the_numbers_of_the_commands(
     (model,) = stats["tokens"]
     for name, column in {"Tokens in": "input", "Tokens out": "output"}.items():
         assert number(facts[name].get_attribute("title") or "") == model[column]
-    assert number(facts["Cost"].inner_text()) == pytest.approx(model["cost"], **DOLLARS)
+    assert number(facts["Cost"].inner_text()) == pytest.approx(model["cost"], abs=DOLLARS)
 
     opened.follow("#/sessions?columns=title,events,messages,failures,verdict")
     rows = page.locator("tbody tr[data-index]")
@@ -79,7 +79,7 @@ def test_every_page_has_the_numbers_of_the_commands(
     main = cli("lineage", STORY)["agents"][0]
     assert number(facts["messages"].inner_text()) == main["total"]["messages"]
     assert number(facts["tokens"].get_attribute("title") or "") == main["total"]["tokens"]
-    assert number(facts["cost"].inner_text()) == pytest.approx(main["total"]["cost"], **CENTS)
+    assert number(facts["cost"].inner_text()) == pytest.approx(main["total"]["cost"], abs=CENTS)
     page.get_by_text("what each did and cost").click()
     texts = page.get_by_role("region", name="Agents, table").locator("tbody tr").first
     names = ("messages", "tool_calls", "failures")
@@ -90,8 +90,8 @@ def test_every_page_has_the_numbers_of_the_commands(
     expect(rows.first).to_contain_text(outcomes[0]["task_description"])
     first, outcome = rows.first.locator("td").all_inner_texts(), outcomes[0]
     assert number(first[2]) == round(100 * outcome["confidence"])
-    assert number(first[3]) == pytest.approx(outcome["planning_cost"], **CENTS)
-    assert number(first[4]) == pytest.approx(outcome["actual_cost"], **CENTS)
+    assert number(first[3]) == pytest.approx(outcome["planning_cost"], abs=CENTS)
+    assert number(first[4]) == pytest.approx(outcome["actual_cost"], abs=CENTS)
     assert first[6] == f"{outcome['failures']}/{outcome['tool_calls']}"
 
     plan = cli("plans", "show", PLANNED)
@@ -101,7 +101,7 @@ def test_every_page_has_the_numbers_of_the_commands(
     table = page.get_by_role("region", name="Planned, and what became of it, table")
     expect(table).to_contain_text(outcome["verdict"])
     facts = by_name(table)
-    assert number(facts["Cost"].inner_text()) == pytest.approx(outcome["actual_cost"], **CENTS)
+    assert number(facts["Cost"].inner_text()) == pytest.approx(outcome["actual_cost"], abs=CENTS)
     assert facts["Tool calls"].inner_text() == (
         f"{outcome['tool_calls']}, {outcome['failures']} failed"
     )

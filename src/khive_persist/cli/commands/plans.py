@@ -43,7 +43,8 @@ from khive_persist.store.codec import dump_lossy
 from khive_persist.store.planner_sessions import PlannerSessionStore
 
 TABLE_LIMIT: Final = 50
-_TASK: Final = Column("task_description", label="task", kind="prose", minimum=20, priority=1)
+_TASK: Final = "task_description"
+_TASK_COLUMN: Final = Column(_TASK, label="task", kind="prose", minimum=20, priority=1)
 COLUMNS: Final = (
     "id", "created_at", _TASK, "complexity", "confidence", "agent_count",
     "planning_cost", "workflow_pattern", "phases", "session_id",
@@ -160,7 +161,8 @@ async def _list(
         aclosing(_sorted(store, filters, sort, reverse, limit)) as plans,
     ):
         if form == "table":
-            print_table(COLUMNS, [_row(plan) async for plan in plans], none_of("plans", project))
+            columns = [_TASK_COLUMN if name == _TASK else name for name in COLUMNS]
+            print_table(columns, [_row(plan) async for plan in plans], none_of("plans", project))
             return
         output = Documents(form)
         async for plan in plans:
