@@ -1,12 +1,11 @@
 """The login: a token for a cookie, and what is told of one that is wrong."""
 
+import os
 import subprocess
 import sys
 
-import pytest
 from playwright.sync_api import Browser, expect
 
-from khive_persist.cli.root import run
 from tests.dashboard.opened import Opened
 from tests.server.process import Server
 
@@ -55,11 +54,11 @@ def test_a_token_that_may_not_read_is_told_so(browser: Browser, filled: Server) 
         expect(page.get_by_role("dialog")).to_be_visible()
 
 
-def test_the_command_opens_a_page_that_is_logged_in(
-    browser: Browser, filled: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("BROWSER", "true %s")
-    assert run(["--dir", str(filled.project.root), "open", "plans"]) == 0
+def test_the_command_opens_a_page_that_is_logged_in(browser: Browser, filled: Server) -> None:
+    # Which browsers there are is looked up once in a process.
+    command = [sys.executable, "-m", "khive_persist", "--dir", str(filled.project.root)]
+    environment = os.environ | {"BROWSER": "true %s"}
+    subprocess.run([*command, "open", "plans"], env=environment, check=True)
     with Opened.of(browser, filled) as opened:
         page = opened.page
         page.goto((filled.project.khive / "open.html").as_uri())

@@ -56,6 +56,10 @@ def test_a_stretch_of_a_chart_becomes_the_time_that_is_looked_at(opened: Opened)
     page = opened.go("#/")
     chart = page.locator("figure", has_text="Events").locator(".chart")
     expect(chart.locator("canvas")).to_have_count(1)
+    # What comes above it moves it.
+    expect(page.get_by_role("region", name="Cost of today")).to_be_visible()
+    expect(page.get_by_role("region", name="In progress", exact=True)).to_be_visible()
+    chart.hover()
     box = chart.bounding_box()
     assert box is not None
     y = box["y"] + box["height"] / 2

@@ -81,9 +81,9 @@ def test_every_page_has_the_numbers_of_the_commands(
     assert number(facts["tokens"].get_attribute("title") or "") == main["total"]["tokens"]
     assert number(facts["cost"].inner_text()) == pytest.approx(main["total"]["cost"], abs=CENTS)
     page.get_by_text("what each did and cost").click()
-    texts = page.get_by_role("region", name="Agents, table").locator("tbody tr").first
+    agent = page.get_by_role("region", name="Agents, table").locator("tbody tr").first
     names = ("messages", "tool_calls", "failures")
-    cells = texts.locator("td").all_inner_texts()[2:]
+    cells = agent.locator("td").all_inner_texts()[2:]
     assert [number(text) for text in cells[:3]] == [main["own"][name] for name in names]
 
     opened.follow("#/plans")
