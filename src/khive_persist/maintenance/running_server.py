@@ -9,7 +9,8 @@ from khive_persist.errors import StoreBusyError
 from khive_persist.project import Project
 from khive_persist.store.sqlite import write_lock
 
-_LOCK: Final = "server.lock"
+# The server holds it while it runs, and writes its version into it.
+LOCK: Final = "server.lock"
 
 
 @contextmanager
@@ -19,7 +20,7 @@ def without_server(project: Project) -> Iterator[None]:
     Raises:
         StoreBusyError: One runs.
     """
-    descriptor = write_lock.try_acquire(project.khive / _LOCK)
+    descriptor = write_lock.try_acquire(project.khive / LOCK)
     if descriptor is None:
         raise StoreBusyError(f"a server runs in {project.root}", hint="stop it, and try again")
     try:

@@ -13,6 +13,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from khive_persist.errors import ProjectError
+from khive_persist.maintenance.running_server import LOCK
 from khive_persist.project import Project, write_private
 from khive_persist.server import url_file
 from khive_persist.server.http.tokens import Tokens
@@ -32,7 +33,7 @@ def is_running(project: Project) -> bool:
     """Return whether a server of the project runs: one that does holds the lock."""
     if not project.exists():
         return False
-    descriptor = write_lock.try_acquire(project.khive / url_file.LOCK)
+    descriptor = write_lock.try_acquire(project.khive / LOCK)
     if descriptor is None:
         return True
     os.close(descriptor)

@@ -17,6 +17,7 @@ import anyio
 import uvicorn
 
 from khive_persist.errors import ProjectError
+from khive_persist.maintenance.running_server import LOCK
 from khive_persist.project import Project, write_private
 from khive_persist.recorder import SWITCH_SECONDS
 from khive_persist.recorder.logs import LOGGER
@@ -112,7 +113,7 @@ def serve(
 
 @contextlib.contextmanager
 def _alone(project: Project) -> Iterator[None]:
-    descriptor = write_lock.try_acquire(project.khive / url_file.LOCK)
+    descriptor = write_lock.try_acquire(project.khive / LOCK)
     if descriptor is None:
         at = url_file.read(project) or "starting"
         raise ProjectError(

@@ -6,6 +6,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from khive_persist.files import read_regular
+from khive_persist.maintenance.running_server import LOCK
 from khive_persist.project import Project
 from khive_persist.server.http.listening import is_loopback
 from khive_persist.settings import Settings
@@ -13,8 +14,6 @@ from khive_persist.settings import Settings
 _MOST_BYTES: Final = 4_096
 _SECONDS: Final = 2.0
 _VERSION: Final = re.compile(r"[\w.+-]{1,64}")
-# The server holds the lock on it, and writes its version into it.
-LOCK: Final = "server.lock"
 
 
 def read(project: Project) -> str:
