@@ -18,7 +18,6 @@ from khive_persist import PlannerSession, open_store
 from khive_persist.errors import InvalidRecordError
 from khive_persist.mirror.consumer import MirrorFollower
 from khive_persist.models.purposes import PLANNER_SESSIONS
-from khive_persist.store import group_commit
 from khive_persist.store.codec import StoredRow, to_row
 from khive_persist.store.group_commit import GroupCommit
 from khive_persist.store.planner_sessions import PlannerSessionStore
@@ -48,10 +47,8 @@ def commits(database: Path) -> int:
 
 
 async def test_saves_that_come_at_once_share_commits(
-    plans: PlannerSessionStore, database: Path, monkeypatch: pytest.MonkeyPatch
+    plans: PlannerSessionStore, database: Path
 ) -> None:
-    # On a busy machine what can wait is done, and committed, before the count.
-    monkeypatch.setattr(group_commit, "_TIDY_SECONDS", 3_600.0)
     before = commits(database)
     async with anyio.create_task_group() as group:
         for number in range(TASKS):
