@@ -124,11 +124,13 @@ def measure(rounds: int) -> list[Line]:
         (theirs / CONFIG / SETTINGS).write_text(json.dumps(_with_true(settings)))
         times: dict[Path, list[float]] = {root: [] for root in roots}
         for number in range(rounds + 1):
-            for root, taken in times.items():
+            # Who comes first in a round takes turns, as what came before may still cost.
+            first = number % len(roots)
+            for root in roots[first:] + roots[:first]:
                 seconds = _session(client, root, server.server_port)
                 _wait_for_background()
                 if number:
-                    taken.append(seconds)
+                    times[root].append(seconds)
         events = {root: _stored(Project(root)) // (rounds + 1) for root in (shell, without_shell)}
     server.shutdown()
     return [
