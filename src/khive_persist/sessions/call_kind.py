@@ -1,6 +1,6 @@
 """The kind of a tool call: what is tried again when a call has failed.
 
-Of a shell it is the program and what it is told to do, as `git push` or `python -m pytest`, whatever
+Of a shell it is the program and what it is told to do, as `git push` or `npm run build`, whatever
 the directory, the variables and the options. Of another tool it is the tool and the file.
 """
 
@@ -31,7 +31,9 @@ _RUNNERS: Final = frozenset({"run", "exec", "x", "dlx"})
 _ASSIGNMENT: Final = re.compile(r"[A-Za-z_]\w*=")
 _DURATION: Final = re.compile(r"[\d.]+[smhd]?")
 _SEPARATORS: Final = frozenset({"&&", "||", ";", "|", "&", "(", ")", "|&", ";;"})
-_PASSING: Final = frozenset({"cd", "export", "source", ".", "set", "pushd", "popd", "umask", "true"})
+_PASSING: Final = frozenset(
+    {"cd", "export", "source", ".", "set", "pushd", "popd", "umask", "true"}
+)
 _SHELL_NAMES: Final = ("command", "cmd", "script")
 _PATCH: Final = "*** Begin Patch"
 _MOST_CHARACTERS: Final = 8_192

@@ -94,7 +94,6 @@ class Signature:
         return sorted(every, key=lambda word: (-len(word), word))
 
 
-
 def _holds(text: str, part: str) -> bool:
     """Tell whether a line has all of another one that is long enough to name an error."""
     if text == part:

@@ -118,7 +118,9 @@ def _rows(source: Source, conditions: _Conditions, limit: int | None) -> Stateme
     selects, values = [], []
     for client, table in event_tables(source):
         condition, bound = _condition(source, is_failed_call_sql(source), conditions)
-        names = f"{tool_sql(source, client)} AS client, {text_sql(source, 'tool_name')} AS tool_name"
+        names = (
+            f"{tool_sql(source, client)} AS client, {text_sql(source, 'tool_name')} AS tool_name"
+        )
         selects.append(_select(source, EVENT_FILES[client].name, names, table, condition))
         values += bound
     of_messages = f"{unreported_sql(source, 'failures')} > 0"
@@ -169,7 +171,9 @@ def _failures_of(row: _Row) -> Iterator[Failure]:
         return
     for result in mappings_in(content.get("tool_results")):
         if result.get("is_error") is True:
-            yield _failure(row, text_of(result.get("name")), "", _ends(text_of(result.get("output"))))
+            yield _failure(
+                row, text_of(result.get("name")), "", _ends(text_of(result.get("output")))
+            )
     for call in mappings_in(content.get("tool_calls")):
         if "result" in call and (call.get("is_error") is True or call.get("status") == "error"):
             yield _failure(row, text_of(call.get("name")), "", _ends(text_of(call["result"])))
