@@ -124,7 +124,7 @@ def test_what_changes_from_run_to_run_does_not_hinder() -> None:
     [
         ("cd a && FOO=1 timeout 60 .venv/bin/python -m pytest -q | tail", ("pytest", "tail")),
         ("npm run build 2>&1", ("npm run build",)),
-        ("git -C x commit -m 'a; b'", ("git x",)),
+        ("git -C x commit -m 'a; b'", ("git commit",)),
         ("", ()),
     ],
 )

@@ -24,7 +24,7 @@ class Source(BaseModel):
 class Later(BaseModel):
     """What was recorded later and contradicts an item."""
 
-    kind: ContradictionKind
+    kind: ContradictionKind | Literal["failed again"]
     time: str
     session_id: str
     record_id: str

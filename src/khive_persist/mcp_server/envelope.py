@@ -1,10 +1,10 @@
 """Put results into an answer: as many as it has room for, each text fenced and cut."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from khive_persist.errors import KhiveError
-from khive_persist.mcp_server.answers import Answer, Item, ItemType, Later, Problem, Source, link_of
+from khive_persist.mcp_server.answers import Answer, Item, Later, Problem, Source, link_of
 from khive_persist.mcp_server.quoting import Fence, line
 from khive_persist.project import Project
 from khive_persist.sessions.contradictions import Claim, Contradiction
@@ -13,6 +13,9 @@ from khive_persist.sessions.contradictions import Claim, Contradiction
 MOST_BYTES: Final = 65_536
 _HEAD_BYTES: Final = 4_096
 TEXT_CHARACTERS: Final = 4_000
+
+
+AnswerType = TypeVar("AnswerType", bound=Answer[Any])
 
 
 class Envelope:
@@ -55,9 +58,7 @@ class Envelope:
         self._items.append(item)
         return True
 
-    def answer(
-        self, kind: type[Answer[ItemType]], matched: int, note: str = ""
-    ) -> Answer[ItemType]:
+    def answer(self, kind: type[AnswerType], matched: int, note: str = "") -> AnswerType:
         """Return the answer.
 
         Args:
@@ -93,7 +94,7 @@ def later(
     ]  # fmt: skip
 
 
-def failed(kind: type[Answer[ItemType]], error: KhiveError | OSError) -> Answer[ItemType]:
+def failed(kind: type[AnswerType], error: KhiveError | OSError) -> AnswerType:
     """Return the answer that says why there is none."""
     code = error.code if isinstance(error, KhiveError) else "io_error"
     message = str(error.args[0]) if isinstance(error, KhiveError) and error.args else str(error)

@@ -27,6 +27,8 @@ _WITH_VERBS: Final = frozenset(
     }
 )  # fmt: skip
 _PYTHON: Final = re.compile(r"(?:python|pypy)[\d.]*")
+# Options whose value comes before the verb.
+_WITH_VALUES: Final = frozenset({"-C", "--prefix", "--cwd", "--git-dir", "--work-tree"})
 _RUNNERS: Final = frozenset({"run", "exec", "x", "dlx"})
 _ASSIGNMENT: Final = re.compile(r"[A-Za-z_]\w*=")
 _DURATION: Final = re.compile(r"[\d.]+[smhd]?")
@@ -127,7 +129,11 @@ def _program_of(words: Sequence[str]) -> str:
         return _python_of(arguments)
     if program not in _WITH_VERBS:
         return program
-    verbs = [word for word in arguments if not word.startswith("-")][:2]
+    verbs = [
+        word
+        for before, word in zip(["", *arguments], arguments, strict=False)
+        if not word.startswith("-") and before not in _WITH_VALUES
+    ]
     if not verbs:
         return program
     verb = os.path.basename(verbs[0])

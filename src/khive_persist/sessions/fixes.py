@@ -91,6 +91,8 @@ class Fix(NamedTuple):
         attempts: The number of calls of its kind between that failed, too.
         recurred: The number of later calls in the session that had the error again: it was not
             mended for good where there are any.
+        recurred_at: The time of the last of these; None for none.
+        recurred_record_id: The first record that tells of it; an empty string for none.
     """
 
     likeness: float
@@ -112,6 +114,8 @@ class Fix(NamedTuple):
     omitted: int
     attempts: int
     recurred: int
+    recurred_at: InstantText | None
+    recurred_record_id: str
 
 
 class FixResult(NamedTuple):
@@ -240,13 +244,13 @@ def _fixes_of(
         if any(call.likeness for call in before):
             # The last call with the error is the one that what followed has mended.
             continue
-        recurred = sum(1 for call in later[len(before) + 1 :] if call.likeness)
+        recurred = [call for call in later[len(before) + 1 :] if call.likeness]
         steps, omitted = _steps(timeline, failed, success, before)
         error = text_of(failed.call.result.get("output")) if failed.call.result else ""
         fixes.append(
             Fix(
                 likeness=round(failed.likeness, 3),
-                rank=_rank(failed.likeness, recurred, len(steps) + omitted),
+                rank=_rank(failed.likeness, len(recurred), len(steps) + omitted),
                 session_id=session_id,
                 title=title,
                 client=client_of(session),
@@ -263,7 +267,9 @@ def _fixes_of(
                 steps=steps,
                 omitted=omitted,
                 attempts=sum(1 for call in before if call.entry.is_failed),
-                recurred=recurred,
+                recurred=len(recurred),
+                recurred_at=clock.to_text(recurred[-1].entry.at) if recurred else None,
+                recurred_record_id=_record(recurred[-1].entry) if recurred else "",
             )
         )
     return fixes
