@@ -46,5 +46,5 @@ def is_ours(words: Sequence[object]) -> bool:
 
 
 def missing_program(words: Sequence[str]) -> str:
-    """Return the program of a server that is not there, or not on PATH; an empty string for none."""
+    """Return the program of a server where it is not there; an empty string where it is."""
     return "" if shutil.which(words[0]) else words[0]
