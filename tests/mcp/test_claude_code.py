@@ -11,7 +11,7 @@ import pytest
 from clients.known.claude_code import ClaudeCode
 from clients.mock_model import serving
 from clients.run import Run
-from clients.script import DONE, Call, tagged
+from clients.script import DONE, Call, Script, tagged
 
 CLAUDE = os.environ.get("CLAUDE") or shutil.which("claude") or ""
 PREFIX = "mcp__khive-persist__"
@@ -22,7 +22,7 @@ PREFIX = "mcp__khive-persist__"
 @pytest.mark.skipif(not CLAUDE, reason="CLAUDE names no client, and none is on PATH")
 def test_claude_code_calls_a_tool(tmp_path: Path) -> None:
     client = ClaudeCode()
-    scripts = {
+    scripts: dict[str, Script] = {
         "work": [client.command("echo some words > a.txt; cat no-such-file"), DONE],
         "look": [Call(f"{PREFIX}recent_failures", {"since": "1h"}),
                  Call(f"{PREFIX}get_session", {"session": "none"}), DONE],

@@ -123,7 +123,7 @@ def test_the_client_of_the_sdk_lists_and_calls_every_tool(project: Project, home
     (project.root / "src").mkdir(exist_ok=True)
 
     async def run() -> dict[str, dict[str, Any]]:
-        answers = {}
+        answers: dict[str, dict[str, Any]] = {}
         async with Client(parameters) as client:
             tools = {tool.name: tool for tool in (await client.list_tools()).tools}
             assert tools.keys() >= CALLS.keys()
@@ -303,7 +303,7 @@ def test_without_a_project_there_is_an_error_and_nothing_is_made(
     home: Path, tmp_path: Path
 ) -> None:
     """As raw lines: nothing but the protocol is on stdout."""
-    requests = [
+    requests: list[dict[str, Any]] = [
         {"id": 1, "method": "initialize", "params": {
             "protocolVersion": "2025-06-18", "capabilities": {},
             "clientInfo": {"name": "raw", "version": "1"}}},
