@@ -94,7 +94,7 @@ def ask(project: Project, name: str, **arguments: Any) -> CallToolResult:
 
 def answer(project: Project, name: str, **arguments: Any) -> dict[str, Any]:
     result = ask(project, name, **arguments)
-    document = result.structured_content
+    document: dict[str, Any] | None = result.structured_content
     assert document is not None, result.content
     assert json.loads(result.content[0].text) == document  # type: ignore[union-attr]
     assert len(json.dumps(document, ensure_ascii=False).encode()) <= MOST_BYTES

@@ -27,13 +27,20 @@ def call(
     """Make the events before and after a call, which fails where there is an error."""
     payload = {"tool_input": arguments, "tool_name": name}
     use_id = f"{session}-{at}"
-    fields: dict[str, Any] = {"tool_name": name, "tool_use_id": use_id, "payload": payload, "cwd": "/home/me/app"}
+    fields: dict[str, Any] = {
+        "tool_name": name,
+        "tool_use_id": use_id,
+        "payload": payload,
+        "cwd": "/home/me/app",
+    }
     if "command" in arguments:
         fields["command"] = arguments["command"]
     if "file_path" in arguments:
         fields["file_paths"] = [arguments["file_path"]]
     fields |= content
-    end: dict[str, Any] = {"success": False, "error": error} if error else {"success": True, "output": "ok"}
+    end: dict[str, Any] = (
+        {"success": False, "error": error} if error else {"success": True, "output": "ok"}
+    )
     kind = "post_tool_use_failure" if error else "post_tool_use"
     return [
         event("pre_tool_use", session, at, **fields),
