@@ -51,7 +51,7 @@ def test_claude_code_calls_a_tool(tmp_path: Path) -> None:
     requests = [json.loads(line)["body"] for line in log.read_text().splitlines()]
     offered = {tool["name"] for request in requests if request for tool in request.get("tools", ())}
     names = {name.removeprefix(PREFIX) for name in offered if name.startswith(PREFIX)}
-    assert names >= {"get_session", "recent_failures", "fixes", "similar_plans", "costs",
+    assert names >= {"search", "get_session", "recent_failures", "fixes", "similar_plans", "costs",
                      "what_changed"}  # fmt: skip
     told = [(said.script, said.answer) for said in model.told if said.script]
     assert ("look", f"{PREFIX}recent_failures") in told

@@ -26,6 +26,7 @@ INJECTION = (
 )
 LARGE = "large words " * 900_000
 CALLS: dict[str, dict[str, Any]] = {
+    "search": {"query": "settings"},
     "get_session": {"session": "s1"},
     "recent_failures": {"since": "2000-01-01"},
     "fixes": {"error": "ModuleNotFoundError: No module named 'yaml'"},
@@ -82,18 +83,18 @@ def home(first_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return first_home
 
 
-def ask(project: Project, name: str, **arguments: Any) -> CallToolResult:
+def ask(place: Project, name: str, /, **arguments: Any) -> CallToolResult:
     """Call a tool of a server in this process."""
 
     async def call() -> CallToolResult:
-        async with Client(build_server(str(project.root))) as client:
+        async with Client(build_server(str(place.root))) as client:
             return await client.call_tool(name, arguments)
 
     return anyio.run(call)
 
 
-def answer(project: Project, name: str, **arguments: Any) -> dict[str, Any]:
-    result = ask(project, name, **arguments)
+def answer(place: Project, name: str, /, **arguments: Any) -> dict[str, Any]:
+    result = ask(place, name, **arguments)
     document: dict[str, Any] | None = result.structured_content
     assert document is not None, result.content
     assert json.loads(result.content[0].text) == document  # type: ignore[union-attr]
@@ -227,8 +228,8 @@ def test_a_long_session_is_read_on_where_the_answer_was_full(project: Project, h
         ("similar_plans", {}, "invalid_query"),
         ("fixes", {"error": "\x1b[31m \n 12"}, "invalid_query"),
         ("what_changed", {"file": "a\0b"}, "invalid_query"),
-        ("what_changed", {"file": "x", "project": "/etc"}, "project"),
-        ("costs", {"project": "../.."}, "project"),
+        ("what_changed", {"file": "x", "project": "/etc"}, "place"),
+        ("costs", {"project": "../.."}, "place"),
     ],
 )
 def test_what_cannot_be_answered_is_an_envelope_that_says_why(
@@ -241,7 +242,7 @@ def test_what_cannot_be_answered_is_an_envelope_that_says_why(
 
 @pytest.mark.parametrize(
     ("name", "argument"),
-    [("get_session", "session"), ("fixes", "error"), ("what_changed", "file"),
+    [("search", "query"), ("get_session", "session"), ("fixes", "error"), ("what_changed", "file"),
      ("similar_plans", "task")],
 )  # fmt: skip
 def test_10_mb_of_a_question_are_refused_in_a_few_words(
@@ -255,6 +256,8 @@ def test_10_mb_of_a_question_are_refused_in_a_few_words(
 @pytest.mark.parametrize(
     ("name", "arguments"),
     [
+        ("search", {"query": "nobody-ever-wrote-this"}),
+        ("search", {"query": "settings session:none"}),
         ("what_changed", {"file": "/etc/passwd"}),
         ("what_changed", {"file": "'; --"}),
         ("what_changed", {"file": "../../../../etc/shadow"}),
@@ -329,6 +332,6 @@ def test_without_a_project_there_is_an_error_and_nothing_is_made(
         assert server.wait(20) == 0
     result = answers[2]["result"]
     assert result["isError"] is True
-    assert result["structuredContent"]["error"]["code"] == "project"
+    assert result["structuredContent"]["error"]["code"] == "place"
     assert "khive-persist init" in result["structuredContent"]["error"]["hint"]
     assert os.listdir(tmp_path) == []
