@@ -19,6 +19,7 @@ from khive_persist.models.purpose_registry import mirrored_purposes, remember
 from khive_persist.models.purposes import Purpose
 from khive_persist.opening import existing_project
 from khive_persist.project import Project
+from khive_persist.search.removal import Removal, removing
 from khive_persist.store.sqlite import rows
 from khive_persist.store.sqlite.comparison_index import Difference
 from khive_persist.threads import Advance, run_stoppable
@@ -146,7 +147,20 @@ def make_anew(
         NotFoundError, MirrorError, ProjectError, StoreError, OSError: As `rebuild`.
     """
     bring_in(project, purposes)
-    _remove_purged(project, purposes)
+    settings = usable_settings(project)
+    with removing(project, settings) as removal:
+        _remove_purged(project, purposes, removal)
+        result = _made_anew(project, source, purposes, advance, may_discard)
+        return result._replace(index_is_clean=not removal.finish())
+
+
+def _made_anew(
+    project: Project,
+    source: Source,
+    purposes: Sequence[Purpose],
+    advance: Callable[[int], None],
+    may_discard: Callable[[int], bool],
+) -> Rebuilt:
     if source == "database":
         result = rebuild_mirror(project, purposes, advance)
     else:
@@ -159,13 +173,14 @@ def make_anew(
     return result
 
 
-def _remove_purged(project: Project, purposes: Sequence[Purpose]) -> None:
+def _remove_purged(project: Project, purposes: Sequence[Purpose], removal: Removal) -> None:
     """Remove what was purged from either copy: an older one may have been put there."""
     tombstones = Tombstones.load(project)
     if tombstones.has_sessions:
         timeout = configuration.load(project.config).store_busy_timeout_seconds
         for purpose in purposes:
-            revise_both(project, purpose, tombstones.without_purged, timeout)
+            announce = partial(removal.announce, purpose)
+            revise_both(project, purpose, tombstones.without_purged, timeout, announce)
 
 
 def mirrored(project: Project, records: Sequence[type[Node]] = ()) -> tuple[Purpose, ...]:

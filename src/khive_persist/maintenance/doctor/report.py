@@ -56,6 +56,7 @@ from khive_persist.redaction.own_patterns import OUT_OF_TIME
 from khive_persist.sessions.open_tool_calls import Unmatched, find_unmatched
 from khive_persist.store.sqlite import change_log, health, migrations
 from khive_persist.store.sqlite import connection as sqlite
+from khive_persist.store.sqlite.atomic_switch import is_database
 from khive_persist.store.sqlite.errors import translated
 from khive_persist.store.sqlite.mirror_progress import MIRROR
 from khive_persist.trust import marks, search
@@ -321,7 +322,7 @@ def examine_untrusted(project: Project) -> list[str]:
 
 def _files(project: Project) -> list[str]:
     built_in = [purpose.file for purpose in BUILT_IN]
-    others = sorted(name for name in _names(project.khive) if name.endswith(".db"))
+    others = sorted(name for name in _names(project.khive) if is_database(name))
     present = [name for name in built_in if os.path.lexists(project.database(name))]
     return present + [name for name in others if name not in built_in]
 
