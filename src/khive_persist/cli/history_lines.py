@@ -106,7 +106,7 @@ def _fixes_summary(result: FixResult) -> str:
     summary = f"{result.matched} calls failed with it, in {result.sessions} sessions"
     if not result.mended:
         return f"{summary}; no later call of their kind succeeded"
-    rest = "" if result.is_whole else ", in the 100 sessions that were looked at"
+    rest = "" if result.is_whole else ", in the 30 sessions that were looked at"
     return f"{summary}; mended {result.mended} times{rest}, {result.shown} shown"
 
 

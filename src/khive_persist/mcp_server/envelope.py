@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from khive_persist.errors import KhiveError
-from khive_persist.mcp_server.answers import Answer, Item, Later, Problem, Source, link_of
+from khive_persist.mcp_server.answers import Answer, Item, Later, Problem, Source
 from khive_persist.mcp_server.quoting import Fence, line
 from khive_persist.project import Project
+from khive_persist.search.link import RecordLink
 from khive_persist.sessions.contradictions import Claim, Contradiction
 
 # Of the JSON of one answer. Clients take about so much into a conversation at once.
@@ -41,7 +42,7 @@ class Envelope:
             purpose=purpose,
             record_id=line(record_id),
             session_id=line(session_id),
-            link=link_of(session_id, record_id)[:2_000],
+            link=str(RecordLink(session_id, record_id))[:2_000] if session_id else "",
         )
 
     def quoted(self, text: str, characters: int = TEXT_CHARACTERS) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from khive_persist.sessions import failures as failed_calls
 from khive_persist.sessions.call_kind import CallKind, command_of, is_same, kind_of
 from khive_persist.sessions.error_text import Signature
 from khive_persist.sessions.failures import Failure
-from khive_persist.sessions.read import Session, client_of, event_purposes, read_session
+from khive_persist.sessions.read import Session, SessionReader, client_of, event_purposes
 from khive_persist.sessions.timeline.build import Timeline, build_with_calls
 from khive_persist.sessions.timeline.calls import EventCall
 from khive_persist.sessions.timeline.entry import Entry
@@ -34,7 +34,7 @@ MAX_LIMIT: Final = 100
 MAX_CHARACTERS: Final = 100_000
 # A word of an error is in many; of several, one that has none of the longest is another error.
 _WORDS: Final = 4
-_MOST_SESSIONS: Final = 100
+_MOST_SESSIONS: Final = 30
 _MOST_STEPS: Final = 12
 _STEP_LINES: Final = 20
 _STEP_CHARACTERS: Final = 2_000
@@ -128,7 +128,7 @@ class FixResult(NamedTuple):
         mended: The number of times that a later call of its kind succeeded, in the sessions that
             were looked at.
         shown: The number of these that are given.
-        is_whole: Whether all sessions were looked at; else the 100 that are most alike, and latest.
+        is_whole: Whether all sessions were looked at; else the 30 that are most alike, and latest.
         fixes: The best first.
     """
 
@@ -185,11 +185,13 @@ async def search_fixes(
             titles = await read_titles(reader, dict.fromkeys(sessions))
     prices = PriceTable(configuration.load(place.config).cost_prices)
     fixes: list[Fix] = []
-    for session_id in sessions[:_MOST_SESSIONS]:
-        session = await read_session(place.root, session_id)
-        fixes += await anyio.to_thread.run_sync(
-            partial(_fixes_of, session, session_id, titles.get(session_id, ""), signature, prices)
-        )
+    async with SessionReader(place.root) as reading_sessions:
+        for session_id in sessions[:_MOST_SESSIONS]:
+            session = await reading_sessions.read(session_id)
+            title = titles.get(session_id, "")
+            fixes += await anyio.to_thread.run_sync(
+                partial(_fixes_of, session, session_id, title, signature, prices)
+            )
     fixes.sort(key=lambda fix: (fix.rank, fix.failed_at), reverse=True)
     return FixResult(
         error=signature.lines,

@@ -126,7 +126,7 @@ async def fixes(project: Project, error: str, limit: int = 5) -> FixesAnswer:
         )
         if not envelope.add(item):
             break
-    note = "" if result.is_whole else "only the 100 sessions most alike were looked at"
+    note = "" if result.is_whole else "only the 30 sessions most alike were looked at"
     if result.matched and not result.mended:
         note = "the error is recorded, and no later call of its kind succeeded in its session"
     answer = envelope.answer(FixesAnswer, result.mended, note)
