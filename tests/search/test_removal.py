@@ -15,9 +15,9 @@ import pytest
 
 from khive_persist import copies, export_records, import_records, restore_backup
 from khive_persist.maintenance.backup.backups import create_backup
-from khive_persist.maintenance.retention.prune import Rule
 from khive_persist.maintenance.retention.purge import Purged, purge
 from khive_persist.maintenance.retention.removal import prune_all, rescan_all
+from khive_persist.maintenance.retention.rules import Rule
 from khive_persist.models.purposes import BUILT_IN, CONVERSATIONS
 from khive_persist.project import Project
 from khive_persist.search import index_file
