@@ -19,7 +19,9 @@ from khive_persist.models.purpose_registry import mirrored_purposes, remember
 from khive_persist.models.purposes import Purpose
 from khive_persist.opening import existing_project
 from khive_persist.project import Project
+from khive_persist.search import follow
 from khive_persist.search.removal import Removal, removing
+from khive_persist.search.state import IndexState, index_state
 from khive_persist.store.sqlite import rows
 from khive_persist.store.sqlite.comparison_index import Difference
 from khive_persist.threads import Advance, run_stoppable
@@ -111,6 +113,39 @@ async def rebuild(
 
     run = partial(make_anew, project, source, purposes, may_discard=lambda _: discard_unmirrored)
     return await run_stoppable(run)
+
+
+async def rebuild_search(*, dir: Path | str | None = None) -> IndexState:
+    """Make the index of the search anew from the databases: complete on return.
+
+    What waits in the spool is brought in before. Cancelled, the next search goes on with it.
+
+    Args:
+        dir: The directory that holds `.khive`.
+
+    Raises:
+        InvalidQueryError: `search.enabled` is false; the index is removed.
+        InvalidSettingsError: config.toml is wrong.
+        ProjectError: There is no project, or it cannot be written to.
+        StoreError: The index cannot be written.
+    """
+    project = existing_project(dir)
+
+    def run(advance: Advance) -> IndexState:
+        return make_search_anew(project, advance)
+
+    return await run_stoppable(run)
+
+
+def make_search_anew(project: Project, advance: Advance = lambda _: None) -> IndexState:
+    """Make the index of the search anew, as `rebuild_search` does.
+
+    Args:
+        advance: A callback, given the number of records that were read since its last call.
+    """
+    drain(project)
+    follow.make_anew(project, advance)
+    return index_state(project)
 
 
 def bring_in(project: Project, purposes: Sequence[Purpose]) -> None:

@@ -107,6 +107,26 @@ def catch_up(
     return count_behind(project)
 
 
+def make_anew(project: Project, advance: Advance = silent) -> None:
+    """Make the index anew from the files: it has all that they had when it was begun.
+
+    Whoever searches meanwhile finds what is in it by then. Stopped or killed, the next search goes
+    on with it.
+
+    Args:
+        advance: A function of the number of records that were read since its last call.
+
+    Raises:
+        InvalidQueryError: `search.enabled` is false; the index is removed.
+        InvalidSettingsError: config.toml is wrong.
+        StoreError: It cannot be written.
+        ProjectError: The key of this user's MACs cannot be read.
+    """
+    settings = configuration.load(project.config)
+    index_file.remove(project, settings.store_busy_timeout_seconds)
+    catch_up(project, seconds=math.inf, advance=advance)
+
+
 def count_behind(project: Project) -> int | None:
     """Count the changes that are not in the index; None where anything may be missing.
 

@@ -179,6 +179,16 @@ class Index:
         sql = "INSERT OR IGNORE INTO pending (purpose, record_id, remover) VALUES (?, ?, ?)"
         self._connection.executemany(sql, [(purpose, id, remover) for id in ids])
 
+    def add_session_pending(self, session_id: str, remover: str) -> None:
+        """Note all records of a session that a remover removes."""
+        self._connection.execute(
+            "INSERT OR IGNORE INTO pending (purpose, record_id, remover)"
+            " SELECT purpose, record_id, ? FROM passages"
+            " JOIN sessions ON sessions.number = passages.session"
+            " JOIN records ON records.number = passages.record WHERE session_id = ?",
+            (remover, session_id),
+        )
+
     def drop_pending(self, purpose: str, ids: Sequence[str], remover: str = "") -> None:
         """Forget records that were read anew since, of a remover or of anybody."""
         self._connection.execute(

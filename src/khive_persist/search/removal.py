@@ -7,23 +7,21 @@ its pages or its log.
 
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
 
 from khive_persist import clock
 from khive_persist.errors import KhiveError, StoreDamagedError
 from khive_persist.models.purposes import Purpose
 from khive_persist.project import Project
 from khive_persist.search import follow, index_file
+from khive_persist.search.index import Index
 from khive_persist.search.index_file import IndexFile
 from khive_persist.settings import Settings
 from khive_persist.store.sqlite import write_lock
 from khive_persist.store.staging import staging
 from khive_persist.threads import Advance, silent
-
-_ANNOUNCED_AT_ONCE: Final = 1_000
 
 
 class Removal:
@@ -46,26 +44,19 @@ class Removal:
         Raises:
             StoreError: The index cannot be written: nothing is to be removed.
         """
-        if not index_file.exists(self._project):
-            self._unannounced.add(purpose)
-            return
-        if self._gate is None:
-            # Nobody takes what is announced for done while this is held.
-            gate = write_lock.gate_path(self._project.search_index)
-            self._gate = write_lock.acquire(gate, self._timeout, shared=True)
-        try:
-            with (
-                IndexFile(self._project) as index,
-                index.transaction(self._timeout, durable=True) as writing,
-            ):
-                for start in range(0, len(ids), _ANNOUNCED_AT_ONCE):
-                    portion = ids[start : start + _ANNOUNCED_AT_ONCE]
-                    writing.add_pending(purpose.name, portion, self._id)
-            self._announced.add(purpose)
-        except StoreDamagedError:
-            # It can be made anew, and what is to go must go.
-            index_file.remove(self._project, self._timeout)
-            self._unannounced.add(purpose)
+        with self._noting([purpose]) as writing:
+            if writing is not None:
+                writing.add_pending(purpose.name, ids, self._id)
+
+    def announce_session(self, session_id: str, purposes: Iterable[Purpose]) -> None:
+        """Note all that the index has of a session; rows of it may have gone before, unlogged.
+
+        Raises:
+            StoreError: The index cannot be written: nothing is to be removed.
+        """
+        with self._noting(purposes) as writing:
+            if writing is not None:
+                writing.add_session_pending(session_id, self._id)
 
     def finish(self) -> list[Path]:
         """Take out of the index what went, to its last byte.
@@ -77,7 +68,7 @@ class Removal:
         """
         path = self._project.search_index
         try:
-            if not index_file.exists(self._project):
+            if not self._has_index():
                 return []
             if not self._settings.search_enabled:
                 follow.remove(self._project, self._settings)
@@ -97,6 +88,43 @@ class Removal:
         except (KhiveError, OSError):
             return [path]
         return [] if is_clean else [path.with_name(f"{path.name}-wal")]
+
+    @contextmanager
+    def _noting(self, purposes: Iterable[Purpose]) -> Iterator[Index | None]:
+        """Write to the index what is about to go; None where there is no index."""
+        if not self._has_index():
+            self._unannounced.update(purposes)
+            yield None
+            return
+        if self._gate is None:
+            # Nobody takes what is announced for done while this is held.
+            gate = write_lock.gate_path(self._project.search_index)
+            self._gate = write_lock.acquire(gate, self._timeout, shared=True)
+        try:
+            with (
+                IndexFile(self._project) as index,
+                index.transaction(self._timeout, durable=True) as writing,
+            ):
+                yield writing
+            self._announced.update(purposes)
+        except StoreDamagedError:
+            index_file.remove(self._project, self._timeout)
+            self._unannounced.update(purposes)
+
+    def _has_index(self) -> bool:
+        """Return whether there is an index; one that cannot be used is removed."""
+        if not index_file.exists(self._project):
+            return False
+        try:
+            with index_file.reading(self._project) as connection:
+                if connection is not None:
+                    return True
+        except StoreDamagedError as error:
+            if not follow.is_of_index(self._project, error):
+                raise
+        # It can be made anew, and what is to go must go.
+        index_file.remove(self._project, self._timeout)
+        return False
 
     def close(self) -> None:
         """Let others take what was announced for done."""

@@ -89,6 +89,7 @@ def purge(
     if dry_run:
         return _rehearse(project, match, purposes, settings)
     with removing(project, settings, advance) as removal:
+        removal.announce_session(session_id, purposes)
         removed, left_in = _purge_databases(project, match, purposes, settings, removal, advance)
         left_in_index = removal.finish()
     spooled = remove_waiting(project, match, settings)
