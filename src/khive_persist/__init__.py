@@ -79,11 +79,11 @@ if TYPE_CHECKING:
     from khive_persist.models.score import Score as Score
     from khive_persist.opening import open_store as open_store
     from khive_persist.opening import save_planning_session as save_planning_session
+    from khive_persist.search.state import IndexState as IndexState
     from khive_persist.sessions.file_history import FileHistory as FileHistory
     from khive_persist.sessions.file_history import search_file as search_file
     from khive_persist.sessions.fixes import FixResult as FixResult
     from khive_persist.sessions.fixes import search_fixes as search_fixes
-    from khive_persist.search.state import IndexState as IndexState
     from khive_persist.sessions.projects import ProjectSummary as ProjectSummary
     from khive_persist.sessions.projects import list_projects as list_projects
     from khive_persist.sessions.verdicts import record_outcome as record_outcome

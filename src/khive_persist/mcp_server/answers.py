@@ -21,7 +21,7 @@ class Source(BaseModel):
 
 
 class Later(BaseModel):
-    """What was recorded later and contradicts an item."""
+    """A later record that contradicts an item."""
 
     kind: ContradictionKind | Literal["failed again"]
     time: str

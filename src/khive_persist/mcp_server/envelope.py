@@ -65,18 +65,18 @@ class Envelope:
         Args:
             kind: The type of the answer.
             matched: The number of all that match.
-            note: What else is to be known of it.
+            note: A sentence on it besides.
         """
-        shown = len(self._items)
-        is_short = shown < matched
+        count = len(self._items)
+        is_short = count < matched
         return kind(
             status="ok" if matched else "nothing",
             notice=self.fence.notice,
             project=self.project,
             matched=matched,
-            shown=shown,
+            shown=count,
             truncated=is_short or any(item.cut for item in self._items),
-            more=self._again(shown) if is_short else "",
+            more=self._again(count) if is_short else "",
             note=note,
             items=self._items,
         )
@@ -88,11 +88,13 @@ def later(
     """Return what contradicts a record, as an item has it."""
     return [
         Later(
-            kind=each.kind, time=each.at, session_id=line(each.session_id),
-            record_id=line(each.record_id),
+            kind=contradiction.kind,
+            time=contradiction.at,
+            session_id=line(contradiction.session_id),
+            record_id=line(contradiction.record_id),
         )
-        for each in contradictions.get(Claim(purpose, record_id), ())
-    ]  # fmt: skip
+        for contradiction in contradictions.get(Claim(purpose, record_id), ())
+    ]
 
 
 def failed(kind: type[AnswerType], error: KhiveError | OSError) -> AnswerType:

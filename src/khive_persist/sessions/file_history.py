@@ -351,10 +351,10 @@ def _reason(kind: Literal["prompt", "plan"], entry: Entry) -> Reason:
 
 
 def _short(lines: Sequence[str]) -> list[str]:
-    shown, remaining = [], _CHARACTERS
+    beginning, remaining = [], _CHARACTERS
     for line in lines[:_LINES]:
         if remaining <= 0:
             break
-        shown.append(line[:remaining])
+        beginning.append(line[:remaining])
         remaining -= len(line)
-    return shown
+    return beginning

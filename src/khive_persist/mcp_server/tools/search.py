@@ -64,7 +64,7 @@ async def search(
     hits = _ranked(result)
     claims = [Claim(hit.purpose, hit.record_id) for hit, *_ in hits]
     contradicted = await contradictions(project, claims)
-    envelope = Envelope(project, lambda shown: f"search(limit={min(100, 2 * shown + 10)})")
+    envelope = Envelope(project, lambda count: f"search(limit={min(100, 2 * count + 10)})")
     for rank, (hit, session_id, title, session_matched) in enumerate(hits, 1):
         text = joined((f"session: {title}" if title else "", hit.excerpt))
         item = SearchItem(
