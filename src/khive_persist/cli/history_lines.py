@@ -107,7 +107,8 @@ def _fixes_summary(result: FixResult) -> str:
     if not result.mended:
         return f"{summary}; no later call of their kind succeeded"
     remainder = "" if result.is_whole else ", in the 30 sessions that were looked at"
-    return f"{summary}; mended {result.mended} times{remainder}, {result.shown} shown"
+    unit = "time" if result.mended == 1 else "times"
+    return f"{summary}; mended {result.mended} {unit}{remainder}, {result.shown} shown"
 
 
 def _file_summary(history: FileHistory) -> str:
