@@ -1,13 +1,10 @@
 """`khive-persist search`."""
 
 import math
-<<<<<<< HEAD
 import os
 import sys
-from functools import partial
-=======
 from datetime import datetime
->>>>>>> wt-B
+from functools import partial
 from typing import Any
 
 import anyio

@@ -1,5 +1,6 @@
 """`search`: the passages of all sessions in which words stand."""
 
+from functools import partial
 from typing import Annotated, Final
 
 from anyio.to_thread import run_sync
@@ -47,7 +48,8 @@ async def search(
 ) -> SearchAnswer:
     """Return the passages in which words stand, as `search` finds them; spools stay as they are.
 
-    What is new is taken into the index first, for two seconds at most, where it can be written.
+    What is new is taken into the index first, for two seconds at most, where that can be written;
+    no file of records is.
 
     Raises:
         InvalidQueryError: The query cannot be understood, or the limit is out of range.
@@ -56,7 +58,7 @@ async def search(
     parsed = parse(query)
     limit = checked_limit(limit)
     try:
-        behind = await run_sync(catch_up, project)
+        behind = await run_sync(partial(catch_up, project, may_write=False))
     except StoreUnavailableError:
         # As on a disk that nothing is written to.
         behind = None
