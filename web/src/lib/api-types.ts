@@ -116,7 +116,7 @@ export type DoctorReport = {
   versions: Record<string, string>; khive: string; databases: Database[]; spool: SpoolState;
   quarantined: string[]; unmatched: Unmatched[]; unmatched_calls: number; problems: string[];
   pause: PauseStatus; hooks: HookState[]; findings: Finding[]; free_bytes: number | null;
-  latest_backup: string | null; last_verify: LastVerify | null;
+  latest_backup: string | null; last_verify: LastVerify | null; search_index: IndexState | null;
 };
 
 export type Effect = {
@@ -187,8 +187,38 @@ export type FailingTool = {
   tool: string; tool_name: string | null; count: number; before: number; example: string | null;
 };
 
+export type FileHistory = {
+  path: string; names: string[]; matched: number; sessions: number; shown: number;
+  touches: FileTouch[];
+};
+
+export type FileTouch = {
+  at: string; change: 'edit' | 'command' | 'read'; path: string; session_id: string; title: string;
+  client: string; agent_id: string; model: string | null; tool_name: string; call: string;
+  lines: string[]; failed: boolean; why: Reason[]; record_id: string; purpose: string;
+  is_latest: boolean;
+};
+
 export type Finding = {
   level: 'problem' | 'paused' | 'advice'; text: string; command: string | null;
+};
+
+export type Fix = {
+  likeness: number; rank: number; session_id: string; title: string; client: string;
+  agent_id: string; tool_name: string; failed_at: string; failed_call: string; error: string;
+  record_id: string; purpose: string; mended_at: string; mended_call: string;
+  mended_record_id: string; steps: FixStep[]; omitted: number; attempts: number; recurred: number;
+  recurred_at: string | null; recurred_record_id: string;
+};
+
+export type FixResult = {
+  error: string[]; matched: number; sessions: number; mended: number; shown: number;
+  is_whole: boolean; fixes: Fix[];
+};
+
+export type FixStep = {
+  at: string; kind: 'edit' | 'command' | 'call' | 'message' | 'prompt'; title: string;
+  lines: string[]; failed: boolean; record_id: string;
 };
 
 export type Focus = {
@@ -213,6 +243,11 @@ export type HookState = {
   tool: string; scope: 'project' | 'local' | 'user';
   state: 'not installed' | 'partly installed' | 'stale' | 'installed';
   transport: '' | 'command' | 'http'; path: string; hook: '' | 'native' | 'python';
+};
+
+export type IndexState = {
+  exists: boolean; records: number; passages: number; bytes: number; behind: number | null;
+  problem: string;
 };
 
 export type Interval = {
@@ -253,6 +288,10 @@ export type LostEvent = {
 
 export type MannWhitney = {
   u: number; p: number; superiority: number; is_exact: boolean;
+};
+
+export type Mark = {
+  start: number; end: number;
 };
 
 export type MedianDifference = {
@@ -409,6 +448,10 @@ export type ProportionDifference = {
   difference: number; interval: Interval; p: number; odds_ratio: number | null;
 };
 
+export type Reason = {
+  kind: 'prompt' | 'plan'; at: string; text: string; record_id: string;
+};
+
 export type RecordItem = {
   id: string; created_at: string; content: unknown; node_metadata: unknown;
 };
@@ -429,6 +472,18 @@ export type RecordedVerdict = {
 export type ReportedCost = {
   session_id: string; tool: string; computed: number | null; unpriced: number; reported: number;
   difference: number; is_guess: boolean;
+};
+
+export type SearchHit = {
+  record_id: string; purpose: string; kind: 'prompt' | 'answer' | 'thinking' | 'command' | 'output' 
+  | 'error' | 'path' | 'plan' | 'todo' | 'note' | 'application'; client: string; tool_name: string;
+  agent_id: string; created_at: string; failed: boolean; excerpt: string; marks: Mark[];
+  rank: number; link: string;
+};
+
+export type SearchResult = {
+  query: string; mode: 'exact' | 'hybrid'; matched: number; shown: number; behind: number | null;
+  sessions: SessionHits[]; near: string[];
 };
 
 export type SeriesList = {
@@ -465,6 +520,10 @@ export type SessionFields = {
 export type SessionHead = {
   session_id: string; status: 'active' | 'completed'; version: number; started_at?: string;
   updated_at?: string; completed_at?: string;
+};
+
+export type SessionHits = {
+  session_id: string; title: string; project: string; matched: number; hits: SearchHit[];
 };
 
 export type SessionItem = {
