@@ -45,16 +45,16 @@ class Looked(NamedTuple):
     """A look at the index: what matched, and the texts of what is shown.
 
     Attributes:
-        matches: What matched, without what is there no longer.
-        chosen: What is shown, in order.
+        matches: The matches, without those whose records lack the text by now.
+        chosen: Those that are shown, in order.
         texts: The texts of that as they are now, by the number of the passage.
-        near: Words that are near those that match nothing.
+        near_words: Words that are near those that match nothing.
     """
 
     matches: Matches
     chosen: list[Ranked]
     texts: Mapping[int, str]
-    near: list[str]
+    near_words: list[str]
 
 
 async def search(
@@ -171,18 +171,18 @@ async def search_index(
         shown=len(looked.chosen),
         behind=behind,
         sessions=sessions,
-        near=looked.near,
+        near=looked.near_words,
     )
 
 
-def _look(project: Project, query: Query, limit: int, near: bool) -> Looked:
+def _look(project: Project, query: Query, limit: int, with_near: bool) -> Looked:
     with index_file.reading(project) as connection:
         if connection is None:
             return Looked(Matches(0, []), [], {}, [])
         matches = find_matches(connection, compiled(query), clock.now())
         looked = _with_texts(project, connection, query, matches, limit)
-        is_sought = near and not looked.matches.total
-        return looked._replace(near=near_words(connection, query) if is_sought else [])
+        is_sought = with_near and not looked.matches.total
+        return looked._replace(near_words=near_words(connection, query) if is_sought else [])
 
 
 def _with_texts(
@@ -205,8 +205,8 @@ def _with_texts(
             for number, text in current.items()
             if text == former.get(number) or marker.is_match(text)
         }
-        gone = {candidate.number for candidate in unread} - texts.keys()
-        entries = [entry for entry in entries if entry.candidate.number not in gone]
+        lost = {candidate.number for candidate in unread} - texts.keys()
+        entries = [entry for entry in entries if entry.candidate.number not in lost]
 
 
 def _hit(entry: Ranked, marker: Marker, texts: Mapping[int, str]) -> SearchHit:
