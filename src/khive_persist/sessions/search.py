@@ -48,13 +48,13 @@ class Looked(NamedTuple):
         matches: The matches, without those whose records lack the text by now.
         chosen: Those that are shown, in order.
         texts: The texts of that as they are now, by the number of the passage.
-        near_words: Words that are near those that match nothing.
+        near: Words that are near those that match nothing.
     """
 
     matches: Matches
     chosen: list[Ranked]
     texts: Mapping[int, str]
-    near_words: list[str]
+    near: list[str]
 
 
 async def search(
@@ -171,18 +171,18 @@ async def search_index(
         shown=len(looked.chosen),
         behind=behind,
         sessions=sessions,
-        near=looked.near_words,
+        near=looked.near,
     )
 
 
-def _look(project: Project, query: Query, limit: int, with_near: bool) -> Looked:
+def _look(project: Project, query: Query, limit: int, near: bool) -> Looked:
     with index_file.reading(project) as connection:
         if connection is None:
             return Looked(Matches(0, []), [], {}, [])
         matches = find_matches(connection, compiled(query), clock.now())
         looked = _with_texts(project, connection, query, matches, limit)
-        is_sought = with_near and not looked.matches.total
-        return looked._replace(near_words=near_words(connection, query) if is_sought else [])
+        is_sought = near and not looked.matches.total
+        return looked._replace(near=near_words(connection, query) if is_sought else [])
 
 
 def _with_texts(

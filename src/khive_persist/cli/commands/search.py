@@ -30,16 +30,14 @@ from khive_persist.sessions.search import DEFAULT_LIMIT, criteria_of, search_ind
 
 @click.command("search")
 @click.argument("words", nargs=-1)
-@click.option(
-    "--near", "with_near", is_flag=True, help="Where nothing matches, words that are near."
-)
+@click.option("--near", is_flag=True, help="Where nothing matches, words that are near.")
 @with_project
 @with_filters("session", "tool", "tool_name", "since", "until", "failed")
 @with_limit(default=DEFAULT_LIMIT)
 @with_output
 @with_times
 def command(
-    words: tuple[str, ...], with_near: bool, limit: int, form: str, **filter_options: Any
+    words: tuple[str, ...], near: bool, limit: int, form: str, **filter_options: Any
 ) -> int:
     """Search all that is recorded: prompts, answers, commands, outputs, errors, plans, notes.
 
@@ -65,7 +63,7 @@ def command(
         project = drained_project()
         with progress("records in the index") as advance:
             behind = catch_up(project, seconds=math.inf, advance=advance)
-        result = anyio.run(_search, project, query, behind, limit, with_near)
+        result = anyio.run(_search, project, query, behind, limit, near)
     except InvalidQueryError:
         raise
     except (KhiveError, OSError) as error:
@@ -94,9 +92,9 @@ def _query(
 
 
 async def _search(
-    project: Project, query: Query, behind: int | None, limit: int, with_near: bool
+    project: Project, query: Query, behind: int | None, limit: int, near: bool
 ) -> SearchResult:
-    return await search_index(project, query, behind, limit=limit, near=with_near)
+    return await search_index(project, query, behind, limit=limit, near=near)
 
 
 def _print(project: Project, result: SearchResult, form: str) -> None:
