@@ -1,6 +1,5 @@
 """`search`: the passages of all sessions in which words stand."""
 
-from functools import partial
 from typing import Annotated, Final
 
 from anyio.to_thread import run_sync
@@ -48,8 +47,8 @@ async def search(
 ) -> SearchAnswer:
     """Return the passages in which words stand, as `search` finds them; spools stay as they are.
 
-    What is new is taken into the index first, for two seconds at most, where that can be written;
-    no file of records is.
+    What is new is taken into the index first, for two seconds at most, where that can be written.
+    Files of records only note how far the index has read them.
 
     Raises:
         InvalidQueryError: The query cannot be understood, or the limit is out of range.
@@ -58,7 +57,7 @@ async def search(
     parsed = parse(query)
     limit = checked_limit(limit)
     try:
-        behind = await run_sync(partial(catch_up, project, may_write=False))
+        behind = await run_sync(catch_up, project)
     except StoreUnavailableError:
         # As on a disk that nothing is written to.
         behind = None
@@ -86,6 +85,9 @@ async def search(
         if not envelope.add(item):
             break
     answer = envelope.answer(SearchAnswer, result.matched, _note(behind))
+    if behind != 0:
+        # Of what the index lacks nobody can say that it has nothing.
+        answer.status, answer.truncated = "ok", True
     answer.behind = behind
     answer.near = [line(word) for word in result.near[:20]]
     return answer
