@@ -1,0 +1,134 @@
+"""Embed the passages of the index, in the order of their arrival, in steps of bounded time.
+
+No lock of the index is held while a source is asked, and one process of a project asks at a time.
+"""
+
+import os
+import time
+import zlib
+from typing import Final, NamedTuple
+
+from khive_persist.project import Project
+from khive_persist.search import index_file
+from khive_persist.search.index_file import IndexFile
+from khive_persist.search.semantic.source import (
+    BATCH,
+    MOST_CHARACTERS,
+    Source,
+    VectorsUnavailableError,
+)
+from khive_persist.store.sqlite import write_lock
+from khive_persist.store.sqlite.connection import Connection
+from khive_persist.store.sqlite.statements import scalar
+
+LOCK: Final = "search_vectors.lock"
+# A file's text in an answer, and its path, say little of what was meant; and they are most of all.
+_HAVE_NONE: Final = "('output', 'path')"
+_MOST_COUNTED: Final = 100_000
+_WITHOUT: Final = (
+    "FROM passages WHERE number > (SELECT coalesce(max(passage), 0) FROM vectors)"
+    f" AND kind NOT IN {_HAVE_NONE}"
+)
+
+
+class VectorsState(NamedTuple):
+    """How far the vectors are.
+
+    Attributes:
+        waiting: The number of passages that have still to get one, 100,000 for more.
+        problem: The reason why the source gives none, or an empty text.
+    """
+
+    waiting: int
+    problem: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """Return the line that tells a person; an empty text where nothing waits or failed."""
+        if not self.waiting and not self.problem:
+            return ""
+        count = f"{self.waiting:,}" + (" or more" if self.waiting == _MOST_COUNTED else "")
+        passages = f"{count} passage{'' if self.waiting == 1 else 's'}"
+        verb = "waits" if self.waiting == 1 else "wait"
+        return f"semantic: {passages} {verb}" + (f": {self.problem}" if self.problem else "")
+
+
+def embed_passages(
+    project: Project, source: Source, seconds: float, timeout_seconds: float
+) -> VectorsState:
+    """Make the next vectors for so many seconds; a batch that is committed stays.
+
+    Vectors of another model are taken out first. Where another process is at it, nothing is done.
+
+    Args:
+        project: The project; without an index nothing is done.
+        source: The source of vectors.
+        seconds: The longest time for all batches.
+        timeout_seconds: The longest wait for others who write to the index.
+
+    Raises:
+        StoreError: The index cannot be read or written.
+    """
+    if not index_file.exists(project):
+        return VectorsState(0)
+    problem = ""
+    descriptor = write_lock.try_acquire(project.khive / LOCK)
+    if descriptor is not None:
+        try:
+            _embed(project, source, time.monotonic() + seconds, timeout_seconds)
+        except VectorsUnavailableError as error:
+            problem = str(error)
+        finally:
+            os.close(descriptor)
+    return VectorsState(count_waiting(project), problem)
+
+
+def count_waiting(project: Project) -> int:
+    """Return the number of passages that have still to get a vector, 100,000 for more.
+
+    Raises:
+        StoreError: The index cannot be read.
+    """
+    with index_file.reading(project) as connection:
+        if connection is None:
+            return 0
+        sql = f"SELECT count(*) FROM (SELECT 1 {_WITHOUT} LIMIT {_MOST_COUNTED})"
+        return int(scalar(connection, sql))
+
+
+def _embed(project: Project, source: Source, end: float, timeout_seconds: float) -> None:
+    with IndexFile(project) as file:
+        while (remaining := end - time.monotonic()) > 0:
+            with index_file.reading(project) as connection:
+                if connection is None:
+                    return
+                model = _newest_model(connection)
+                sql = f"SELECT number, text {_WITHOUT} ORDER BY number LIMIT {BATCH}"
+                passages = connection.execute(sql).fetchall()
+            is_other = model != "" and model.rpartition(" ")[0] != source.model
+            if not is_other and not passages:
+                return
+            if not is_other:
+                # Not before: numpy is for who has vectors made.
+                from khive_persist.search.semantic import vectors
+
+                rows = source.embed([_text(text) for _, text in passages], remaining)
+                name = vectors.model_of(source.model, rows)
+                is_other = model not in ("", name)
+            with file.transaction(timeout_seconds) as index:
+                if is_other:
+                    index.drop_vectors()
+                    continue
+                entries = zip(passages, vectors.packed(rows), strict=True)
+                index.put_vectors(name, [(*passage, vector) for passage, vector in entries])
+
+
+def _newest_model(connection: Connection) -> str:
+    sql = "SELECT model FROM vectors ORDER BY passage DESC LIMIT 1"
+    return next((str(model) for (model,) in connection.execute(sql)), "")
+
+
+def _text(packed: bytes) -> str:
+    """Return the beginning of a passage; of the longest no more is unpacked."""
+    raw = zlib.decompressobj().decompress(packed, 4 * MOST_CHARACTERS)
+    return raw.decode("utf-8", "ignore")[:MOST_CHARACTERS]
