@@ -12,7 +12,6 @@ from khive_persist.search.passages import Indexed, Passage
 from khive_persist.search.tokens import sub_tokens
 from khive_persist.store import codec
 from khive_persist.store.sqlite.connection import Connection
-from khive_persist.store.sqlite.named_rows import rows_as
 from khive_persist.store.sqlite.statements import scalar
 
 # The kinds that are also found by any three characters of them, and how much of them.
@@ -130,8 +129,8 @@ class Index:
             (_PUT_WORDS, self._words),
             (_PUT_SUBSTRINGS, self._substrings),
         ):
-            self._connection.executemany(sql, rows)  # type: ignore[arg-type]
-            rows.clear()  # type: ignore[attr-defined]
+            self._connection.executemany(sql, rows)
+            rows.clear()
         if self.taken_out:
             sql = "UPDATE state SET taken_out = taken_out + ?"
             self._connection.execute(sql, (self.taken_out,))
@@ -229,3 +228,8 @@ def positions(connection: Connection) -> dict[str, Position]:
     """Return how far each file is followed, by purpose."""
     cursor = connection.execute("SELECT purpose, epoch, seq, scanned, checked FROM positions")
     return {purpose: Position(*position) for purpose, *position in cursor.fetchall()}
+
+
+def purposes_pending(connection: Connection) -> set[str]:
+    """Return the purposes of records that somebody was about to change without a log."""
+    return {purpose for (purpose,) in connection.execute("SELECT DISTINCT purpose FROM pending")}
