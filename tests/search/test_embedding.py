@@ -8,14 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from khive_persist import clock
 from khive_persist.project import Project
-from khive_persist.search import index_file
+from khive_persist.search import expression, index_file, query, ranking
 from khive_persist.search.index_file import IndexFile
 from khive_persist.search.passages import Indexed, Passage
-from khive_persist.search.result import PassageKind
+from khive_persist.search.result import PassageKind, VectorsState
 from khive_persist.search.semantic import vectors
-from khive_persist.search.semantic.embedding import LOCK, VectorsState, embed_passages
+from khive_persist.search.semantic.embedding import LOCK, embed_passages
 from khive_persist.search.semantic.endpoint import Endpoint
+from khive_persist.search.semantic.fusion import filters_of, with_nearest
 from khive_persist.store.sqlite import write_lock
 from khive_persist.store.sqlite.statements import Statement
 from tests.search.embedding_server import EmbeddingServer, embedding_server
@@ -156,6 +158,34 @@ def model_bytes(project: Project) -> bytes:
     """All bytes of the index, its log included."""
     files: Sequence[Path] = sorted(project.khive.glob("search.db*"))
     return b"".join(path.read_bytes() for path in files)
+
+
+def test_what_has_the_words_and_what_is_near_are_ranked_together(
+    project: Project, server: EmbeddingServer
+) -> None:
+    put(project, "locked, and slow", "busy", "the graph", "too slow", "nothing of it")
+    put(project, "locked", kind="error")
+    endpoint = source(server)
+    embed_passages(project, endpoint, 5, 5)
+
+    def ranked(text: str) -> tuple[int, list[tuple[int, bool]]]:
+        parsed = query.parse(text)
+        row = endpoint.embed(["busy" if "locked" in text else text], 5)
+        with index_file.reading(project) as connection:
+            assert connection is not None
+            words = ranking.find_matches(connection, expression.compiled(parsed), clock.now())
+            matches = with_nearest(connection, words, parsed, endpoint.model, row)
+        entries = [(entry.candidate.number, entry.has_words) for entry in matches.ranked]
+        return matches.count, entries
+
+    count, entries = ranked("locked")
+    assert count == len(entries) == 6
+    # Both have the word, and what means the same follows; what has none of it is last.
+    assert sorted(entries[:3]) == [(1, True), (2, False), (6, True)]
+    assert all(not has_words for _, has_words in entries[3:])
+    assert [number for number, _ in ranked("locked kind:error")[1]] == [6]
+    assert 1 not in [number for number, _ in ranked("locked NOT slow")[1]]
+    assert filters_of(query.parse("locked slow")) is None
 
 
 def test_a_kept_vector_has_the_direction_of_the_vector() -> None:

@@ -6,11 +6,12 @@ No lock of the index is held while a source is asked, and one process of a proje
 import os
 import time
 import zlib
-from typing import Final, NamedTuple
+from typing import Final
 
 from khive_persist.project import Project
 from khive_persist.search import index_file
 from khive_persist.search.index_file import IndexFile
+from khive_persist.search.result import MOST_WAITING, VectorsState
 from khive_persist.search.semantic.source import (
     BATCH,
     MOST_CHARACTERS,
@@ -24,33 +25,10 @@ from khive_persist.store.sqlite.statements import scalar
 LOCK: Final = "search_vectors.lock"
 # A file's text in an answer, and its path, say little of what was meant; and they are most of all.
 _HAVE_NONE: Final = "('output', 'path')"
-_MOST_COUNTED: Final = 100_000
 _WITHOUT: Final = (
     "FROM passages WHERE number > (SELECT coalesce(max(passage), 0) FROM vectors)"
     f" AND kind NOT IN {_HAVE_NONE}"
 )
-
-
-class VectorsState(NamedTuple):
-    """How far the vectors are.
-
-    Attributes:
-        waiting: The number of passages that have still to get one, 100,000 for more.
-        problem: The reason why the source gives none, or an empty text.
-    """
-
-    waiting: int
-    problem: str = ""
-
-    @property
-    def sentence(self) -> str:
-        """Return the line that tells a person; an empty text where nothing waits or failed."""
-        if not self.waiting and not self.problem:
-            return ""
-        count = f"{self.waiting:,}" + (" or more" if self.waiting == _MOST_COUNTED else "")
-        passages = f"{count} passage{'' if self.waiting == 1 else 's'}"
-        verb = "waits" if self.waiting == 1 else "wait"
-        return f"semantic: {passages} {verb}" + (f": {self.problem}" if self.problem else "")
 
 
 def embed_passages(
@@ -92,7 +70,7 @@ def count_waiting(project: Project) -> int:
     with index_file.reading(project) as connection:
         if connection is None:
             return 0
-        sql = f"SELECT count(*) FROM (SELECT 1 {_WITHOUT} LIMIT {_MOST_COUNTED})"
+        sql = f"SELECT count(*) FROM (SELECT 1 {_WITHOUT} LIMIT {MOST_WAITING})"
         return int(scalar(connection, sql))
 
 
