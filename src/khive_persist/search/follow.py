@@ -10,7 +10,7 @@ import hashlib
 import math
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple, Self
@@ -107,6 +107,26 @@ def catch_up(
     return count_behind(project)
 
 
+def make_anew(project: Project, advance: Advance = silent) -> None:
+    """Make the index anew from the files: it has all that they had when it was begun.
+
+    Whoever searches meanwhile finds what is in it by then. Stopped or killed, the next search goes
+    on with it.
+
+    Args:
+        advance: A function of the number of records that were read since its last call.
+
+    Raises:
+        InvalidQueryError: `search.enabled` is false; the index is removed.
+        InvalidSettingsError: config.toml is wrong.
+        StoreError: It cannot be written.
+        ProjectError: The key of this user's MACs cannot be read.
+    """
+    settings = configuration.load(project.config)
+    index_file.remove(project, settings.store_busy_timeout_seconds)
+    catch_up(project, seconds=math.inf, advance=advance)
+
+
 def count_behind(project: Project) -> int | None:
     """Count the changes that are not in the index; None where anything may be missing.
 
@@ -155,6 +175,39 @@ def remove(project: Project, settings: Settings) -> bool:
             ):
                 change_log.drop_consumer(writing.connection, CONSUMER)
     return True
+
+
+def take_removed(
+    project: Project,
+    settings: Settings,
+    remover: str,
+    announced: Iterable[Purpose],
+    unannounced: Iterable[Purpose],
+) -> None:
+    """Take out of the index what a remover has changed or removed; see `removal`.
+
+    Args:
+        announced: The purposes of the records that it has announced.
+        unannounced: Those of records that it could not announce: their files are compared as wholes
+            by the next `catch_up`.
+
+    Raises:
+        StoreError: The index cannot be written.
+    """
+    with _Following(project, settings, silent, may_write=True) as following:
+        for purpose in announced:
+            try:
+                following.take_removed(purpose, remover)
+            except StoreDamagedError as error:
+                if is_of_index(project, error):
+                    raise
+        for purpose in unannounced:
+            following.begin_again(purpose)
+
+
+def is_of_index(project: Project, error: StoreDamagedError) -> bool:
+    """Return whether it is the index that is damaged, and no file that it follows."""
+    return str(project.search_index) in str(error)
 
 
 def digest_of(row: SourceRow) -> bytes:
@@ -207,8 +260,8 @@ class _Following:
             try:
                 self._follow(purpose, followed.positions.get(purpose.name), end)
             except StoreDamagedError as error:
-                # Of the file: the index has what it had of it. Its own is another matter.
-                if str(self.index.path) in str(error):
+                # Of another file it has what it had.
+                if is_of_index(self._project, error):
                     raise
         followed = _followed(self._project)
         return _sum([_behind(self._project, purpose, followed) for purpose in present])
@@ -235,6 +288,22 @@ class _Following:
         elif position is not None and self._may_write and _is_untold(position, told):
             self._tell(purpose, position)
         return True
+
+    def take_removed(self, purpose: Purpose, remover: str) -> None:
+        """Read anew what a remover has changed or removed."""
+        path = self._project.database(purpose.file)
+        while True:
+            with self.index.transaction(self._timeout) as index, _reading(path) as reader:
+                if not _Batch(reader, purpose, index).read_removed(remover):
+                    return
+
+    def begin_again(self, purpose: Purpose) -> None:
+        """Compare a file that is followed as a whole, from its beginning."""
+        with self.index.transaction(self._timeout) as index:
+            position = index.position(purpose.name)
+            if position is not None:
+                again = position._replace(scanned=_BELOW_ALL, checked=0)
+                index.set_position(purpose.name, again)
 
     def _follow(self, purpose: Purpose, position: Position | None, end: float) -> None:
         path = self._project.database(purpose.file)
@@ -321,6 +390,13 @@ class _Batch:
         self._purpose = purpose
         self._index = index
         self._characters = 0
+
+    def read_removed(self, remover: str) -> int:
+        """Read anew what a remover has changed; how many records."""
+        ids = self._index.pending(self._purpose.name, _CHUNK, remover)
+        self._renew(ids)
+        self._index.drop_pending(self._purpose.name, ids, remover)
+        return len(ids)
 
     def read_pending(self, project: Project) -> int:
         """Read anew what somebody was about to change, unless he is still at it."""
