@@ -176,7 +176,7 @@ def test_what_has_the_words_and_what_is_near_are_ranked_together(
             words = ranking.find_matches(connection, expression.compiled(parsed), clock.now())
             matches = with_nearest(connection, words, parsed, endpoint.model, row)
         entries = [(entry.candidate.number, entry.has_words) for entry in matches.ranked]
-        return matches.count, entries
+        return matches.total, entries
 
     count, entries = ranked("locked")
     assert count == len(entries) == 6

@@ -79,5 +79,5 @@ def fused(matches: Matches, in_order: list[Candidate]) -> Matches:
         by_text.setdefault(text, Ranked(0.0, candidate, has_words=False))
     entries = [entry._replace(rank=ranks[text]) for text, entry in by_text.items()]
     entries.sort(key=lambda entry: (-entry.rank, entry.candidate.number))
-    count = matches.count + len(entries) - len(matches.ranked)
-    return Matches(count, entries)
+    total = matches.total + len(entries) - len(matches.ranked)
+    return Matches(total, entries)
