@@ -36,8 +36,8 @@ def server(home: Path) -> Iterator[EmbeddingServer]:
         yield running
 
 
-def find(project: Project, query: str, **options: bool) -> SearchResult:
-    return anyio.run(lambda: search(query, dir=project.root, semantic=True, **options))
+def find(project: Project, query: str) -> SearchResult:
+    return anyio.run(lambda: search(query, dir=project.root, semantic=True))
 
 
 def sessions(result: SearchResult) -> list[str]:

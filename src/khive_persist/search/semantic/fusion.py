@@ -71,7 +71,7 @@ def fused(matches: Matches, in_order: list[Candidate]) -> Matches:
     """Join what has the words with what is near, the nearest first; equal texts count once."""
     by_text = {text_of(entry.candidate): entry for entry in matches.ranked}
     ranks = {text: 1 / (_K + place) for place, text in enumerate(by_text, 1)}
-    near: dict[object, Candidate] = {}
+    near: dict[tuple[object, ...], Candidate] = {}
     for candidate in in_order:
         near.setdefault(text_of(candidate), candidate)
     for place, (text, candidate) in enumerate(near.items(), 1):
