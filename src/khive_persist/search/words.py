@@ -57,5 +57,5 @@ def folded(text: str) -> str:
 
 @lru_cache(maxsize=10_000)
 def _fold(character: str) -> str:
-    base, *marks = unicodedata.normalize("NFD", character.lower())
-    return base if all(map(unicodedata.combining, marks)) else character
+    decomposed = unicodedata.normalize("NFD", character.lower())
+    return decomposed[0] if all(map(unicodedata.combining, decomposed[1:])) else character
