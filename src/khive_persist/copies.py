@@ -1,5 +1,6 @@
 """Compare the two copies of every record, and rebuild one from the other."""
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,8 @@ from khive_persist.opening import existing_project
 from khive_persist.project import Project
 from khive_persist.search import follow
 from khive_persist.search.removal import Removal, removing
+from khive_persist.search.semantic.embedding import embed_passages
+from khive_persist.search.semantic.source import source_of
 from khive_persist.search.state import IndexState, index_state
 from khive_persist.store.sqlite import rows
 from khive_persist.store.sqlite.comparison_index import Difference
@@ -118,6 +121,9 @@ async def rebuild(
 async def rebuild_search(*, dir: Path | str | None = None) -> IndexState:
     """Make the index of the search anew from the databases: complete on return.
 
+    Where `search.semantic` is set, the passages get vectors, as far as their source gives any:
+    `vectors` says what is missing, and why.
+
     What waits in the spool is brought in before. Cancelled, the next search goes on with it.
 
     Args:
@@ -125,7 +131,9 @@ async def rebuild_search(*, dir: Path | str | None = None) -> IndexState:
 
     Raises:
         InvalidQueryError: `search.enabled` is false; the index is removed.
-        InvalidSettingsError: config.toml is wrong.
+        InvalidSettingsError: config.toml is wrong, or the source of vectors is not set as it has to
+            be.
+        MissingExtraError: The extra `semantic` is not installed, and `search.semantic` is set.
         ProjectError: There is no project, or it cannot be written to.
         StoreError: The index cannot be written.
     """
@@ -141,11 +149,18 @@ def make_search_anew(project: Project, advance: Advance = lambda _: None) -> Ind
     """Make the index of the search anew, as `rebuild_search` does.
 
     Args:
-        advance: A callback, given the number of records that were read since its last call.
+        advance: A callback, given the number of records or passages that were read since its last
+            call.
     """
+    settings = usable_settings(project)
+    source = source_of(settings)
     drain(project)
     follow.make_anew(project, advance)
-    return index_state(project)
+    state = index_state(project)
+    if source is None:
+        return state
+    timeout = settings.store_busy_timeout_seconds
+    return state._replace(vectors=embed_passages(project, source, math.inf, timeout, advance))
 
 
 def bring_in(project: Project, purposes: Sequence[Purpose]) -> None:

@@ -21,8 +21,10 @@ from khive_persist.search.semantic.source import (
 from khive_persist.store.sqlite import write_lock
 from khive_persist.store.sqlite.connection import Connection
 from khive_persist.store.sqlite.statements import scalar
+from khive_persist.threads import Advance, silent
 
 LOCK: Final = "search_vectors.lock"
+_BATCH_SECONDS: Final = 60.0
 # A file's text in an answer, and its path, say little of what was meant; and they are most of all.
 _HAVE_NONE: Final = "('output', 'path')"
 _WITHOUT: Final = (
@@ -32,7 +34,11 @@ _WITHOUT: Final = (
 
 
 def embed_passages(
-    project: Project, source: Source, seconds: float, timeout_seconds: float
+    project: Project,
+    source: Source,
+    seconds: float,
+    timeout_seconds: float,
+    advance: Advance = silent,
 ) -> VectorsState:
     """Make the next vectors for so many seconds; a batch that is committed stays.
 
@@ -43,6 +49,7 @@ def embed_passages(
         source: The source of vectors.
         seconds: The longest time for all batches.
         timeout_seconds: The longest wait for others who write to the index.
+        advance: A function of the number of passages that were embedded since its last call.
 
     Raises:
         StoreError: The index cannot be read or written.
@@ -53,7 +60,7 @@ def embed_passages(
     descriptor = write_lock.try_acquire(project.khive / LOCK)
     if descriptor is not None:
         try:
-            _embed(project, source, time.monotonic() + seconds, timeout_seconds)
+            _embed(project, source, time.monotonic() + seconds, timeout_seconds, advance)
         except VectorsUnavailableError as error:
             problem = str(error)
         finally:
@@ -74,7 +81,9 @@ def count_waiting(project: Project) -> int:
         return int(scalar(connection, sql))
 
 
-def _embed(project: Project, source: Source, end: float, timeout_seconds: float) -> None:
+def _embed(
+    project: Project, source: Source, end: float, timeout_seconds: float, advance: Advance
+) -> None:
     with IndexFile(project) as file:
         while (remaining := end - time.monotonic()) > 0:
             with index_file.reading(project) as connection:
@@ -90,7 +99,9 @@ def _embed(project: Project, source: Source, end: float, timeout_seconds: float)
                 # Not before: numpy is for who has vectors made.
                 from khive_persist.search.semantic import vectors
 
-                rows = source.embed([_text(text) for _, text in passages], remaining)
+                rows = source.embed(
+                    [_text(text) for _, text in passages], min(remaining, _BATCH_SECONDS)
+                )
                 name = vectors.model_of(source.model, rows)
                 is_other = model not in ("", name)
             with file.transaction(timeout_seconds) as index:
@@ -99,6 +110,7 @@ def _embed(project: Project, source: Source, end: float, timeout_seconds: float)
                     continue
                 entries = zip(passages, vectors.packed(rows), strict=True)
                 index.put_vectors(name, [(*passage, vector) for passage, vector in entries])
+            advance(len(passages))
 
 
 def _newest_model(connection: Connection) -> str:
