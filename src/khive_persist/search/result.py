@@ -84,8 +84,8 @@ class VectorsState(NamedTuple):
     @property
     def sentence(self) -> str:
         """Return the line that tells a person; an empty text where nothing waits or failed."""
-        if not self.waiting and not self.problem:
-            return ""
+        if not self.waiting:
+            return f"semantic: {self.problem}" if self.problem else ""
         count = f"{self.waiting:,}" + (" or more" if self.waiting == MOST_WAITING else "")
         passages = f"{count} passage{'' if self.waiting == 1 else 's'}"
         verb = "waits" if self.waiting == 1 else "wait"

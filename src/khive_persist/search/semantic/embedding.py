@@ -27,10 +27,8 @@ LOCK: Final = "search_vectors.lock"
 _BATCH_SECONDS: Final = 60.0
 # A file's text in an answer, and its path, say little of what was meant; and they are most of all.
 _HAVE_NONE: Final = "('output', 'path')"
-_WITHOUT: Final = (
-    "FROM passages WHERE number > (SELECT coalesce(max(passage), 0) FROM vectors)"
-    f" AND kind NOT IN {_HAVE_NONE}"
-)
+_EMBEDDED: Final = f"FROM passages WHERE kind NOT IN {_HAVE_NONE}"
+_WITHOUT: Final = f"{_EMBEDDED} AND number > (SELECT coalesce(max(passage), 0) FROM vectors)"
 
 
 def embed_passages(
@@ -65,11 +63,11 @@ def embed_passages(
             problem = str(error)
         finally:
             os.close(descriptor)
-    return VectorsState(count_waiting(project), problem)
+    return VectorsState(count_waiting(project, source), problem)
 
 
-def count_waiting(project: Project) -> int:
-    """Return the number of passages that have still to get a vector, 100,000 for more.
+def count_waiting(project: Project, source: Source) -> int:
+    """Return the number of passages that have no vector of a source, 100,000 for more.
 
     Raises:
         StoreError: The index cannot be read.
@@ -77,7 +75,8 @@ def count_waiting(project: Project) -> int:
     with index_file.reading(project) as connection:
         if connection is None:
             return 0
-        sql = f"SELECT count(*) FROM (SELECT 1 {_WITHOUT} LIMIT {MOST_WAITING})"
+        without = _WITHOUT if _is_of(source, _newest_model(connection)) else _EMBEDDED
+        sql = f"SELECT count(*) FROM (SELECT 1 {without} LIMIT {MOST_WAITING})"
         return int(scalar(connection, sql))
 
 
@@ -92,7 +91,7 @@ def _embed(
                 model = _newest_model(connection)
                 sql = f"SELECT number, text {_WITHOUT} ORDER BY number LIMIT {BATCH}"
                 passages = connection.execute(sql).fetchall()
-            is_other = model != "" and model.rpartition(" ")[0] != source.model
+            is_other = not _is_of(source, model)
             if not is_other and not passages:
                 return
             if not is_other:
@@ -116,6 +115,11 @@ def _embed(
 def _newest_model(connection: Connection) -> str:
     sql = "SELECT model FROM vectors ORDER BY passage DESC LIMIT 1"
     return next((str(model) for (model,) in connection.execute(sql)), "")
+
+
+def _is_of(source: Source, model: str) -> bool:
+    """Return whether a source makes vectors of a model's name, which ends with their size."""
+    return model in ("", f"{source.model} {model.rpartition(' ')[2]}")
 
 
 def _text(packed: bytes) -> str:

@@ -49,11 +49,13 @@ def query_vector(project: Project, settings: Settings, query: Query) -> QueryVec
         raise InvalidQueryError("search by meaning is switched off", hint=hint)
     text = meaning_of(query)
     if not text:
-        return QueryVector(source.model, None, VectorsState(count_waiting(project)))
+        return QueryVector(source.model, None, VectorsState(count_waiting(project, source)))
     try:
         row = source.embed([text], _QUERY_SECONDS)
     except VectorsUnavailableError as error:
-        return QueryVector(source.model, None, VectorsState(count_waiting(project), str(error)))
+        return QueryVector(
+            source.model, None, VectorsState(count_waiting(project, source), str(error))
+        )
     timeout = settings.store_busy_timeout_seconds
     state = embed_passages(project, source, _CATCH_UP_SECONDS, timeout)
     return QueryVector(source.model, row if row.any() else None, state)
