@@ -21,7 +21,7 @@ from khive_persist.opening import existing_project
 from khive_persist.project import Project
 from khive_persist.search import index_file
 from khive_persist.search.excerpt import Marker
-from khive_persist.search.expression import compiled
+from khive_persist.search.expression import MAX_CANDIDATES, compiled
 from khive_persist.search.follow import catch_up
 from khive_persist.search.link import RecordLink
 from khive_persist.search.near import near_words
@@ -39,6 +39,8 @@ from khive_persist.store.sqlite.connection import Connection
 from khive_persist.store.sqlite.statements import Source, Statement
 
 DEFAULT_LIMIT: Final = 20
+# What is not among the best of all by its words is not ranked.
+MAX_LIMIT: Final = MAX_CANDIDATES
 _TITLED: Final = (PLANNER_SESSIONS, *EVENT_FILES.values(), CONVERSATIONS, APPLICATION_SESSIONS)
 
 
@@ -63,8 +65,10 @@ async def search(
     *,
     limit: int = DEFAULT_LIMIT,
     dir: Path | str | None = None,
+    project: Project | None = None,
     session_id: str | None = None,
     tool: str | None = None,
+    client: str | None = None,
     since: datetime | str | None = None,
     until: datetime | str | None = None,
     near: bool = False,
@@ -84,10 +88,12 @@ async def search(
         query: Words, which are joined by AND; phrases in quotes, prefixes as `lock*`, AND, OR, NOT,
             parentheses, and filters: path: tool: kind: session: since: until: failed: client:
             agent:.
-        limit: At most so many hits, of all sessions together.
+        limit: At most so many hits, of all sessions together; there are never more than 500.
         dir: The directory that holds `.khive`.
+        project: The project, where the caller has it open; its spool is not brought in.
         session_id: The id of a session, or the beginning of one.
         tool: The name of a tool, as `Bash`, or of a client.
+        client: The name of a client, as `claude-code`.
         since: The time of the first record; as text `2h`, `3d`, or a time in ISO form.
         until: The time before which the last record is.
         near: Whether words are sought that are near those that match nothing.
@@ -103,10 +109,17 @@ async def search(
         ProjectError: There is no project.
         StoreError: The index cannot be made or read.
     """
-    filters = {"session": session_id, "tool": tool, "since": since, "until": until}
+    filters = {
+        "session": session_id,
+        "tool": tool,
+        "client": client,
+        "since": since,
+        "until": until,
+    }
     parsed = parse(query).with_criteria(criteria_of(filters))
-    project = existing_project(dir)
-    await run_sync(drain, project)
+    if project is None:
+        project = existing_project(dir)
+        await run_sync(drain, project)
     behind = await run_sync(catch_up, project)
     vector = await run_sync(vector_of, project, parsed) if semantic else None
     return await search_index(project, parsed, behind, limit=limit, near=near, vector=vector)

@@ -1,6 +1,7 @@
 """`khive-persist search`."""
 
 import math
+from datetime import datetime
 from typing import Any
 
 import anyio
@@ -83,11 +84,21 @@ def command(
 
 
 def _query(
-    text: str, session_id: str | None, tool_name: str | None, failed: bool, **times_and_tool: Any
+    text: str,
+    session_id: str | None,
+    tool: str | None,
+    tool_name: str | None,
+    failed: bool,
+    **instants: datetime | None,
 ) -> Query:
-    filters = {"session": session_id, **times_and_tool}
-    criteria = criteria_of(filters) + criteria_of({"tool": tool_name})
-    return parse(text).with_criteria(criteria + criteria_of({"failed": "yes" if failed else None}))
+    filters: dict[str, str | datetime | None] = {
+        "session": session_id,
+        "client": tool,
+        "tool": tool_name,
+        "failed": "yes" if failed else None,
+        **instants,
+    }
+    return parse(text).with_criteria(criteria_of(filters))
 
 
 async def _search(
