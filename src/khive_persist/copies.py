@@ -22,8 +22,7 @@ from khive_persist.opening import existing_project
 from khive_persist.project import Project
 from khive_persist.search import follow
 from khive_persist.search.removal import Removal, removing
-from khive_persist.search.semantic.embedding import embed_passages
-from khive_persist.search.semantic.source import source_of
+from khive_persist.search.semantic.embedding import embed_new
 from khive_persist.search.state import IndexState, index_state
 from khive_persist.store.sqlite import rows
 from khive_persist.store.sqlite.comparison_index import Difference
@@ -152,15 +151,10 @@ def make_search_anew(project: Project, advance: Advance = lambda _: None) -> Ind
         advance: A callback, given the number of records or passages that were read since its last
             call.
     """
-    settings = usable_settings(project)
-    source = source_of(settings)
     drain(project)
     follow.make_anew(project, advance)
-    state = index_state(project)
-    if source is None:
-        return state
-    timeout = settings.store_busy_timeout_seconds
-    return state._replace(vectors=embed_passages(project, source, math.inf, timeout, advance))
+    vectors = embed_new(project, usable_settings(project), math.inf, advance)
+    return index_state(project)._replace(vectors=vectors)
 
 
 def bring_in(project: Project, purposes: Sequence[Purpose]) -> None:

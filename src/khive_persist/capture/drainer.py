@@ -202,13 +202,10 @@ def _embed(project: Project, settings: Settings) -> None:
     """Make vectors of what is new in the index; what fails is said by the next search."""
     if settings.search_semantic == "off":
         return
-    from khive_persist.search.semantic.embedding import embed_passages
-    from khive_persist.search.semantic.source import source_of
+    from khive_persist.search.semantic.embedding import embed_new
 
     with suppress(KhiveError):
-        if source := source_of(settings):
-            timeout = settings.store_busy_timeout_seconds
-            embed_passages(project, source, LONGEST_EMBEDDING_SECONDS, timeout)
+        embed_new(project, settings, LONGEST_EMBEDDING_SECONDS)
 
 
 def _renew_copies() -> None:

@@ -17,7 +17,9 @@ from khive_persist.search.semantic.source import (
     MOST_CHARACTERS,
     Source,
     VectorsUnavailableError,
+    source_of,
 )
+from khive_persist.settings import Settings
 from khive_persist.store.sqlite import write_lock
 from khive_persist.store.sqlite.connection import Connection
 from khive_persist.store.sqlite.statements import scalar
@@ -29,6 +31,26 @@ _BATCH_SECONDS: Final = 60.0
 _HAVE_NONE: Final = "('output', 'path')"
 _EMBEDDED: Final = f"FROM passages WHERE kind NOT IN {_HAVE_NONE}"
 _WITHOUT: Final = f"{_EMBEDDED} AND number > (SELECT coalesce(max(passage), 0) FROM vectors)"
+
+
+def embed_new(
+    project: Project, settings: Settings, seconds: float, advance: Advance = silent
+) -> VectorsState | None:
+    """Make the next vectors of the source that settings name, as `embed_passages` does.
+
+    Returns:
+        How far they are; None where search by meaning is off.
+
+    Raises:
+        InvalidSettingsError: The source is not set as it has to be.
+        MissingExtraError: The extra `semantic` is not installed.
+        StoreError: The index cannot be read or written.
+    """
+    source = source_of(settings)
+    if source is None:
+        return None
+    timeout = settings.store_busy_timeout_seconds
+    return embed_passages(project, source, seconds, timeout, advance)
 
 
 def embed_passages(
