@@ -83,6 +83,7 @@ if TYPE_CHECKING:
     from khive_persist.search.result import SearchHit as SearchHit
     from khive_persist.search.result import SearchResult as SearchResult
     from khive_persist.search.result import SessionHits as SessionHits
+    from khive_persist.search.result import VectorsState as VectorsState
     from khive_persist.search.state import IndexState as IndexState
     from khive_persist.sessions.file_history import FileHistory as FileHistory
     from khive_persist.sessions.file_history import search_file as search_file
@@ -158,7 +159,7 @@ _NAMES = {
     "sessions.file_history": "FileHistory search_file",
     "sessions.fixes": "FixResult search_fixes",
     "search.state": "IndexState",
-    "search.result": "Mark SearchHit SearchResult SessionHits",
+    "search.result": "Mark SearchHit SearchResult SessionHits VectorsState",
     "sessions.projects": "ProjectSummary list_projects",
     "sessions.search": "search",
     "sessions.verdicts": "record_outcome",

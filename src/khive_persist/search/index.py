@@ -151,7 +151,8 @@ class Index:
 
     def drop_position(self, purpose: str) -> None:
         """Forget a file that is there no longer."""
-        self._connection.execute("DELETE FROM positions WHERE purpose = ?", (purpose,))
+        for table in ("positions", "pending"):
+            self._connection.execute(f"DELETE FROM {table} WHERE purpose = ?", (purpose,))
 
     def records_after(self, purpose: str, number: int, limit: int) -> list[tuple[int, str]]:
         """Return number and id of the next records of a purpose."""
@@ -196,6 +197,18 @@ class Index:
             " AND record_id IN (SELECT value FROM json_each(?))",
             (purpose, remover, codec.dump_lossy(ids)),
         )
+
+    def put_vectors(self, model: str, vectors: Iterable[tuple[int, bytes, bytes]]) -> None:
+        """Put the vectors of passages, each with number and packed text; not of what is gone."""
+        self._connection.executemany(
+            "INSERT OR REPLACE INTO vectors (passage, model, vector)"
+            " SELECT number, ?, ? FROM passages WHERE number = ? AND text = ?",
+            [(model, vector, number, packed) for number, packed, vector in vectors],
+        )
+
+    def drop_vectors(self) -> None:
+        """Take out all vectors: another model is to make them."""
+        self._connection.execute("DELETE FROM vectors")
 
     def _put_passage(self, record: int, session: int, created_at: str, passage: Passage) -> None:
         number, self._next_passage = self._next_passage, self._next_passage + 1
