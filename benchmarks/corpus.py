@@ -19,34 +19,35 @@ from uuid import UUID
 MESSAGE_BYTES: Final = 1_000
 SESSION_MESSAGES: Final = 1_000
 
-_COMMON: Final = """the of to and a in is it that for on with as this be are not at by or from if an
-we can was have but you when which will has all no one then only so its than there more new after
-use file test error line value return self name first run each time before they what make should
-their read write code where same into call set out path now no does up get list still also how two
-add check index other would while any these need until last function found string type message data
-some your key default without default see most next fix both here object change class way between
-been empty once result work another page order state number process row rows open close start end
-because may build count field records key text table lock server client session token version user
-request response thread query commit branch config option cache memory store event queue batch retry
-timeout import export module package method argument exception traceback assert expected actual none
-true false null print async await raise try except finally yield lambda global local static public
-private const var let struct impl trait enum interface extends override virtual void int bool char
-byte bytes buffer stream socket port host address network disk folder directory link mode permission
-owner signal worker drain parser reader writer cursor handle pointer stack heap frame node edge tree
-graph root leaf parent child left right depth width height size length limit offset range step loop
-branch merge rebase conflict patch diff review approve deploy release rollback migration schema column
-primary foreign unique constraint transaction isolation snapshot backup restore archive compress hash
-digest signature encrypt secret vault login logout password account billing invoice payment customer
-product stock cart checkout refund discount tax currency locale format parse render layout style color
-button dialog menu panel chart axis legend filter sort group sum average median minimum maximum random
-sample train model weight gradient epoch metric score label feature vector matrix tensor kernel driver
-device sensor camera audio video image pixel font icon theme plugin hook trigger schedule job task plan
-phase goal step outcome verdict note summary detail report log trace span latency throughput quota rate
-budget cost price usage meter alert warning notice ticket issue comment reply thread mention channel""".split()
-_ONSETS: Final = (
-    "b br c ch cl d dr f fl g gr h j k l m n p pl pr qu r s sh sl st t tr v w z".split()
-)
-_VOWELS: Final = "a e i o u ai ea ee io oo ou".split()
+_COMMON: Final = """
+the of to and a in is it that for on with as this be are not at by or from if an we can was have
+but you when which will has all no one then only so its than there more new after use file test
+error line value return self name first run each time before they what make should their read
+write code where same into call set out path now does up get list still also how two add check
+index other would while any these need until last function found string type message data some
+your key default without see most next fix both here object change class way between been empty
+once result work another page order state number process row rows open close start end because
+may build count field records text table lock server client session token version user request
+response thread query commit branch config option cache memory store event queue batch retry
+timeout import export module package method argument exception traceback assert expected actual
+none true false null print async await raise try except finally yield lambda global local static
+public private const var let struct impl trait enum interface extends override virtual void int
+bool char byte bytes buffer stream socket port host address network disk folder directory link
+mode permission owner signal worker drain parser reader writer cursor handle pointer stack heap
+frame node edge tree graph root leaf parent child left right depth width height size length
+limit offset range step loop merge rebase conflict patch diff review approve deploy release
+rollback migration schema column primary foreign unique constraint transaction isolation
+snapshot backup restore archive compress hash digest signature encrypt secret vault login logout
+password account billing invoice payment customer product stock cart checkout refund discount
+tax currency locale format parse render layout style color button dialog menu panel chart axis
+legend filter sort group sum average median minimum maximum random sample train model weight
+gradient epoch metric score label feature vector matrix tensor kernel driver device sensor
+camera audio video image pixel font icon theme plugin hook trigger schedule job task plan phase
+goal outcome verdict note summary detail report log trace span latency throughput quota rate
+budget cost price usage meter alert warning notice ticket issue comment reply mention channel
+"""
+_ONSETS: Final = "b br c ch cl d dr f fl g gr h j k l m n p pl pr qu r s sh sl st t tr v w z"
+_VOWELS: Final = "a e i o u ai ea ee io oo ou"
 _CODAS: Final = ["", "", "n", "r", "l", "s", "t", "m", "nd", "rt", "ck", "st"]
 _SUFFIXES: Final = ("py", "py", "ts", "rs", "go", "md", "json", "toml")
 _WORDS: Final = 40_000
@@ -140,7 +141,7 @@ def _documents(session: str, number: int, messages: int) -> Iterator[Document]:
 @cache
 def _vocabulary() -> _Vocabulary:
     some = random.Random(11)
-    words = [*dict.fromkeys(_COMMON)]
+    words = [*_COMMON.split()]
     known = set(words)
     while len(words) < _WORDS:
         if (word := _invented(some)) not in known:
@@ -175,8 +176,9 @@ def _zipf(count: int) -> list[float]:
 
 def _invented(some: random.Random) -> str:
     syllables = some.choices((1, 2, 3), (1, 5, 4))[0]
+    onsets, vowels = _ONSETS.split(), _VOWELS.split()
     return "".join(
-        some.choice(_ONSETS) + some.choice(_VOWELS) + some.choice(_CODAS) for _ in range(syllables)
+        some.choice(onsets) + some.choice(vowels) + some.choice(_CODAS) for _ in range(syllables)
     )
 
 

@@ -74,8 +74,8 @@ class _Session:
             yield self._plan()
         yield self._said("user", told, kind="message")
         looked = f"grep -rn {self._name} src/ | head -20"
-        yield from self._call("I look for where that is decided.", looked,
-                              f"{self._path}:{number}: {self._name}({self._fields['thing']})")  # fmt: skip
+        place = f"{self._path}:{number}: {self._name}({self._fields['thing']})"
+        yield from self._call("I look for where that is decided.", looked, place)
         test = f"pytest -q tests/test_{self._file}.py"
         yield from self._call("", test, f"{self._error}\n1 failed, 12 passed", is_error=True)
         edit = {"file_path": self._path, "old_string": f"{self._name}(", "new_string": "mended("}
@@ -89,10 +89,11 @@ class _Session:
             asked, answered = some.choice(words.FOREIGN)
             return asked.format_map(self._fields), answered.format_map(self._fields)
         symptom, occasion = some.choice(words.SYMPTOMS), some.choice(words.OCCASIONS)
+        first = occasion[0].upper() + occasion[1:]
         asked = some.choice(
             (
                 f"The {self._component} {symptom} {occasion}. Find out why and mend it.",
-                f"{occasion[0].upper()}{occasion[1:]}, the {self._component} {symptom}. Look at {self._name}.",
+                f"{first}, the {self._component} {symptom}. Look at {self._name}.",
                 f"Users say that the {self._component} {symptom}; it happens {occasion}.",
             )
         )

@@ -13,9 +13,10 @@ from khive_persist.cli.commands.demo import PLANS
 from khive_persist.models.purposes import Purpose
 from khive_persist.project import Project
 from khive_persist.settings import Settings
+from khive_persist.store import codec
 from khive_persist.store.redacting import load_redactor
 from khive_persist.transcripts.sync import Sync
-from tests.factories import NOON, Row, plan, save_many, store_rows
+from tests.factories import NOON, plan, save_many, store_rows
 from tests.payloads import sample_payloads
 
 _TESTS: Final = Path(__file__).parents[2]
@@ -37,11 +38,11 @@ _TRANSCRIPTS: Final = {
 
 class _TypedRow(NamedTuple):
     purpose: Purpose
-    row: Row
+    row: codec.Row
 
 
 def store_samples(project: Project) -> None:
-    """Store every sample: transcripts as a sync does, payloads as a drain, the plans of the demo."""
+    """Store every sample: transcripts as a sync does, payloads as a drain, plans of the demo."""
     settings = Settings()
     sync = Sync(project, settings, load_redactor(project, settings))
     for tool, folders in _TRANSCRIPTS.items():
@@ -49,7 +50,7 @@ def store_samples(project: Project) -> None:
             pattern = "*.messages.json" if tool == "cline" else "*.jsonl"
             for path in sorted(folder.rglob(pattern)):
                 sync.run(path, tool)
-    rows: dict[Purpose, list[Row]] = {}
+    rows: dict[Purpose, list[codec.Row]] = {}
     for event in _events(project, settings):
         rows.setdefault(event.purpose, []).append(event.row)
     for purpose, of_purpose in rows.items():
