@@ -71,9 +71,17 @@ class _Vocabulary(NamedTuple):
     cumulative: list[float]
 
 
-def write(folder: Path, messages: int) -> list[Path]:
+class Written(NamedTuple):
+    """A transcript that was written, and how large the texts in it are."""
+
+    path: Path
+    text_bytes: int
+
+
+def write(folder: Path, messages: int) -> list[Written]:
     """Write transcripts of so many messages, by two processes; return them in order of time."""
     folder.mkdir()
+    _vocabulary()
     sessions = range(-(-messages // SESSION_MESSAGES))
     counts = [min(SESSION_MESSAGES, messages - number * SESSION_MESSAGES) for number in sessions]
     with ProcessPoolExecutor(2) as pool:
@@ -91,18 +99,20 @@ def text(some: random.Random) -> str:
     return "\n".join(map(" ".join, lines))[:MESSAGE_BYTES].rpartition(" ")[0]
 
 
-def _write_session(folder: Path, number: int, messages: int) -> Path:
+def _write_session(folder: Path, number: int, messages: int) -> Written:
     session = str(UUID(int=random.Random(number).getrandbits(128), version=4))
-    path = folder / f"{session}.jsonl"
+    path = folder / f"{number:06d}-{session}.jsonl"
+    text_bytes = 0
     with path.open("w") as file:
-        for document in _documents(session, number, messages):
+        for document, said in _documents(session, number, messages):
+            text_bytes += len(said)
             file.write(json.dumps(document, separators=(",", ":")))
             file.write("\n")
-    return path
+    return Written(path, text_bytes)
 
 
-def _documents(session: str, number: int, messages: int) -> Iterator[Document]:
-    """Yield a prompt, an answer that calls a tool, and what the tool gave back, and so on."""
+def _documents(session: str, number: int, messages: int) -> Iterator[tuple[Document, str]]:
+    """Yield a prompt, an answer that calls a tool, what that gave back, and so on; each text, too."""
     some = random.Random(f"session {number}")
     at = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=37 * number)
     parent: str | None = None
@@ -117,24 +127,24 @@ def _documents(session: str, number: int, messages: int) -> Iterator[Document]:
             "gitBranch": "main", "type": role, "uuid": id,
             "timestamp": at.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z",
         }  # fmt: skip
+        said = text(some)
         if message % 3 == 0:
-            document["message"] = {"role": role, "content": text(some)}
+            document["message"] = {"role": role, "content": said}
         elif message % 3 == 1:
-            answer = text(some)
             call = f"toolu_{some.getrandbits(80):020x}"
-            command = " ".join(answer[:80].split()[:6])
+            command = " ".join(said[:80].split()[:6])
             use = {"type": "tool_use", "id": call, "name": "Bash", "input": {"command": command}}
             document["message"] = {
                 "id": f"msg_{id}", "type": "message", "role": role, "model": "claude-opus-4-8",
-                "content": [{"type": "text", "text": answer[len(command) :].strip()}, use],
+                "content": [{"type": "text", "text": said[len(command) :].strip()}, use],
                 "stop_reason": "tool_use", "usage": {"input_tokens": 4, "output_tokens": 300},
             }  # fmt: skip
             document["requestId"] = f"req_{id}"
         else:
             is_error = some.random() < _FAILED
-            result = {"type": "tool_result", "tool_use_id": call, "content": text(some)}
+            result = {"type": "tool_result", "tool_use_id": call, "content": said}
             document["message"] = {"role": role, "content": [result | {"is_error": is_error}]}
-        yield document
+        yield document, said
         parent = id
 
 
