@@ -1,6 +1,6 @@
-"""python -m benchmarks.search_process FOLDER: ask the questions on stdin, print the seconds of each.
+"""python -m benchmarks.search_process FOLDER: ask the questions on stdin, print what each took.
 
-Those of the first have all imports in them, as a program's that does nothing else.
+The seconds of the first have all imports in them, as a program's that does nothing else.
 """
 
 import json

@@ -7,7 +7,7 @@ from khive_persist import search
 from khive_persist.models.purposes import BUILT_IN
 from khive_persist.project import Project
 from khive_persist.search.result import SearchHit, SearchResult
-from tests.factories import store_rows
+from tests.factories import Row, store_rows
 from tests.search.labelled.generated import SESSIONS, generated
 from tests.search.labelled.questions import Question, questions
 from tests.search.labelled.samples import store_samples
@@ -69,7 +69,7 @@ def store_all(project: Project, sessions: int = SESSIONS) -> None:
     store_samples(project)
     asked = {question.number for question in questions()} - {None}
     step = max(SESSIONS // sessions, 1)
-    rows: dict[str, list[object]] = {}
+    rows: dict[str, list[Row]] = {}
     for each in generated(sorted({*range(0, SESSIONS, step), *filter(None, asked)})):
         rows.setdefault(each.purpose.name, []).append(each.row)
     for name, of_purpose in rows.items():
