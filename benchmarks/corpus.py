@@ -112,7 +112,7 @@ def _write_session(folder: Path, number: int, messages: int) -> Written:
 
 
 def _documents(session: str, number: int, messages: int) -> Iterator[tuple[Document, str]]:
-    """Yield a prompt, an answer that calls a tool, what that gave back, and so on; and the texts."""
+    """Yield a prompt, an answer that calls a tool, what it gave back, and so on; and the texts."""
     some = random.Random(f"session {number}")
     at = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=37 * number)
     parent: str | None = None
