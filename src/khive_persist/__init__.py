@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from khive_persist.analytics.similar import similar_plans as similar_plans
     from khive_persist.copies import Verified as Verified
     from khive_persist.copies import rebuild as rebuild
+    from khive_persist.copies import rebuild_search as rebuild_search
     from khive_persist.copies import verify as verify
     from khive_persist.errors import AmbiguousStoreError as AmbiguousStoreError
     from khive_persist.errors import BackupDamagedError as BackupDamagedError
@@ -78,6 +79,7 @@ if TYPE_CHECKING:
     from khive_persist.models.score import Score as Score
     from khive_persist.opening import open_store as open_store
     from khive_persist.opening import save_planning_session as save_planning_session
+    from khive_persist.search.state import IndexState as IndexState
     from khive_persist.sessions.projects import ProjectSummary as ProjectSummary
     from khive_persist.sessions.projects import list_projects as list_projects
     from khive_persist.sessions.verdicts import record_outcome as record_outcome
@@ -116,7 +118,7 @@ _NAMES = {
     "analytics.experiments.create": "create_experiment",
     "analytics.outcomes": "calibration outcomes",
     "analytics.similar": "similar_plans",
-    "copies": "Verified rebuild verify",
+    "copies": "Verified rebuild rebuild_search verify",
     "errors": """
         AmbiguousStoreError BackupDamagedError BackupError CaptureError CompletedError
         ConflictError EmissionError InvalidFileError InvalidQueryError InvalidRecordError
@@ -144,6 +146,7 @@ _NAMES = {
         ApplicationSession Assignment Experiment FocusChain HookEvent Measurement Message
         Node Outcome PlannerSession Score open_store save_planning_session
     """,
+    "search.state": "IndexState",
     "sessions.projects": "ProjectSummary list_projects",
     "sessions.verdicts": "record_outcome",
     "sql_query": "QueryResult list_tables query_sql",
