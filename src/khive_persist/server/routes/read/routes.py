@@ -16,6 +16,7 @@ from khive_persist.server.routes.read import (
     overview,
     plans,
     records,
+    search,
     sessions,
     today,
 )
@@ -35,6 +36,7 @@ def routes(
         *analysis.operations(project, readers),
         *plans.operations(project, readers),
         *compare_and_report.operations(project, readers, stopping),
+        *search.operations(project, readers),
         *doctor.operations(project, live, readers),
         *records.operations(project, readers),
     ]
