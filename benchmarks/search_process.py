@@ -14,7 +14,7 @@ def main() -> None:
     began = time.perf_counter()
     import anyio
 
-    from khive_persist import search
+    from khive_persist.sessions.search import search
 
     async def answer() -> list[float]:
         ends = []

@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from khive_persist import search
 from khive_persist.models.purposes import BUILT_IN
 from khive_persist.project import Project
 from khive_persist.search.result import SearchHit, SearchResult
+from khive_persist.sessions.search import search
 from tests.factories import Row, store_rows
 from tests.search.labelled.generated import SESSIONS, generated
 from tests.search.labelled.questions import Question, questions
