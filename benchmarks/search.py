@@ -16,12 +16,11 @@ from math import inf
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from khive_persist.search.follow import catch_up
-
 from benchmarks import corpus
 from benchmarks.table import Line
 from khive_persist.models.purposes import CONVERSATIONS
 from khive_persist.project import Project
+from khive_persist.search.follow import catch_up
 from khive_persist.settings import Settings
 from khive_persist.store.redacting import load_redactor
 from khive_persist.transcripts.sync import Sync
@@ -95,6 +94,7 @@ def measure(messages: int = MESSAGES) -> list[Line]:
 def sync(folder: str, transcripts: str) -> None:
     """Sync transcripts into a new project, at default settings."""
     project = Project(folder)
+    project.root.mkdir()
     project.make()
     syncing = Sync(project, Settings(), load_redactor(project, Settings()))
     for path in sorted(Path(transcripts).iterdir()):

@@ -10,6 +10,7 @@ import anyio
 from tests.factories import make_project
 from tests.search.labelled.evaluation import FIRST, score, store_all
 from tests.search.labelled.generated import SESSIONS
+from tests.search.labelled.questions import questions
 
 
 def main() -> None:
@@ -21,7 +22,7 @@ def main() -> None:
         os.environ["KHIVE_HOME"] = f"{name}/home"
         project = make_project(Path(name) / "project")
         store_all(project, sessions)
-        counted = anyio.run(score, project)
+        counted = anyio.run(score, project, questions())
     for question, result, _ in counted.wrong:
         print(
             f"wrong: {question.words}\n  {question.session or 'any'}: {question.text or 'nothing'}"

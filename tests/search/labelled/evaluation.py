@@ -76,9 +76,9 @@ def store_all(project: Project, sessions: int = SESSIONS) -> None:
         store_rows(project, _PURPOSES[name], of_purpose)
 
 
-async def score(project: Project) -> Score:
-    """Ask every question of a project."""
-    answers = [await _answer(project, question) for question in questions()]
+async def score(project: Project, asked: Iterable[Question]) -> Score:
+    """Ask questions of a project."""
+    answers = [await _answer(project, question) for question in asked]
     return Score(
         [answer for answer in answers if answer.question.text],
         [answer for answer in answers if not answer.question.text],
