@@ -79,9 +79,14 @@ if TYPE_CHECKING:
     from khive_persist.models.score import Score as Score
     from khive_persist.opening import open_store as open_store
     from khive_persist.opening import save_planning_session as save_planning_session
+    from khive_persist.search.result import Mark as Mark
+    from khive_persist.search.result import SearchHit as SearchHit
+    from khive_persist.search.result import SearchResult as SearchResult
+    from khive_persist.search.result import SessionHits as SessionHits
     from khive_persist.search.state import IndexState as IndexState
     from khive_persist.sessions.projects import ProjectSummary as ProjectSummary
     from khive_persist.sessions.projects import list_projects as list_projects
+    from khive_persist.sessions.search import search as search
     from khive_persist.sessions.verdicts import record_outcome as record_outcome
     from khive_persist.sql_query import QueryResult as QueryResult
     from khive_persist.sql_query import list_tables as list_tables
@@ -147,7 +152,9 @@ _NAMES = {
         Node Outcome PlannerSession Score open_store save_planning_session
     """,
     "search.state": "IndexState",
+    "search.result": "Mark SearchHit SearchResult SessionHits",
     "sessions.projects": "ProjectSummary list_projects",
+    "sessions.search": "search",
     "sessions.verdicts": "record_outcome",
     "sql_query": "QueryResult list_tables query_sql",
     "store.aggregates": "Aggregate",

@@ -128,7 +128,7 @@ def _term(term: Term) -> str:
     if len(tokens) > 1 and any(map(is_cjk, term.text)):
         # Pairs of characters stand by themselves: with what is between runs they are no phrase.
         last = Term(tokens[-1], term.is_prefix)
-        return f"({' AND '.join(_term(each) for each in (*map(Term, tokens[:-1]), last))})"
+        return f"({' AND '.join(_term(word) for word in (*map(Term, tokens[:-1]), last))})"
     if len(tokens) == 1 and len(tokens[0]) == 1 and is_cjk(tokens[0]):
         # A single character of Chinese is the beginning of pairs.
         return _phrase(tokens, is_prefix=True)

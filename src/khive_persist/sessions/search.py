@@ -45,8 +45,8 @@ class Looked(NamedTuple):
     """A look at the index: what matched, and the texts of what is shown.
 
     Attributes:
-        matches: What matched, without what is there no longer.
-        chosen: What is shown, in order.
+        matches: The matches, without those whose records lack the text by now.
+        chosen: Those that are shown, in order.
         texts: The texts of that as they are now, by the number of the passage.
         near: Words that are near those that match nothing.
     """
@@ -206,8 +206,8 @@ def _with_texts(
             for number, text in current.items()
             if text == former.get(number) or marker.is_match(text)
         }
-        gone = {candidate.number for candidate in unread} - texts.keys()
-        entries = [entry for entry in entries if entry.candidate.number not in gone]
+        lost = {candidate.number for candidate in unread} - texts.keys()
+        entries = [entry for entry in entries if entry.candidate.number not in lost]
 
 
 def _hit(entry: Ranked, marker: Marker, texts: Mapping[int, str]) -> SearchHit:

@@ -116,7 +116,7 @@ export type DoctorReport = {
   versions: Record<string, string>; khive: string; databases: Database[]; spool: SpoolState;
   quarantined: string[]; unmatched: Unmatched[]; unmatched_calls: number; problems: string[];
   pause: PauseStatus; hooks: HookState[]; findings: Finding[]; free_bytes: number | null;
-  latest_backup: string | null; last_verify: LastVerify | null;
+  latest_backup: string | null; last_verify: LastVerify | null; search_index: IndexState | null;
 };
 
 export type Effect = {
@@ -215,6 +215,11 @@ export type HookState = {
   transport: '' | 'command' | 'http'; path: string; hook: '' | 'native' | 'python';
 };
 
+export type IndexState = {
+  exists: boolean; records: number; passages: number; bytes: number; behind: number | null;
+  problem: string;
+};
+
 export type Interval = {
   low: number; high: number; level: number;
 };
@@ -253,6 +258,10 @@ export type LostEvent = {
 
 export type MannWhitney = {
   u: number; p: number; superiority: number; is_exact: boolean;
+};
+
+export type Mark = {
+  start: number; end: number;
 };
 
 export type MedianDifference = {
@@ -431,6 +440,18 @@ export type ReportedCost = {
   difference: number; is_guess: boolean;
 };
 
+export type SearchHit = {
+  record_id: string; purpose: string; kind: 'prompt' | 'answer' | 'thinking' | 'command' | 'output' 
+  | 'error' | 'path' | 'plan' | 'todo' | 'note' | 'application'; client: string; tool_name: string;
+  agent_id: string; created_at: string; failed: boolean; excerpt: string; marks: Mark[];
+  rank: number; link: string;
+};
+
+export type SearchResult = {
+  query: string; mode: 'exact' | 'hybrid'; matched: number; shown: number; behind: number | null;
+  sessions: SessionHits[]; near: string[];
+};
+
 export type SeriesList = {
   series: SessionSeries[];
 };
@@ -465,6 +486,10 @@ export type SessionFields = {
 export type SessionHead = {
   session_id: string; status: 'active' | 'completed'; version: number; started_at?: string;
   updated_at?: string; completed_at?: string;
+};
+
+export type SessionHits = {
+  session_id: string; title: string; project: string; matched: number; hits: SearchHit[];
 };
 
 export type SessionItem = {
