@@ -1,7 +1,7 @@
-"""Rank what matches: by words first, of all; then by time, of the best, each text once.
+"""Rank what matches: by words first, of the newest; then by time, of the best, each text once.
 
-bm25 reads the places of the words in every passage that matches, so that it is asked once, in
-SQLite, and nothing is done here for more passages than it leaves.
+bm25 reads the places of the words in every passage that it ranks, so that it is asked once, in
+SQLite, for no more than `MAX_SCORED`, and nothing is done here for more than it leaves.
 """
 
 from collections.abc import Iterable, Sequence
