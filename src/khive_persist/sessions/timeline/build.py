@@ -30,6 +30,7 @@ from khive_persist.sessions.timeline.entry import (
 )
 from khive_persist.sessions.timeline.labels import duration, line_of, typed_command
 from khive_persist.sessions.timeline.prompts import Prompts
+from khive_persist.tools.message_part import mappings_in
 
 GAP: Final = timedelta(minutes=10)
 # Endings that are no failure of what was called.
@@ -179,11 +180,11 @@ def _parts(
     message: Message, content: dict[str, Any], calls: Calls, *, thinking: bool
 ) -> Iterator[Entry]:
     at = message.created_at
-    if thinking and content.get("thinking"):
-        yield of_record(text_entry(at, "thinking", content["thinking"]), message.id, "thinking")
+    if thinking and (thought := text_in(content, "thinking")) is not None:
+        yield of_record(text_entry(at, "thinking", thought), message.id, "thinking")
     if (entry := _text_entry(at, content)) is not None:
         yield of_record(entry, message.id, "text")
-    for number, call in enumerate(content.get("tool_calls", ())):
+    for number, call in enumerate(mappings_in(content.get("tool_calls"))):
         event_call = calls.of_message(message, call, number)
         if event_call is None:
             continue
@@ -193,7 +194,7 @@ def _parts(
 
 
 def _text_entry(at: datetime, content: Mapping[str, Any]) -> Entry | None:
-    text, role, kind = content.get("text"), content.get("role"), content.get("kind", "message")
+    text, role, kind = text_in(content, "text"), content.get("role"), content.get("kind", "message")
     if role == "assistant" and text:
         return text_entry(at, "message", text)
     if role == "user" and text and kind == "message":
