@@ -31,7 +31,7 @@ export const moneyTick = (value: number): string =>
 
 /** A cost, and how many messages have no price and are not in it. */
 export const partly = (cost: number | null, unpriced: number): string =>
-  unpriced ? `${cost === null ? '' : `${money(cost)} + `}${unpriced} unpriced` : money(cost);
+  unpriced ? `${cost === null ? '' : `${money(cost)} + `}${count(unpriced)} unpriced` : money(cost);
 
 export const percent = (value: number | null | undefined): string =>
   value === null || value === undefined ? NONE : `${Math.round(value * 100)}%`;
