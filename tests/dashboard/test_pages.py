@@ -149,7 +149,7 @@ def test_an_answer_that_takes_longer_than_a_page_asks_again_is_waited_for(opened
     held: list[Route] = []
     page = opened.page
     page.clock.install()
-    page.route(re.compile(rf"/v1/sessions/{STORY}$"), held.append)
+    page.route(re.compile(rf"/v1/sessions/{STORY}$"), lambda route: held.append(route))
     opened.go(f"#/sessions/{STORY}")
     expect(page.locator("h1")).to_have_text(f"Session {STORY}")
     page.clock.run_for(11_000)
