@@ -29,18 +29,16 @@ SCHEMES: Final[tuple[Scheme, ...]] = ("light", "dark")
 
 
 class Screen(NamedTuple):
-    """A screen, and how a picture of it is kept: its size, its name's end and its colours."""
+    """A screen, and how a picture of it is kept: its size, and its name's end."""
 
     viewport: ViewportSize
     size: tuple[int, int]
     suffix: str
-    colours: int
 
 
-# Text that is not made smaller has few colours.
 SCREENS: Final = (
-    Screen({"width": 1280, "height": 800}, (900, 562), "", 256),
-    Screen({"width": 390, "height": 780}, (390, 780), "_narrow", 48),
+    Screen({"width": 1280, "height": 800}, (900, 562), ""),
+    Screen({"width": 390, "height": 780}, (390, 780), "_narrow"),
 )
 GAP: Final = 12
 LOGIN: Final = "dialog[open]"
@@ -72,7 +70,7 @@ def take(folder: Path) -> None:
             for (page, (address, content)), screen in product(PAGES.items(), SCREENS):
                 halves = [_half(browser, server, screen, scheme, address, content)
                           for scheme in SCHEMES]  # fmt: skip
-                _save(_beside(halves), folder / f"{page}{screen.suffix}.png", screen.colours)
+                _save(_beside(halves), folder / f"{page}{screen.suffix}.png")
         with _training_report(Path(name)) as url:
             page_of_report = browser.new_page(viewport={"width": 780, "height": 600})
             page_of_report.goto(url)
@@ -123,9 +121,9 @@ def _beside(pictures: list[Image.Image]) -> Image.Image:
     return joined
 
 
-def _save(picture: Image.Image, path: Path, colours: int = 256) -> None:
-    # So many are enough for pages, at a third of the size.
-    picture.quantize(colours).save(path, optimize=True)
+def _save(picture: Image.Image, path: Path) -> None:
+    # 256 colours are enough for pages, at a third of the size; an octree keeps the rare ones.
+    picture.quantize(256, Image.Quantize.FASTOCTREE).save(path, optimize=True)
     print(path)
 
 
