@@ -87,6 +87,7 @@ def _half(
         expect(page.locator(content).first).to_be_visible()
         if address.endswith(STORY):
             page.get_by_role("button", name="Next failure").click()
+            expect(page.get_by_label("The entry", exact=True)).to_contain_text("Out: failed")
         # Who is not logged in is refused what the page asks for first.
         assert content == LOGIN or opened.errors == []
         picture = _picture(page)
