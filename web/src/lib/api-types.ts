@@ -374,11 +374,8 @@ export type PlanAnswer = {
 };
 
 export type PlanDetail = {
-  plan_id: string; session_id: string | null; agent_session_id: string | null;
-  planned_at: string | null; task_description: string | null; complexity: string | null;
-  workflow_pattern: string | null; confidence: number | null; agent_count: number | null;
-  planning_cost: number | null; superseded_by: string | null; phases: PlanPhase[];
-  evaluations: PlanEvaluation[]; consensus: unknown; execution_plan: unknown; metadata: unknown;
+  plan_id: string; superseded_by: string | null; phases: PlanPhase[]; evaluations: PlanEvaluation[];
+  consensus: unknown; execution_plan: unknown; metadata: unknown;
   odd_numbers: Record<string, string>; other: Record<string, unknown>;
 };
 
