@@ -67,7 +67,11 @@ def _by_complexity(source: Source) -> Statement:
     columns = [source.value(complexity), "count(*)"]
     for name in _NUMBERS:
         number = source.number(field(name))
-        columns += [source.total(number), f"count({number})", f"count({source.operand(field(name))})"]
+        columns += [
+            source.total(number),
+            f"count({number})",
+            f"count({source.operand(field(name))})",
+        ]
     grouping = source.grouping([complexity])
     return Statement(f"SELECT {', '.join(columns)} FROM {source.sql}{grouping}", [])
 
