@@ -168,7 +168,9 @@ async def open_store(
     options = OpenOptions(
         dir=dir, busy_timeout_seconds=busy_timeout_seconds, read_only=read_only, **callbacks
     )
-    async with _opened(record, url, **options) as store:
+    is_postgres = url is not None and url.startswith(_POSTGRES)
+    opened = _of_postgres if is_postgres else _opened
+    async with opened(record, url, **options) as store:
         binding = bind(record, store)
         try:
             yield store
@@ -187,13 +189,6 @@ async def _opened(
     **callbacks: Unpack[CallbackOptions],
 ) -> AsyncIterator[Any]:
     """Open a store as `open_store` does, but for no calls of other tasks."""
-    if url is not None and url.startswith(_POSTGRES):
-        options = OpenOptions(
-            dir=dir, busy_timeout_seconds=busy_timeout_seconds, read_only=read_only, **callbacks
-        )
-        async with _of_postgres(record, url, **options) as store:
-            yield store
-        return
     project = find_project(dir)
     file = None if url is None else _checked_url(record, url)
     if read_only:
@@ -245,13 +240,14 @@ async def _opened(
 @asynccontextmanager
 async def _of_postgres(
     record: type[Any],
-    url: str,
+    url: str | None,
     *,
     dir: Path | str | None = None,
     busy_timeout_seconds: float | None = None,
     read_only: bool = False,
     **callbacks: Unpack[CallbackOptions],
 ) -> AsyncIterator[Store[Any]]:
+    assert url is not None
     # The driver is an extra.
     from khive_persist.store.postgres.tables import PostgresTables
 

@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
@@ -160,12 +161,23 @@ class Database:
 
 
 async def _read_json(connection: Any) -> None:
-    """Let `jsonb` be a value where it is read, and its text where it is written."""
-    await connection.set_type_codec(
-        "jsonb", schema="pg_catalog", format="binary",
-        encoder=lambda text: _JSONB_VERSION + text.encode(),
-        decoder=lambda content: codec.load(bytes(content[1:])),
-    )  # fmt: skip
+    """Let JSON be a value where it is read, and its text where it is written."""
+    for name, version in (("json", b""), ("jsonb", _JSONB_VERSION)):
+        await connection.set_type_codec(
+            name,
+            schema="pg_catalog",
+            format="binary",
+            encoder=partial(_encoded, version),
+            decoder=partial(_decoded, len(version)),
+        )
+
+
+def _encoded(version: bytes, text: str) -> bytes:
+    return version + text.encode()
+
+
+def _decoded(start: int, content: bytes) -> Any:
+    return codec.load(bytes(content[start:]))
 
 
 class translated:  # noqa: N801 - called as a function

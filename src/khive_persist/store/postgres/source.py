@@ -29,10 +29,14 @@ COLUMNS: Final = (
     " coalesce(created_at_text, to_char(created_at AT TIME ZONE 'UTC',"
     " 'YYYY-MM-DD HH24:MI:SS.US')) AS created_at, embedding::text AS embedding"
 )
+_STORED: Final = (
+    "id, content_text, content, node_metadata, created_at, created_at_text, embedding, seq,"
+    " written_by"
+)
 _EMPTY: Final = (
     "(SELECT NULL::text AS id, NULL::text AS content_text, NULL::jsonb AS content, NULL::json AS"
     " node_metadata, NULL::timestamptz AS created_at, NULL::text AS created_at_text, NULL::json AS"
-    " embedding, 0::bigint AS seq LIMIT 0) AS nothing"
+    " embedding, 0::bigint AS seq, NULL::xid8 AS written_by LIMIT 0) AS nothing"
 )
 _STEP: Final = re.compile(r'\.(?:"([^"]*)"|([A-Za-z_][A-Za-z0-9_]*))|\[(#-)?([0-9]+)\]')
 _LIKE_MARKS: Final = re.compile(r"[\\%_]")

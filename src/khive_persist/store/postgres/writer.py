@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, Final, NamedTuple, TypeVar
 
 import anyio.to_thread
@@ -77,7 +78,7 @@ class PostgresWriter:
 
     async def insert(self, row: StoredRow) -> bool:
         """Save a row unless its id is there; whether it was not."""
-        ids = await self._run(lambda connection: self._insert(connection, [to_postgres(row)]))
+        ids = await self._run(partial(self._insert, [to_postgres(row)]))
         return bool(ids)
 
     async def delete(self, ids: Sequence[str]) -> int:
@@ -101,7 +102,7 @@ class PostgresWriter:
         count = 0
         for chunk in chunks:
             rows = await anyio.to_thread.run_sync(_converted, chunk)
-            await self._run(lambda connection, rows=rows: self._copy(connection, rows))
+            await self._run(partial(self._copy, rows))
             count += len(chunk)
         return count
 
@@ -119,7 +120,7 @@ class PostgresWriter:
             )
             stored = [codec.as_text(row) for row in existing]
             changed = await anyio.to_thread.run_sync(make, stored)
-            await self._upsert(connection, postgres_rows.by_id(_converted(changed)))
+            await self._upsert(postgres_rows.by_id(_converted(changed)), connection)
 
         await self._run(write)
 
@@ -140,7 +141,7 @@ class PostgresWriter:
             row = await anyio.to_thread.run_sync(make, existing)
             if row is None:
                 return existing
-            await self._upsert(connection, [to_postgres(row)])
+            await self._upsert([to_postgres(row)], connection)
             return await self._row(connection, row[0])
 
         return await self._run(write)
@@ -164,10 +165,10 @@ class PostgresWriter:
             new = [row for row in rows if row[0] not in existing]
             common = [row for row in rows if row[0] in existing]
             changed = [row for row in common if not is_same(existing[row[0]], row)]
-            await self._insert(connection, postgres_rows.by_id(_converted(new)))
+            await self._insert(postgres_rows.by_id(_converted(new)), connection)
             if update:
                 sorted_rows = postgres_rows.by_id(_converted(changed))
-                await self._upsert(connection, sorted_rows, with_time=True)
+                await self._upsert(sorted_rows, connection, with_time=True)
             return Merged(len(new), len(common) - len(changed), len(changed))
 
         return await self._run(write)
@@ -180,7 +181,7 @@ class PostgresWriter:
                 continue
             rows = postgres_rows.by_id([save.row for save in saves])
             try:
-                await self._run(lambda connection, rows=rows: self._upsert(connection, rows))
+                await self._run(partial(self._upsert, rows))
             except KhiveError as error:
                 if len(saves) > 1:
                     # One of them must not refuse the others.
@@ -199,7 +200,7 @@ class PostgresWriter:
 
     async def _save_alone(self, save: _Save) -> None:
         try:
-            await self._run(lambda connection: self._upsert(connection, [save.row]))
+            await self._run(partial(self._upsert, [save.row]))
         except KhiveError as error:
             _fail(save, error)
         else:
@@ -215,7 +216,7 @@ class PostgresWriter:
         return await asyncio.shield(asyncio.ensure_future(self._database.attempt(once)))
 
     async def _upsert(
-        self, connection: Any, rows: Sequence[PostgresRow], *, with_time: bool = False
+        self, rows: Sequence[PostgresRow], connection: Any, *, with_time: bool = False
     ) -> None:
         if not rows:
             return
@@ -242,7 +243,7 @@ class PostgresWriter:
             if id in times:
                 arrays[5][at], arrays[6][at] = times[id]
 
-    async def _insert(self, connection: Any, rows: Sequence[PostgresRow]) -> list[str]:
+    async def _insert(self, rows: Sequence[PostgresRow], connection: Any) -> list[str]:
         if not rows:
             return []
         sql = (
@@ -254,7 +255,7 @@ class PostgresWriter:
         await self._lock(connection, [f"id {row[0]}" for row in rows])
         return [row[0] for row in await connection.fetch(sql, *postgres_rows.columns(rows))]
 
-    async def _copy(self, connection: Any, rows: Sequence[PostgresRow]) -> None:
+    async def _copy(self, rows: Sequence[PostgresRow], connection: Any) -> None:
         unique = postgres_rows.by_id(rows)
         await connection.execute(
             "CREATE TEMPORARY TABLE IF NOT EXISTS khive_copied (id text, session text,"

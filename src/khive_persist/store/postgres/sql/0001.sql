@@ -31,7 +31,7 @@ LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
 $$;
 
 -- The value that a key stands for, as JSON.
-CREATE FUNCTION khive.value(key text) RETURNS jsonb
+CREATE FUNCTION khive.value(key text) RETURNS json
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
 DECLARE
     bits bigint;
@@ -42,7 +42,7 @@ DECLARE
     distance integer;
 BEGIN
     IF left(key, 1) = '2' THEN
-        RETURN to_jsonb(substr(key, 2));
+        RETURN to_json(substr(key, 2));
     END IF;
     bits := ('x' || substr(key, 2, 16))::bit(64)::bigint;
     bits := CASE WHEN bits < 0 THEN bits # (-9223372036854775808) ELSE ~bits END;
@@ -50,7 +50,7 @@ BEGIN
     exponent := ((bits >> 52) & 2047)::integer;
     mantissa := bits & 4503599627370495;
     IF exponent = 2047 THEN
-        RETURN to_jsonb(CASE WHEN sign < 0 THEN '-Infinity' ELSE 'Infinity' END);
+        RETURN to_json(CASE WHEN sign < 0 THEN '-Infinity' ELSE 'Infinity' END);
     END IF;
     IF exponent = 0 THEN
         nearest := sign * (mantissa::double precision * 2.0::double precision ^ (-1022)) * 2.0 ^ (-52);
@@ -60,9 +60,9 @@ BEGIN
     END IF;
     distance := ('x' || substr(key, 18, 4))::bit(16)::integer - 32768;
     IF abs(nearest) < 9.223372036854775e18 AND trunc(nearest) = nearest THEN
-        RETURN to_jsonb(nearest::bigint::numeric + distance);
+        RETURN to_json(nearest::bigint::numeric + distance);
     END IF;
-    RETURN to_jsonb(nearest);
+    RETURN to_json(nearest);
 END
 $$;
 
