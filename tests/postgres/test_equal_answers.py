@@ -23,13 +23,15 @@ CONTENTS = st.lists(
     st.dictionaries(st.sampled_from(["a", "b"]), SCALARS | st.lists(SCALARS, max_size=3)),
     min_size=1, max_size=12,
 )  # fmt: skip
+VALUES: Any = st.lists(COMPARED | st.none(), max_size=3)
 NAMES = st.sampled_from(["a", "b", "b[0]", "b[#-1]"])
 
 
 @st.composite
-def comparisons(draw: st.DrawFn) -> Filter:
+def comparisons(draw: st.DrawFn) -> Any:
     one = field(draw(NAMES))
-    value = draw(COMPARED)
+    value: Any = draw(COMPARED)
+    scalar: Any = draw(SCALARS)
     match draw(st.integers(0, 8)):
         case 0:
             return one == value
@@ -46,9 +48,9 @@ def comparisons(draw: st.DrawFn) -> Filter:
         case 6:
             return one.is_null()
         case 7:
-            return one.in_(draw(st.lists(COMPARED | st.none(), max_size=3)))
+            return one.in_(draw(VALUES))
         case _:
-            return one.contains(draw(SCALARS))
+            return one.contains(scalar)
 
 
 FILTERS = st.recursive(
@@ -83,7 +85,7 @@ def test_both_give_the_same_records(
                 for filter in filters
             ]
             for name in ("a", "b"):
-                order = [-field(name), column("id")]
+                order: Any = [-field(name), column("id")]
                 given.append([one.id for one in await plans.find(order_by=order)])
             scalar = ~field("a").like("[%")
             given.append(
