@@ -56,15 +56,15 @@ test: $(READY) $(PAGE) browser tracer
 	@folder=$$(mktemp -d $(or $(MEMORY),$${TMPDIR:-/tmp})/khive.XXXXXX) && export TMPDIR="$$folder" \
 	&& chmod 711 "$$folder" \
 	&& trap 'rm -rf "$$folder"' EXIT && trap 'exit 130' INT TERM \
-	&& $(BIN)/python -m pytest -n 4 --dist worksteal -m "not long and not crowd" \
-	&& $(BIN)/python -m pytest -m "crowd and not long" tests/concurrency tests/server
+	&& $(BIN)/python -m pytest -n 4 --dist worksteal -m "not long and not crowd and not postgres" \
+	&& $(BIN)/python -m pytest -m "(crowd or postgres) and not long" tests/concurrency tests/server tests/postgres
 
 test-long: $(READY) $(PAGE) browser tracer
 	$(BIN)/python -m pytest -m "long or not long" --timeout 3600 --hypothesis-profile=thorough
 
 # Apart from `test`: to count the lines doubles its time.
 coverage: $(READY) $(PAGE) browser tracer
-	$(BIN)/python -m pytest -n 2 -m "not long and not crowd" --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest -n 2 -m "not long and not crowd and not postgres" --cov --cov-report=term:skip-covered
 
 # Each sync, rename, lock and checkpoint taken out of a copy of the code: the test that is red for it.
 .PHONY: guards
