@@ -116,7 +116,7 @@ export type DoctorReport = {
   versions: Record<string, string>; khive: string; databases: Database[]; spool: SpoolState;
   quarantined: string[]; unmatched: Unmatched[]; unmatched_calls: number; problems: string[];
   pause: PauseStatus; hooks: HookState[]; findings: Finding[]; free_bytes: number | null;
-  latest_backup: string | null; last_verify: LastVerify | null;
+  latest_backup: string | null; last_verify: LastVerify | null; search_index: IndexState | null;
 };
 
 export type Effect = {
@@ -213,6 +213,11 @@ export type HookState = {
   tool: string; scope: 'project' | 'local' | 'user';
   state: 'not installed' | 'partly installed' | 'stale' | 'installed';
   transport: '' | 'command' | 'http'; path: string; hook: '' | 'native' | 'python';
+};
+
+export type IndexState = {
+  exists: boolean; records: number; passages: number; bytes: number; behind: number | null;
+  problem: string;
 };
 
 export type Interval = {
