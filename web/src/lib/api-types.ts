@@ -217,7 +217,7 @@ export type HookState = {
 
 export type IndexState = {
   exists: boolean; records: number; passages: number; bytes: number; behind: number | null;
-  problem: string;
+  problem: string; vectors: VectorsState | null;
 };
 
 export type Interval = {
@@ -449,7 +449,7 @@ export type SearchHit = {
 
 export type SearchResult = {
   query: string; mode: 'exact' | 'hybrid'; matched: number; shown: number; behind: number | null;
-  sessions: SessionHits[]; near: string[];
+  sessions: SessionHits[]; near: string[]; vectors: VectorsState | null;
 };
 
 export type SeriesList = {
@@ -619,6 +619,10 @@ export type Variant = {
 export type VariantCount = {
   name: string; weight: number | null; random: number; named: number; late_random: number;
   late_named: number;
+};
+
+export type VectorsState = {
+  waiting: number; problem: string;
 };
 
 export type Welch = {
