@@ -31,6 +31,7 @@ _PAGE_BYTES: Final = 8_192
 # The words of a batch gather in memory before they are written as one segment.
 _HASH_BYTES: Final = 8 << 20
 _TABLES: Final = ("words", "substrings")
+_CACHE_KIB: Final = 32 << 10
 _WAIT_SECONDS: Final = 0.05
 # A step of joining the segments writes about so many pages.
 _MERGED_PAGES: Final = 2_000
@@ -56,6 +57,8 @@ def reading(project: Project) -> Iterator[Connection | None]:
             yield None
             return
         with closing(connection), translated(project.search_index):
+            # A search goes three times over what the index has of a word.
+            connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
             yield connection
     except StoreDamagedError as error:
         if str(project.search_index) not in str(error):
