@@ -74,7 +74,9 @@ def script_of(shell: Shell) -> str:
 
     kind = get_completion_class(shell)
     assert kind is not None
-    return kind(root, {}, PROGRAM, _VARIABLE).source()
+    source = kind(root, {}, PROGRAM, _VARIABLE).source()
+    # Click's script for fish keeps nothing of what comes behind a comma in an id or in a sentence.
+    return source.replace('string split ","', 'string split --max 1 ","')
 
 
 def install(shell: Shell) -> list[Path]:

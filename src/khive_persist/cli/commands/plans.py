@@ -54,6 +54,8 @@ _COLUMNS: Final = {
         Column("id", kind="id", priority=0),
         Column(_TASK, label="task", kind="prose", minimum=20, priority=0),
         Column("session_id", label="session", kind="id", priority=1),
+        Column("workflow_pattern", label="pattern", priority=5),
+        Column("phases", priority=4),
     )
 }
 COLUMNS: Final = (

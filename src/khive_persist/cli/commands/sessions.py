@@ -32,9 +32,9 @@ TABLE_LIMIT = 50
 _COLUMNS: Final = {
     column.name: column
     for column in (
-        Column("project", kind="path", minimum=12, priority=4),
-        Column("model", minimum=12, priority=3),
-        Column("cost", kind="number", priority=2),
+        Column("project", kind="path", minimum=12, priority=5),
+        Column("model", minimum=12, priority=4),
+        Column("cost", kind="number", priority=3),
         Column("unpriced", kind="number", priority=6),
         Column("planning_cost", label="planning", kind="number", priority=4),
     )
