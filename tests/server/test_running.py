@@ -27,7 +27,7 @@ from khive_persist.errors import InvalidSettingsError
 from khive_persist.mirror.packing import MARKER
 from khive_persist.models.purposes import HOOK_EVENTS, OUTCOMES
 from khive_persist.project import Project
-from khive_persist.recorder import client
+from khive_persist.recorder import client as recorder_client
 from khive_persist.server.http.listening import check_exposure
 from khive_persist.store.sqlite import write_lock
 from tests.mirror.records import committed_only, copies_of
@@ -390,8 +390,8 @@ def test_a_killed_recorders_last_commit_gets_its_second_copy(project: Project) -
 async def test_a_recorder_that_cannot_stay_is_started_less_and_less_often(
     project: Project, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(client, "_RESTART_SECONDS", 0.01)
-    recorder = client.Recorder(project, lambda _: None)
+    monkeypatch.setattr(recorder_client, "_RESTART_SECONDS", 0.01)
+    recorder = recorder_client.Recorder(project, lambda _: None)
     await recorder.start()
     shutil.rmtree(project.root)
     assert recorder.pid is not None
