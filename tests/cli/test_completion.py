@@ -102,9 +102,7 @@ def test_fish_completes_by_the_script_that_is_installed(
         env=with_program(home),
     )  # fmt: skip
     shown, setting, session = answer.stdout.splitlines()
-    assert shown.startswith("show\tShow a plan: its phases, its planners' evaluations"), (
-        answer.stderr
-    )
+    assert shown.startswith("show\tShow a plan: its phases, its planners'"), answer.stderr
     assert (setting, session) == ("server.port", "s,one")
 
 
@@ -162,7 +160,7 @@ def test_a_shell_that_has_to_be_told_gets_one_line(
     assert done["written"] == [done["script"], str(start)]
     alias, line = start.read_text().splitlines()
     assert alias == "alias a=b"
-    assert line.endswith("# khive-persist: completion")
+    assert "# khive-persist: completion" in line
     assert Path(done["script"]).read_text().startswith("#compdef khive-persist")
     assert khive("completion", "install", "zsh").code == 0
     assert start.read_text().count("khive-persist: completion") == 1
