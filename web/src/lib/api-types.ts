@@ -607,3 +607,16 @@ export type WelchAnova = {
 export type Wilcoxon = {
   v: number; p: number; pairs: number; is_exact: boolean;
 };
+
+export type Mark = { start: number; end: number };
+export type SearchHit = {
+  record_id: string; purpose: string;
+  kind: 'prompt' | 'answer' | 'thinking' | 'command' | 'output' | 'error' | 'path' | 'plan' | 'todo' | 'note' | 'application';
+  client: string; tool_name: string; agent_id: string; created_at: string; failed: boolean; excerpt: string; marks: Mark[];
+  rank: number; link: string;
+};
+export type SessionHits = { session_id: string; title: string; project: string; matched: number; hits: SearchHit[] };
+export type SearchResult = {
+  query: string; mode: 'exact' | 'hybrid'; matched: number; shown: number; behind: number | null;
+  sessions: SessionHits[]; near: string[];
+};
