@@ -1,5 +1,8 @@
 import { address, type Parameters } from './api';
 
+// The server takes no longer text in a query.
+const LONGEST_ERROR = 2_000;
+
 /**
  * Where we are: the part of the address behind `#`, as `#/sessions?q=text`. The server sees nothing
  * of it, so that one file serves all pages, and no filter comes into a log.
@@ -62,6 +65,9 @@ export const sessionUrl = (id: string): string => `#/sessions/${encodeURICompone
 /** Of an entry of a session: its id, or that of a record of it. */
 export const entryUrl = (session: string, entry: string, thinking = false): string =>
   `#${address(`/sessions/${encodeURIComponent(session)}`, { thinking: thinking || '', entry })}`;
+/** The sessions in which an error of this text was mended. */
+export const fixesUrl = (error: string): string => `#${address('/fixes', { error: error.slice(0, LONGEST_ERROR) })}`;
+export const fileUrl = (path: string): string => `#${address('/file', { path })}`;
 export const planUrl = (id: string): string => `#/plans/${encodeURIComponent(id)}`;
 
 export const applicationSessionUrl = (id: string): string => `#/application_sessions/${encodeURIComponent(id)}`;

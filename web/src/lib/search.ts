@@ -58,6 +58,10 @@ export function hitUrl(hit: SearchHit, session: string): string {
   return `#${address('/open', { link: hit.link, kind: ENTRIES[hit.kind], q: text })}`;
 }
 
+/** The address of the entry of a record, which the server finds. */
+export const recordUrl = (session: string, record: string): string =>
+  `#${address('/open', { link: `khive-persist://session/${encodeURIComponent(session)}?record=${encodeURIComponent(record)}` })}`;
+
 /** `12 of 345 matches in 8 sessions`. */
 export function countsOf({ shown, matched, sessions }: SearchResult): string {
   const of = shown < matched ? `${shown.toLocaleString()} of ` : '';
