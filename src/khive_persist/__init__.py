@@ -78,6 +78,10 @@ if TYPE_CHECKING:
     from khive_persist.models.score import Score as Score
     from khive_persist.opening import open_store as open_store
     from khive_persist.opening import save_planning_session as save_planning_session
+    from khive_persist.sessions.file_history import FileHistory as FileHistory
+    from khive_persist.sessions.file_history import search_file as search_file
+    from khive_persist.sessions.fixes import FixResult as FixResult
+    from khive_persist.sessions.fixes import search_fixes as search_fixes
     from khive_persist.sessions.projects import ProjectSummary as ProjectSummary
     from khive_persist.sessions.projects import list_projects as list_projects
     from khive_persist.sessions.verdicts import record_outcome as record_outcome
@@ -144,6 +148,8 @@ _NAMES = {
         ApplicationSession Assignment Experiment FocusChain HookEvent Measurement Message
         Node Outcome PlannerSession Score open_store save_planning_session
     """,
+    "sessions.file_history": "FileHistory search_file",
+    "sessions.fixes": "FixResult search_fixes",
     "sessions.projects": "ProjectSummary list_projects",
     "sessions.verdicts": "record_outcome",
     "sql_query": "QueryResult list_tables query_sql",

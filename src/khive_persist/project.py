@@ -31,6 +31,7 @@ class Project:
         sessions: The folder of the mirror: every record a second time, as JSON.
         backups: The folder of backups, unless the settings name another one.
         quarantine: The folder of damaged files, which are never deleted.
+        search_index: The index of the full-text search, which can be made anew from the databases.
         config: The file of the settings that a person edits.
         local_config: The file of the settings of one person, which git ignores.
         server_url: The file that has the URL of its server, while one runs.
@@ -43,6 +44,7 @@ class Project:
         self.sessions = self.khive / "sessions"
         self.backups = self.khive / "backups"
         self.quarantine = self.khive / "quarantine"
+        self.search_index = self.khive / "search.db"
         self.config = self.khive / "config.toml"
         self.local_config = self.khive / "config.local.toml"
         self.server_url = self.khive / "server.url"

@@ -65,6 +65,7 @@ class Settings(NamedTuple):
     server_require_token: bool = True
     server_max_body_bytes: int = 8_388_608
     display_time: TimeStyle = "local"
+    mcp_projects: tuple[str, ...] = ()
 
     @property
     def verdict_rule(self) -> float | None:
@@ -97,7 +98,7 @@ GUARDED: Final = frozenset(
 HOME_ONLY: Final = frozenset(
     {
         "home_max_bytes", "home_keep_days", "home_store_max_bytes", "home_store_keep_days",
-        "budget_command", "budget_webhook",
+        "budget_command", "budget_webhook", "mcp_projects",
     }
 )  # fmt: skip
 _MOST_BYTES: Final = 1 << 20

@@ -6,7 +6,10 @@ Each would wait in a thread of its own otherwise, for the one that runs.
 import asyncio
 import os
 import threading
+from collections.abc import Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 from khive_persist.capture.drain import DrainResult, drain, drain_records
 from khive_persist.capture.spool import Spool
@@ -18,15 +21,30 @@ _Work = tuple[Project, frozenset[str] | None]
 # The drain that has not begun yet: whoever comes before it begins is served by it.
 _next: "dict[_Work, Future[DrainResult]]" = {}
 _running: set[_Work] = set()
+_leaves_spools: ContextVar[bool] = ContextVar("_leaves_spools", default=False)
+
+
+@contextmanager
+def spools_left() -> Iterator[None]:
+    """Leave all spools as they are for what is read within, by any function: nothing is written."""
+    token = _leaves_spools.set(True)
+    try:
+        yield
+    finally:
+        _leaves_spools.reset(token)
 
 
 async def drained(project: Project) -> DrainResult:
     """Bring in all that lay in the spool of a project when this was called; see `drain`."""
+    if _leaves_spools.get():
+        return DrainResult(0, 0, ())
     return await asyncio.shield(asyncio.wrap_future(_joined((project, None))))
 
 
 async def records_drained(project: Project, purposes: frozenset[str]) -> None:
     """Bring in the records of some purposes that lay in the spool when this was called."""
+    if _leaves_spools.get():
+        return
     if any(file.purpose in purposes for file in Spool(project).records()):
         await asyncio.shield(asyncio.wrap_future(_joined((project, purposes))))
 

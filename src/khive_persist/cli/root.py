@@ -32,6 +32,7 @@ COMMANDS: Final = {
     "import": "Import records from SOURCE: what export wrote, a mirror, or an old database.",
     "init": "Make .khive here.",
     "lineage": "Show who worked in a session, and where it came from.",
+    "mcp": "Answer agents about recorded sessions, as a server of the Model Context Protocol.",
     "open": "Open the dashboard in your browser, logged in.",
     "outcome": "Say how a session ended.",
     "outcomes": "Set plans beside what became of them, the latest first.",

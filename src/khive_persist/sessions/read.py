@@ -9,13 +9,19 @@ from khive_persist.errors import InvalidRecordError, NotFoundError
 from khive_persist.models.application_session import ApplicationSession
 from khive_persist.models.assignment import Assignment
 from khive_persist.models.focus_chain import FocusChain
-from khive_persist.models.hook_event import HookEvent
+from khive_persist.models.hook_event import DEFAULT_TOOL, HookEvent
 from khive_persist.models.measurement import Measurement
 from khive_persist.models.message import Message
 from khive_persist.models.node import Node
 from khive_persist.models.planner_session import PlannerSession
 from khive_persist.models.purpose_registry import known_purposes
-from khive_persist.models.purposes import BUILT_IN, BUILT_IN_NAMES, Purpose
+from khive_persist.models.purposes import (
+    AGENT_HOOKS,
+    BUILT_IN,
+    BUILT_IN_NAMES,
+    HOOK_EVENTS,
+    Purpose,
+)
 from khive_persist.models.query import Filter, column, field
 from khive_persist.models.score import Score
 from khive_persist.opening import open_store, reading
@@ -52,6 +58,22 @@ class Session(NamedTuple):
     measurements: Sequence[Measurement] = ()
     scores: Sequence[Score] = ()
     assignments: Sequence[Assignment] = ()
+
+
+def client_of(session: Session) -> str:
+    """Return the client of the first event, else of the first message; an empty string for none."""
+    contents = (record.content for record in (*session.events, *session.messages))
+    names = (content.get("tool") for content in contents if isinstance(content, dict))
+    return next((name for name in names if isinstance(name, str) and name), "")
+
+
+def event_purposes(session: Session) -> dict[str, str]:
+    """Return the name of the purpose of each event, by its id."""
+    return {
+        event.id: HOOK_EVENTS.get(str(event.content.get("tool", DEFAULT_TOOL)), AGENT_HOOKS).name
+        for event in session.events
+        if isinstance(event.content, dict)
+    }
 
 
 async def read_session(root: Path, id: str) -> Session:

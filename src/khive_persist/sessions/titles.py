@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from khive_persist import clock
+from khive_persist.models.prompts import UNTYPED
 from khive_persist.models.purposes import APPLICATION_SESSIONS, CONVERSATIONS
 from khive_persist.sessions.definitions import Row, event_tables, text_sql, time_sql
 from khive_persist.store import codec
@@ -13,10 +14,6 @@ from khive_persist.store.sqlite.statements import Source, Statement
 TITLE_CHARACTERS: Final = 160
 _PART_CHARACTERS: Final = TITLE_CHARACTERS // 2
 _AFTER_TIME: Final = clock.CREATED_AT_CHARACTERS + 1
-# Texts that tools write in the user's name: they are no prompts.
-_UNTYPED: Final = (
-    "<*_context>*", "<*_instructions>*", "<*_notification>*", "<command-*>*", "<local-command-*>*",
-)  # fmt: skip
 
 
 def title_sql(application: str, prompt: str, task: str) -> str:
@@ -48,7 +45,7 @@ def prompt_sql(row: Row, *, is_message: bool) -> str:
     if is_message:
         text = row.extract("$.text")
         kind = f"coalesce({row.extract('$.kind')}, 'message') = 'message'"
-        is_typed = " AND ".join(f"{text} NOT GLOB '{pattern}'" for pattern in _UNTYPED)
+        is_typed = " AND ".join(f"{text} NOT GLOB '{pattern}'" for pattern in UNTYPED)
         is_prompt = f"{row.extract('$.role')} = 'user' AND {kind} AND {is_typed}"
     else:
         # A text, the parts of one, or the text of a client's own event.

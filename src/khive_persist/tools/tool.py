@@ -159,6 +159,35 @@ class OwnFiles(NamedTuple):
     topmost: str = ""
 
 
+class McpSettings(NamedTuple):
+    """The settings files of a tool's servers of the Model Context Protocol, and their form.
+
+    Attributes:
+        project_file: The settings file below the project's directory.
+        user_file: The same below the home directory.
+        user_variable: An environment variable that moves the user's settings, and
+        user_variable_file: the settings file below the directory that it names.
+        table: The key of the servers, each of which has its name as its own key.
+        form: In `json` a server has its program as `command` and the rest as `args`, in `list` all
+            words as `command`; `toml` is a table `[TABLE.NAME]` with `command` and `args`.
+        before: The members before the command, and
+        behind: those behind it.
+        comments: Whether the tool reads a settings file with `//` and `/* */` comments.
+        by_hand: The steps that the user must take in the tool, as whole sentences.
+    """
+
+    project_file: str
+    user_file: str
+    user_variable: str = ""
+    user_variable_file: str = ""
+    table: str = "mcpServers"
+    form: Literal["json", "list", "toml"] = "json"
+    before: Mapping[str, object] = MappingProxyType({})
+    behind: Mapping[str, object] = MappingProxyType({})
+    comments: bool = False
+    by_hand: tuple[str, ...] = ()
+
+
 class Tool(NamedTuple):
     """One AI tool.
 
@@ -192,6 +221,7 @@ class Tool(NamedTuple):
         event_key: A function that returns what names an event that the tool brings to other
             clients' hooks, too: the same each time it comes, and of no other event; an empty string
             for one that comes once.
+        mcp: The settings of the servers that it starts; None where it starts none.
     """
 
     name: str
@@ -213,3 +243,4 @@ class Tool(NamedTuple):
     endings: Mapping[str, Ending] = MappingProxyType({})
     silent_tools: frozenset[str] = frozenset()
     asks_first: bool = False
+    mcp: McpSettings | None = None

@@ -175,6 +175,32 @@ def open_apart(path: Path, mode: str) -> sqlite3.Connection:
     return connection
 
 
+def open_derived(path: Path, *, page_bytes: int = 0) -> sqlite3.Connection:
+    """Open a file for writing that can be made anew from others, by who holds its lock.
+
+    A commit survives a kill, and need not survive a power loss. What is deleted is overwritten.
+
+    Args:
+        page_bytes: The size of a page, of a file that is empty.
+    """
+    with translated(path):
+        connection = _connect(path, "rw")
+        try:
+            wait_for(connection, DEFAULT_BUSY_TIMEOUT_SECONDS)
+            # It calls nothing of its own.
+            connection.execute("PRAGMA trusted_schema = OFF")
+            if page_bytes:
+                connection.execute(f"PRAGMA page_size = {page_bytes}")
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute("PRAGMA secure_delete = ON")
+            connection.execute(f"PRAGMA cache_size = -{_CACHE_KIBIBYTES}")
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
 def data_version(connection: Connection, schema: str = "main") -> int:
     """Return a number that is another one after anybody else's commit.
 

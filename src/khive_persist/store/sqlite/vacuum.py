@@ -65,10 +65,15 @@ def _shrink(
             time.sleep(_WAIT_SECONDS)
 
 
+def write_anew(connection: sqlite3.Connection, folder: Path) -> None:
+    """Write every page of a file anew, by who holds its lock; see `shrink` for the folder."""
+    with _temporary_files_in(folder):
+        connection.execute("VACUUM")
+
+
 def _write_anew(connection: sqlite3.Connection, folder: Path, *, thoroughly: bool) -> None:
     if thoroughly or scalar(connection, "PRAGMA auto_vacuum") != _INCREMENTAL:
-        with _temporary_files_in(folder):
-            connection.execute("VACUUM")
+        write_anew(connection, folder)
     else:
         # Each step frees a page; only a script is stepped to its end.
         connection.executescript("PRAGMA incremental_vacuum")

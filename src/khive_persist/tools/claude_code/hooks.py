@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from khive_persist.tools import payload_fields
-from khive_persist.tools.tool import Ending, Hook, Program, Registration, Tool
+from khive_persist.tools.tool import Ending, Hook, McpSettings, Program, Registration, Tool
 
 _KINDS: Final = {
     "command": frozenset({"Bash", "PowerShell"}),
@@ -248,6 +248,16 @@ TOOL: Final = Tool(
     call_events=("PreToolUse", "PostToolUse", "PostToolUseFailure"),
     transcript_folders=("/.claude/projects/",),
     transcript_file=r"/projects/[^/]+/[^/]+\.jsonl\Z",
+    mcp=McpSettings(
+        project_file=".mcp.json",
+        user_file=".claude.json",
+        user_variable="CLAUDE_CONFIG_DIR",
+        user_variable_file=".claude.json",
+        before={"type": "stdio"},
+        by_hand=(
+            "Claude Code asks once whether it may start a project's server: `/mcp` shows it.",
+        ),
+    ),
     registration=Registration(
         project_file=".claude/settings.json",
         local_file=".claude/settings.local.json",

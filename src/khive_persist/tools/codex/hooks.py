@@ -11,7 +11,7 @@ from typing import Final
 
 from khive_persist.tools import payload_fields
 from khive_persist.tools.patch_paths import paths_in
-from khive_persist.tools.tool import Ending, Hook, Registration, Tool
+from khive_persist.tools.tool import Ending, Hook, McpSettings, Registration, Tool
 
 _SHELL: Final = frozenset({"Bash", "shell", "local_shell", "exec_command"})
 _PATCH: Final = frozenset({"apply_patch"})
@@ -131,6 +131,15 @@ TOOL: Final = Tool(
     call_events=("PreToolUse", "PostToolUse", "PostToolUse"),
     transcript_folders=("/.codex/sessions/", "/.codex/archived_sessions/"),
     transcript_file=r"/rollout-[^/]+\.jsonl(?:\.zst)?\Z",
+    mcp=McpSettings(
+        project_file=".codex/config.toml",
+        user_file=".codex/config.toml",
+        user_variable="CODEX_HOME",
+        user_variable_file="config.toml",
+        table="mcp_servers",
+        form="toml",
+        by_hand=("Codex starts a project's servers only where it trusts the folder.",),
+    ),
     registration=Registration(
         project_file=".codex/hooks.json",
         user_file=".codex/hooks.json",

@@ -17,7 +17,7 @@ from typing import Final
 
 from khive_persist.tools import payload_fields
 from khive_persist.tools.copilot_cli.shell import shell_end
-from khive_persist.tools.tool import Hook, Registration, Tool
+from khive_persist.tools.tool import Hook, McpSettings, Registration, Tool
 
 # Its tools, as the events in Claude Code's dialect name them.
 _NAMES: Final = {
@@ -260,6 +260,14 @@ TOOL: Final = Tool(
     has_call_ids=False,
     has_times=True,
     hook_name=hook_name,
+    mcp=McpSettings(
+        project_file=".github/mcp.json",
+        user_file=".copilot/mcp-config.json",
+        user_variable="COPILOT_HOME",
+        user_variable_file="mcp-config.json",
+        before={"type": "local"},
+        behind={"tools": ["*"]},
+    ),
     registration=Registration(
         project_file=".github/hooks/khive-persist.json",
         user_file=".copilot/hooks/khive-persist.json",

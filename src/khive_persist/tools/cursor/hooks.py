@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from khive_persist.tools import payload_fields
-from khive_persist.tools.tool import Hook, Program, Registration, Tool
+from khive_persist.tools.tool import Hook, McpSettings, Program, Registration, Tool
 
 # `Shell`, `Write`, `Delete` and `Task` are documented; the others are guesses, as Cursor has had
 # such names, or has them for Claude Code's hooks.
@@ -254,6 +254,10 @@ TOOL: Final = Tool(
     event_key=event_key,
     call_events=("preToolUse", "postToolUse", "postToolUseFailure"),
     transcript_folders=("/.cursor/",),
+    mcp=McpSettings(
+        project_file=".cursor/mcp.json",
+        user_file=".cursor/mcp.json",
+    ),
     registration=Registration(
         project_file=".cursor/hooks.json",
         user_file=".cursor/hooks.json",

@@ -12,7 +12,7 @@ from typing import Final
 from khive_persist.tools import payload_fields
 from khive_persist.tools.droid.shell import shell_end
 from khive_persist.tools.patch_paths import paths_in
-from khive_persist.tools.tool import Ending, Hook, Registration, Tool
+from khive_persist.tools.tool import Ending, Hook, McpSettings, Registration, Tool
 
 SHELL: Final = frozenset({"Execute"})
 AGENT: Final = frozenset({"Task"})
@@ -149,6 +149,13 @@ TOOL: Final = Tool(
     call_events=("PreToolUse", "PostToolUse", "PostToolUse"),
     transcript_folders=("/.factory/sessions/",),
     has_call_ids=False,
+    mcp=McpSettings(
+        project_file=".factory/mcp.json",
+        user_file=".factory/mcp.json",
+        user_variable="FACTORY_HOME_OVERRIDE",
+        user_variable_file=".factory/mcp.json",
+        before={"type": "stdio"},
+    ),
     registration=Registration(
         project_file=".factory/hooks.json",
         user_file=".factory/hooks.json",

@@ -9,7 +9,7 @@ from typing import Final
 
 from khive_persist.tools import payload_fields
 from khive_persist.tools.gemini_cli.shell import shell_end, unwrapped
-from khive_persist.tools.tool import Ending, Hook, Registration, Tool
+from khive_persist.tools.tool import Ending, Hook, McpSettings, Registration, Tool
 
 SHELL: Final = frozenset({"run_shell_command"})
 _KINDS: Final = {
@@ -161,6 +161,14 @@ TOOL: Final = Tool(
     transcript_folders=("/.gemini/tmp/",),
     without_conversation=without_conversation,
     has_call_ids=False,
+    mcp=McpSettings(
+        project_file=".gemini/settings.json",
+        user_file=".gemini/settings.json",
+        user_variable="GEMINI_CLI_HOME",
+        user_variable_file=".gemini/settings.json",
+        comments=True,
+        by_hand=("Gemini CLI starts a project's servers only where it trusts the folder.",),
+    ),
     registration=Registration(
         project_file=".gemini/settings.json",
         user_file=".gemini/settings.json",

@@ -10,7 +10,7 @@ from typing import Final
 
 from khive_persist.tools import payload_fields
 from khive_persist.tools.kimi_code.results import agent_of, failure_of, is_launch
-from khive_persist.tools.tool import Ending, Hook, Program, Registration, Tool
+from khive_persist.tools.tool import Ending, Hook, McpSettings, Program, Registration, Tool
 
 SHELL: Final = frozenset({"Bash"})
 AGENT: Final = frozenset({"Agent"})
@@ -149,6 +149,12 @@ TOOL: Final = Tool(
     ends_hooks=True,
     transcript_folders=("/.kimi-code/sessions/",),
     transcript_file=r"/agents/[^/]+/wire\.jsonl\Z",
+    mcp=McpSettings(
+        project_file=".kimi-code/mcp.json",
+        user_file=".kimi-code/mcp.json",
+        user_variable="KIMI_CODE_HOME",
+        user_variable_file="mcp.json",
+    ),
     registration=Registration(
         project_file="",
         user_file=".kimi-code/config.toml",

@@ -11,7 +11,7 @@ from typing import Final
 
 from khive_persist.tools import payload_fields
 from khive_persist.tools.opencode.plugin import HOOKS, contents
-from khive_persist.tools.tool import Ending, OwnFiles, Tool
+from khive_persist.tools.tool import Ending, McpSettings, OwnFiles, Tool
 
 CALL_EVENTS: Final = ("tool.execute.before", "tool.execute.after", "message.part.updated")
 _BEFORE, _AFTER, _FAILED = CALL_EVENTS
@@ -165,6 +165,17 @@ TOOL: Final = Tool(
     transcript_folders=("/opencode/opencode.db/",),
     transcript_file=r"(?<!/kilo)/[^/]+\.db/ses_[^/]+\Z",
     sends=sends,
+    mcp=McpSettings(
+        project_file="opencode.json",
+        user_file=".config/opencode/opencode.json",
+        user_variable="XDG_CONFIG_HOME",
+        user_variable_file="opencode/opencode.json",
+        table="mcp",
+        form="list",
+        before={"type": "local"},
+        behind={"enabled": True},
+        comments=True,
+    ),
     registration=OwnFiles(
         project_folder=".opencode/plugins",
         user_folder=".config/opencode/plugins",

@@ -14,7 +14,7 @@ from typing import Final
 
 from khive_persist.tools import payload_fields
 from khive_persist.tools.qwen_code.shell import shell_end
-from khive_persist.tools.tool import Hook, Registration, Tool
+from khive_persist.tools.tool import Hook, McpSettings, Registration, Tool
 
 SHELL: Final = frozenset({"run_shell_command"})
 AGENT: Final = frozenset({"agent", "task"})
@@ -199,6 +199,13 @@ TOOL: Final = Tool(
     transcript_folders=("/.qwen/projects/",),
     transcript_file=r"/projects/[^/]+/(?:chats|subagents/[^/]+)/[^/]+\.jsonl\Z",
     has_times=True,
+    mcp=McpSettings(
+        project_file=".qwen/settings.json",
+        user_file=".qwen/settings.json",
+        user_variable="QWEN_HOME",
+        user_variable_file="settings.json",
+        comments=True,
+    ),
     registration=Registration(
         project_file=".qwen/settings.json",
         user_file=".qwen/settings.json",

@@ -1,0 +1,1 @@
+"""The tools: each a function of a project and its arguments, whose answer is an envelope."""

@@ -1,0 +1,196 @@
+"""The file of the index: one writes to it at a time, whoever reads it meanwhile.
+
+Its lock is taken for a transaction, and no other lock is asked for while it is held. What cannot be
+read or written raises a StoreError, as its subclasses say.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
+from importlib.resources import files
+from pathlib import Path
+from typing import Final, Self
+
+from khive_persist.errors import StoreDamagedError
+from khive_persist.project import Project
+from khive_persist.search.index import Index
+from khive_persist.store.sqlite import derived_file, vacuum, write_lock
+from khive_persist.store.sqlite.connection import Connection, identity, wait_for
+from khive_persist.store.sqlite.errors import translated
+from khive_persist.store.sqlite.statements import scalar
+
+# What was written before is made anew: also where sub-tokens or passages are other ones.
+VERSION: Final = 1
+_PAGE_BYTES: Final = 8_192
+# The words of a batch gather in memory before they are written as one segment.
+_HASH_BYTES: Final = 8 << 20
+_TABLES: Final = ("words", "substrings")
+_WAIT_SECONDS: Final = 0.05
+# A step of joining the segments writes about so many pages.
+_MERGED_PAGES: Final = 2_000
+
+
+def schema() -> derived_file.Schema:
+    """Return the schema of the index."""
+    sql = (files("khive_persist.search") / "sql" / "0001.sql").read_text("utf-8")
+    return derived_file.Schema(VERSION, sql, _PAGE_BYTES)
+
+
+def exists(project: Project) -> bool:
+    """Return whether a project has an index, or something in its place."""
+    return os.path.lexists(project.search_index)
+
+
+@contextmanager
+def reading(project: Project) -> Iterator[Connection | None]:
+    """Open the index for reading; None where there is none of ours."""
+    connection = derived_file.open_reader_if_ours(project.search_index, schema())
+    if connection is None:
+        yield None
+        return
+    with closing(connection), translated(project.search_index):
+        yield connection
+
+
+def remove(project: Project, timeout_seconds: float) -> bool:
+    """Remove the index, and return whether it was there."""
+    if not exists(project):
+        return False
+    with write_lock.held(write_lock.lock_path(project.search_index), timeout_seconds):
+        return derived_file.remove(project.search_index)
+
+
+class IndexFile(AbstractContextManager["IndexFile"]):
+    """The index of a project, open for writing within a `with`; made with the first transaction.
+
+    Opened anew where another process has made it anew.
+    """
+
+    def __init__(self, project: Project) -> None:
+        self.path = project.search_index
+        self._connection: Connection | None = None
+        self._identity: tuple[int, int] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file, in the turn of its writers where that can be had."""
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        descriptor = write_lock.try_acquire(write_lock.lock_path(self.path))
+        if descriptor is None:
+            # The last connection to close writes the log back, which must not be without its turn.
+            connection.execute("PRAGMA query_only = ON")
+        try:
+            connection.close()
+        finally:
+            if descriptor is not None:
+                os.close(descriptor)
+
+    @contextmanager
+    def transaction(
+        self, timeout_seconds: float, *, durable: bool = False
+    ) -> Iterator[Index]:
+        """Write to the index: committed at the end, or not at all.
+
+        Args:
+            timeout_seconds: The longest wait for others who write to it.
+            durable: Whether the commit survives a power loss.
+        """
+        with self._turn(timeout_seconds) as connection, translated(self.path):
+            if durable:
+                connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                index = Index(connection)
+                yield index
+                index.flush()
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+            finally:
+                connection.execute("PRAGMA synchronous = NORMAL")
+
+    def clean(
+        self, folder: Path, timeout_seconds: float, advance: Callable[[int], None] = lambda _: None
+    ) -> bool:
+        """Leave no byte of what was taken out: every page is written anew, and the log is emptied.
+
+        Nothing is done where nothing was taken out since the last time.
+
+        Args:
+            folder: A private folder for what SQLite needs meanwhile: as much as the index.
+            timeout_seconds: The longest wait for others who write, and for readers.
+            advance: A function that is called now and then.
+
+        Returns:
+            Whether the log is empty: a program that reads all the time can keep it.
+        """
+        end = time.monotonic() + timeout_seconds
+        with self._turn(timeout_seconds) as connection, translated(self.path):
+            is_clean = not scalar(connection, "SELECT taken_out FROM state")
+        if not is_clean:
+            for table in _TABLES:
+                while self._merged(table, timeout_seconds):
+                    advance(0)
+            with self._turn(timeout_seconds) as connection, translated(self.path):
+                connection.execute(
+                    "DELETE FROM sessions WHERE NOT EXISTS"
+                    " (SELECT 1 FROM passages WHERE session = sessions.number)"
+                )
+                connection.execute("UPDATE state SET taken_out = 0")
+                vacuum.write_anew(connection, folder)
+        while True:
+            with self._turn(timeout_seconds) as connection, translated(self.path):
+                wait_for(connection, _WAIT_SECONDS)
+                busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            if not busy or time.monotonic() > end:
+                return not busy
+            time.sleep(_WAIT_SECONDS)
+
+    def _merged(self, table: str, timeout_seconds: float) -> bool:
+        """Join some of a table's segments, and return whether there are more to join."""
+        with self._turn(timeout_seconds) as connection, translated(self.path):
+            before = connection.total_changes
+            connection.execute(
+                f"INSERT INTO {table} ({table}, rank) VALUES ('merge', {-_MERGED_PAGES})"
+            )
+            # The statement itself counts for one: https://sqlite.org/fts5.html#the_merge_command
+            return connection.total_changes - before >= 2
+
+    @contextmanager
+    def _turn(self, timeout_seconds: float) -> Iterator[Connection]:
+        """Hold the lock of the index's writers, with the file that lies there open."""
+        with write_lock.held(write_lock.lock_path(self.path), timeout_seconds):
+            if self._connection is None or identity(self.path) != self._identity:
+                self._reopen()
+            assert self._connection is not None
+            try:
+                yield self._connection
+            except StoreDamagedError as error:
+                raise StoreDamagedError(str(error.args[0]), hint="make it anew: rebuild --search") from error
+
+    def _reopen(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        connection = derived_file.open_writer(self.path, schema())
+        with translated(self.path):
+            for table in _TABLES:
+                _configure(connection, table, "hashsize", _HASH_BYTES)
+        self._connection, self._identity = connection, identity(self.path)
+
+
+def _configure(connection: Connection, table: str, option: str, value: int) -> None:
+    """Set an option of FTS5, which it keeps in the file."""
+    kept = connection.execute(f"SELECT v FROM {table}_config WHERE k = ?", (option,)).fetchone()
+    if kept is None or kept[0] != value:
+        connection.execute(f"INSERT INTO {table} ({table}, rank) VALUES (?, ?)", (option, value))

@@ -1,0 +1,127 @@
+"""Rank what matches: by words first, of all; then by time, of the best, each text once.
+
+bm25 reads the places of the words in every passage that matches, so that it is asked once, in
+SQLite, and nothing is done here for more passages than it leaves.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from khive_persist import clock
+from khive_persist.search.expression import Compiled
+from khive_persist.search.result import PassageKind
+from khive_persist.store.sqlite.connection import Connection
+from khive_persist.store.sqlite.named_rows import rows_as
+from khive_persist.store.sqlite.statements import scalar
+
+# A passage of today counts so much more than one of long ago, and half of that after a month.
+_RECENCY: Final = 0.3
+_HALF_LIFE_SECONDS: Final = 30 * 86_400
+# Of one session no more are shown while others have any.
+_PER_SESSION: Final = 5
+
+
+class Candidate(NamedTuple):
+    """A passage that matches, as the index has it.
+
+    Attributes:
+        number: Its number in the index.
+        kind: What it is of its record.
+        client: The client of its session.
+        tool_name: The tool of its call.
+        agent_id: The subagent.
+        created_at: The time of its record.
+        failed: 1 where its call failed.
+        bytes: The size of its text in the index.
+        checksum: The last bytes of that: zlib ends with the checksum of the text.
+        purpose: The name of its record's purpose.
+        record_id: The id of its record.
+        session_id: Its session; an empty text for none.
+        score: bm25, the smaller the better.
+    """
+
+    number: int
+    kind: PassageKind
+    client: str
+    tool_name: str
+    agent_id: str
+    created_at: str
+    failed: int
+    bytes: int
+    checksum: bytes
+    purpose: str
+    record_id: str
+    session_id: str
+    score: float
+
+
+class Ranked(NamedTuple):
+    """A candidate and its rank: higher is better."""
+
+    rank: float
+    candidate: Candidate
+
+
+class Matches(NamedTuple):
+    """What matched.
+
+    Attributes:
+        count: The number of all passages that match.
+        ranked: The best of them, in order, each text of a session once.
+    """
+
+    count: int
+    ranked: list[Ranked]
+
+
+def find_matches(connection: Connection, compiled: Compiled, now: datetime) -> Matches:
+    """Return what matches a query in the index, ranked."""
+    candidates = rows_as(Candidate, connection.execute(*compiled.candidates()))
+    if not candidates:
+        return Matches(0, [])
+    # Fewer than are asked for are all.
+    count = len(candidates)
+    if count >= compiled.limit:
+        count = int(scalar(connection, *compiled.count()))
+    return Matches(count, ranked(candidates, now))
+
+
+def ranked(candidates: Iterable[Candidate], now: datetime) -> list[Ranked]:
+    """Rank candidates by their words and their time; equal texts of a session count once."""
+    in_order = sorted(
+        (Ranked(_rank(candidate, now), candidate) for candidate in candidates),
+        key=lambda entry: (-entry.rank, entry.candidate.number),
+    )
+    first_of_text: dict[tuple[object, ...], Ranked] = {}
+    for entry in in_order:
+        candidate = entry.candidate
+        text = (candidate.session_id, candidate.kind, candidate.bytes, candidate.checksum)
+        first_of_text.setdefault(text, entry)
+    return list(first_of_text.values())
+
+
+def choose(entries: Sequence[Ranked], limit: int) -> list[Ranked]:
+    """Return the best, in order; those of one session leave room for those of others."""
+    counts: dict[str, int] = {}
+    chosen, surplus = [], []
+    for entry in entries:
+        session = entry.candidate.session_id
+        counts[session] = counts.get(session, 0) + 1
+        (chosen if counts[session] <= _PER_SESSION else surplus).append(entry)
+    best = [*chosen[:limit], *surplus[: max(0, limit - len(chosen))]]
+    return sorted(best, key=lambda entry: (-entry.rank, entry.candidate.number))
+
+
+def by_session(entries: Iterable[Ranked]) -> dict[str, list[Ranked]]:
+    """Return the entries of each session, that of the first entry first."""
+    groups: dict[str, list[Ranked]] = {}
+    for entry in entries:
+        groups.setdefault(entry.candidate.session_id, []).append(entry)
+    return groups
+
+
+def _rank(candidate: Candidate, now: datetime) -> float:
+    at = clock.from_column(candidate.created_at) or clock.unreadable()
+    age = max(0.0, (now - at).total_seconds())
+    return (-candidate.score or 1.0) * (1 + _RECENCY * 0.5 ** (age / _HALF_LIFE_SECONDS))

@@ -1,0 +1,59 @@
+"""Split a text into words as the index does: tokens of `unicode61`, and the parts of each.
+
+The index does the first by itself, in C; here it is for queries, and for the marks of excerpts.
+"""
+
+import re
+import unicodedata
+from functools import lru_cache
+from typing import Final
+
+from khive_persist.search.tokens import is_cjk
+
+_MARKS: Final = "\u0300-\u036f"
+_TOKEN: Final = re.compile(rf"[^\W_](?:[^\W_]|[{_MARKS}])*")
+
+def words(text: str) -> list[str]:
+    """Return the words of a text: runs of letters and digits."""
+    return _TOKEN.findall(text)
+
+
+def pieces(word: str) -> list[str]:
+    """Return the parts of a word: `parse`, `HTTP`, `Response`, `2` of `parseHTTPResponse2`."""
+    cuts = [0, *(at for at in range(1, len(word)) if is_boundary(word, at)), len(word)]
+    return [word[start:end] for start, end in zip(cuts, cuts[1:], strict=False)]
+
+
+def is_boundary(text: str, at: int) -> bool:
+    """Return whether a word, or a part of one, begins or ends before this character."""
+    if at <= 0 or at >= len(text):
+        return True
+    before, behind = text[at - 1], text[at]
+    if not before.isalnum() or not behind.isalnum():
+        return not unicodedata.combining(behind)
+    if before.isascii() and behind.isascii():
+        if before.isdigit() or behind.isdigit():
+            return before.isdigit() != behind.isdigit()
+        if behind.islower():
+            return False
+        return before.islower() or text[at + 1 : at + 2].islower()
+    if is_cjk(before) or is_cjk(behind):
+        return is_cjk(before) != is_cjk(behind)
+    if before.isdigit() != behind.isdigit():
+        return True
+    if not behind.isupper():
+        return False
+    return before.islower() or text[at + 1 : at + 2].islower()
+
+
+def folded(text: str) -> str:
+    """Return a text of the same length in which letters differ in neither case nor diacritics."""
+    if text.isascii():
+        return text.lower()
+    return text.translate({ord(character): _fold(character) for character in set(text)})
+
+
+@lru_cache(maxsize=10_000)
+def _fold(character: str) -> str:
+    base, *marks = unicodedata.normalize("NFD", character.lower())
+    return base if all(map(unicodedata.combining, marks)) else character
