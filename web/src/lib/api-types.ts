@@ -187,8 +187,38 @@ export type FailingTool = {
   tool: string; tool_name: string | null; count: number; before: number; example: string | null;
 };
 
+export type FileHistory = {
+  path: string; names: string[]; matched: number; sessions: number; shown: number;
+  touches: FileTouch[];
+};
+
+export type FileTouch = {
+  at: string; change: 'edit' | 'command' | 'read'; path: string; session_id: string; title: string;
+  client: string; agent_id: string; model: string | null; tool_name: string; call: string;
+  lines: string[]; failed: boolean; why: Reason[]; record_id: string; purpose: string;
+  is_latest: boolean;
+};
+
 export type Finding = {
   level: 'problem' | 'paused' | 'advice'; text: string; command: string | null;
+};
+
+export type Fix = {
+  likeness: number; rank: number; session_id: string; title: string; client: string;
+  agent_id: string; tool_name: string; failed_at: string; failed_call: string; error: string;
+  record_id: string; purpose: string; mended_at: string; mended_call: string;
+  mended_record_id: string; steps: FixStep[]; omitted: number; attempts: number; recurred: number;
+  recurred_at: string | null; recurred_record_id: string;
+};
+
+export type FixResult = {
+  error: string[]; matched: number; sessions: number; mended: number; shown: number;
+  is_whole: boolean; fixes: Fix[];
+};
+
+export type FixStep = {
+  at: string; kind: 'edit' | 'command' | 'call' | 'message' | 'prompt'; title: string;
+  lines: string[]; failed: boolean; record_id: string;
 };
 
 export type Focus = {
@@ -409,6 +439,10 @@ export type ProportionDifference = {
   difference: number; interval: Interval; p: number; odds_ratio: number | null;
 };
 
+export type Reason = {
+  kind: 'prompt' | 'plan'; at: string; text: string; record_id: string;
+};
+
 export type RecordItem = {
   id: string; created_at: string; content: unknown; node_metadata: unknown;
 };
@@ -620,10 +654,3 @@ export type SearchResult = {
   query: string; mode: 'exact' | 'hybrid'; matched: number; shown: number; behind: number | null;
   sessions: SessionHits[]; near: string[];
 };
-
-export type FixStep = { at: string; kind: 'edit' | 'command' | 'call' | 'message' | 'prompt'; title: string; lines: string[]; failed: boolean; record_id: string };
-export type Fix = { likeness: number; rank: number; session_id: string; title: string; client: string; agent_id: string; tool_name: string; failed_at: string; failed_call: string; error: string; record_id: string; purpose: string; mended_at: string; mended_call: string; mended_record_id: string; steps: FixStep[]; omitted: number; attempts: number; recurred: number };
-export type FixResult = { error: string[]; matched: number; sessions: number; mended: number; shown: number; is_whole: boolean; fixes: Fix[] };
-export type Reason = { kind: 'prompt' | 'plan'; at: string; text: string; record_id: string };
-export type FileTouch = { at: string; change: 'edit' | 'command' | 'read'; path: string; session_id: string; title: string; client: string; agent_id: string; model: string | null; tool_name: string; call: string; lines: string[]; failed: boolean; why: Reason[]; record_id: string; purpose: string; is_latest: boolean };
-export type FileHistory = { path: string; names: string[]; matched: number; sessions: number; shown: number; touches: FileTouch[] };
