@@ -218,7 +218,7 @@ def test_hits_are_reached_and_opened_by_keys(page: Page) -> None:
 
 
 def test_filters_are_chips_with_a_way_out(page: Page, shared: Opened) -> None:
-    shared.follow("#/search?q=quicksilver&client=codex")
+    shared.follow("#/search?q=quicksilver&tool=codex")
     expect(page.locator("mark")).to_have_count(1)
     expect(page.locator(".chip")).to_contain_text("Tool: Codex")
     page.locator("h1").focus()
