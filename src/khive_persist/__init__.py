@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from khive_persist.analytics.similar import similar_plans as similar_plans
     from khive_persist.copies import Verified as Verified
     from khive_persist.copies import rebuild as rebuild
+    from khive_persist.copies import rebuild_search as rebuild_search
     from khive_persist.copies import verify as verify
     from khive_persist.errors import AmbiguousStoreError as AmbiguousStoreError
     from khive_persist.errors import BackupDamagedError as BackupDamagedError
@@ -78,6 +79,7 @@ if TYPE_CHECKING:
     from khive_persist.models.score import Score as Score
     from khive_persist.opening import open_store as open_store
     from khive_persist.opening import save_planning_session as save_planning_session
+    from khive_persist.search.state import IndexState as IndexState
     from khive_persist.sessions.file_history import FileHistory as FileHistory
     from khive_persist.sessions.file_history import search_file as search_file
     from khive_persist.sessions.fixes import FixResult as FixResult
@@ -120,7 +122,7 @@ _NAMES = {
     "analytics.experiments.create": "create_experiment",
     "analytics.outcomes": "calibration outcomes",
     "analytics.similar": "similar_plans",
-    "copies": "Verified rebuild verify",
+    "copies": "Verified rebuild rebuild_search verify",
     "errors": """
         AmbiguousStoreError BackupDamagedError BackupError CaptureError CompletedError
         ConflictError EmissionError InvalidFileError InvalidQueryError InvalidRecordError
@@ -150,6 +152,7 @@ _NAMES = {
     """,
     "sessions.file_history": "FileHistory search_file",
     "sessions.fixes": "FixResult search_fixes",
+    "search.state": "IndexState",
     "sessions.projects": "ProjectSummary list_projects",
     "sessions.verdicts": "record_outcome",
     "sql_query": "QueryResult list_tables query_sql",

@@ -19,6 +19,9 @@ from khive_persist.models.purpose_registry import mirrored_purposes, remember
 from khive_persist.models.purposes import Purpose
 from khive_persist.opening import existing_project
 from khive_persist.project import Project
+from khive_persist.search import follow
+from khive_persist.search.removal import Removal, removing
+from khive_persist.search.state import IndexState, index_state
 from khive_persist.store.sqlite import rows
 from khive_persist.store.sqlite.comparison_index import Difference
 from khive_persist.threads import Advance, run_stoppable
@@ -112,6 +115,39 @@ async def rebuild(
     return await run_stoppable(run)
 
 
+async def rebuild_search(*, dir: Path | str | None = None) -> IndexState:
+    """Make the index of the search anew from the databases: complete on return.
+
+    What waits in the spool is brought in before. Cancelled, the next search goes on with it.
+
+    Args:
+        dir: The directory that holds `.khive`.
+
+    Raises:
+        InvalidQueryError: `search.enabled` is false; the index is removed.
+        InvalidSettingsError: config.toml is wrong.
+        ProjectError: There is no project, or it cannot be written to.
+        StoreError: The index cannot be written.
+    """
+    project = existing_project(dir)
+
+    def run(advance: Advance) -> IndexState:
+        return make_search_anew(project, advance)
+
+    return await run_stoppable(run)
+
+
+def make_search_anew(project: Project, advance: Advance = lambda _: None) -> IndexState:
+    """Make the index of the search anew, as `rebuild_search` does.
+
+    Args:
+        advance: A callback, given the number of records that were read since its last call.
+    """
+    drain(project)
+    follow.make_anew(project, advance)
+    return index_state(project)
+
+
 def bring_in(project: Project, purposes: Sequence[Purpose]) -> None:
     """Drain the spool, and copy to the mirror what a killed process has not: done on return.
 
@@ -146,7 +182,20 @@ def make_anew(
         NotFoundError, MirrorError, ProjectError, StoreError, OSError: As `rebuild`.
     """
     bring_in(project, purposes)
-    _remove_purged(project, purposes)
+    settings = usable_settings(project)
+    with removing(project, settings) as removal:
+        _remove_purged(project, purposes, removal)
+        result = _made_anew(project, source, purposes, advance, may_discard)
+        return result._replace(index_is_clean=not removal.finish())
+
+
+def _made_anew(
+    project: Project,
+    source: Source,
+    purposes: Sequence[Purpose],
+    advance: Callable[[int], None],
+    may_discard: Callable[[int], bool],
+) -> Rebuilt:
     if source == "database":
         result = rebuild_mirror(project, purposes, advance)
     else:
@@ -159,13 +208,14 @@ def make_anew(
     return result
 
 
-def _remove_purged(project: Project, purposes: Sequence[Purpose]) -> None:
+def _remove_purged(project: Project, purposes: Sequence[Purpose], removal: Removal) -> None:
     """Remove what was purged from either copy: an older one may have been put there."""
     tombstones = Tombstones.load(project)
     if tombstones.has_sessions:
         timeout = configuration.load(project.config).store_busy_timeout_seconds
         for purpose in purposes:
-            revise_both(project, purpose, tombstones.without_purged, timeout)
+            announce = partial(removal.announce, purpose)
+            revise_both(project, purpose, tombstones.without_purged, timeout, announce)
 
 
 def mirrored(project: Project, records: Sequence[type[Node]] = ()) -> tuple[Purpose, ...]:

@@ -18,6 +18,7 @@ from khive_persist.files import write_private as write_private
 from khive_persist.trust import marks
 
 KHIVE: Final = ".khive"
+SEARCH_INDEX: Final = "search.db"
 GITIGNORE: Final = b"*\n!.gitignore\n!config.toml\n"
 
 
@@ -44,7 +45,7 @@ class Project:
         self.sessions = self.khive / "sessions"
         self.backups = self.khive / "backups"
         self.quarantine = self.khive / "quarantine"
-        self.search_index = self.khive / "search.db"
+        self.search_index = self.khive / SEARCH_INDEX
         self.config = self.khive / "config.toml"
         self.local_config = self.khive / "config.local.toml"
         self.server_url = self.khive / "server.url"

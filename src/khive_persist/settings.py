@@ -41,6 +41,7 @@ class Settings(NamedTuple):
     retention_rules: tuple[str, ...] = ()
     cost_prices: tuple[str, ...] = ()
     sync_at_stop: bool = True
+    search_enabled: bool = True
     outcomes_rule: OutcomesRule = "none"
     outcomes_failure_rate: float = 0.2
     budget_day_usd: float = 0.0

@@ -31,7 +31,8 @@ from khive_persist.search.query import All, AnyOf, Criterion, Not, Term, parse
         ('path:"a file.py" x', All((Criterion("path", "a file.py"), Term("x")))),
         ("failed:yes", Criterion("failed", True)),
         ("since:2026-11-01", Criterion("since", datetime(2026, 11, 1, tzinfo=UTC))),
-        ("(tool:Bash OR kind:error)", AnyOf((Criterion("tool", "Bash"), Criterion("kind", "error")))),
+        ("(tool:Bash OR kind:error)", AnyOf((
+            Criterion("tool", "Bash"), Criterion("kind", "error")))),
         # What is copied out of a log is words.
         ("TypeError: f(x) at C:\\x", All((
             Term("TypeError:"), Term("f(x)"), Term("at"), Term("C:\\x")))),
@@ -96,8 +97,9 @@ CREATE VIRTUAL TABLE words USING fts5(text, parts, content='',
 CREATE VIRTUAL TABLE substrings USING fts5(text, content='', tokenize='trigram');
 """
 ATOMS = st.sampled_from(
-    ["a", '"', "(", ")", "AND", "OR", "NOT", "*", "tool:", "path:abc", "failed:no", "fooBar", "検索",
-     "x*", "-", "NEAR", "{", "text:", ":", "^", "'", "\0", "\ud800", "agent:main", "session:1"]
+    ["a", '"', "(", ")", "AND", "OR", "NOT", "*", "tool:", "path:abc", "failed:no", "fooBar",
+     "検索", "x*", "-", "NEAR", "{", "text:", ":", "^", "'", "\0", "\ud800", "agent:main",
+     "session:1"]
 )  # fmt: skip
 
 
@@ -110,4 +112,4 @@ def test_nothing_that_is_typed_is_an_error_of_sqlite(text: str) -> None:
         except InvalidQueryError:
             return
         assert index.execute(*query.candidates()).fetchall() == []
-        assert index.execute(*query.count()).fetchone() == (0,)
+        assert index.execute(*query.counting()).fetchone() == (0,)

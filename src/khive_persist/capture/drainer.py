@@ -39,6 +39,7 @@ ANOTHER_SECONDS: Final = 2.0
 LAST_SYNC_SECONDS: Final = 60.0
 # Where a budget is set, the transcript of a session at work is read so often.
 WATCH_SECONDS: Final = 60.0
+LONGEST_FOLLOWING_SECONDS: Final = 60.0
 # As old as the last time.
 WATCHED: Final = "watched.lock"
 # The agent and its tools come first.
@@ -64,8 +65,13 @@ def main() -> int:
             drain.recover()
         if home_store.is_due(drain.project, drain.settings):
             _start_process(_LIMITS, environment_for(drain.project.root))
+        is_searched = os.path.lexists(drain.project.search_index)
+        if is_searched:
+            _prepare_search(drain.project)
         os.nice(_NICENESS)
         pack_if_due(drain.project, drain.settings)
+        if is_searched:
+            _follow(drain.project)
         _renew_copies()
     except (KhiveError, OSError):
         # The events are in the spool: the next drain brings them in, and doctor says why not now.
@@ -171,6 +177,22 @@ def _start_process(command: list[str], environment: dict[str, str]) -> "subproce
         start_new_session=True,
         preexec_fn=partial(os.nice, _NICENESS),
     )
+
+
+def _prepare_search(project: Project) -> None:
+    """Do what takes the lock of others who write, before this process has its low priority."""
+    # Nothing before it needs this module, and most projects not at all.
+    from khive_persist.search import follow
+
+    follow.acknowledge(project)
+
+
+def _follow(project: Project) -> None:
+    """Bring the index of the search up to date; where search is switched off, it is removed."""
+    from khive_persist.search import follow
+
+    with suppress(KhiveError):
+        follow.catch_up(project, seconds=LONGEST_FOLLOWING_SECONDS, is_made=False, may_write=False)
 
 
 def _renew_copies() -> None:

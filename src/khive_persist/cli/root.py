@@ -50,6 +50,7 @@ COMMANDS: Final = {
     "report": "Report on a day or a week, beside the one before.",
     "resume": "Record again, and say what was not recorded, and for how long.",
     "schema": "Print the JSON Schema of the files in sessions/.",
+    "search": "Search all that is recorded, by words and filters.",
     "serve": "Take events and records over HTTP, and show them.",
     "sessions": "List sessions, the latest first: what was planned and what happened.",
     "show": "Show a record, or a whole session.",

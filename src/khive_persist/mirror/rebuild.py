@@ -43,6 +43,7 @@ class Rebuilt(NamedTuple):
         only_there: Of `rebuild_databases`: the number of records of the old database alone, now
             below `set_aside`.
         set_aside: The folder of what was replaced, or None where nothing was.
+        index_is_clean: Whether the index of the search has nothing of what was replaced.
     """
 
     tallies: dict[str, Tally]
@@ -50,6 +51,7 @@ class Rebuilt(NamedTuple):
     is_equal: bool
     only_there: int
     set_aside: Path | None
+    index_is_clean: bool = True
 
 
 def rebuild_databases(

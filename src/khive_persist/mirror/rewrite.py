@@ -92,10 +92,19 @@ def _await_copies(project: Project, purpose: Purpose, timeout_seconds: float) ->
         pass
 
 
-def revise_both(project: Project, purpose: Purpose, change: Change, timeout_seconds: float) -> None:
+def revise_both(
+    project: Project,
+    purpose: Purpose,
+    change: Change,
+    timeout_seconds: float,
+    announce: database.Announce = database.silent,
+) -> None:
     """Change or remove records of a database and of its mirror: committed and synced on return.
 
     Of a database that cannot be read, the mirror alone is changed.
+
+    Args:
+        announce: A function of the ids of rows of the database before they are changed.
 
     Raises:
         OSError: A file of the mirror cannot be written.
@@ -104,7 +113,7 @@ def revise_both(project: Project, purpose: Purpose, change: Change, timeout_seco
     path = project.database(purpose.file)
     if path.exists():
         with suppress(StoreDamagedError):
-            for _ in database.revise(path, purpose, change, timeout_seconds):
+            for _ in database.revise(path, purpose, change, timeout_seconds, announce=announce):
                 pass
     for _ in revise(project, purpose, change, timeout_seconds):
         pass

@@ -43,10 +43,12 @@ class Marker:
 
     def __init__(self, query: Query) -> None:
         self._part = query.part
-        self._terms = list(dict.fromkeys(single for term in query.terms() for single in _single(term)))
+        self._terms = list(
+            dict.fromkeys(single for term in query.terms() for single in _single(term))
+        )
 
     def is_match(self, text: str) -> bool:
-        """Return whether the words of the query are in a text as it asks; filters are passed over."""
+        """Return whether the words of the query are in a text as it asks, whatever its filters."""
         return _is_match(self._part, text, folded(text))
 
     def excerpt(self, text: str, characters: int = EXCERPT_CHARACTERS) -> Excerpt:
@@ -61,8 +63,9 @@ class Marker:
             for match in islice(_matches(term, text, lowered), _MAX_MATCHES)
         )
         start = _best_start(matches, characters - _BEFORE_CHARACTERS) - _BEFORE_CHARACTERS
-        start = _at_word(text, max(0, min(start, len(text) - characters)))
+        start = max(0, min(start, len(text) - characters))
         end = min(len(text), start + characters)
+        start = _at_word(text, start)
         opening = _CUT if start else ""
         marks = [
             Mark(match.start - start + len(opening), min(match.end, end) - start + len(opening))
@@ -103,23 +106,25 @@ def _single(term: Term) -> list[Term]:
 
 def _matches(term: Term, text: str, lowered: str) -> Iterator[_Match]:
     """Yield the places of a term: first where it is whole words, then where it is parts of them."""
-    tokens = [pieces(token) for token in words(term.text)]
-    first, last = tokens[0][0][0], tokens[-1][-1][-1]
+    parts = [piece for token in words(term.text) for piece in pieces(token)]
     optional = _DIACRITICS if _HAS_DIACRITIC.search(lowered) else ""
-    spelled = r"[\W_]+".join(
-        r"[\W_]*".join("".join(re.escape(c) + optional for c in folded(piece)) for piece in token)
-        for token in tokens
+    spelled = r"[\W_]*".join(
+        "(" + "".join(re.escape(letter) + optional for letter in folded(part)) + ")"
+        for part in parts
     )
-    after = "" if term.is_prefix or is_cjk(last) else r"(?![^\W_])"
-    before = "" if is_cjk(first) else r"(?<![^\W_])"
+    after = "" if term.is_prefix or is_cjk(parts[-1][-1]) else r"(?![^\W_])"
+    before = "" if is_cjk(parts[0][0]) else r"(?<![^\W_])"
+    inner = range(2, len(parts) + 1)
     for place in re.finditer(before + spelled + after, lowered):
-        yield _Match(place.start(), place.end(), term)
+        if all(is_boundary(text, place.start(group)) for group in inner):
+            yield _Match(*place.span(), term)
     if before or after:
         for place in islice(re.finditer(spelled, lowered), _MAX_TRIED):
-            start, end = place.span()
-            starts_part = not before or is_boundary(text, start)
-            if starts_part and (not after or is_boundary(text, end)):
-                yield _Match(start, end, term)
+            edges = [place.start(group) for group in inner]
+            edges += [place.start()] if before else []
+            edges += [place.end()] if after else []
+            if all(is_boundary(text, edge) for edge in edges):
+                yield _Match(*place.span(), term)
 
 
 def _best_start(matches: Sequence[_Match], characters: int) -> int:

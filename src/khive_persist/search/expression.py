@@ -19,7 +19,7 @@ MAX_CANDIDATES: Final = 500
 _RANK: Final = "bm25(words, 1.0, 0.6)"
 _COLUMNS: Final = (
     "p.number, p.kind, p.client, p.tool_name, p.agent_id, p.created_at, p.failed,"
-    " length(p.text) AS bytes, substr(p.text, -4) AS checksum,"
+    " length(p.text) AS size, substr(p.text, -4) AS checksum,"
     " r.purpose, r.record_id, s.session_id"
 )
 _MATCHING: Final = "SELECT rowid FROM words WHERE words MATCH ?"
@@ -49,7 +49,7 @@ class Compiled(NamedTuple):
             values,
         )
 
-    def count(self) -> Statement:
+    def counting(self) -> Statement:
         """Return the SELECT of the number of all passages that match."""
         sql, values = self._matching("1", "", "1")
         return Statement(f"SELECT count(*) FROM ({sql})", values)
@@ -172,8 +172,10 @@ def _none_of(expression: str) -> Statement:
 
 
 def _criterion(criterion: Criterion) -> Statement:
-    value = clock.to_text(criterion.value) if isinstance(criterion.value, datetime) else (
-        criterion.value
+    value = (
+        clock.to_text(criterion.value)
+        if isinstance(criterion.value, datetime)
+        else (criterion.value)
     )
     match criterion.name:
         case "path":

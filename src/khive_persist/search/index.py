@@ -12,7 +12,6 @@ from khive_persist.search.passages import Indexed, Passage
 from khive_persist.search.tokens import sub_tokens
 from khive_persist.store import codec
 from khive_persist.store.sqlite.connection import Connection
-from khive_persist.store.sqlite.named_rows import rows_as
 from khive_persist.store.sqlite.statements import scalar
 
 # The kinds that are also found by any three characters of them, and how much of them.
@@ -130,8 +129,8 @@ class Index:
             (_PUT_WORDS, self._words),
             (_PUT_SUBSTRINGS, self._substrings),
         ):
-            self._connection.executemany(sql, rows)  # type: ignore[arg-type]
-            rows.clear()  # type: ignore[attr-defined]
+            self._connection.executemany(sql, rows)
+            rows.clear()
         if self.taken_out:
             sql = "UPDATE state SET taken_out = taken_out + ?"
             self._connection.execute(sql, (self.taken_out,))
@@ -167,22 +166,35 @@ class Index:
         sql = "SELECT EXISTS (SELECT 1 FROM records WHERE purpose = ?)"
         return bool(scalar(self._connection, sql, (purpose,)))
 
-    def pending(self, purpose: str, limit: int) -> list[str]:
-        """Return ids of records that somebody was about to change without a log."""
-        sql = f"SELECT record_id FROM pending WHERE purpose = ? LIMIT {limit}"
-        return [id for (id,) in self._connection.execute(sql, (purpose,))]
+    def pending(self, purpose: str, limit: int, remover: str = "") -> list[str]:
+        """Return ids of records that a remover, or anybody, was about to change without a log."""
+        sql = (
+            "SELECT DISTINCT record_id FROM pending WHERE purpose = ? AND ? IN ('', remover)"
+            f" LIMIT {limit}"
+        )
+        return [id for (id,) in self._connection.execute(sql, (purpose, remover))]
 
-    def add_pending(self, purpose: str, ids: Iterable[str]) -> None:
-        """Note records that are about to change without a log."""
-        sql = "INSERT OR IGNORE INTO pending (purpose, record_id) VALUES (?, ?)"
-        self._connection.executemany(sql, [(purpose, id) for id in ids])
+    def add_pending(self, purpose: str, ids: Iterable[str], remover: str) -> None:
+        """Note records that a remover is about to change without a log."""
+        sql = "INSERT OR IGNORE INTO pending (purpose, record_id, remover) VALUES (?, ?, ?)"
+        self._connection.executemany(sql, [(purpose, id, remover) for id in ids])
 
-    def drop_pending(self, purpose: str, ids: Sequence[str]) -> None:
-        """Forget records that were read anew since."""
+    def add_session_pending(self, session_id: str, remover: str) -> None:
+        """Note all records of a session that a remover removes."""
         self._connection.execute(
-            "DELETE FROM pending WHERE purpose = ?"
+            "INSERT OR IGNORE INTO pending (purpose, record_id, remover)"
+            " SELECT purpose, record_id, ? FROM passages"
+            " JOIN sessions ON sessions.number = passages.session"
+            " JOIN records ON records.number = passages.record WHERE session_id = ?",
+            (remover, session_id),
+        )
+
+    def drop_pending(self, purpose: str, ids: Sequence[str], remover: str = "") -> None:
+        """Forget records that were read anew since, of a remover or of anybody."""
+        self._connection.execute(
+            "DELETE FROM pending WHERE purpose = ? AND ? IN ('', remover)"
             " AND record_id IN (SELECT value FROM json_each(?))",
-            (purpose, codec.dump_lossy(ids)),
+            (purpose, remover, codec.dump_lossy(ids)),
         )
 
     def _put_passage(self, record: int, session: int, created_at: str, passage: Passage) -> None:
@@ -217,3 +229,8 @@ def positions(connection: Connection) -> dict[str, Position]:
     """Return how far each file is followed, by purpose."""
     cursor = connection.execute("SELECT purpose, epoch, seq, scanned, checked FROM positions")
     return {purpose: Position(*position) for purpose, *position in cursor.fetchall()}
+
+
+def purposes_pending(connection: Connection) -> set[str]:
+    """Return the purposes of records that somebody was about to change without a log."""
+    return {purpose for (purpose,) in connection.execute("SELECT DISTINCT purpose FROM pending")}

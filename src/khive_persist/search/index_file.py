@@ -16,7 +16,12 @@ from khive_persist.errors import StoreDamagedError
 from khive_persist.project import Project
 from khive_persist.search.index import Index
 from khive_persist.store.sqlite import derived_file, vacuum, write_lock
-from khive_persist.store.sqlite.connection import Connection, identity, wait_for
+from khive_persist.store.sqlite.connection import (
+    DEFAULT_BUSY_TIMEOUT_SECONDS,
+    Connection,
+    identity,
+    wait_for,
+)
 from khive_persist.store.sqlite.errors import translated
 from khive_persist.store.sqlite.statements import scalar
 
@@ -49,8 +54,18 @@ def reading(project: Project) -> Iterator[Connection | None]:
     if connection is None:
         yield None
         return
-    with closing(connection), translated(project.search_index):
-        yield connection
+    try:
+        with closing(connection), translated(project.search_index):
+            yield connection
+    except StoreDamagedError as error:
+        raise damaged(error) from error
+
+
+def damaged(error: StoreDamagedError) -> StoreDamagedError:
+    """Return the error of an index that is damaged, with the way out."""
+    return StoreDamagedError(
+        str(error.args[0]), hint="khive-persist rebuild --search makes it anew"
+    )
 
 
 def remove(project: Project, timeout_seconds: float) -> bool:
@@ -94,9 +109,7 @@ class IndexFile(AbstractContextManager["IndexFile"]):
                 os.close(descriptor)
 
     @contextmanager
-    def transaction(
-        self, timeout_seconds: float, *, durable: bool = False
-    ) -> Iterator[Index]:
+    def transaction(self, timeout_seconds: float, *, durable: bool = False) -> Iterator[Index]:
         """Write to the index: committed at the end, or not at all.
 
         Args:
@@ -135,26 +148,46 @@ class IndexFile(AbstractContextManager["IndexFile"]):
             Whether the log is empty: a program that reads all the time can keep it.
         """
         end = time.monotonic() + timeout_seconds
-        with self._turn(timeout_seconds) as connection, translated(self.path):
-            is_clean = not scalar(connection, "SELECT taken_out FROM state")
-        if not is_clean:
+        while taken_out := self._taken_out(timeout_seconds):
             for table in _TABLES:
                 while self._merged(table, timeout_seconds):
                     advance(0)
-            with self._turn(timeout_seconds) as connection, translated(self.path):
-                connection.execute(
-                    "DELETE FROM sessions WHERE NOT EXISTS"
-                    " (SELECT 1 FROM passages WHERE session = sessions.number)"
-                )
-                connection.execute("UPDATE state SET taken_out = 0")
-                vacuum.write_anew(connection, folder)
+            self._write_anew(taken_out, folder, timeout_seconds)
         while True:
             with self._turn(timeout_seconds) as connection, translated(self.path):
                 wait_for(connection, _WAIT_SECONDS)
                 busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                wait_for(connection, DEFAULT_BUSY_TIMEOUT_SECONDS)
             if not busy or time.monotonic() > end:
                 return not busy
             time.sleep(_WAIT_SECONDS)
+
+    def verify(self, timeout_seconds: float) -> None:
+        """Let FTS5 examine what it keeps.
+
+        Raises:
+            StoreDamagedError: It finds a fault.
+        """
+        with self._turn(timeout_seconds) as connection, translated(self.path):
+            for table in _TABLES:
+                connection.execute(f"INSERT INTO {table} ({table}) VALUES ('integrity-check')")
+
+    def _taken_out(self, timeout_seconds: float) -> int:
+        """Return how many passages were taken out since nothing was left of any."""
+        with self._turn(timeout_seconds) as connection, translated(self.path):
+            return int(scalar(connection, "SELECT taken_out FROM state"))
+
+    def _write_anew(self, taken_out: int, folder: Path, timeout_seconds: float) -> None:
+        """Write every page anew, unless others took out more since the segments were joined."""
+        with self._turn(timeout_seconds) as connection, translated(self.path):
+            if scalar(connection, "SELECT taken_out FROM state") != taken_out:
+                return
+            connection.execute(
+                "DELETE FROM sessions WHERE NOT EXISTS"
+                " (SELECT 1 FROM passages WHERE session = sessions.number)"
+            )
+            vacuum.write_anew(connection, folder)
+            connection.execute("UPDATE state SET taken_out = 0")
 
     def _merged(self, table: str, timeout_seconds: float) -> bool:
         """Join some of a table's segments, and return whether there are more to join."""
@@ -176,7 +209,9 @@ class IndexFile(AbstractContextManager["IndexFile"]):
             try:
                 yield self._connection
             except StoreDamagedError as error:
-                raise StoreDamagedError(str(error.args[0]), hint="make it anew: rebuild --search") from error
+                raise StoreDamagedError(
+                    str(error.args[0]), hint="make it anew: rebuild --search"
+                ) from error
 
     def _reopen(self) -> None:
         if self._connection is not None:

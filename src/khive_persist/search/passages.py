@@ -93,20 +93,22 @@ def indexed(purpose: Purpose, row: SourceRow) -> Indexed:
     content = codec.column(row.content)
     if not isinstance(content, Mapping):
         content = {"text": content} if isinstance(content, str) else {}
-    read = _READERS.get(purpose.name, _event if purpose.name in _CLIENTS else _own_kind)
+    if purpose.name in _CLIENTS:
+        of_row = _event(purpose, row, content)
+    else:
+        of_row = _READERS.get(purpose.name, _own_kind)(content)
     passages = {
         passage.kind: passage._replace(text=passage.text[:MOST_CHARACTERS])
-        for passage in read(purpose, row, content)
+        for passage in of_row
         if passage.text and not passage.text.isspace()
     }
     return Indexed(_session(purpose, content), _instant(row.created_at), list(passages.values()))
 
 
 def _session(purpose: Purpose, content: Content) -> str:
-    names = ("session_id",)
-    if purpose.name == PLANNER_SESSIONS.name:
-        names = ("agent_session_id", *names)  # type: ignore[assignment]
-    return next((text for name in names if (text := _text(content, name))), "")
+    # As `sessions/definitions.py` says of plans.
+    agent = _text(content, "agent_session_id") if purpose.name == PLANNER_SESSIONS.name else ""
+    return agent or _text(content, "session_id")
 
 
 def _instant(created_at: str | float | None) -> str:
@@ -146,7 +148,7 @@ def _prompt(event_type: str, content: Content) -> str:
     return _lines(_strings(prompt, _NO_TEXTS))
 
 
-def _message(purpose: Purpose, row: SourceRow, content: Content) -> Iterator[Passage]:
+def _message(content: Content) -> Iterator[Passage]:
     role, text = _text(content, "role"), _text(content, "text")
     calls, results = _objects(content, "tool_calls"), _objects(content, "tool_results")
     names = [name for call in calls if (name := _text(call, "name"))]
@@ -195,7 +197,7 @@ def _paths(value: Any) -> Iterator[str]:
             yield from _strings(value.get(name))
 
 
-def _plan(purpose: Purpose, row: SourceRow, content: Content) -> Iterator[Passage]:
+def _plan(content: Content) -> Iterator[Passage]:
     fields = (
         "task_description", "complexity", "workflow_pattern", "execution_plan", "phases",
         "evaluations", "consensus",
@@ -203,7 +205,7 @@ def _plan(purpose: Purpose, row: SourceRow, content: Content) -> Iterator[Passag
     yield Passage("plan", _lines(text for name in fields for text in _strings(content.get(name))))
 
 
-def _todos(purpose: Purpose, row: SourceRow, content: Content) -> Iterator[Passage]:
+def _todos(content: Content) -> Iterator[Passage]:
     added, position = content.get("added"), content.get("position")
     if isinstance(added, list) and isinstance(position, int) and position > 1:
         # The rest is in the snapshots before.
@@ -219,35 +221,35 @@ def _todos(purpose: Purpose, row: SourceRow, content: Content) -> Iterator[Passa
     )
 
 
-def _outcome(purpose: Purpose, row: SourceRow, content: Content) -> Iterator[Passage]:
+def _outcome(content: Content) -> Iterator[Passage]:
     yield Passage("note", _lines((_text(content, "verdict"), _text(content, "note"))))
 
 
-def _application(purpose: Purpose, row: SourceRow, content: Content) -> Iterator[Passage]:
+def _application(content: Content) -> Iterator[Passage]:
     about = ("session_id", "status", "version", "started_at", "updated_at", "completed_at")
     yield Passage("application", _lines(_strings(_without(content, about))))
 
 
-def _series(purpose: Purpose, row: SourceRow, content: Content) -> Iterator[Passage]:
+def _series(content: Content) -> Iterator[Passage]:
     about = ("session_id", "name", "unit", "value", "max_value", "measured_at", "scored_at")
     # Of a million numbers of one name, its name finds nothing.
     if text := _lines(_strings(_without(content, about))):
         yield Passage("application", _lines((_text(content, "name"), text)))
 
 
-def _experiment(purpose: Purpose, row: SourceRow, content: Content) -> Iterator[Passage]:
+def _experiment(content: Content) -> Iterator[Passage]:
     yield Passage("application", _lines(_strings(content)))
 
 
-def _nothing(purpose: Purpose, row: SourceRow, content: Content) -> Iterator[Passage]:
+def _nothing(_: Content) -> Iterator[Passage]:
     return iter(())
 
 
-def _own_kind(purpose: Purpose, row: SourceRow, content: Content) -> Iterator[Passage]:
+def _own_kind(content: Content) -> Iterator[Passage]:
     yield Passage("note", _lines(_strings(_without(content, ("session_id",)))))
 
 
-_READERS: Final[dict[str, Callable[[Purpose, SourceRow, Content], Iterator[Passage]]]] = {
+_READERS: Final[dict[str, Callable[[Content], Iterator[Passage]]]] = {
     CONVERSATIONS.name: _message,
     PLANNER_SESSIONS.name: _plan,
     FOCUS_CHAINS.name: _todos,

@@ -243,10 +243,8 @@ class _Parser:
 
     def _filter(self, prefix: re.Match[str]) -> Part | None:
         self._at = prefix.end()
-        if self._text[self._at : self._at + 1] == '"':
-            value = self._quoted()
-        else:
-            value = self._bare()
+        is_quoted = self._text[self._at : self._at + 1] == '"'
+        value = self._quoted() if is_quoted else self._bare()
         if not value:
             # As in a line that was copied: `path: is missing`.
             return self._term(prefix[1])

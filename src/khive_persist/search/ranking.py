@@ -33,7 +33,7 @@ class Candidate(NamedTuple):
         agent_id: The subagent.
         created_at: The time of its record.
         failed: 1 where its call failed.
-        bytes: The size of its text in the index.
+        size: The bytes of its text in the index.
         checksum: The last bytes of that: zlib ends with the checksum of the text.
         purpose: The name of its record's purpose.
         record_id: The id of its record.
@@ -48,7 +48,7 @@ class Candidate(NamedTuple):
     agent_id: str
     created_at: str
     failed: int
-    bytes: int
+    size: int
     checksum: bytes
     purpose: str
     record_id: str
@@ -67,11 +67,11 @@ class Matches(NamedTuple):
     """What matched.
 
     Attributes:
-        count: The number of all passages that match.
+        total: The number of all passages that match.
         ranked: The best of them, in order, each text of a session once.
     """
 
-    count: int
+    total: int
     ranked: list[Ranked]
 
 
@@ -83,7 +83,7 @@ def find_matches(connection: Connection, compiled: Compiled, now: datetime) -> M
     # Fewer than are asked for are all.
     count = len(candidates)
     if count >= compiled.limit:
-        count = int(scalar(connection, *compiled.count()))
+        count = int(scalar(connection, *compiled.counting()))
     return Matches(count, ranked(candidates, now))
 
 
@@ -96,7 +96,7 @@ def ranked(candidates: Iterable[Candidate], now: datetime) -> list[Ranked]:
     first_of_text: dict[tuple[object, ...], Ranked] = {}
     for entry in in_order:
         candidate = entry.candidate
-        text = (candidate.session_id, candidate.kind, candidate.bytes, candidate.checksum)
+        text = (candidate.session_id, candidate.kind, candidate.size, candidate.checksum)
         first_of_text.setdefault(text, entry)
     return list(first_of_text.values())
 
@@ -104,7 +104,8 @@ def ranked(candidates: Iterable[Candidate], now: datetime) -> list[Ranked]:
 def choose(entries: Sequence[Ranked], limit: int) -> list[Ranked]:
     """Return the best, in order; those of one session leave room for those of others."""
     counts: dict[str, int] = {}
-    chosen, surplus = [], []
+    chosen: list[Ranked] = []
+    surplus: list[Ranked] = []
     for entry in entries:
         session = entry.candidate.session_id
         counts[session] = counts.get(session, 0) + 1
@@ -124,4 +125,5 @@ def by_session(entries: Iterable[Ranked]) -> dict[str, list[Ranked]]:
 def _rank(candidate: Candidate, now: datetime) -> float:
     at = clock.from_column(candidate.created_at) or clock.unreadable()
     age = max(0.0, (now - at).total_seconds())
-    return (-candidate.score or 1.0) * (1 + _RECENCY * 0.5 ** (age / _HALF_LIFE_SECONDS))
+    recency: float = 0.5 ** (age / _HALF_LIFE_SECONDS)
+    return (-candidate.score or 1.0) * (1 + _RECENCY * recency)

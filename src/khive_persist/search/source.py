@@ -53,10 +53,8 @@ def ids_after(
     """Return rowid and id of the next rows."""
     if not migrations.has_table(connection, purpose.table):
         return []
-    sql = (
-        f"SELECT rowid, id FROM {quoted(purpose.table)} WHERE rowid > ? ORDER BY rowid LIMIT {limit}"
-    )
-    return [(number, str(id)) for number, id in connection.execute(sql, (rowid,)).fetchall()]
+    sql = f"SELECT rowid, id FROM {quoted(purpose.table)} WHERE rowid > ? ORDER BY rowid LIMIT ?"
+    return [(at, str(id)) for at, id in connection.execute(sql, (rowid, limit)).fetchall()]
 
 
 def _rows(

@@ -6,12 +6,14 @@ The index does the first by itself, in C; here it is for queries, and for the ma
 import re
 import unicodedata
 from functools import lru_cache
+from itertools import pairwise
 from typing import Final
 
 from khive_persist.search.tokens import is_cjk
 
 _MARKS: Final = "\u0300-\u036f"
 _TOKEN: Final = re.compile(rf"[^\W_](?:[^\W_]|[{_MARKS}])*")
+
 
 def words(text: str) -> list[str]:
     """Return the words of a text: runs of letters and digits."""
@@ -21,7 +23,7 @@ def words(text: str) -> list[str]:
 def pieces(word: str) -> list[str]:
     """Return the parts of a word: `parse`, `HTTP`, `Response`, `2` of `parseHTTPResponse2`."""
     cuts = [0, *(at for at in range(1, len(word)) if is_boundary(word, at)), len(word)]
-    return [word[start:end] for start, end in zip(cuts, cuts[1:], strict=False)]
+    return [word[start:end] for start, end in pairwise(cuts)]
 
 
 def is_boundary(text: str, at: int) -> bool:
@@ -55,5 +57,5 @@ def folded(text: str) -> str:
 
 @lru_cache(maxsize=10_000)
 def _fold(character: str) -> str:
-    base, *marks = unicodedata.normalize("NFD", character.lower())
-    return base if all(map(unicodedata.combining, marks)) else character
+    decomposed = unicodedata.normalize("NFD", character.lower())
+    return decomposed[0] if all(map(unicodedata.combining, decomposed[1:])) else character

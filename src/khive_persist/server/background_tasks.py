@@ -5,6 +5,8 @@ import logging
 import os
 import subprocess
 import time
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -16,12 +18,18 @@ from khive_persist.capture.spool import Spool
 from khive_persist.errors import KhiveError
 from khive_persist.maintenance.budget_warnings import run as budget_warnings
 from khive_persist.mirror.packing import is_due
+from khive_persist.project import Project
 from khive_persist.recorder.logs import LOGGER
+from khive_persist.search import index_file
+from khive_persist.search.follow import catch_up
 from khive_persist.server.context import ServerContext
 from khive_persist.trust.processes import environment_for, module_command
 
 _log = logging.getLogger(LOGGER)
 _NICENESS: Final = 10
+# More than these are taken in by another process.
+_MANY_CHANGES: Final = 2_000
+_DRAINER_SECONDS: Final = 2.0
 
 
 class Intervals(NamedTuple):
@@ -34,6 +42,7 @@ class Intervals(NamedTuple):
         sync: The interval between looks for transcripts of sessions that have stopped.
         packing: The interval between looks for streams of finished sessions to pack.
         budgets: The interval between looks for budgets that are reached.
+        search: The interval between looks for what the index of the search lacks.
     """
 
     settings: float = 2.0
@@ -42,6 +51,7 @@ class Intervals(NamedTuple):
     sync: float = 2.0
     packing: float = 600.0
     budgets: float = 60.0
+    search: float = 0.5
 
 
 async def keep_settings(
@@ -139,6 +149,51 @@ async def keep_budgets(context: ServerContext, seconds: float) -> None:
             )
         except (KhiveError, OSError) as error:
             _log.error("budgets_failed", extra={"fields": {"reason": str(error)}})
+
+
+async def keep_searchable(context: ServerContext, seconds: float) -> None:
+    """Bring the index of the search up to date until cancelled, where there is one.
+
+    What is new is taken in here, within a second of its commit; much of it by a drainer before it
+    leaves, which has a lower priority than the requests.
+    """
+    project = context.project
+    root = str(project.root)
+    previous: list[tuple[str, int, int]] = []
+    behind: int | None = 0
+    reason = ""
+    while True:
+        await anyio.sleep(seconds)
+        versions = await anyio.to_thread.run_sync(_versions, project)
+        if not index_file.exists(project) or (versions == previous and behind == 0):
+            continue
+        previous = versions
+        follow = partial(catch_up, project, seconds=seconds, is_made=False)
+        try:
+            behind = await anyio.to_thread.run_sync(follow)
+        except (KhiveError, OSError) as error:
+            if str(error) != reason:
+                _log.error("search_index_failed", extra={"fields": {"reason": str(error)}})
+            behind, reason = 0, str(error)
+            continue
+        if behind is None or behind > _MANY_CHANGES:
+            await anyio.to_thread.run_sync(context.intake.event_fallback.wake_drainer, root)
+            await anyio.sleep(_DRAINER_SECONDS)
+
+
+def _versions(project: Project) -> list[tuple[str, int, int]]:
+    """Return what is another list after a commit to any database that the index follows."""
+    versions = []
+    with os.scandir(project.khive) as entries:
+        for entry in entries:
+            is_index = entry.name.startswith(project.search_index.name)
+            if is_index or not entry.name.endswith((".db", ".db-wal")):
+                continue
+            # Others end, and take the log of a database with them.
+            with suppress(FileNotFoundError):
+                status = entry.stat(follow_symlinks=False)
+                versions.append((entry.name, status.st_size, status.st_mtime_ns))
+    return sorted(versions)
 
 
 async def _back_up(context: ServerContext) -> None:

@@ -18,6 +18,7 @@ from khive_persist.models.purposes import BUILT_IN, Purpose
 from khive_persist.models.records import class_of
 from khive_persist.project import Project
 from khive_persist.redaction import Redactor
+from khive_persist.search.removal import settle
 from khive_persist.settings import Settings
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.equality import is_same
@@ -64,6 +65,7 @@ class Imported(NamedTuple):
         listed: The first of them, each with its location in the source and the reason.
         aside: The path of the file in which they are kept, or an empty string.
         purged: The number of rows left out, as sessions had them until they were purged here.
+        index_is_clean: Whether the index of the search has nothing of what was replaced.
     """
 
     purposes: dict[str, Counts]
@@ -71,6 +73,7 @@ class Imported(NamedTuple):
     listed: list[tuple[str, str]]
     aside: str
     purged: int = 0
+    index_is_clean: bool = True
 
 
 class _ValidRow(NamedTuple):
@@ -126,7 +129,11 @@ async def import_rows(
         rows = _valid_rows(entries, purposes_by_name, default, preference, redactor, rejected)
         tombstones = await anyio.to_thread.run_sync(Tombstones.load, project)
         merger = _RowMerger(project, settings, tombstones, rejected, update=update)
-        return await _import(rows, merger, rejected, SerialThread(f"import of {name}"), advance)
+        imported = await _import(rows, merger, rejected, SerialThread(f"import of {name}"), advance)
+    if not update or not any(counts.changed for counts in imported.purposes.values()):
+        return imported
+    left_in = await run_stoppable(partial(settle, project, settings))
+    return imported._replace(index_is_clean=not left_in)
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ import anyio
 import click
 
 from khive_persist.capture import pauses
+from khive_persist.capture.drain_settings import usable_settings
 from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import (
     drained_project,
@@ -17,7 +18,7 @@ from khive_persist.cli.options import (
     with_project,
     with_times,
 )
-from khive_persist.cli.output import cell, print_fields, print_json, print_table
+from khive_persist.cli.output import cell, print_fields, print_json, print_table, warn
 from khive_persist.errors import ProjectError
 from khive_persist.maintenance.doctor.findings import problem_findings
 from khive_persist.maintenance.doctor.hooks import HookState
@@ -29,10 +30,13 @@ from khive_persist.maintenance.doctor.report import (
     with_surroundings,
 )
 from khive_persist.project import Project, make_directory
+from khive_persist.search.removal import settle
+from khive_persist.search.state import state_line
 from khive_persist.server import url_file
 from khive_persist.sessions.open_tool_calls import Unmatched
 from khive_persist.sessions.read import whole_id
 from khive_persist.sessions.reported_costs import DIFFERENCE, SessionCost, session_cost
+from khive_persist.store.sqlite.atomic_switch import is_database
 from khive_persist.store.sqlite.connection import set_aside
 from khive_persist.transcripts.reconciliation import Account, account
 from khive_persist.trust import search
@@ -169,10 +173,12 @@ def _account(result: Account, cost: SessionCost, *, as_json: bool) -> int:
 
 def _set_aside(project: Project, file: str) -> None:
     path = project.khive / file
-    if path.parent != project.khive or path.suffix != ".db" or not path.is_file():
-        raise ProjectError(f"{file!r} is no database of {project.khive}")
+    if path.parent != project.khive or not is_database(path.name) or not path.is_file():
+        raise ProjectError(f"{file!r} is no database of records of {project.khive}")
     make_directory(project.quarantine)
     click.echo(f"{file} was moved to {set_aside(path, project.quarantine)}", err=True)
+    if settle(project, usable_settings(project)):
+        warn(f"{project.search_index} may have what was in it: rebuild --search")
 
 
 def _print(report: DoctorReport, project: Project) -> None:
@@ -190,6 +196,7 @@ def _print(report: DoctorReport, project: Project) -> None:
             "files in quarantine": len(report.quarantined),
             "latest backup": report.latest_backup,
             "copies last compared": report.last_verify and report.last_verify.at,
+            "search index": report.search_index and state_line(report.search_index),
             "bytes left on the disk": report.free_bytes,
             "tool calls without an end": report.unmatched_calls,
             "events not recorded in pauses": report.pause.unrecorded,

@@ -11,6 +11,7 @@ from khive_persist.cli.output import cell, print_json, warn
 from khive_persist.cli.progress import progress
 from khive_persist.maintenance.retention.purge import Purged, purge
 from khive_persist.models.purpose_registry import known_purposes
+from khive_persist.project import SEARCH_INDEX
 
 
 @click.command("purge")
@@ -87,6 +88,8 @@ def _print(result: Purged, session_id: str, *, dry_run: bool) -> None:
 
 
 def _why(name: str) -> str:
+    if name == SEARCH_INDEX:
+        return "may have it: it could not be written; purge again, or rebuild --search"
     if name.endswith(".db-wal"):
         return "may have it: another program reads that database all the time; end it, purge again"
     if name.endswith(".db"):

@@ -4,15 +4,18 @@ from typing import Any
 
 import click
 
+from khive_persist.capture.drain_settings import usable_settings
 from khive_persist.cli.empty import none_of
 from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import drained_project, with_project
 from khive_persist.cli.output import Documents, cell, print_json, print_table
 from khive_persist.cli.progress import progress
 from khive_persist.copies import bring_in, mirrored
+from khive_persist.hints import command_in
 from khive_persist.mirror.verify import Comparison, Tally, compared
 from khive_persist.mirror.verify_record import write_last_verify
 from khive_persist.project import Project
+from khive_persist.search.state import state_line, verified_state
 
 COLUMNS = ("purpose", *Tally._fields)
 
@@ -32,15 +35,17 @@ def command(as_json: bool, as_lines: bool) -> int:
       khive-persist verify --jsonl | head
 
     A record that is missing in one copy comes back with `khive-persist rebuild`. A file in
-    sessions/ that is not ours is named and left alone.
+    sessions/ that is not ours is named and left alone. The index of the search is examined, too;
+    `rebuild --search` makes it anew.
     """
     project = drained_project()
     purposes = mirrored(project)
     bring_in(project, purposes)
     with progress("records") as advance, compared(project, purposes, advance) as comparison:
         write_last_verify(project, comparison)
+        state = verified_state(project, usable_settings(project))
         if as_json:
-            print_json(_as_json(comparison))
+            print_json(_as_json(comparison) | {"search_index": state._asdict()})
         elif as_lines:
             output = Documents("jsonl")
             for difference in comparison.differences():
@@ -48,7 +53,10 @@ def command(as_json: bool, as_lines: bool) -> int:
             output.end()
         else:
             _print(comparison, project)
-    return DONE if comparison.is_equal else FAILED
+            click.echo(f"search index: {cell(state_line(state), None)}")
+            if state.problem:
+                click.echo(f"mend it with {command_in(project.root, 'rebuild', '--search')}")
+    return DONE if comparison.is_equal and not state.problem else FAILED
 
 
 def tally_rows(tallies: dict[str, Tally]) -> list[list[Any]]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from khive_persist import clock
+from khive_persist.capture.drain_settings import usable_settings
 from khive_persist.errors import (
     BackupDamagedError,
     KhiveError,
@@ -29,6 +30,7 @@ from khive_persist.mirror.syncing import sync_tree
 from khive_persist.models import purpose_file
 from khive_persist.models.purpose_registry import known_purposes
 from khive_persist.project import PRIVATE_FILE, Project, make_directory, write_private
+from khive_persist.search.removal import settle
 from khive_persist.store.sqlite import atomic_switch, migrations, snapshot
 from khive_persist.store.sqlite.connection import refuse_link
 from khive_persist.store.staging import staging
@@ -44,12 +46,14 @@ class Restored(NamedTuple):
         set_aside: The folder of what it replaced, or None where there was nothing.
         config_kept: Whether config.toml stayed as it was and differs from the backup's.
         purged: The number of rows left out, as they were purged since the backup.
+        index_is_clean: Whether the index of the search has nothing of what was replaced.
     """
 
     manifest: Manifest
     set_aside: Path | None
     config_kept: bool
     purged: int
+    index_is_clean: bool = True
 
 
 def restore_backup(
@@ -110,7 +114,9 @@ def restore_backup(
                 refuse_link(project.khive / name)
         atomic_switch.perform(project.khive, incoming, outgoing, (MIRROR,))
         is_config_kept = config is not None and _bring_config(project, config)
-    return Restored(manifest, outgoing if outgoing.exists() else None, is_config_kept, purged)
+    is_clean = not settle(project, usable_settings(project))
+    set_aside = outgoing if outgoing.exists() else None
+    return Restored(manifest, set_aside, is_config_kept, purged, is_clean)
 
 
 class _FileAssembler:

@@ -53,9 +53,11 @@ from khive_persist.models.purposes import BUILT_IN, CONVERSATIONS, EVENT_FILES
 from khive_persist.opening import reading
 from khive_persist.project import Project
 from khive_persist.redaction.own_patterns import OUT_OF_TIME
+from khive_persist.search.state import IndexState, index_state
 from khive_persist.sessions.open_tool_calls import Unmatched, find_unmatched
 from khive_persist.store.sqlite import change_log, health, migrations
 from khive_persist.store.sqlite import connection as sqlite
+from khive_persist.store.sqlite.atomic_switch import is_database
 from khive_persist.store.sqlite.errors import translated
 from khive_persist.store.sqlite.mirror_progress import MIRROR
 from khive_persist.trust import marks, search
@@ -120,6 +122,7 @@ class DoctorReport(NamedTuple):
         free_bytes: The room on the disk of the project; None where nothing tells.
         latest_backup: The time of the latest backup; None for none, and for one in a bucket.
         last_verify: The last comparison of both copies; None where none was made.
+        search_index: The state of the index of the search.
     """
 
     versions: dict[str, str]
@@ -136,6 +139,7 @@ class DoctorReport(NamedTuple):
     free_bytes: int | None = None
     latest_backup: InstantText | None = None
     last_verify: LastVerify | None = None
+    search_index: IndexState | None = None
 
 
 async def examine(project: Project, *, thoroughly: bool = True) -> DoctorReport:
@@ -173,6 +177,10 @@ async def examine(project: Project, *, thoroughly: bool = True) -> DoctorReport:
     findings += problem_findings(
         (line for file in databases if (line := _lag(project, file))),
         command_in(project.root, "rebuild", "--from-database"),
+    )
+    state = index_state(project)
+    findings += problem_findings(
+        [state.problem] if state.problem else [], command_in(project.root, "rebuild", "--search")
     )
     findings += problem_findings(
         packing_problems(project), command_in(project.root, "rebuild", "--from-database")
@@ -239,6 +247,7 @@ async def examine(project: Project, *, thoroughly: bool = True) -> DoctorReport:
         free_bytes=free,
         latest_backup=latest_backup,
         last_verify=last_verify,
+        search_index=state,
     )
 
 
@@ -321,7 +330,7 @@ def examine_untrusted(project: Project) -> list[str]:
 
 def _files(project: Project) -> list[str]:
     built_in = [purpose.file for purpose in BUILT_IN]
-    others = sorted(name for name in _names(project.khive) if name.endswith(".db"))
+    others = sorted(name for name in _names(project.khive) if is_database(name))
     present = [name for name in built_in if os.path.lexists(project.database(name))]
     return present + [name for name in others if name not in built_in]
 

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Generator
 from contextlib import ExitStack, closing
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 from khive_persist import clock
@@ -25,6 +26,7 @@ from khive_persist.maintenance.retention.prune import prune
 from khive_persist.maintenance.retention.rules import Rule
 from khive_persist.models.purposes import Purpose
 from khive_persist.project import Project
+from khive_persist.search.removal import Removal, removing
 from khive_persist.settings import Settings
 from khive_persist.store.sqlite import write_lock
 from khive_persist.store.sqlite.rewrite import newest_first, stored_bytes
@@ -93,12 +95,24 @@ def _apply(home: Project, settings: Settings) -> int:
 
 def _remove_older(home: Project, settings: Settings, limit: datetime) -> int:
     """Remove from both copies what is older; a database that cannot be read is left as it is."""
+    with removing(home, settings) as removal:
+        count = _remove_older_records(home, settings, limit, removal)
+        # What is left of it is taken out by the next one.
+        if count and (left := removal.finish()):
+            _log.warning("%s may have something of what was removed", left[0])
+    return count
+
+
+def _remove_older_records(
+    home: Project, settings: Settings, limit: datetime, removal: Removal
+) -> int:
     count = 0
     instant = clock.now()
     for purpose in PURPOSES:
         rule = Rule(purpose.name, keep_age=instant - limit)
+        announce = partial(removal.announce, purpose)
         try:
-            removed = prune(home, purpose, rule, settings, as_of=instant).removed
+            removed = prune(home, purpose, rule, settings, as_of=instant, announce=announce).removed
         except KhiveError as error:
             _log.warning("%s keeps what is too old: %s", home.database(purpose.file), error)
             continue

@@ -18,6 +18,7 @@ from khive_persist.settings import Settings
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.sqlite.rewrite import (
+    Announce,
     Change,
     Revised,
     Selection,
@@ -25,6 +26,7 @@ from khive_persist.store.sqlite.rewrite import (
     rehearse,
     revise,
 )
+from khive_persist.store.sqlite.rewrite import silent as unannounced
 from khive_persist.store.sqlite.vacuum import shrink
 from khive_persist.store.staging import staging
 from khive_persist.threads import Advance, silent
@@ -43,6 +45,7 @@ class Pruned(NamedTuple):
         freed_bytes: The bytes of JSON that were removed from the database.
         file_bytes_before: The size of the database before.
         file_bytes: The size of the database now; the same in a dry run.
+        index_is_clean: Whether the index of the search has nothing of it.
     """
 
     removed: int
@@ -50,6 +53,7 @@ class Pruned(NamedTuple):
     freed_bytes: int
     file_bytes_before: int
     file_bytes: int
+    index_is_clean: bool = True
 
 
 def prune(
@@ -61,8 +65,11 @@ def prune(
     as_of: datetime | None = None,
     dry_run: bool = False,
     advance: Advance = silent,
+    announce: Announce = unannounced,
 ) -> Pruned:
     """Apply a rule to a database and its mirror, as `removal.prune` says.
+
+    The index of the search is told by `announce`, and brought up to date by the caller.
 
     The database file gets smaller by the pages that were freed. What was pruned does not come back
     from transcripts. Ages are counted from `as_of`, or from now.
@@ -84,7 +91,9 @@ def prune(
     else:
         # Records that come later are newer, whatever is kept.
         until = min(limit[0], clock.to_text(instant))
-        total = _revise_both(project, purpose, change, condition, until, settings, advance)
+        total = _revise_both(
+            project, purpose, change, condition, until, settings, advance, announce
+        )
     size_after = path.stat().st_size
     return Pruned(total.removed, total.changed, total.freed_bytes, size_before, size_after)
 
@@ -97,13 +106,16 @@ def _revise_both(
     pruned_until: str,
     settings: Settings,
     advance: Advance,
+    announce: Announce,
 ) -> Revised:
     """Prune both copies; what is as old as `pruned_until` does not come back."""
     path, timeout = project.database(purpose.file), settings.store_busy_timeout_seconds
     previous = Tombstones.load(project).pruning(purpose.name)
     _note(project, purpose, Pruning(pruned_until, is_done=False))
     changed_files = _ChangedFiles(purpose, change)
-    total = total_of(revise(path, purpose, changed_files.change, timeout, condition), advance)
+    total = total_of(
+        revise(path, purpose, changed_files.change, timeout, condition, announce), advance
+    )
     # After a prune that was not completed, any file of the mirror may have more.
     is_known = previous is not None and previous.is_done
     last_day = condition.values[0][:10].replace("-", "_")

@@ -16,6 +16,7 @@ from khive_persist.mirror import rewrite as copies
 from khive_persist.mirror.stream_file import NO_SESSION, owner_of
 from khive_persist.models.purposes import Purpose
 from khive_persist.project import Project, sync_directory
+from khive_persist.search.removal import Removal, removing
 from khive_persist.settings import Settings
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.session_ids import SessionMatch, named_in
@@ -34,8 +35,8 @@ class Purged(NamedTuple):
         removed: The number of records removed, by the name of their purpose.
         spooled: The number of pending events and records removed from the spool.
         left_in: Files that have something of the session still, or may have: of `quarantine/`, of
-            the home's spool, a database that is damaged, its write-ahead log where another program
-            keeps it, and what lies damaged in the mirror.
+            the home's spool, a database that is damaged, its write-ahead log or that of the
+            search's index where another program keeps it, and what lies damaged in the mirror.
         backups: Backups that were made before, and may have it: each with its destination.
         unseen: Destinations of backups that could not be looked at, each with the reason.
         quarantined: The number of files of `quarantine/` removed.
@@ -66,9 +67,10 @@ def purge(
 ) -> Purged:
     """Remove every record of a session of these purposes, as `removal.purge` says.
 
-    The databases are written anew, so that no byte of what was removed stays in free space, an
-    index or the write-ahead log. An event that could not be parsed goes if it names the session, or
-    names none and has the id as a word in it. Records of other sessions that mention the id stay.
+    The databases are written anew, and the index of the search where there is one, so that no byte
+    of what was removed stays in free space, an index or a write-ahead log. An event that could not
+    be parsed goes if it names the session, or names none and has the id as a word in it. Records of
+    other sessions that mention the id stay.
 
     Raises:
         InvalidRecordError: The id is empty.
@@ -86,7 +88,10 @@ def purge(
         tombstones.note(project, lambda stones: stones.with_purge(session_id))
     if dry_run:
         return _rehearse(project, match, purposes, settings)
-    removed, left_in = _purge_databases(project, match, purposes, settings, advance)
+    with removing(project, settings, advance) as removal:
+        removal.announce_session(session_id, purposes)
+        removed, left_in = _purge_databases(project, match, purposes, settings, removal, advance)
+        left_in_index = removal.finish()
     spooled = remove_waiting(project, match, settings)
     mirror_purge = _MirrorPurge(match)
     for purpose in purposes:
@@ -100,6 +105,7 @@ def purge(
         tombstones.note(project, lambda stones: stones.with_purge(session_id))
     quarantined = remaining_copies.empty_quarantine(project, match) if with_quarantine else 0
     left_in += [
+        *left_in_index,
         *remaining_copies.in_mirror(project, match),
         *(path for path in mirror_purge.unclear if path.exists()),
         *remaining_copies.in_quarantine(project, match),
@@ -131,6 +137,7 @@ def _purge_databases(
     match: SessionMatch,
     purposes: Sequence[Purpose],
     settings: Settings,
+    removal: Removal,
     advance: Advance,
 ) -> tuple[dict[str, int], list[Path]]:
     """Remove its rows; return their counts by purpose, and the files that may still have some."""
@@ -145,7 +152,8 @@ def _purge_databases(
             path = project.database(purpose.file)
             try:
                 # Also where nothing goes: what was deleted before may have left its bytes.
-                total, is_emptied = erase(path, purpose, change, folder, timeout, advance)
+                announce = partial(removal.announce, purpose)
+                total, is_emptied = erase(path, purpose, change, folder, timeout, advance, announce)
             except StoreDamagedError:
                 # It must not keep the session in all others.
                 left_in.append(path)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from khive_persist import settings as configuration
@@ -21,6 +22,7 @@ from khive_persist.models.purposes import Purpose
 from khive_persist.opening import existing_project
 from khive_persist.project import Project
 from khive_persist.redaction import Redactor
+from khive_persist.search.removal import removing
 from khive_persist.settings import Settings
 from khive_persist.store.redacting import load_redactor
 from khive_persist.threads import Advance, run_stoppable, silent
@@ -74,12 +76,23 @@ def prune_all(
     advance: Advance = silent,
 ) -> dict[str, Pruned]:
     """Apply rules of `plan_pruning`, and return the results by purpose name. See `prune`."""
-    return {
-        purpose.name: pruning.prune(
-            project, purpose, rule, settings, dry_run=dry_run, advance=advance
-        )
-        for purpose, rule in work
-    }
+    with removing(project, settings, advance) as removal:
+        results = {
+            purpose.name: pruning.prune(
+                project,
+                purpose,
+                rule,
+                settings,
+                dry_run=dry_run,
+                advance=advance,
+                announce=partial(removal.announce, purpose),
+            )
+            for purpose, rule in work
+        }
+        if dry_run or not any(result.removed or result.payloads for result in results.values()):
+            return results
+        is_clean = not removal.finish()
+    return {name: result._replace(index_is_clean=is_clean) for name, result in results.items()}
 
 
 def rescan_all(
@@ -89,12 +102,23 @@ def rescan_all(
     settings, redactor = _redaction(project)
     if not dry_run:
         rescanning.rescan_waiting(project, redactor, settings.store_busy_timeout_seconds)
-    return {
-        purpose.name: rescanning.rescan(
-            project, purpose, redactor, settings, dry_run=dry_run, advance=advance
-        )
-        for purpose in known_purposes(project)
-    }
+    with removing(project, settings, advance) as removal:
+        results = {
+            purpose.name: rescanning.rescan(
+                project,
+                purpose,
+                redactor,
+                settings,
+                dry_run=dry_run,
+                advance=advance,
+                announce=partial(removal.announce, purpose),
+            )
+            for purpose in known_purposes(project)
+        }
+        if dry_run:
+            return results
+        is_clean = not removal.finish()
+    return {name: result._replace(index_is_clean=is_clean) for name, result in results.items()}
 
 
 def unscanned(project: Project) -> list[str]:
@@ -218,7 +242,8 @@ async def rescan(*, dry_run: bool = False, dir: Path | str | None = None) -> dic
 
     Returns:
         What was found, by the name of the purpose. Where `log_is_empty` is false, another program
-        reads that database all the time and keeps its log: run it again later.
+        reads that database all the time and keeps its log: run it again later; so where
+        `index_is_clean` is, for the index of the search.
 
     Raises:
         InvalidSettingsError: config.toml is wrong.

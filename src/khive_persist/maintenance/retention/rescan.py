@@ -20,7 +20,8 @@ from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.redacting import redact_row, redacted_counts, with_counts
 from khive_persist.store.sqlite import write_lock
-from khive_persist.store.sqlite.rewrite import rehearse
+from khive_persist.store.sqlite.rewrite import Announce, rehearse
+from khive_persist.store.sqlite.rewrite import silent as unannounced
 from khive_persist.store.sqlite.vacuum import erase
 from khive_persist.store.staging import staging
 from khive_persist.threads import Advance, silent
@@ -35,12 +36,14 @@ class Rescanned(NamedTuple):
         kinds: The number of secrets of each kind.
         log_is_empty: Whether the write-ahead log was emptied; while another program reads all the
             time, it keeps old pages.
+        index_is_clean: Whether the index of the search has nothing of the secrets.
     """
 
     looked_at: int
     changed: int
     kinds: dict[str, int]
     log_is_empty: bool
+    index_is_clean: bool = True
 
 
 def rescan(
@@ -51,8 +54,11 @@ def rescan(
     *,
     dry_run: bool = False,
     advance: Advance = silent,
+    announce: Announce = unannounced,
 ) -> Rescanned:
     """Take secrets out of every record of a purpose, as `removal.rescan` says.
+
+    The index of the search is told by `announce`, and brought up to date by the caller.
 
     The database is written anew, so that none is left in free pages. Of the mirror, what is torn or
     damaged is redacted as text, and unfinished files go. Placeholders stay.
@@ -70,7 +76,9 @@ def rescan(
     else:
         # Also where none is found: what was deleted before may have left its bytes.
         with staging(project) as folder:
-            total, is_empty = erase(path, purpose, count_and_redact, folder, timeout, advance)
+            total, is_empty = erase(
+                path, purpose, count_and_redact, folder, timeout, advance, announce
+            )
         _rescan_mirror(project, purpose, redactor, timeout, advance)
     return Rescanned(total.looked_at, total.changed, dict(sorted(kinds.items())), is_empty)
 

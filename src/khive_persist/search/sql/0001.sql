@@ -54,7 +54,9 @@ CREATE TABLE positions (
 ) WITHOUT ROWID;
 
 -- Records that somebody is about to change or to remove without an entry in a change log.
-CREATE TABLE pending (purpose TEXT, record_id TEXT, PRIMARY KEY (purpose, record_id)) WITHOUT ROWID;
+CREATE TABLE pending (
+    purpose TEXT, record_id TEXT, remover TEXT, PRIMARY KEY (purpose, record_id, remover)
+) WITHOUT ROWID;
 
 -- Only where `search.semantic` is set.
 CREATE TABLE vectors (passage INTEGER PRIMARY KEY, model TEXT NOT NULL, vector BLOB NOT NULL);

@@ -23,7 +23,7 @@ from khive_persist import clock
 from khive_persist.errors import StoreUnavailableError
 from khive_persist.files import read_regular
 from khive_persist.hints import command_in
-from khive_persist.project import make_directory, sync_directory, write_private
+from khive_persist.project import SEARCH_INDEX, make_directory, sync_directory, write_private
 from khive_persist.store import codec
 from khive_persist.store.sqlite import write_lock
 from khive_persist.trust import macs
@@ -139,8 +139,11 @@ def _databases(
 
 
 def is_database(name: str) -> bool:
-    """Return whether a file of this name is taken for a database."""
-    return name.endswith(".db") and not name.startswith(".")
+    """Return whether a file of this name is taken for a database of records.
+
+    The index of the search is none: it is made from them.
+    """
+    return name.endswith(".db") and not name.startswith(".") and name != SEARCH_INDEX
 
 
 def _carry_out(folder: Path, switch: Switch) -> None:

@@ -53,6 +53,7 @@ class MirrorProgress:
 
     def __init__(self, path: Path, table: str, mirror: Mirroring) -> None:
         self.is_logged = False
+        self._is_mirrored = False
         self.failure: MirrorError | None = None
         self._path = path
         self._table = table
@@ -85,10 +86,11 @@ class MirrorProgress:
         connection.execute("BEGIN")
         try:
             state = change_log.state(connection)
-            position = change_log.positions(connection).get(MIRROR)
+            positions = change_log.positions(connection)
+            position = positions.get(MIRROR)
             is_ours = state.last_rowid == change_log.last_rowid(connection, self._table)
             entries = change_log.first_after(connection, -1 if position is None else position)
-            self.is_logged = position is not None
+            self.is_logged = bool(positions)
         finally:
             connection.execute("END")
         if isinstance(self._mirror, str):
@@ -114,7 +116,7 @@ class MirrorProgress:
                     self._mirror.set_epoch(epoch)
                     start = change_log.last(connection) if is_empty else start
                 change_log.set_position(connection, MIRROR, start)
-        self.is_logged = MIRROR in change_log.positions(connection)
+        self.is_logged = bool(change_log.positions(connection))
 
     def note_others(self, connection: sqlite3.Connection) -> bool:
         """Let all consumers begin anew where somebody else has inserted; whether somebody has."""
@@ -133,8 +135,9 @@ class MirrorProgress:
         Returns:
             The entries of those who were killed before they had copied them: nobody is about to.
         """
-        position = change_log.positions(connection).get(MIRROR)
-        self.is_logged = position is not None
+        positions = change_log.positions(connection)
+        position = positions.get(MIRROR)
+        self.is_logged, self._is_mirrored = bool(positions), position is not None
         if (
             position is None
             or position == change_log.BEHIND
@@ -196,10 +199,12 @@ class MirrorProgress:
             timeout_seconds: The longest wait for the gate.
         """
         batches: list[Batch] = []
-        if not self.is_logged or isinstance(self._mirror, str | None):
+        if not self.is_logged:
             return batches
         end = change_log.last(connection)
         change_log.trim(connection, end)
+        if not self._is_mirrored or isinstance(self._mirror, str | None):
+            return batches
         entries = change_log.changes(connection, start, end)
         for changes, ranges, is_recovery in (
             (list(orphans.values()), _spans(orphans), True),

@@ -4,7 +4,7 @@ Each function raises a StoreError, as its subclasses say, where the file does no
 """
 
 import sqlite3
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -22,6 +22,8 @@ from khive_persist.store.sqlite.words import quoted
 
 # Given a row: the row that takes its place, the same object, or None to remove it.
 Change = Callable[[StoredRow], StoredRow | None]
+# Given the ids of records that are about to be changed or removed.
+Announce = Callable[[Sequence[str]], None]
 _Revision = tuple[int, StoredRow, StoredRow | None]
 
 _BATCH: Final = 500
@@ -67,22 +69,35 @@ class Revised(NamedTuple):
         return Revised(*(mine + yours for mine, yours in zip(self, other, strict=True)))
 
 
+def silent(_: Sequence[str]) -> None:
+    """Announce nothing: nobody but the mirror keeps copies of the records."""
+
+
 def revise(
-    path: Path, purpose: Purpose, change: Change, timeout_seconds: float, selection: Selection = ALL
+    path: Path,
+    purpose: Purpose,
+    change: Change,
+    timeout_seconds: float,
+    selection: Selection = ALL,
+    announce: Announce = silent,
 ) -> Iterator[Revised]:
     """Change or remove rows: all that was told is committed and synced when it ends.
 
     What is removed is overwritten with zeros in the file; see `shrink` for what is left of it.
 
+    Args:
+        announce: A function of the ids of the next rows that are changed or removed, called before
+            they are.
+
     Raises:
         StoreError: As its subclasses say; batches before stay done.
     """
     with FileWriter(path, purpose, timeout_seconds, None, is_secure=True) as writer:
-        yield from revise_through(writer, change, selection)
+        yield from revise_through(writer, change, selection, announce)
 
 
 def revise_through(
-    writer: FileWriter, change: Change, selection: Selection = ALL
+    writer: FileWriter, change: Change, selection: Selection = ALL, announce: Announce = silent
 ) -> Iterator[Revised]:
     """Revise as `revise` does, through a writer that is there."""
     # Opened in the turn of the writers: what others were about to commit is looked at, too.
@@ -98,6 +113,8 @@ def revise_through(
         revisions = [(rowid, row, change(row)) for rowid, row in batch]
         pending += [revision for revision in revisions if revision[2] is not revision[1]]
         if len(pending) >= _BATCH or not batch:
+            if pending:
+                announce([row[0] for _, row, _ in pending])
             _write(writer, change, pending)
             pending.clear()
         if not batch:
@@ -116,7 +133,7 @@ def _write(writer: FileWriter, change: Change, revisions: list[_Revision]) -> No
         )
         for rowid, row, new in revisions:
             present = rows.get(rowid)
-            if present is None:
+            if present is None or present[0] != row[0]:
                 continue
             if present != row:
                 row, new = present, change(present)

@@ -12,7 +12,13 @@ from khive_persist.models.purposes import Purpose
 from khive_persist.store.sqlite import write_lock
 from khive_persist.store.sqlite.connection import open_writer, wait_for
 from khive_persist.store.sqlite.errors import translated
-from khive_persist.store.sqlite.rewrite import Change, Revised, revise_through
+from khive_persist.store.sqlite.rewrite import (
+    Announce,
+    Change,
+    Revised,
+    revise_through,
+    silent,
+)
 from khive_persist.store.sqlite.statements import scalar
 from khive_persist.store.sqlite.sync_writer import FileWriter
 
@@ -86,6 +92,7 @@ def erase(
     folder: Path,
     timeout_seconds: float,
     advance: Callable[[int], None] = lambda _: None,
+    announce: Announce = silent,
 ) -> tuple[Revised, bool]:
     """Change or remove rows, and write every page anew: synced once the WAL is empty.
 
@@ -94,6 +101,7 @@ def erase(
         folder: The folder of temporary files, as for `shrink`.
         timeout_seconds: The longest wait for writers, and for readers.
         advance: A function of the number of rows that were looked at since its last call.
+        announce: A function of the ids of rows before they are changed, as for `revise`.
 
     Returns:
         What was done, and whether the WAL is empty.
@@ -106,7 +114,7 @@ def erase(
         writer.open()
         # To empty the WAL syncs all that was committed to it.
         writer.connection.execute("PRAGMA synchronous = NORMAL")
-        for batch in revise_through(writer, change):
+        for batch in revise_through(writer, change, announce=announce):
             total = total.plus(batch)
             advance(batch.looked_at)
         is_empty = _shrink(writer.connection, path, folder, timeout_seconds, thoroughly=True)

@@ -3,6 +3,7 @@
 import os
 
 from khive_persist.project import Project
+from khive_persist.store.sqlite.atomic_switch import is_database
 
 State = tuple[tuple[str, int, int, int], ...]
 
@@ -14,7 +15,7 @@ def state_of(project: Project) -> State:
     change it, too.
     """
     try:
-        names = sorted(name for name in os.listdir(project.khive) if name.endswith(".db"))
+        names = sorted(name for name in os.listdir(project.khive) if is_database(name))
     except OSError:
         names = []
     files = [project.database(name) for name in names]

@@ -17,6 +17,7 @@ from khive_persist.server.routes.read import (
     overview,
     plans,
     records,
+    search,
     sessions,
     today,
 )
@@ -37,6 +38,7 @@ def routes(
         *analysis.operations(project, readers),
         *plans.operations(project, readers),
         *compare_and_report.operations(project, readers, stopping),
+        *search.operations(project, readers),
         *doctor.operations(project, live, readers),
         *records.operations(project, readers),
     ]

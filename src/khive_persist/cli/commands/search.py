@@ -1,0 +1,121 @@
+"""`khive-persist search`."""
+
+import math
+from datetime import datetime
+from typing import Any
+
+import anyio
+import click
+
+from khive_persist.cli.exit_codes import DONE, UNREAD
+from khive_persist.cli.options import (
+    drained_project,
+    short_ids_on_screen,
+    with_filters,
+    with_limit,
+    with_output,
+    with_project,
+    with_times,
+)
+from khive_persist.cli.output import Documents, cell, print_json, warn
+from khive_persist.cli.progress import progress
+from khive_persist.cli.search_lines import index_state, lines_of, summary_of
+from khive_persist.errors import InvalidQueryError, KhiveError
+from khive_persist.project import Project
+from khive_persist.search.follow import catch_up
+from khive_persist.search.query import Query, parse
+from khive_persist.search.result import SearchResult
+from khive_persist.sessions.search import DEFAULT_LIMIT, criteria_of, search_index
+
+
+@click.command("search")
+@click.argument("words", nargs=-1)
+@click.option("--near", is_flag=True, help="Where nothing matches, words that are near.")
+@with_project
+@with_filters("session", "tool", "tool_name", "since", "until", "failed")
+@with_limit(default=DEFAULT_LIMIT)
+@with_output
+@with_times
+def command(
+    words: tuple[str, ...], near: bool, limit: int, form: str, **filter_options: Any
+) -> int:
+    """Search all that is recorded: prompts, answers, commands, outputs, errors, plans, notes.
+
+    \b
+      khive-persist search deadlock
+      khive-persist search '"database is locked" OR deadlock*' --since 1w
+      khive-persist search timeout tool:Bash kind:error NOT pytest
+      khive-persist search path:store/writer.py failed:yes --json
+
+    Words are joined by AND; a "phrase" is in double quotes, and a word may be open at its end, as
+    lock*. OR, NOT and parentheses are understood, and the filters path:, tool:, kind:, session:,
+    since:, until:, failed:, client: and agent:. Parts of names are words: config finds parseConfig
+    and parse_config.
+
+    What matched in all, what is shown and whether the index has everything is said on stderr. The
+    first search makes the index, .khive/search.db. The exit code is 0 also where nothing matches,
+    2 where the words cannot be understood, and 3 where nothing could be searched.
+    """
+    if not words:
+        raise click.UsageError("give the words to search for")
+    query = _query(" ".join(words), **filter_options)
+    try:
+        project = drained_project()
+        with progress("records in the index") as advance:
+            behind = catch_up(project, seconds=math.inf, advance=advance)
+        result = anyio.run(_search, project, query, behind, limit, near)
+    except InvalidQueryError:
+        raise
+    except (KhiveError, OSError) as error:
+        warn(" ".join(str(error).split()))
+        return UNREAD
+    _print(project, result, form)
+    return DONE
+
+
+def _query(
+    text: str,
+    session_id: str | None,
+    tool: str | None,
+    tool_name: str | None,
+    failed: bool,
+    **instants: datetime | None,
+) -> Query:
+    filters: dict[str, str | datetime | None] = {
+        "session": session_id,
+        "client": tool,
+        "tool": tool_name,
+        "failed": "yes" if failed else None,
+        **instants,
+    }
+    return parse(text).with_criteria(criteria_of(filters))
+
+
+async def _search(
+    project: Project, query: Query, behind: int | None, limit: int, near: bool
+) -> SearchResult:
+    return await search_index(project, query, behind, limit=limit, near=near)
+
+
+def _print(project: Project, result: SearchResult, form: str) -> None:
+    if form == "json":
+        print_json(result)
+    elif form == "jsonl":
+        output = Documents(form)
+        for session in result.sessions:
+            about = {name: getattr(session, name) for name in ("session_id", "title", "project")}
+            for hit in session.hits:
+                output.write({**about, **hit._asdict()})
+        output.end()
+    else:
+        ids = [session.session_id for session in result.sessions]
+        short = anyio.run(short_ids_on_screen, project, ids)
+        for line in lines_of(result, short):
+            click.echo(line)
+    if result.matched:
+        click.secho(summary_of(result), err=True, dim=True)
+        return
+    place = f"nothing matches {cell(result.query)} in {cell(project.khive, None)}"
+    click.echo(f"{place}; {index_state(result)}", err=True)
+    if result.near:
+        click.echo(f"near: {', '.join(cell(word) for word in result.near)}", err=True)

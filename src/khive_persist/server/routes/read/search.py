@@ -1,0 +1,64 @@
+"""`GET /v1/search`: what is recorded that has these words."""
+
+from functools import partial
+from typing import Any, Final
+
+from khive_persist.project import Project
+from khive_persist.search.result import SearchResult
+from khive_persist.server.http.errors import HTTPError
+from khive_persist.server.reader_pool import ReaderPool
+from khive_persist.server.routes.read import parameters
+from khive_persist.server.routes.read.operations import Operation, ReadRequest
+from khive_persist.server.routes.read.parameters import Parameter
+from khive_persist.sessions.search import DEFAULT_LIMIT, MAX_LIMIT, search
+
+WORDS: Final = Parameter(
+    "q", "text", "Words, phrases in quotes, prefixes as lock*, AND, OR, NOT, parentheses, and the"
+    " filters path: tool: kind: session: since: until: failed: client: agent:.",
+)  # fmt: skip
+HITS: Final = Parameter(
+    "limit", "integer", "At most so many hits, of all sessions together.",
+    minimum=1, maximum=MAX_LIMIT, default=DEFAULT_LIMIT,
+)  # fmt: skip
+NEAR: Final = Parameter(
+    "near", "boolean", "Also words that are near those that match nothing.", default=False
+)
+
+
+def operations(project: Project, readers: ReaderPool) -> list[Operation]:
+    """Return what this group answers."""
+
+    async def hits(query: ReadRequest) -> Any:
+        if query["q"] is None:
+            raise HTTPError(400, "bad_parameter", "q is missing")
+        work = partial(
+            search,
+            query["q"],
+            limit=query["limit"],
+            project=project,
+            session_id=query["session"],
+            tool=query["tool_name"],
+            client=query["tool"],
+            since=query["since"],
+            until=query["until"],
+            near=query["near"],
+        )
+        return await readers.run_heavy(work)
+
+    filters = (
+        parameters.SESSION,
+        parameters.TOOL,
+        parameters.TOOL_NAME,
+        parameters.SINCE,
+        parameters.UNTIL,
+    )
+    return [
+        Operation(
+            "/v1/search",
+            hits,
+            "Prompts, answers, commands, outputs, errors, paths, plans, to-dos and notes that have"
+            " these words, by session, the best first.",
+            (WORDS, *filters, HITS, NEAR),
+            SearchResult,
+        )
+    ]
