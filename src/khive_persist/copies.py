@@ -1,5 +1,6 @@
 """Compare the two copies of every record, and rebuild one from the other."""
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,7 @@ from khive_persist.opening import existing_project
 from khive_persist.project import Project
 from khive_persist.search import follow
 from khive_persist.search.removal import Removal, removing
+from khive_persist.search.semantic.embedding import embed_new
 from khive_persist.search.state import IndexState, index_state
 from khive_persist.store.sqlite import rows
 from khive_persist.store.sqlite.comparison_index import Difference
@@ -118,6 +120,9 @@ async def rebuild(
 async def rebuild_search(*, dir: Path | str | None = None) -> IndexState:
     """Make the index of the search anew from the databases: complete on return.
 
+    Where `search.semantic` is set, the passages get vectors, as far as their source gives any:
+    `vectors` says what is missing, and why.
+
     What waits in the spool is brought in before. Cancelled, the next search goes on with it.
 
     Args:
@@ -125,7 +130,9 @@ async def rebuild_search(*, dir: Path | str | None = None) -> IndexState:
 
     Raises:
         InvalidQueryError: `search.enabled` is false; the index is removed.
-        InvalidSettingsError: config.toml is wrong.
+        InvalidSettingsError: config.toml is wrong, or the source of vectors is not set as it has to
+            be.
+        MissingExtraError: The extra `semantic` is not installed, and `search.semantic` is set.
         ProjectError: There is no project, or it cannot be written to.
         StoreError: The index cannot be written.
     """
@@ -141,11 +148,13 @@ def make_search_anew(project: Project, advance: Advance = lambda _: None) -> Ind
     """Make the index of the search anew, as `rebuild_search` does.
 
     Args:
-        advance: A callback, given the number of records that were read since its last call.
+        advance: A callback, given the number of records or passages that were read since its last
+            call.
     """
     drain(project)
     follow.make_anew(project, advance)
-    return index_state(project)
+    vectors = embed_new(project, usable_settings(project), math.inf, advance)
+    return index_state(project)._replace(vectors=vectors)
 
 
 def bring_in(project: Project, purposes: Sequence[Purpose]) -> None:

@@ -5,6 +5,7 @@ which git ignores. A setting that sends, listens, or records or redacts less (`G
 a project's own config.toml only as the person trusted it: git can bring another with every pull.
 """
 
+import re
 import sys
 import tomllib
 from collections.abc import Collection
@@ -20,6 +21,7 @@ ModelEvents = Literal["off", "without_conversation", "full"]
 Compression = Literal["auto", "zstd", "none"]
 OutcomesRule = Literal["none", "failures"]
 TimeStyle = Literal["local", "relative", "iso"]
+VectorSource = Literal["off", "local", "endpoint"]
 
 
 class Settings(NamedTuple):
@@ -67,6 +69,10 @@ class Settings(NamedTuple):
     server_max_body_bytes: int = 8_388_608
     display_time: TimeStyle = "local"
     mcp_projects: tuple[str, ...] = ()
+    search_semantic: VectorSource = "off"
+    search_semantic_url: str = ""
+    search_semantic_model: str = ""
+    search_semantic_key_variable: str = ""
 
     @property
     def verdict_rule(self) -> float | None:
@@ -92,14 +98,15 @@ GUARDED: Final = frozenset(
         "budget_project_tokens", "backup_destination", "backup_recipients", "backup_every_hours",
         "backup_full_every_days", "backup_keep_count", "backup_keep_days", "server_address",
         "server_port", "server_allowed_hosts", "server_allowed_origins", "server_require_token",
-        "server_max_body_bytes",
+        "server_max_body_bytes", "search_semantic",
     }
 )  # fmt: skip
 # It counts from the home's config.toml, and from nowhere else.
 HOME_ONLY: Final = frozenset(
     {
         "home_max_bytes", "home_keep_days", "home_store_max_bytes", "home_store_keep_days",
-        "budget_command", "budget_webhook", "mcp_projects",
+        "budget_command", "budget_webhook", "mcp_projects", "search_semantic_url",
+        "search_semantic_model", "search_semantic_key_variable",
     }
 )  # fmt: skip
 _MOST_BYTES: Final = 1 << 20
@@ -109,11 +116,14 @@ _MINIMUM: Final[dict[str, float]] = {
     "store_busy_timeout_seconds": 0.1,
     "server_max_body_bytes": 65_536,
 }
+_ADDRESSES: Final = ("budget_webhook", "search_semantic_url")
+_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _WORDS: Final[dict[str, tuple[str, ...]]] = {
     "gemini_model_events": get_args(ModelEvents),
     "outcomes_rule": get_args(OutcomesRule),
     "backup_compression": get_args(Compression),
     "display_time": get_args(TimeStyle),
+    "search_semantic": get_args(VectorSource),
 }
 
 
@@ -298,8 +308,16 @@ def checked(path: Path, table: str, key: str, value: Any) -> Any:
     elif isinstance(default, str):
         if not isinstance(value, str):
             raise InvalidSettingsError(f"{label} is a string")
-        if name == "budget_webhook" and value and not _is_web_address(value):
+        if name in _ADDRESSES and value and not _is_web_address(value):
             raise InvalidSettingsError(f"{label} is an address with http:// or https://")
+        if name == "search_semantic_url" and "@" in urlsplit(value).netloc:
+            raise InvalidSettingsError(
+                f"{label} has no user and password", hint="name a variable in semantic_key_variable"
+            )
+        if name == "search_semantic_key_variable" and value and not _VARIABLE.fullmatch(value):
+            raise InvalidSettingsError(
+                f"{label} is the name of an environment variable, not the key that it has"
+            )
     elif isinstance(default, bool):
         if not isinstance(value, bool):
             raise InvalidSettingsError(f"{label} is true or false")

@@ -8,7 +8,16 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.dashboard.conftest import new_project
 from tests.dashboard.opened import Opened
-from tests.dashboard.records import COMPARED, FAILURE, LAST, PLAN, REPORT, SESSIONS, STORY, TRIAL_PAGE
+from tests.dashboard.records import (
+    COMPARED,
+    FAILURE,
+    LAST,
+    PLAN,
+    REPORT,
+    SESSIONS,
+    STORY,
+    TRIAL_PAGE,
+)
 from tests.server.process import Server
 
 FIRST_LOAD_BYTES: Final = 350_000

@@ -59,6 +59,12 @@ def test_what_is_committed_is_in_the_index_without_a_search(
     assert client.get("/v1/search", params={"q": "giraffe"}).json()["matched"] == 1
 
 
+def test_meaning_is_for_who_has_switched_it_on(client: httpx.Client) -> None:
+    answer = client.get("/v1/search", params={"q": "deadlock", "semantic": "true"})
+    assert answer.status_code == 400
+    assert "config set search.semantic local" in answer.text
+
+
 @pytest.mark.parametrize(
     "params", [{}, {"q": ""}, {"q": '"open'}, {"q": "a", "limit": "0"}, {"q": "kind:letters"}]
 )

@@ -209,6 +209,11 @@ HOSTILE: Final[dict[str, Hostile]] = {
         "config.toml",
         b"[budget]\nday_usd = 0.01\ncommand = ['rm', 'HOME']\nwebhook = 'https://evil.test'\n",
     ),
+    "a search sends texts": file(
+        "config.toml",
+        b"[search]\nsemantic = 'endpoint'\nsemantic_url = 'https://evil.test'\n"
+        b"semantic_model = 'm'\nsemantic_key_variable = 'HOME'\n",
+    ),
     "a budget is warned of": file("budget_warnings.json", b'{"warnings": {}, "mac": "00"}'),
     "warnings are a link": link("budget_warnings.json", "precious"),
     "warnings are a pipe": pipe("budget_warnings.json"),

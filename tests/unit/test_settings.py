@@ -63,6 +63,10 @@ GIVEN: list[tuple[str, str, Any]] = [
     ("server.require_token = false", "server_require_token", False),
     ("server.max_body_bytes = 100_000", "server_max_body_bytes", 100_000),
     ("display.time = 'iso'", "display_time", "iso"),
+    ("search.semantic = 'local'", "search_semantic", "local"),
+    ("search.semantic_url = 'http://[::1]:1/v1'", "search_semantic_url", "http://[::1]:1/v1"),
+    ("search.semantic_model = 'm:1'", "search_semantic_model", "m:1"),
+    ("search.semantic_key_variable = 'A_KEY'", "search_semantic_key_variable", "A_KEY"),
 ]
 
 
@@ -108,6 +112,10 @@ def test_every_setting_is_tried_here() -> None:
         ("budget.command = 'notify'", "budget.command"),
         ("budget.webhook = 'file:///etc/passwd'", "budget.webhook"),
         ("budget.webhook = 'https://a.test:99999/'", "budget.webhook"),
+        ("search.semantic = 'on'", "search.semantic"),
+        ("search.semantic_url = 'file:///etc/passwd'", "search.semantic_url"),
+        ("search.semantic_url = 'https://u:p@a.test/v1'", "search.semantic_url"),
+        ("search.semantic_key_variable = 'sk-1234'", "search.semantic_key_variable"),
         ("backup.destination = 3", "backup.destination"),
         ("backup.compression = 'gzip'", "backup.compression"),
         ("backup.recipients = 'age1'", "backup.recipients"),

@@ -25,6 +25,7 @@ from khive_persist.errors import KhiveError
 from khive_persist.files import write_private
 from khive_persist.mirror.packing import pack_if_due
 from khive_persist.project import Project
+from khive_persist.settings import Settings
 from khive_persist.store.sqlite import write_lock
 from khive_persist.trust.processes import environment_for, module_command
 
@@ -40,6 +41,7 @@ LAST_SYNC_SECONDS: Final = 60.0
 # Where a budget is set, the transcript of a session at work is read so often.
 WATCH_SECONDS: Final = 60.0
 LONGEST_FOLLOWING_SECONDS: Final = 60.0
+LONGEST_EMBEDDING_SECONDS: Final = 30.0
 # As old as the last time.
 WATCHED: Final = "watched.lock"
 # The agent and its tools come first.
@@ -72,6 +74,7 @@ def main() -> int:
         pack_if_due(drain.project, drain.settings)
         if is_searched:
             _follow(drain.project)
+            _embed(drain.project, drain.settings)
         _renew_copies()
     except (KhiveError, OSError):
         # The events are in the spool: the next drain brings them in, and doctor says why not now.
@@ -193,6 +196,16 @@ def _follow(project: Project) -> None:
 
     with suppress(KhiveError):
         follow.catch_up(project, seconds=LONGEST_FOLLOWING_SECONDS, is_made=False, may_write=False)
+
+
+def _embed(project: Project, settings: Settings) -> None:
+    """Make vectors of what is new in the index; what fails is said by the next search."""
+    if settings.search_semantic == "off":
+        return
+    from khive_persist.search.semantic.embedding import embed_new
+
+    with suppress(KhiveError):
+        embed_new(project, settings, LONGEST_EMBEDDING_SECONDS)
 
 
 def _renew_copies() -> None:

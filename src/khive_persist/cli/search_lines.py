@@ -44,6 +44,8 @@ def summary_of(result: SearchResult) -> str:
     if not result.matched:
         return index_state(result)
     matches = "match" if result.matched == 1 else "matches"
+    if result.mode == "hybrid":
+        matches = "with the words or near in meaning"
     count = len(result.sessions)
     sessions = "1 session" if count == 1 else f"{count} sessions"
     return f"{result.shown:,} of {result.matched:,} {matches}, {sessions}; {index_state(result)}"

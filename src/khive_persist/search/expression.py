@@ -77,7 +77,7 @@ _ALWAYS: Final = Statement("1", [])
 def compiled(query: Query) -> Compiled:
     """Compile a query."""
     matched, unmatched, conditions = [], [], []
-    for part in _conjuncts(query.part):
+    for part in conjuncts(query.part):
         inner = part.part if isinstance(part, Not) else part
         expression = match_of(inner)
         if expression is None:
@@ -112,10 +112,22 @@ def match_of(part: Part) -> str | None:
     return None
 
 
-def _conjuncts(part: Part) -> list[Part]:
+def conjuncts(part: Part) -> list[Part]:
+    """Return the parts of a query that have to hold together."""
     if not isinstance(part, All):
         return [part]
-    return [conjunct for inner in part.parts for conjunct in _conjuncts(inner)]
+    return [conjunct for inner in part.parts for conjunct in conjuncts(inner)]
+
+
+def candidates_of(numbers: str) -> Statement:
+    """Return the SELECT of some passages as that of candidates; their numbers are a JSON array."""
+    return Statement(
+        f"SELECT {_COLUMNS}, 0.0 AS score FROM passages AS p"
+        " JOIN records AS r ON r.number = p.record"
+        " JOIN sessions AS s ON s.number = p.session"
+        " WHERE p.number IN (SELECT value FROM json_each(?))",
+        [numbers],
+    )
 
 
 def _term(term: Term) -> str:

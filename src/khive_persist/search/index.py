@@ -197,6 +197,18 @@ class Index:
             (purpose, remover, codec.dump_lossy(ids)),
         )
 
+    def put_vectors(self, model: str, vectors: Iterable[tuple[int, bytes, bytes]]) -> None:
+        """Put the vectors of passages, each with number and packed text; not of what is gone."""
+        self._connection.executemany(
+            "INSERT OR REPLACE INTO vectors (passage, model, vector)"
+            " SELECT number, ?, ? FROM passages WHERE number = ? AND text = ?",
+            [(model, vector, number, packed) for number, packed, vector in vectors],
+        )
+
+    def drop_vectors(self) -> None:
+        """Take out all vectors: another model is to make them."""
+        self._connection.execute("DELETE FROM vectors")
+
     def _put_passage(self, record: int, session: int, created_at: str, passage: Passage) -> None:
         number, self._next_passage = self._next_passage, self._next_passage + 1
         # JSON may hold lone surrogates as escapes; what is taken out is what was put.

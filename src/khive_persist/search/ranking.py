@@ -57,10 +57,17 @@ class Candidate(NamedTuple):
 
 
 class Ranked(NamedTuple):
-    """A candidate and its rank: higher is better."""
+    """A candidate and its rank: higher is better.
+
+    Attributes:
+        rank: The rank.
+        candidate: The passage.
+        has_words: Whether it has the words of the query; False for what is near in meaning alone.
+    """
 
     rank: float
     candidate: Candidate
+    has_words: bool = True
 
 
 class Matches(NamedTuple):
@@ -95,10 +102,13 @@ def ranked(candidates: Iterable[Candidate], now: datetime) -> list[Ranked]:
     )
     first_of_text: dict[tuple[object, ...], Ranked] = {}
     for entry in in_order:
-        candidate = entry.candidate
-        text = (candidate.session_id, candidate.kind, candidate.size, candidate.checksum)
-        first_of_text.setdefault(text, entry)
+        first_of_text.setdefault(text_of(entry.candidate), entry)
     return list(first_of_text.values())
+
+
+def text_of(candidate: Candidate) -> tuple[object, ...]:
+    """Return what is the same of two candidates that are the same text, of one kind and session."""
+    return candidate.session_id, candidate.kind, candidate.size, candidate.checksum
 
 
 def choose(entries: Sequence[Ranked], limit: int) -> list[Ranked]:

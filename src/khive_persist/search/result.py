@@ -1,6 +1,6 @@
 """The answer of a search: which passages matched, where each stands, and what is not shown."""
 
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from khive_persist.clock import InstantText
 
@@ -9,6 +9,8 @@ PassageKind = Literal[
     "application",
 ]  # fmt: skip
 SearchMode = Literal["exact", "hybrid"]
+# What has still to get a vector is counted so far.
+MOST_WAITING: Final = 100_000
 
 
 class Mark(NamedTuple):
@@ -24,7 +26,7 @@ class SearchHit(NamedTuple):
     Attributes:
         record_id: The id of its record.
         purpose: The name of its record's purpose, as `conversations`.
-        kind: What the passage is of the record.
+        kind: The part of the record that the passage is.
         client: The client of the session, as `claude-code`; an empty string where none is known.
         tool_name: The tool of the call, as `Bash`; an empty string where it is none of a call.
         agent_id: The subagent; an empty string for the main agent.
@@ -68,18 +70,41 @@ class SessionHits(NamedTuple):
     hits: list[SearchHit]
 
 
+class VectorsState(NamedTuple):
+    """How far the vectors of an index are.
+
+    Attributes:
+        waiting: The number of passages that have still to get one, 100,000 for more.
+        problem: The reason why the source gives none, or an empty text.
+    """
+
+    waiting: int
+    problem: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """Return the line that tells a person; an empty text where nothing waits or failed."""
+        if not self.waiting:
+            return f"semantic: {self.problem}" if self.problem else ""
+        count = f"{self.waiting:,}" + (" or more" if self.waiting == MOST_WAITING else "")
+        passages = f"{count} passage{'' if self.waiting == 1 else 's'}"
+        verb = "waits" if self.waiting == 1 else "wait"
+        return f"semantic: {passages} {verb}" + (f": {self.problem}" if self.problem else "")
+
+
 class SearchResult(NamedTuple):
     """The answer of a search.
 
     Attributes:
         query: The words that were searched for.
-        mode: `exact` where each hit has all words; `hybrid` where meaning was asked for, too.
-        matched: The number of passages that matched in all.
+        mode: `exact` where each hit has all words; `hybrid` where it may be near in meaning.
+        matched: The number of passages that matched in all, or are near in meaning.
         shown: The number of passages that are shown.
         behind: The number of changes that the index has still to take in; None where it is being
             made, and may lack anything.
         sessions: The sessions with hits, that of the best hit first.
         near: Words of the index that are near those that matched nothing, where that was asked for.
+        vectors: How far the vectors are, where meaning was asked for; None otherwise.
     """
 
     query: str
@@ -89,3 +114,4 @@ class SearchResult(NamedTuple):
     behind: int | None
     sessions: list[SessionHits]
     near: list[str]
+    vectors: VectorsState | None = None

@@ -7,6 +7,7 @@ from khive_persist.project import Project
 from khive_persist.search import index_file
 from khive_persist.search.follow import count_behind
 from khive_persist.search.index_file import IndexFile
+from khive_persist.search.result import VectorsState
 from khive_persist.settings import Settings
 from khive_persist.store.sqlite.connection import fault_of
 from khive_persist.store.sqlite.statements import scalar
@@ -23,6 +24,7 @@ class IndexState(NamedTuple):
         behind: The number of changes that it lacks; None where it is being made, and may lack
             anything, as where there is none.
         problem: The fault that was found in it, or an empty string.
+        vectors: How far the vectors of passages are; None where none are asked for.
     """
 
     exists: bool
@@ -31,6 +33,7 @@ class IndexState(NamedTuple):
     bytes: int
     behind: int | None
     problem: str
+    vectors: VectorsState | None = None
 
 
 def index_state(project: Project) -> IndexState:
@@ -76,6 +79,8 @@ def state_line(state: IndexState) -> str:
     if state.problem:
         return state.problem
     count = f"{state.passages} passages of {state.records} records"
+    if state.vectors is not None:
+        count += f"; {state.vectors.sentence or 'semantic: each has its vector'}"
     if state.behind is None:
         return f"{count}; it is not complete: the next search goes on"
     return f"{count}, {state.behind} changes behind" if state.behind else f"{count}, up to date"

@@ -22,6 +22,7 @@ from khive_persist.project import Project
 from khive_persist.recorder.logs import LOGGER
 from khive_persist.search import index_file
 from khive_persist.search.follow import catch_up
+from khive_persist.search.semantic.embedding import embed_new
 from khive_persist.server.context import ServerContext
 from khive_persist.trust.processes import environment_for, module_command
 
@@ -30,6 +31,9 @@ _NICENESS: Final = 10
 # More than these are taken in by another process.
 _MANY_CHANGES: Final = 2_000
 _DRAINER_SECONDS: Final = 2.0
+_EMBEDDING_SECONDS: Final = 5.0
+# A source of vectors that failed is left alone for so long.
+_RECOVERY_SECONDS: Final = 60.0
 
 
 class Intervals(NamedTuple):
@@ -43,6 +47,7 @@ class Intervals(NamedTuple):
         packing: The interval between looks for streams of finished sessions to pack.
         budgets: The interval between looks for budgets that are reached.
         search: The interval between looks for what the index of the search lacks.
+        vectors: The interval between looks for passages without a vector.
     """
 
     settings: float = 2.0
@@ -52,6 +57,7 @@ class Intervals(NamedTuple):
     packing: float = 600.0
     budgets: float = 60.0
     search: float = 0.5
+    vectors: float = 2.0
 
 
 async def keep_settings(
@@ -179,6 +185,43 @@ async def keep_searchable(context: ServerContext, seconds: float) -> None:
         if behind is None or behind > _MANY_CHANGES:
             await anyio.to_thread.run_sync(context.intake.event_fallback.wake_drainer, root)
             await anyio.sleep(_DRAINER_SECONDS)
+
+
+async def keep_vectors(context: ServerContext, seconds: float) -> None:
+    """Make vectors of what is new in the index until cancelled, where `search.semantic` is set."""
+    previous: tuple[int, int] | None = None
+    reason = ""
+    while True:
+        await anyio.sleep(seconds)
+        settings = context.live.settings
+        version = await anyio.to_thread.run_sync(_index_version, context.project)
+        if settings.search_semantic == "off" or version in (None, previous):
+            continue
+        work = partial(embed_new, context.project, settings, _EMBEDDING_SECONDS)
+        try:
+            state = await anyio.to_thread.run_sync(work)
+            problem = state.problem if state else ""
+        except (KhiveError, OSError) as error:
+            problem = str(error)
+        if problem and problem != reason:
+            _log.error("vectors_failed", extra={"fields": {"reason": problem}})
+        reason = problem
+        if problem:
+            await anyio.sleep(_RECOVERY_SECONDS)
+        elif state is None or not state.waiting:
+            # What came meanwhile is another one.
+            previous = version
+
+
+def _index_version(project: Project) -> tuple[int, int] | None:
+    """Return what is another one after each commit to the index; None where there is none."""
+    for path in (project.search_index.with_name(f"{project.search_index.name}-wal"),
+                 project.search_index):  # fmt: skip
+        with suppress(OSError):
+            status = os.lstat(path)
+            if status.st_size:
+                return status.st_size, status.st_mtime_ns
+    return None
 
 
 def _versions(project: Project) -> list[tuple[str, int, int]]:

@@ -156,6 +156,7 @@ async def _serve(
             tasks.start_soon(background_tasks.keep_packed, context, intervals.packing)
             tasks.start_soon(background_tasks.keep_budgets, context, intervals.budgets)
             tasks.start_soon(background_tasks.keep_searchable, context, intervals.search)
+            tasks.start_soon(background_tasks.keep_vectors, context, intervals.vectors)
             tasks.start_soon(context.readers.keep, context.stopping)
             _log.info("started", extra={"fields": {"pid": os.getpid()}})
             # What is there by now stays: to look at it again and again costs a tenth.

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from anyio.to_thread import run_sync
 
 from khive_persist import clock
+from khive_persist import settings as configuration
 from khive_persist.capture.drain import drain
 from khive_persist.models.purposes import (
     APPLICATION_SESSIONS,
@@ -27,6 +28,8 @@ from khive_persist.search.near import near_words
 from khive_persist.search.query import Criterion, Query, criterion, parse
 from khive_persist.search.ranking import Matches, Ranked, by_session, choose, find_matches
 from khive_persist.search.result import SearchHit, SearchResult, SessionHits
+from khive_persist.search.semantic.fusion import with_nearest
+from khive_persist.search.semantic.query_vector import QueryVector, query_vector
 from khive_persist.search.texts import current_texts, indexed_texts
 from khive_persist.sessions.definitions import plan_order_sql
 from khive_persist.sessions.titles import read_titles
@@ -69,6 +72,7 @@ async def search(
     since: datetime | str | None = None,
     until: datetime | str | None = None,
     near: bool = False,
+    semantic: bool = False,
 ) -> SearchResult:
     """Search prompts, answers, commands, outputs, errors, paths, plans, to-dos and notes.
 
@@ -93,9 +97,15 @@ async def search(
         since: The time of the first record; as text `2h`, `3d`, or a time in ISO form.
         until: The time before which the last record is.
         near: Whether words are sought that are near those that match nothing.
+        semantic: Whether passages are sought, too, that are near in meaning. New passages get
+            their vectors before, for two seconds at most: `vectors` says what is missing then, and
+            why. Where the source of vectors fails, the search goes by words.
 
     Raises:
-        InvalidQueryError: The query cannot be understood, or `search.enabled` is false.
+        InvalidQueryError: The query cannot be understood, `search.enabled` is false, or meaning is
+            asked for where `search.semantic` is off.
+        InvalidSettingsError: The source of vectors is not set as it has to be.
+        MissingExtraError: The extra `semantic` is not installed.
         ProjectError: There is no project.
         StoreError: The index cannot be made or read.
     """
@@ -111,7 +121,13 @@ async def search(
         project = existing_project(dir)
         await run_sync(drain, project)
     behind = await run_sync(catch_up, project)
-    return await search_index(project, parsed, behind, limit=limit, near=near)
+    vector = await run_sync(vector_of, project, parsed) if semantic else None
+    return await search_index(project, parsed, behind, limit=limit, near=near, vector=vector)
+
+
+def vector_of(project: Project, query: Query) -> QueryVector:
+    """Return the vector of a search, as `query_vector` does by the settings of a project."""
+    return query_vector(project, configuration.load(project.config), query)
 
 
 def criteria_of(filters: Mapping[str, str | datetime | None]) -> list[Criterion]:
@@ -134,6 +150,7 @@ async def search_index(
     *,
     limit: int = DEFAULT_LIMIT,
     near: bool = False,
+    vector: QueryVector | None = None,
 ) -> SearchResult:
     """Search the index as it is.
 
@@ -143,13 +160,14 @@ async def search_index(
         behind: The number of changes that the index lacks, as the answer says it.
         limit: At most so many hits.
         near: Whether words are sought that are near those that match nothing.
+        vector: The vector of the query, where meaning is asked for.
 
     Raises:
         InvalidQueryError: The limit is no number from 0.
         StoreError: The index, or a file with titles, cannot be read.
     """
     most = checked_count("limit", limit)
-    looked = await run_sync(_look, project, query, most or 0, near)
+    looked = await run_sync(_look, project, query, most or 0, near, vector)
     marker = Marker(query)
     titles = await _titles(project, [entry.candidate.session_id for entry in looked.chosen])
     counts = {id: len(entries) for id, entries in by_session(looked.matches.ranked).items()}
@@ -166,20 +184,25 @@ async def search_index(
     ]
     return SearchResult(
         query=query.text,
-        mode="exact",
+        mode="exact" if vector is None or vector.row is None else "hybrid",
         matched=looked.matches.total,
         shown=len(looked.chosen),
         behind=behind,
         sessions=sessions,
         near=looked.near,
+        vectors=None if vector is None else vector.state,
     )
 
 
-def _look(project: Project, query: Query, limit: int, near: bool) -> Looked:
+def _look(
+    project: Project, query: Query, limit: int, near: bool, vector: QueryVector | None
+) -> Looked:
     with index_file.reading(project) as connection:
         if connection is None:
             return Looked(Matches(0, []), [], {}, [])
         matches = find_matches(connection, compiled(query), clock.now())
+        if vector is not None and vector.row is not None:
+            matches = with_nearest(connection, matches, query, vector.model, vector.row)
         looked = _with_texts(project, connection, query, matches, limit)
         is_sought = near and not looked.matches.total
         return looked._replace(near=near_words(connection, query) if is_sought else [])

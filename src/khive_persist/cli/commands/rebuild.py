@@ -73,7 +73,8 @@ def _rebuild_search(project: Project, *, as_json: bool) -> int:
         print_json(state._asdict())
     else:
         click.echo(f"{project.search_index}: {state_line(state)}")
-    return FAILED if state.problem or state.behind is None else DONE
+    is_whole = state.behind is not None and not (state.vectors and state.vectors.sentence)
+    return FAILED if state.problem or not is_whole else DONE
 
 
 def _agrees(count: int) -> bool:

@@ -20,24 +20,31 @@ from khive_persist.cli.options import (
 from khive_persist.cli.output import Documents, cell, print_json, warn
 from khive_persist.cli.progress import progress
 from khive_persist.cli.search_lines import index_state, lines_of, summary_of
-from khive_persist.errors import InvalidQueryError, KhiveError
+from khive_persist.errors import (
+    InvalidQueryError,
+    InvalidSettingsError,
+    KhiveError,
+    MissingExtraError,
+)
 from khive_persist.project import Project
 from khive_persist.search.follow import catch_up
 from khive_persist.search.query import Query, parse
 from khive_persist.search.result import SearchResult
-from khive_persist.sessions.search import DEFAULT_LIMIT, criteria_of, search_index
+from khive_persist.search.semantic.query_vector import QueryVector
+from khive_persist.sessions.search import DEFAULT_LIMIT, criteria_of, search_index, vector_of
 
 
 @click.command("search")
 @click.argument("words", nargs=-1)
 @click.option("--near", is_flag=True, help="Where nothing matches, words that are near.")
+@click.option("--semantic", is_flag=True, help="Also what is near in meaning.")
 @with_project
 @with_filters("session", "tool", "tool_name", "since", "until", "failed")
 @with_limit(default=DEFAULT_LIMIT)
 @with_output
 @with_times
 def command(
-    words: tuple[str, ...], near: bool, limit: int, form: str, **filter_options: Any
+    words: tuple[str, ...], near: bool, semantic: bool, limit: int, form: str, **filter_options: Any
 ) -> int:
     """Search all that is recorded: prompts, answers, commands, outputs, errors, plans, notes.
 
@@ -52,6 +59,8 @@ def command(
     since:, until:, failed:, client: and agent:. Parts of names are words: config finds parseConfig
     and parse_config.
 
+    --semantic also finds what says the same in other words, where search.semantic is set.
+
     What matched in all, what is shown and whether the index has everything is said on stderr. The
     first search makes the index, .khive/search.db. The exit code is 0 also where nothing matches,
     2 where the words cannot be understood, and 3 where nothing could be searched.
@@ -63,8 +72,9 @@ def command(
         project = drained_project()
         with progress("records in the index") as advance:
             behind = catch_up(project, seconds=math.inf, advance=advance)
-        result = anyio.run(_search, project, query, behind, limit, near)
-    except InvalidQueryError:
+        vector = vector_of(project, query) if semantic else None
+        result = anyio.run(_search, project, query, behind, limit, near, vector)
+    except (InvalidQueryError, InvalidSettingsError, MissingExtraError):
         raise
     except (KhiveError, OSError) as error:
         warn(" ".join(str(error).split()))
@@ -92,12 +102,19 @@ def _query(
 
 
 async def _search(
-    project: Project, query: Query, behind: int | None, limit: int, near: bool
+    project: Project,
+    query: Query,
+    behind: int | None,
+    limit: int,
+    near: bool,
+    vector: QueryVector | None,
 ) -> SearchResult:
-    return await search_index(project, query, behind, limit=limit, near=near)
+    return await search_index(project, query, behind, limit=limit, near=near, vector=vector)
 
 
 def _print(project: Project, result: SearchResult, form: str) -> None:
+    if result.vectors is not None and (sentence := result.vectors.sentence):
+        warn(sentence)
     if form == "json":
         print_json(result)
     elif form == "jsonl":

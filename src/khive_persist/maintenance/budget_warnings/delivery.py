@@ -4,37 +4,24 @@ Neither is told anything by way of a shell or a command line: the amounts are JS
 body of the request.
 """
 
-import http.client
 import os
 import signal
 import subprocess
-import threading
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
+from khive_persist import web_requests
 from khive_persist.store import codec
+from khive_persist.web_requests import RequestFailedError
 
 Channel = Literal["command", "webhook"]
 
 COMMAND_SECONDS: Final = 30.0
-REQUEST_SECONDS: Final = 5.0
-REQUESTS: Final = 3
 WEBHOOK_SECONDS: Final = 25.0
-_FIRST_PAUSE_SECONDS: Final = 1.0
 # Of a variable of the environment: a session's id may have any length, and any character.
 _MOST_CHARACTERS: Final = 1_000
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """Follow no redirect: what is sent is for the address that the person wrote."""
-
-    def redirect_request(self, *_arguments: Any) -> None:
-        return None
 
 
 def run_command(
@@ -79,51 +66,18 @@ def post(
     document: Mapping[str, Any],
     *,
     seconds: float = WEBHOOK_SECONDS,
-    first_pause: float = _FIRST_PAUSE_SECONDS,
+    first_pause: float = web_requests.FIRST_PAUSE_SECONDS,
 ) -> str:
     """Post to a webhook, a few times where that may help; return why it failed, or an empty text.
 
     The address may be a secret: only its host is named.
     """
-    reasons: list[str] = []
-    # A server that answers byte by byte has no timeout: who waits has.
-    thread = threading.Thread(
-        target=_post, args=(address, document, first_pause, reasons), daemon=True
-    )
-    thread.start()
-    thread.join(seconds)
-    reason = f"took more than {seconds:g} s" if thread.is_alive() else reasons[-1]
-    return f"{urlsplit(address).hostname} {reason}" if reason else ""
-
-
-def _post(
-    address: str, document: Mapping[str, Any], first_pause: float, reasons: list[str]
-) -> None:
     body = codec.dump_lossy(document).encode()
-    for number in range(REQUESTS):
-        if number:
-            time.sleep(first_pause * 2 ** (number - 1))
-        reason, is_final = _request(address, body)
-        reasons.append(reason)
-        if is_final:
-            return
-
-
-def _request(address: str, body: bytes) -> tuple[str, bool]:
-    """Return why a request failed, or an empty text, and whether another one is of no use."""
-    headers = {"Content-Type": "application/json", "User-Agent": "khive-persist"}
     try:
-        request = urllib.request.Request(address, body, headers)  # noqa: S310 - settings check it
-        opener = urllib.request.build_opener(_NoRedirect)
-        with opener.open(request, timeout=REQUEST_SECONDS):
-            return "", True
-    except urllib.error.HTTPError as error:
-        error.close()
-        return f"answered {error.code}", error.code < 500 and error.code != 429
-    except urllib.error.URLError as error:
-        return f"does not answer ({getattr(error.reason, 'strerror', None) or error.reason})", False
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        return f"does not answer ({type(error).__name__})", False
+        web_requests.post_json(address, body, seconds=seconds, first_pause=first_pause)
+    except RequestFailedError as error:
+        return f"{urlsplit(address).hostname} {error}"
+    return ""
 
 
 def _ending(code: int) -> str:

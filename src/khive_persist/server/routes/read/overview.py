@@ -40,6 +40,7 @@ class ProjectInfo(NamedTuple):
         version: The version of the server.
         since: The start of its first session.
         pause: The pauses in which nothing is recorded.
+        semantic: Whether a search may ask for what is near in meaning.
     """
 
     root: str
@@ -47,6 +48,7 @@ class ProjectInfo(NamedTuple):
     version: str
     since: InstantText | None
     pause: PauseStatus
+    semantic: bool
 
 
 class OverviewStep(NamedTuple):

@@ -24,6 +24,11 @@ NEAR: Final = Parameter(
     "near", "boolean", "Also words that are near those that match nothing.", default=False
 )
 
+SEMANTIC: Final = Parameter(
+    "semantic", "boolean", "Also what is near in meaning, where `search.semantic` is set.",
+    default=False,
+)  # fmt: skip
+
 
 def operations(project: Project, readers: ReaderPool) -> list[Operation]:
     """Return what this group answers."""
@@ -42,6 +47,7 @@ def operations(project: Project, readers: ReaderPool) -> list[Operation]:
             since=query["since"],
             until=query["until"],
             near=query["near"],
+            semantic=query["semantic"],
         )
         return await readers.run_heavy(work)
 
@@ -58,7 +64,7 @@ def operations(project: Project, readers: ReaderPool) -> list[Operation]:
             hits,
             "Prompts, answers, commands, outputs, errors, paths, plans, to-dos and notes that have"
             " these words, by session, the best first.",
-            (WORDS, *filters, HITS, NEAR),
+            (WORDS, *filters, HITS, NEAR, SEMANTIC),
             SearchResult,
         )
     ]
