@@ -116,7 +116,7 @@ export type DoctorReport = {
   versions: Record<string, string>; khive: string; databases: Database[]; spool: SpoolState;
   quarantined: string[]; unmatched: Unmatched[]; unmatched_calls: number; problems: string[];
   pause: PauseStatus; hooks: HookState[]; findings: Finding[]; free_bytes: number | null;
-  latest_backup: string | null; last_verify: LastVerify | null;
+  latest_backup: string | null; last_verify: LastVerify | null; search_index: IndexState | null;
 };
 
 export type Effect = {
@@ -245,6 +245,11 @@ export type HookState = {
   transport: '' | 'command' | 'http'; path: string; hook: '' | 'native' | 'python';
 };
 
+export type IndexState = {
+  exists: boolean; records: number; passages: number; bytes: number; behind: number | null;
+  problem: string; vectors: VectorsState | null;
+};
+
 export type Interval = {
   low: number; high: number; level: number;
 };
@@ -283,6 +288,10 @@ export type LostEvent = {
 
 export type MannWhitney = {
   u: number; p: number; superiority: number; is_exact: boolean;
+};
+
+export type Mark = {
+  start: number; end: number;
 };
 
 export type MedianDifference = {
@@ -433,6 +442,7 @@ export type Problem = {
 
 export type ProjectInfo = {
   root: string; name: string; version: string; since: string | null; pause: PauseStatus;
+  semantic: boolean;
 };
 
 export type ProportionDifference = {
@@ -463,6 +473,18 @@ export type RecordedVerdict = {
 export type ReportedCost = {
   session_id: string; tool: string; computed: number | null; unpriced: number; reported: number;
   difference: number; is_guess: boolean;
+};
+
+export type SearchHit = {
+  record_id: string; purpose: string; kind: 'prompt' | 'answer' | 'thinking' | 'command' | 'output' 
+  | 'error' | 'path' | 'plan' | 'todo' | 'note' | 'application'; client: string; tool_name: string;
+  agent_id: string; created_at: string; failed: boolean; excerpt: string; marks: Mark[];
+  rank: number; link: string;
+};
+
+export type SearchResult = {
+  query: string; mode: 'exact' | 'hybrid'; matched: number; shown: number; behind: number | null;
+  sessions: SessionHits[]; near: string[]; vectors: VectorsState | null;
 };
 
 export type SeriesList = {
@@ -499,6 +521,10 @@ export type SessionFields = {
 export type SessionHead = {
   session_id: string; status: 'active' | 'completed'; version: number; started_at?: string;
   updated_at?: string; completed_at?: string;
+};
+
+export type SessionHits = {
+  session_id: string; title: string; project: string; matched: number; hits: SearchHit[];
 };
 
 export type SessionItem = {
@@ -630,6 +656,10 @@ export type VariantCount = {
   late_named: number;
 };
 
+export type VectorsState = {
+  waiting: number; problem: string;
+};
+
 export type Welch = {
   t: number; df: number; p: number; difference: number; interval: Interval;
 };
@@ -640,17 +670,4 @@ export type WelchAnova = {
 
 export type Wilcoxon = {
   v: number; p: number; pairs: number; is_exact: boolean;
-};
-
-export type Mark = { start: number; end: number };
-export type SearchHit = {
-  record_id: string; purpose: string;
-  kind: 'prompt' | 'answer' | 'thinking' | 'command' | 'output' | 'error' | 'path' | 'plan' | 'todo' | 'note' | 'application';
-  client: string; tool_name: string; agent_id: string; created_at: string; failed: boolean; excerpt: string; marks: Mark[];
-  rank: number; link: string;
-};
-export type SessionHits = { session_id: string; title: string; project: string; matched: number; hits: SearchHit[] };
-export type SearchResult = {
-  query: string; mode: 'exact' | 'hybrid'; matched: number; shown: number; behind: number | null;
-  sessions: SessionHits[]; near: string[];
 };

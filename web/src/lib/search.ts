@@ -70,10 +70,13 @@ export function countsOf({ shown, matched, sessions }: SearchResult): string {
 }
 
 /** What an answer lacks; empty where the index has all. */
-export function lackOf(result: { behind: number | null }): string {
-  if (result.behind === null) return 'The index is being made: there may be more.';
-  if (!result.behind) return '';
-  return `The index is behind by ${result.behind.toLocaleString()} ${result.behind === 1 ? 'change' : 'changes'}: there may be more.`;
+export function lackOf({ behind, vectors }: SearchResult): string {
+  const lacks: string[] = [];
+  if (behind === null) lacks.push('The index is being made: there may be more.');
+  else if (behind) lacks.push(`The index is behind by ${behind.toLocaleString()} ${behind === 1 ? 'change' : 'changes'}: there may be more.`);
+  if (vectors?.problem) lacks.push(`Only words were compared, not meaning: ${vectors.problem}.`);
+  else if (vectors?.waiting) lacks.push(`The meaning of ${vectors.waiting.toLocaleString()} ${vectors.waiting === 1 ? 'passage' : 'passages'} is not known yet.`);
+  return lacks.join(' ');
 }
 
 export const KIND_FIELD: FilterField = {
