@@ -79,6 +79,11 @@ if TYPE_CHECKING:
     from khive_persist.models.score import Score as Score
     from khive_persist.opening import open_store as open_store
     from khive_persist.opening import save_planning_session as save_planning_session
+    from khive_persist.search.result import Mark as Mark
+    from khive_persist.search.result import SearchHit as SearchHit
+    from khive_persist.search.result import SearchResult as SearchResult
+    from khive_persist.search.result import SessionHits as SessionHits
+    from khive_persist.search.result import VectorsState as VectorsState
     from khive_persist.search.state import IndexState as IndexState
     from khive_persist.sessions.file_history import FileHistory as FileHistory
     from khive_persist.sessions.file_history import search_file as search_file
@@ -86,6 +91,7 @@ if TYPE_CHECKING:
     from khive_persist.sessions.fixes import search_fixes as search_fixes
     from khive_persist.sessions.projects import ProjectSummary as ProjectSummary
     from khive_persist.sessions.projects import list_projects as list_projects
+    from khive_persist.sessions.search import search as search
     from khive_persist.sessions.verdicts import record_outcome as record_outcome
     from khive_persist.sql_query import QueryResult as QueryResult
     from khive_persist.sql_query import list_tables as list_tables
@@ -153,7 +159,9 @@ _NAMES = {
     "sessions.file_history": "FileHistory search_file",
     "sessions.fixes": "FixResult search_fixes",
     "search.state": "IndexState",
+    "search.result": "Mark SearchHit SearchResult SessionHits VectorsState",
     "sessions.projects": "ProjectSummary list_projects",
+    "sessions.search": "search",
     "sessions.verdicts": "record_outcome",
     "sql_query": "QueryResult list_tables query_sql",
     "store.aggregates": "Aggregate",

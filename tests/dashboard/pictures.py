@@ -1,7 +1,7 @@
 """python -m tests.dashboard.pictures FOLDER: take the pictures of the documents anew.
 
-Each page of the dashboard with sample sessions of three tools, light and dark side by side, and the
-report of the training example.
+Each page of the dashboard with sample sessions of three tools, on a wide screen and on a phone's,
+light and dark side by side, and the report of the training example.
 """
 
 import io
@@ -11,11 +11,12 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from tests.chromium import chromium
 from tests.dashboard.opened import Opened
@@ -25,9 +26,22 @@ from tests.server.process import ROOT, Server
 
 Scheme = Literal["light", "dark"]
 SCHEMES: Final[tuple[Scheme, ...]] = ("light", "dark")
-VIEWPORT: Final = {"width": 1280, "height": 800}
-SIZE: Final = (900, 562)
+
+
+class Screen(NamedTuple):
+    """A screen, and how a picture of it is kept: its size, and its name's end."""
+
+    viewport: ViewportSize
+    size: tuple[int, int]
+    suffix: str
+
+
+SCREENS: Final = (
+    Screen({"width": 1280, "height": 800}, (900, 562), ""),
+    Screen({"width": 390, "height": 780}, (390, 780), "_narrow"),
+)
 GAP: Final = 12
+LOGIN: Final = "dialog[open]"
 # The address of each page, and what is there once it has its content.
 PAGES: Final = {
     "overview": ("#/", "figure canvas"),
@@ -41,6 +55,7 @@ PAGES: Final = {
     "compare": (COMPARED, "figure canvas"),
     "report": (REPORT, "figure canvas"),
     "health": ("#/health", "main h2"),
+    "login": ("#/", LOGIN),
 }
 
 
@@ -52,9 +67,10 @@ def take(folder: Path) -> None:
         project = make_project(Path(name, "shop"))
         fill(project)
         with Server(project, is_fork=False) as server:
-            for page, (address, content) in PAGES.items():
-                halves = [_half(browser, server, scheme, address, content) for scheme in SCHEMES]
-                _save(_beside(halves), folder / f"{page}.png")
+            for (page, (address, content)), screen in product(PAGES.items(), SCREENS):
+                halves = [_half(browser, server, screen, scheme, address, content)
+                          for scheme in SCHEMES]  # fmt: skip
+                _save(_beside(halves), folder / f"{page}{screen.suffix}.png")
         with _training_report(Path(name)) as url:
             page_of_report = browser.new_page(viewport={"width": 780, "height": 600})
             page_of_report.goto(url)
@@ -62,16 +78,22 @@ def take(folder: Path) -> None:
 
 
 def _half(
-    browser: Browser, server: Server, scheme: Scheme, address: str, content: str
+    browser: Browser, server: Server, screen: Screen, scheme: Scheme, address: str, content: str
 ) -> Image.Image:
-    with Opened.of(browser, server, viewport=VIEWPORT, color_scheme=scheme) as opened:
-        opened.log_in(server.token)
+    with Opened.of(browser, server, viewport=screen.viewport, color_scheme=scheme) as opened:
+        if content != LOGIN:
+            opened.log_in(server.token)
         page = opened.go(address)
         expect(page.locator(content).first).to_be_visible()
         if address.endswith(STORY):
             page.get_by_role("button", name="Next failure").click()
-        assert opened.errors == []
-        return _picture(page).resize(SIZE, Image.Resampling.LANCZOS)
+            expect(page.get_by_label("The entry", exact=True)).to_contain_text("Out: failed")
+        # Who is not logged in is refused what the page asks for first.
+        assert content == LOGIN or opened.errors == []
+        picture = _picture(page)
+        if picture.size == screen.size:
+            return picture
+        return picture.resize(screen.size, Image.Resampling.LANCZOS)
 
 
 @contextmanager
@@ -101,8 +123,8 @@ def _beside(pictures: list[Image.Image]) -> Image.Image:
 
 
 def _save(picture: Image.Image, path: Path) -> None:
-    # 256 colours are enough for pages, at a third of the size.
-    picture.quantize(256).save(path, optimize=True)
+    # 256 colours are enough for pages, at a third of the size; an octree keeps the rare ones.
+    picture.quantize(256, Image.Quantize.FASTOCTREE).save(path, optimize=True)
     print(path)
 
 

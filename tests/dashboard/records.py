@@ -111,7 +111,9 @@ def story() -> list[Node]:
 
     def answered(second: int, id: str, output: str, *, is_error: bool = False) -> Node:
         result = {"tool_use_id": id, "output": output, "is_error": is_error}
-        return said(second, "tool", tool_results=[result])
+        # As `sync` counts calls that no hook told of.
+        counts = {"unreported_calls": 1, "unreported_failures": int(is_error)}
+        return said(second, "tool", tool_results=[result], **counts)
 
     def listed(second: int, *states: str) -> Node:
         items = [{"text": f"step {n}", "status": state} for n, state in enumerate(states)]

@@ -4,7 +4,7 @@ import re
 from typing import Final, Literal
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.dashboard.conftest import new_project
 from tests.dashboard.opened import Opened
@@ -155,6 +155,19 @@ def test_deep_links_and_the_way_back(opened: Opened) -> None:
     expect(page.locator("h1")).to_contain_text("mend the drainer, part 1")
     opened.go("#/no/such/page")
     expect(page.locator("h1")).to_have_text("There is no such page")
+
+
+def test_an_answer_that_takes_longer_than_a_page_asks_again_is_waited_for(opened: Opened) -> None:
+    held: list[Route] = []
+    page = opened.page
+    page.clock.install()
+    page.route(re.compile(rf"/v1/sessions/{STORY}$"), lambda route: held.append(route))
+    opened.go(f"#/sessions/{STORY}")
+    expect(page.locator("h1")).to_have_text(f"Session {STORY}")
+    page.clock.run_for(11_000)
+    assert len(held) == 1
+    held[0].continue_()
+    expect(page.locator("h1")).to_have_text("Rewrite the whole importer")
 
 
 def test_what_is_unknown_is_told_and_is_no_empty_one(browser: Browser, filled: Server) -> None:

@@ -33,6 +33,7 @@ EVIL: Final = [
     '"><iframe src="http://evil.test/"></iframe>\' onmouseover=\'alert(7)',
     "../../etc/passwd?x=1#y",
     "__proto__",
+    "WithoutASpace" * 30,
 ]
 
 
@@ -85,6 +86,11 @@ def once_more(number: int) -> list[Node]:
     ]  # fmt: skip
 
 
+def fits(page: Page) -> None:
+    """Nothing pushes the page sideways, however long its words are."""
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, page.url
+
+
 def shown_whole(page: Page) -> None:
     """Open all that is folded, and look at every chart."""
     expect(page.locator("figure canvas").first).to_be_visible()
@@ -101,6 +107,7 @@ def test_no_payload_is_anything_but_text(browser: Browser, evil: Server) -> None
             page = opened.go(f"#/?by={by}")
             expect(page.locator("figure canvas")).to_have_count(4)
             shown_whole(page)
+            fits(page)
         for hash, count in {
             "#/sessions": len(EVIL) + MORE,
             "#/events": len(EVIL) + MORE,
@@ -132,6 +139,8 @@ def test_no_payload_is_anything_but_text(browser: Browser, evil: Server) -> None
             expect(page.locator("[role=option]")).to_have_count(0)
             opened.follow(url + "?thinking=true")
             expect(page.locator("[role=option]").first, url).to_be_visible()
+            expect(page.locator("dl.facts"), url).to_be_visible()
+            fits(page)
             for step in range(page.locator("[role=option]").count()):
                 page.keyboard.press("ArrowRight")
                 assert page.get_by_label("The entry", exact=True).inner_text(), (url, step)

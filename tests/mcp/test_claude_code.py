@@ -15,6 +15,8 @@ from clients.script import DONE, Call, Script, tagged
 
 CLAUDE = os.environ.get("CLAUDE") or shutil.which("claude") or ""
 PREFIX = "mcp__khive-persist__"
+# It waits 5 s each time, and no longer than the server needs.
+WAITS = [Call("WaitForMcpServers", {})] * 12
 
 
 @pytest.mark.long
@@ -24,14 +26,15 @@ def test_claude_code_calls_a_tool(tmp_path: Path) -> None:
     client = ClaudeCode()
     scripts: dict[str, Script] = {
         "work": [client.command("echo some words > a.txt; cat no-such-file"), DONE],
-        "look": [Call(f"{PREFIX}recent_failures", {"since": "1h"}),
+        "look": [*WAITS, Call(f"{PREFIX}recent_failures", {"since": "1h"}),
                  Call(f"{PREFIX}get_session", {"session": "none"}), DONE],
     }  # fmt: skip
     log = tmp_path / "log.jsonl"
     with serving(scripts, log) as model:
         khive = Path(sysconfig.get_path("scripts")) / "khive-persist"
         run = Run(tmp_path / "run", model.server_port, khive, Path(CLAUDE), Path("/usr/bin"), 120)
-        run.variables["CLAUDE_CONFIG_DIR"] = str(run.home)
+        # Else tools are looked for before they are offered.
+        run.variables.update(CLAUDE_CONFIG_DIR=str(run.home), ENABLE_TOOL_SEARCH="false")
         run.make()
         client.configure(run)
         client.install_hooks(run)
@@ -48,7 +51,7 @@ def test_claude_code_calls_a_tool(tmp_path: Path) -> None:
     requests = [json.loads(line)["body"] for line in log.read_text().splitlines()]
     offered = {tool["name"] for request in requests if request for tool in request.get("tools", ())}
     names = {name.removeprefix(PREFIX) for name in offered if name.startswith(PREFIX)}
-    assert names >= {"get_session", "recent_failures", "fixes", "similar_plans", "costs",
+    assert names >= {"search", "get_session", "recent_failures", "fixes", "similar_plans", "costs",
                      "what_changed"}  # fmt: skip
     told = [(said.script, said.answer) for said in model.told if said.script]
     assert ("look", f"{PREFIX}recent_failures") in told

@@ -78,7 +78,9 @@ def test_what_was_there_comes_back_byte_for_byte(
         assert not install(tool, scope, tmp_path).written
         assert path.read_bytes() == content
         assert uninstall(tool, scope, tmp_path).written
-        assert (path.read_bytes().decode() if path.exists() else None) == text
+        # To a tool that reads JSON a file of white space is an empty object, which we leave.
+        expected = "{}\n" if text == "" and path.suffix == ".json" else text
+        assert (path.read_bytes().decode() if path.exists() else None) == expected
         assert not uninstall(tool, scope, tmp_path).written
 
 

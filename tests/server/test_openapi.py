@@ -144,6 +144,8 @@ def test_answers_with_something_in_them_are_as_the_document_says(
     queries = {
         "/v1/sessions/{id}/entries/{entry}": records,
         "/v1/sessions/{id}/records": records,
+        "/v1/search/fixes": {"error": "Error: it failed"},
+        "/v1/search/file": {"path": "src/app.py"},
     }
     asked = []
     for operation in operations(schema):

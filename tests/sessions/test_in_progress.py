@@ -31,6 +31,8 @@ SESSIONS: dict[str, tuple[tuple[str, float, Any], ...]] = {
     "compacts": (("prompt_submitted", 5, {}),
                  ("session_start", 4, {"payload": {"source": "compact"}})),
     "its agent works on": (("stop", 5, {}), ("pre_command", 4, CALL | {"agent_id": "x"})),
+    "begins and rests at once": (("stop", 60, {}), ("post_command", 60, CALL),
+                                 ("pre_command", 60, CALL), ("prompt_submitted", 60, {})),
     "ended": (("stop", 5, {}), ("session_end", 4, {})),
     "was left": (("pre_command", 13 * 60, CALL),),
 }  # fmt: skip
@@ -72,6 +74,7 @@ def test_the_state_of_each_session(found: dict[str, SessionInProgress]) -> None:
         "silent in a turn": ("stuck", None, 70),
         "rests": ("waits_for_user", None, 80),
         "is new": ("waits_for_user", None, 2),
+        "begins and rests at once": ("waits_for_user", None, 60),
         "compacts": ("working", None, 4),
         "its agent works on": ("working", "Bash", 4),
     }

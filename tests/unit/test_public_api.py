@@ -32,6 +32,7 @@ VERBS = {
     "query": ("query_sql",),
     "rebuild": ("rebuild",),
     "redact": ("rescan",),
+    "search": ("search",),
     "sync": ("sync",),
     "verify": ("verify",),
 }

@@ -106,8 +106,9 @@ def _fixes_summary(result: FixResult) -> str:
     summary = f"{result.matched} calls failed with it, in {result.sessions} sessions"
     if not result.mended:
         return f"{summary}; no later call of their kind succeeded"
-    rest = "" if result.is_whole else ", in the 100 sessions that were looked at"
-    return f"{summary}; mended {result.mended} times{rest}, {result.shown} shown"
+    remainder = "" if result.is_whole else ", in the 30 sessions that were looked at"
+    unit = "time" if result.mended == 1 else "times"
+    return f"{summary}; mended {result.mended} {unit}{remainder}, {result.shown} shown"
 
 
 def _file_summary(history: FileHistory) -> str:

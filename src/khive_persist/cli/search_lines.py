@@ -31,7 +31,9 @@ def lines_of(result: SearchResult, short_ids: Mapping[str, str]) -> Iterator[str
     On a terminal a line fits, and ids are short where they have a short form; in a pipe both are
     whole.
     """
-    instants = times().texts([hit.created_at for each in result.sessions for hit in each.hits])
+    instants = times().texts(
+        [hit.created_at for session in result.sessions for hit in session.hits]
+    )
     next_instant = iter(instants)
     for session in result.sessions:
         yield _heading(session, short_ids)
@@ -107,16 +109,16 @@ def _fitted(text: _Text, width: int) -> _Text:
     first = text.marks[0].start if text.marks else 0
     start = max(0, min(first - width // 4, len(text.text) - width))
     opening = _CUT if start else ""
-    rest = text.text[start + len(opening) :]
-    if cell_len(rest) > width - len(opening):
-        rest = chop_cells(rest, width - len(opening) - 1)[0] + _CUT
-    end = start + len(opening) + len(rest)
+    ending = text.text[start + len(opening) :]
+    if cell_len(ending) > width - len(opening):
+        ending = chop_cells(ending, width - len(opening) - 1)[0] + _CUT
+    end = start + len(opening) + len(ending)
     marks = [
         Mark(max(0, mark.start - start), min(mark.end, end) - start)
         for mark in text.marks
         if mark.end > start and mark.start < end
     ]
-    return _Text(opening + rest, marks)
+    return _Text(opening + ending, marks)
 
 
 def _marked(text: _Text) -> str:

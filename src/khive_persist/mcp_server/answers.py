@@ -1,7 +1,6 @@
 """`Answer`: the envelope of every answer, with the items in it."""
 
 from typing import Annotated, Generic, Literal, TypeVar
-from urllib.parse import quote
 
 from pydantic import BaseModel, Field
 
@@ -22,7 +21,7 @@ class Source(BaseModel):
 
 
 class Later(BaseModel):
-    """What was recorded later and contradicts an item."""
+    """A later record that contradicts an item."""
 
     kind: ContradictionKind | Literal["failed again"]
     time: str
@@ -72,12 +71,3 @@ class Answer(BaseModel, Generic[ItemType]):
     note: Annotated[str, Field(description="What else is to be known of the answer.")] = ""
     error: Problem | None = None
     items: list[ItemType] = []
-
-
-def link_of(session_id: str, record_id: str) -> str:
-    """Return the address at which the dashboard opens the entry of a record."""
-    if not session_id:
-        return ""
-    return (
-        f"khive-persist://session/{quote(session_id, safe='')}?record={quote(record_id, safe='')}"
-    )

@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from khive_persist.errors import KhiveError
-from khive_persist.mcp_server.answers import Answer, Item, Later, Problem, Source, link_of
+from khive_persist.mcp_server.answers import Answer, Item, Later, Problem, Source
 from khive_persist.mcp_server.quoting import Fence, line
 from khive_persist.project import Project
+from khive_persist.search.link import RecordLink
 from khive_persist.sessions.contradictions import Claim, Contradiction
 
 # Of the JSON of one answer. Clients take about so much into a conversation at once.
@@ -41,7 +42,7 @@ class Envelope:
             purpose=purpose,
             record_id=line(record_id),
             session_id=line(session_id),
-            link=link_of(session_id, record_id)[:2_000],
+            link=str(RecordLink(session_id, record_id))[:2_000] if session_id else "",
         )
 
     def quoted(self, text: str, characters: int = TEXT_CHARACTERS) -> dict[str, Any]:
@@ -64,18 +65,18 @@ class Envelope:
         Args:
             kind: The type of the answer.
             matched: The number of all that match.
-            note: What else is to be known of it.
+            note: A sentence on it besides.
         """
-        shown = len(self._items)
-        is_short = shown < matched
+        count = len(self._items)
+        is_short = count < matched
         return kind(
             status="ok" if matched else "nothing",
             notice=self.fence.notice,
             project=self.project,
             matched=matched,
-            shown=shown,
+            shown=count,
             truncated=is_short or any(item.cut for item in self._items),
-            more=self._again(shown) if is_short else "",
+            more=self._again(count) if is_short else "",
             note=note,
             items=self._items,
         )
@@ -87,11 +88,13 @@ def later(
     """Return what contradicts a record, as an item has it."""
     return [
         Later(
-            kind=each.kind, time=each.at, session_id=line(each.session_id),
-            record_id=line(each.record_id),
+            kind=contradiction.kind,
+            time=contradiction.at,
+            session_id=line(contradiction.session_id),
+            record_id=line(contradiction.record_id),
         )
-        for each in contradictions.get(Claim(purpose, record_id), ())
-    ]  # fmt: skip
+        for contradiction in contradictions.get(Claim(purpose, record_id), ())
+    ]
 
 
 def failed(kind: type[AnswerType], error: KhiveError | OSError) -> AnswerType:

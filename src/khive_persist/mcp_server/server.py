@@ -20,6 +20,8 @@ from khive_persist.mcp_server.tools.changes import ChangesAnswer
 from khive_persist.mcp_server.tools.costs import CostsAnswer, Group
 from khive_persist.mcp_server.tools.failures import FailuresAnswer, FixesAnswer
 from khive_persist.mcp_server.tools.plans import PlansAnswer
+from khive_persist.mcp_server.tools.search import SearchAnswer
+from khive_persist.mcp_server.tools.search import search as search_sessions
 from khive_persist.mcp_server.tools.session import SessionAnswer
 from khive_persist.mcp_server.tools.session import get_session as read_session
 from khive_persist.project import Project
@@ -35,6 +37,7 @@ _ANNOTATIONS: Final = ToolAnnotations(
     read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False
 )
 _MOST_QUERY: Final = 20_000
+_MOST_WORDS: Final = 2_000
 
 ProjectName = Annotated[
     str,
@@ -68,6 +71,28 @@ def build_server(directory: str | None) -> MCPServer[Any]:
         log_level="ERROR",
     )
     projects = Projects(directory)
+
+    async def search(
+        query: Annotated[
+            str,
+            Field(
+                max_length=_MOST_WORDS,
+                description='Words, all of which are needed; "phrases", prefix*, AND, OR, NOT,'
+                " brackets; filters path: tool: kind: session: since: until: failed: client:"
+                " agent:, as in kind:error since:7d",
+            ),
+        ],
+        limit: Limit = 10,
+        near: Annotated[bool, Field(description="Words that are near, where none match.")] = False,
+        project: ProjectName = "",
+    ) -> Annotated[CallToolResult, SearchAnswer]:
+        """Search prompts, answers, commands, outputs, errors, paths, plans and notes by words."""
+        return await _answered(
+            projects,
+            project,
+            SearchAnswer,
+            lambda place: search_sessions(place, query, limit, near=near),
+        )
 
     async def get_session(
         session: SessionId,
@@ -158,6 +183,7 @@ def build_server(directory: str | None) -> MCPServer[Any]:
         )
 
     for name, tool in (
+        ("search", search),
         ("get_session", get_session),
         ("recent_failures", recent_failures),
         ("fixes", fixes),

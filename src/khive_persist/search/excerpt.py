@@ -79,7 +79,7 @@ class Marker:
 def _is_match(part: Part, text: str, lowered: str) -> bool:
     match part:
         case Term():
-            return all(next(_matches(each, text, lowered), None) for each in _single(part))
+            return all(next(_matches(term, text, lowered), None) for term in _single(part))
         case All(parts=parts):
             return all(_is_match(inner, text, lowered) for inner in parts)
         case AnyOf(parts=parts):
@@ -112,17 +112,17 @@ def _matches(term: Term, text: str, lowered: str) -> Iterator[_Match]:
         "(" + "".join(re.escape(letter) + optional for letter in folded(part)) + ")"
         for part in parts
     )
-    after = "" if term.is_prefix or is_cjk(parts[-1][-1]) else r"(?![^\W_])"
-    before = "" if is_cjk(parts[0][0]) else r"(?<![^\W_])"
+    closing = "" if term.is_prefix or is_cjk(parts[-1][-1]) else r"(?![^\W_])"
+    opening = "" if is_cjk(parts[0][0]) else r"(?<![^\W_])"
     inner = range(2, len(parts) + 1)
-    for place in re.finditer(before + spelled + after, lowered):
+    for place in re.finditer(opening + spelled + closing, lowered):
         if all(is_boundary(text, place.start(group)) for group in inner):
             yield _Match(*place.span(), term)
-    if before or after:
+    if opening or closing:
         for place in islice(re.finditer(spelled, lowered), _MAX_TRIED):
             edges = [place.start(group) for group in inner]
-            edges += [place.start()] if before else []
-            edges += [place.end()] if after else []
+            edges += [place.start()] if opening else []
+            edges += [place.end()] if closing else []
             if all(is_boundary(text, edge) for edge in edges):
                 yield _Match(*place.span(), term)
 

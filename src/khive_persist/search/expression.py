@@ -15,6 +15,8 @@ from khive_persist.search.words import words
 from khive_persist.store.sqlite.statements import Statement
 
 MAX_CANDIDATES: Final = 500
+# Words that so many passages have tell little of which is meant: of more, the newest are ranked.
+MAX_SCORED: Final = 20_000
 # A word of a text says more of it than a part of a longer word.
 _RANK: Final = "bm25(words, 1.0, 0.6)"
 _COLUMNS: Final = (
@@ -31,7 +33,7 @@ class Compiled(NamedTuple):
     Attributes:
         match: The expression of FTS5; empty where nothing but SQL can tell.
         condition: The condition on passages `p`, with its values.
-        limit: The number of candidates that are ranked.
+        limit: The number of candidates that are ranked by time, too.
     """
 
     match: str
@@ -40,9 +42,11 @@ class Compiled(NamedTuple):
 
     def candidates(self) -> Statement:
         """Return the SELECT of the best passages, with what they are ranked and shown by."""
-        sql, values = self._matching(f"{_RANK} AS score", "score, words.rowid DESC", "0.0 AS score")
+        sql, values = self._matching(f"{_RANK} AS score", "0.0 AS score", is_newest_first=True)
+        # bm25 takes a microsecond or so of each, and half of all may match.
+        best = f"SELECT * FROM ({sql} LIMIT {MAX_SCORED}) ORDER BY score, number DESC"
         return Statement(
-            f"SELECT {_COLUMNS}, c.score FROM ({sql} LIMIT {self.limit}) AS c"
+            f"SELECT {_COLUMNS}, c.score FROM ({best} LIMIT {self.limit}) AS c"
             " JOIN passages AS p ON p.number = c.number"
             " JOIN records AS r ON r.number = p.record"
             " JOIN sessions AS s ON s.number = p.session",
@@ -51,22 +55,22 @@ class Compiled(NamedTuple):
 
     def counting(self) -> Statement:
         """Return the SELECT of the number of all passages that match."""
-        sql, values = self._matching("1", "", "1")
+        sql, values = self._matching("1", "1")
         return Statement(f"SELECT count(*) FROM ({sql})", values)
 
-    def _matching(self, score: str, order: str, no_score: str) -> Statement:
+    def _matching(self, score: str, no_score: str, *, is_newest_first: bool = False) -> Statement:
         sql, values = self.condition
         if not self.match:
-            newest = " ORDER BY p.number DESC" if order else ""
+            newest = " ORDER BY p.number DESC" if is_newest_first else ""
             return Statement(
                 f"SELECT p.number AS number, {no_score} FROM passages AS p WHERE {sql}{newest}",
                 values,
             )
         joined = "" if sql == _ALWAYS.sql else " CROSS JOIN passages AS p ON p.number = words.rowid"
-        ordered = f" ORDER BY {order}" if order else ""
+        newest = " ORDER BY words.rowid DESC" if is_newest_first else ""
         return Statement(
             f"SELECT words.rowid AS number, {score} FROM words{joined}"
-            f" WHERE words MATCH ? AND {sql}{ordered}",
+            f" WHERE words MATCH ? AND {sql}{newest}",
             [self.match, *values],
         )
 
@@ -136,7 +140,7 @@ def _term(term: Term) -> str:
     if len(tokens) > 1 and any(map(is_cjk, term.text)):
         # Pairs of characters stand by themselves: with what is between runs they are no phrase.
         last = Term(tokens[-1], term.is_prefix)
-        return f"({' AND '.join(_term(each) for each in (*map(Term, tokens[:-1]), last))})"
+        return f"({' AND '.join(_term(word) for word in (*map(Term, tokens[:-1]), last))})"
     if len(tokens) == 1 and len(tokens[0]) == 1 and is_cjk(tokens[0]):
         # A single character of Chinese is the beginning of pairs.
         return _phrase(tokens, is_prefix=True)

@@ -26,14 +26,14 @@ from khive_persist.hints import command_in
 from khive_persist.models.purpose_registry import known_purposes
 from khive_persist.models.purposes import Purpose
 from khive_persist.project import Project
-from khive_persist.search import index_file, source
+from khive_persist.search import index_file, source, unchanged
 from khive_persist.search.index import Index, Known, Position, positions, purposes_pending
 from khive_persist.search.index_file import IndexFile
 from khive_persist.search.passages import indexed
 from khive_persist.search.source import SourceRow
 from khive_persist.settings import Settings
 from khive_persist.store.sqlite import change_log, write_lock
-from khive_persist.store.sqlite.connection import Connection, identity, open_reader
+from khive_persist.store.sqlite.connection import Connection, open_reader
 from khive_persist.store.sqlite.errors import translated
 from khive_persist.store.sqlite.sync_writer import FileWriter
 from khive_persist.threads import Advance, silent
@@ -251,19 +251,24 @@ class _Following:
         for name in followed.positions.keys() - {purpose.name for purpose in present}:
             # Also of a class that the project knows no longer.
             self._forget(name, end)
+        is_followed = False
         for purpose in present:
-            if _behind(self._project, purpose, followed) == 0 and (
-                purpose.name not in followed.pending
-            ):
-                self.prepare(purpose, followed.positions.get(purpose.name))
-                continue
+            position = followed.positions.get(purpose.name)
+            if purpose.name not in followed.pending:
+                if unchanged.is_unchanged(paths[purpose.name], position):
+                    continue
+                if _behind(self._project, purpose, followed) == 0:
+                    self.prepare(purpose, position)
+                    continue
+            is_followed = True
             try:
-                self._follow(purpose, followed.positions.get(purpose.name), end)
+                self._follow(purpose, position, end)
             except StoreDamagedError as error:
                 # Of another file it has what it had.
                 if is_of_index(self._project, error):
                     raise
-        followed = _followed(self._project)
+        if is_followed:
+            followed = _followed(self._project)
         return _sum([_behind(self._project, purpose, followed) for purpose in present])
 
     def prepare(self, purpose: Purpose, position: Position | None) -> bool:
@@ -280,7 +285,7 @@ class _Following:
             is_other = position is None or _is_other(reader, path, purpose, position)
             told = change_log.positions(reader).get(CONSUMER) if is_logged else None
         if is_other and not is_logged:
-            self._begin(purpose, _version_of(path), 0)
+            self._begin(purpose, unchanged.version_of(path), 0)
         elif is_other and self._may_write:
             self._register(purpose)
         elif is_other:
@@ -292,7 +297,8 @@ class _Following:
     def take_removed(self, purpose: Purpose, remover: str) -> None:
         """Read anew what a remover has changed or removed."""
         path = self._project.database(purpose.file)
-        while True:
+        # Of a file that is there no longer all is taken out.
+        while path.exists():
             with self.index.transaction(self._timeout) as index, _reading(path) as reader:
                 if not _Batch(reader, purpose, index).read_removed(remover):
                     return
@@ -514,13 +520,19 @@ def _behind(project: Project, purpose: Purpose, followed: _Followed) -> int | No
         return 0
     if position is None or not position.is_complete:
         return None
+    if unchanged.is_unchanged(path, position):
+        return 0
+    version = unchanged.settled_version(path)
     try:
         with _reading(path) as reader:
             if _is_other(reader, path, purpose, position):
                 return None
-            return change_log.last(reader) - position.seq if change_log.is_there(reader) else 0
+            last = change_log.last(reader) if change_log.is_there(reader) else position.seq
     except StoreError:
         return 0
+    if last == position.seq:
+        unchanged.note(path, version, position)
+    return last - position.seq
 
 
 def _sum(counts: Sequence[int | None]) -> int | None:
@@ -537,7 +549,7 @@ def _is_untold(position: Position, told: int | None) -> bool:
 def _is_other(reader: Connection, path: Path, purpose: Purpose, position: Position) -> bool:
     """Return whether a file has to be compared as a whole, and that is not under way."""
     if not change_log.is_there(reader):
-        return position.is_complete and position.epoch != _version_of(path)
+        return position.is_complete and position.epoch != unchanged.version_of(path)
     state = change_log.state(reader)
     told = change_log.positions(reader).get(CONSUMER, change_log.BEHIND)
     has_others_rows = state.last_rowid != change_log.last_rowid(reader, purpose.table)
@@ -548,14 +560,3 @@ def _is_other(reader: Connection, path: Path, purpose: Purpose, position: Positi
 def _is_registered(path: Path) -> bool:
     with closing(open_reader(path)) as reader, translated(path):
         return change_log.is_there(reader) and CONSUMER in change_log.positions(reader)
-
-
-def _version_of(path: Path) -> str:
-    """Return which version of a file without a log lies there: another one once it was written."""
-    versions = [str(identity(path))]
-    for file in (path, path.with_name(f"{path.name}-wal")):
-        with suppress(OSError):
-            status = os.stat(file)
-            if status.st_size:
-                versions.append(f"{status.st_size} {status.st_mtime_ns}")
-    return " ".join(versions)

@@ -42,13 +42,12 @@ def near_words(connection: Connection, query: Query) -> list[str]:
     )
     # A part of a word that is there is no other spelling of it.
     missing = [word for word in dict.fromkeys(unmatched) if not _is_term(connection, word)]
-    near: dict[str, float] = {}
+    ratios: dict[str, float] = {}
     for word in missing:
         for term in _terms_like(connection, word):
-            near[term] = max(near.get(term, 0.0), _ratio(word, term))
-    return nlargest(
-        MAX_NEAR, (term for term in near if near[term] >= _LEAST_RATIO), near.__getitem__
-    )
+            ratios[term] = max(ratios.get(term, 0.0), _ratio(word, term))
+    alike = [term for term, ratio in ratios.items() if ratio >= _LEAST_RATIO]
+    return nlargest(MAX_NEAR, alike, ratios.__getitem__)
 
 
 def _has_match(connection: Connection, match: str) -> bool:

@@ -74,7 +74,7 @@ class AnyOf(NamedTuple):
 
 
 class Not(NamedTuple):
-    """What this part does not match."""
+    """All that this part does not match."""
 
     part: "Part"
 

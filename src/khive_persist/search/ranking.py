@@ -1,7 +1,7 @@
-"""Rank what matches: by words first, of all; then by time, of the best, each text once.
+"""Rank what matches: by words first, of the newest; then by time, of the best, each text once.
 
-bm25 reads the places of the words in every passage that matches, so that it is asked once, in
-SQLite, and nothing is done here for more passages than it leaves.
+bm25 reads the places of the words in every passage that it ranks, so that it is asked once, in
+SQLite, for no more than `MAX_SCORED`, and nothing is done here for more than it leaves.
 """
 
 from collections.abc import Iterable, Sequence
@@ -27,7 +27,7 @@ class Candidate(NamedTuple):
 
     Attributes:
         number: Its number in the index.
-        kind: What it is of its record.
+        kind: The part of its record that it is.
         client: The client of its session.
         tool_name: The tool of its call.
         agent_id: The subagent.
@@ -71,7 +71,7 @@ class Ranked(NamedTuple):
 
 
 class Matches(NamedTuple):
-    """What matched.
+    """The passages that match a query.
 
     Attributes:
         total: The number of all passages that match.
@@ -82,7 +82,7 @@ class Matches(NamedTuple):
     ranked: list[Ranked]
 
 
-def find_matches(connection: Connection, compiled: Compiled, now: datetime) -> Matches:
+def find_matches(connection: Connection, compiled: Compiled, current_time: datetime) -> Matches:
     """Return what matches a query in the index, ranked."""
     candidates = rows_as(Candidate, connection.execute(*compiled.candidates()))
     if not candidates:
@@ -91,13 +91,13 @@ def find_matches(connection: Connection, compiled: Compiled, now: datetime) -> M
     count = len(candidates)
     if count >= compiled.limit:
         count = int(scalar(connection, *compiled.counting()))
-    return Matches(count, ranked(candidates, now))
+    return Matches(count, ranked(candidates, current_time))
 
 
-def ranked(candidates: Iterable[Candidate], now: datetime) -> list[Ranked]:
+def ranked(candidates: Iterable[Candidate], current_time: datetime) -> list[Ranked]:
     """Rank candidates by their words and their time; equal texts of a session count once."""
     in_order = sorted(
-        (Ranked(_rank(candidate, now), candidate) for candidate in candidates),
+        (Ranked(_rank(candidate, current_time), candidate) for candidate in candidates),
         key=lambda entry: (-entry.rank, entry.candidate.number),
     )
     first_of_text: dict[tuple[object, ...], Ranked] = {}
@@ -132,8 +132,8 @@ def by_session(entries: Iterable[Ranked]) -> dict[str, list[Ranked]]:
     return groups
 
 
-def _rank(candidate: Candidate, now: datetime) -> float:
+def _rank(candidate: Candidate, current_time: datetime) -> float:
     at = clock.from_column(candidate.created_at) or clock.unreadable()
-    age = max(0.0, (now - at).total_seconds())
+    age = max(0.0, (current_time - at).total_seconds())
     recency: float = 0.5 ** (age / _HALF_LIFE_SECONDS)
     return (-candidate.score or 1.0) * (1 + _RECENCY * recency)

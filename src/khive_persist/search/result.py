@@ -71,7 +71,7 @@ class SessionHits(NamedTuple):
 
 
 class VectorsState(NamedTuple):
-    """How far the vectors of an index are.
+    """The progress of the vectors of an index.
 
     Attributes:
         waiting: The number of passages that have still to get one, 100,000 for more.
@@ -104,7 +104,7 @@ class SearchResult(NamedTuple):
             made, and may lack anything.
         sessions: The sessions with hits, that of the best hit first.
         near: Words of the index that are near those that matched nothing, where that was asked for.
-        vectors: How far the vectors are, where meaning was asked for; None otherwise.
+        vectors: The progress of the vectors, where meaning was asked for; None otherwise.
     """
 
     query: str

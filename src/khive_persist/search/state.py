@@ -24,7 +24,7 @@ class IndexState(NamedTuple):
         behind: The number of changes that it lacks; None where it is being made, and may lack
             anything, as where there is none.
         problem: The fault that was found in it, or an empty string.
-        vectors: How far the vectors of passages are; None where none are asked for.
+        vectors: The progress of their vectors; None where none are asked for.
     """
 
     exists: bool

@@ -30,22 +30,22 @@ def is_boundary(text: str, at: int) -> bool:
     """Return whether a word, or a part of one, begins or ends before this character."""
     if at <= 0 or at >= len(text):
         return True
-    before, behind = text[at - 1], text[at]
-    if not before.isalnum() or not behind.isalnum():
-        return not unicodedata.combining(behind)
-    if before.isascii() and behind.isascii():
-        if before.isdigit() or behind.isdigit():
-            return before.isdigit() != behind.isdigit()
-        if behind.islower():
+    ending, opening = text[at - 1], text[at]
+    if not ending.isalnum() or not opening.isalnum():
+        return not unicodedata.combining(opening)
+    if ending.isascii() and opening.isascii():
+        if ending.isdigit() or opening.isdigit():
+            return ending.isdigit() != opening.isdigit()
+        if opening.islower():
             return False
-        return before.islower() or text[at + 1 : at + 2].islower()
-    if is_cjk(before) or is_cjk(behind):
-        return is_cjk(before) != is_cjk(behind)
-    if before.isdigit() != behind.isdigit():
+        return ending.islower() or text[at + 1 : at + 2].islower()
+    if is_cjk(ending) or is_cjk(opening):
+        return is_cjk(ending) != is_cjk(opening)
+    if ending.isdigit() != opening.isdigit():
         return True
-    if not behind.isupper():
+    if not opening.isupper():
         return False
-    return before.islower() or text[at + 1 : at + 2].islower()
+    return ending.islower() or text[at + 1 : at + 2].islower()
 
 
 def folded(text: str) -> str:

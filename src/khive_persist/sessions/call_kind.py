@@ -131,8 +131,8 @@ def _program_of(words: Sequence[str]) -> str:
         return program
     verbs = [
         word
-        for before, word in zip(["", *arguments], arguments, strict=False)
-        if not word.startswith("-") and before not in _WITH_VALUES
+        for preceding, word in zip(["", *arguments], arguments, strict=False)
+        if not word.startswith("-") and preceding not in _WITH_VALUES
     ]
     if not verbs:
         return program

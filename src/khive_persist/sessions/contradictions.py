@@ -1,4 +1,4 @@
-"""What was recorded later and contradicts a record: a reader of the record alone would not know.
+"""Later records that contradict a record: who reads that alone would not know of them.
 
 A file that a call edited was edited again, a plan was made anew for the same session, another
 verdict counts, a call that had failed succeeded.
@@ -59,7 +59,7 @@ class Claim(NamedTuple):
 
 
 class Contradiction(NamedTuple):
-    """What contradicts a record.
+    """A later record that contradicts another one.
 
     Attributes:
         kind: `edited again`: a file of the record's edit was edited later. `planned anew`: the
@@ -181,8 +181,8 @@ async def _successes(reader: Reader, rows: Mapping[Claim, _Row]) -> _Findings:
         if purpose is None or not row.session or not is_failed_call(content):
             continue
         kind = _kind(content)
-        later = await reader.fetch_as(_Row, partial(_successes_after, purpose, row))
-        for call in later:
+        successes = await reader.fetch_as(_Row, partial(_successes_after, purpose, row))
+        for call in successes:
             if is_same(kind, _kind(_content(call))):
                 contradiction = Contradiction(
                     "succeeded later", call.at, call.session, call.id, claim.purpose

@@ -26,7 +26,8 @@ Time: from the first event or message to the last, pauses included. A plan is ma
     begins, a verdict is given after it: only a session of nothing but plans has the time of these.
 In progress: a session with an event in the last 12 hours that has not ended. It waits for a
     permission after it asked for one, until its next event; for the user once its turn is over;
-    and seems stuck 10 minutes after the latest event of a turn, in a call or between two.
+    and seems stuck 10 minutes after the latest event of a turn, in a call or between two. Of one
+    instant, a turn begins before its calls, and they before it ends.
 Plan: belongs to the session that it names as its agent's, else to its own. The latest counts, of
     one instant the one with the larger id.
 Verdict: of a person before that of a rule, then the latest, of one instant the one with the larger

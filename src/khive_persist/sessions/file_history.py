@@ -26,7 +26,7 @@ from khive_persist.sessions.definitions import (
     time_sql,
 )
 from khive_persist.sessions.file_paths import FileNames, named_paths, renamings_of
-from khive_persist.sessions.read import Session, client_of, event_purposes, read_session
+from khive_persist.sessions.read import Session, SessionReader, client_of, event_purposes
 from khive_persist.sessions.timeline.build import build_with_calls
 from khive_persist.sessions.timeline.calls import EventCall
 from khive_persist.sessions.timeline.entry import Entry, content_of
@@ -176,16 +176,17 @@ async def search_file(
         titles = await read_titles(reader, dict.fromkeys(latest)) if latest else {}
     prices = PriceTable(configuration.load(place.config).cost_prices)
     touches: list[FileTouch] = []
-    for session_id, last in latest.items():
-        # Whatever follows is older than those that are shown already.
-        if len(touches) >= limit and touches[limit - 1].at > last:
-            break
-        session = await read_session(place.root, session_id)
-        title = titles.get(session_id, "")
-        touches += await anyio.to_thread.run_sync(
-            partial(_touches_of, session, session_id, title, names, prices)
-        )
-        touches.sort(key=lambda touch: (touch.at, touch.record_id), reverse=True)
+    async with SessionReader(place.root) as reading_sessions:
+        for session_id, last in latest.items():
+            # Whatever follows is older than those that are shown already.
+            if len(touches) >= limit and (not limit or touches[limit - 1].at > last):
+                break
+            session = await reading_sessions.read(session_id)
+            title = titles.get(session_id, "")
+            touches += await anyio.to_thread.run_sync(
+                partial(_touches_of, session, session_id, title, names, prices)
+            )
+            touches.sort(key=lambda touch: (touch.at, touch.record_id), reverse=True)
     matched = max(len(calls), len(touches))
     return FileHistory(
         path, names.names, matched, len(latest), min(limit, len(touches)),
@@ -350,10 +351,10 @@ def _reason(kind: Literal["prompt", "plan"], entry: Entry) -> Reason:
 
 
 def _short(lines: Sequence[str]) -> list[str]:
-    shown, remaining = [], _CHARACTERS
+    beginning, remaining = [], _CHARACTERS
     for line in lines[:_LINES]:
         if remaining <= 0:
             break
-        shown.append(line[:remaining])
+        beginning.append(line[:remaining])
         remaining -= len(line)
-    return shown
+    return beginning

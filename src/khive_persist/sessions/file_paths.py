@@ -19,8 +19,8 @@ _PATCHES: Final = ("input", "command", "patch", "patchText", "patch_text")
 class Renaming(NamedTuple):
     """A file or a folder that was renamed: its paths before and after, as they were spelled."""
 
-    before: str
-    after: str
+    former: str
+    present: str
 
 
 class FileNames:
@@ -40,11 +40,11 @@ class FileNames:
 
     def name_of(self, path: str, directory: str) -> str:
         """Return the name of a path, as a call in a directory spells it."""
-        whole = os.path.normpath(os.path.join(directory or self._roots[0], path))
+        path = os.path.normpath(os.path.join(directory or self._roots[0], path))
         for root in self._roots:
-            if whole.startswith(root.rstrip("/") + "/"):
-                return os.path.relpath(whole, root)
-        return whole
+            if path.startswith(root.rstrip("/") + "/"):
+                return os.path.relpath(path, root)
+        return path
 
     def has(self, path: str, directory: str) -> bool:
         """Tell whether a path, as a call in a directory spells it, is the file."""
@@ -63,23 +63,23 @@ class FileNames:
         """
         count = len(self.names)
         for renaming, directory in renamings:
-            before = self.name_of(renaming.before, directory)
-            after = self.name_of(renaming.after, directory)
+            former_path = self.name_of(renaming.former, directory)
+            present_path = self.name_of(renaming.present, directory)
             for name in list(self.names):
-                former = _former(name, before, after)
+                former = _former(name, former_path, present_path)
                 if former and former not in self.names and len(self.names) < _MOST_NAMES:
                     self.names.append(former)
         return len(self.names) > count
 
 
-def _former(name: str, before: str, after: str) -> str:
+def _former(name: str, former: str, present: str) -> str:
     """Return the name that a file had before a renaming; an empty string where it is another's."""
-    if name == after:
-        return before
-    if name.startswith(after + "/"):
+    if name == present:
+        return former
+    if name.startswith(present + "/"):
         # Either its folder was renamed, or it was moved into that folder.
-        rest = name[len(after) + 1 :]
-        return before if os.path.basename(before) == rest else f"{before}/{rest}"
+        below = name[len(present) + 1 :]
+        return former if os.path.basename(former) == below else f"{former}/{below}"
     return ""
 
 
@@ -130,9 +130,9 @@ def _moved_by_patch(arguments: Any) -> Iterable[tuple[str, str]]:
         for text in value if isinstance(value, list) else [value]:
             if not isinstance(text, str) or _MOVED not in text:
                 continue
-            before = ""
+            former = ""
             for line in text.splitlines():
                 if line.startswith(_PATCHED):
-                    before = line.removeprefix(_PATCHED)
-                elif line.startswith(_MOVED) and before:
-                    yield before, line.removeprefix(_MOVED)
+                    former = line.removeprefix(_PATCHED)
+                elif line.startswith(_MOVED) and former:
+                    yield former, line.removeprefix(_MOVED)

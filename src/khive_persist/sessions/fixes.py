@@ -1,4 +1,4 @@
-"""What mended an error: sessions with the same one, in which a later call of its kind succeeded."""
+"""Find what mended an error: a later call of the same kind, that succeeded, and the steps to it."""
 
 import os.path
 from collections.abc import Iterable, Sequence
@@ -21,7 +21,7 @@ from khive_persist.sessions import failures as failed_calls
 from khive_persist.sessions.call_kind import CallKind, command_of, is_same, kind_of
 from khive_persist.sessions.error_text import Signature
 from khive_persist.sessions.failures import Failure
-from khive_persist.sessions.read import Session, client_of, event_purposes, read_session
+from khive_persist.sessions.read import Session, SessionReader, client_of, event_purposes
 from khive_persist.sessions.timeline.build import Timeline, build_with_calls
 from khive_persist.sessions.timeline.calls import EventCall
 from khive_persist.sessions.timeline.entry import Entry
@@ -34,7 +34,7 @@ MAX_LIMIT: Final = 100
 MAX_CHARACTERS: Final = 100_000
 # A word of an error is in many; of several, one that has none of the longest is another error.
 _WORDS: Final = 4
-_MOST_SESSIONS: Final = 100
+_MOST_SESSIONS: Final = 30
 _MOST_STEPS: Final = 12
 _STEP_LINES: Final = 20
 _STEP_CHARACTERS: Final = 2_000
@@ -71,7 +71,7 @@ class Fix(NamedTuple):
     """An error, the later call of its kind that succeeded, and what was between.
 
     Attributes:
-        likeness: How far the error is the one that was asked for: 1 for the same.
+        likeness: The likeness of the error to the one that was asked for: 1 for the same.
         rank: The rank: higher is better.
         session_id: The session.
         title: The session's title; an empty string for none.
@@ -128,7 +128,7 @@ class FixResult(NamedTuple):
         mended: The number of times that a later call of its kind succeeded, in the sessions that
             were looked at.
         shown: The number of these that are given.
-        is_whole: Whether all sessions were looked at; else the 100 that are most alike, and latest.
+        is_whole: Whether all sessions were looked at; else the 30 that are most alike, and latest.
         fixes: The best first.
     """
 
@@ -185,11 +185,13 @@ async def search_fixes(
             titles = await read_titles(reader, dict.fromkeys(sessions))
     prices = PriceTable(configuration.load(place.config).cost_prices)
     fixes: list[Fix] = []
-    for session_id in sessions[:_MOST_SESSIONS]:
-        session = await read_session(place.root, session_id)
-        fixes += await anyio.to_thread.run_sync(
-            partial(_fixes_of, session, session_id, titles.get(session_id, ""), signature, prices)
-        )
+    async with SessionReader(place.root) as reading_sessions:
+        for session_id in sessions[:_MOST_SESSIONS]:
+            session = await reading_sessions.read(session_id)
+            title = titles.get(session_id, "")
+            fixes += await anyio.to_thread.run_sync(
+                partial(_fixes_of, session, session_id, title, signature, prices)
+            )
     fixes.sort(key=lambda fix: (fix.rank, fix.failed_at), reverse=True)
     return FixResult(
         error=signature.lines,
@@ -236,16 +238,16 @@ def _fixes_of(
     for number, failed in enumerate(calls):
         if not failed.likeness:
             continue
-        later = [call for call in calls[number + 1 :] if is_same(failed.kind, call.kind)]
-        success = next((call for call in later if _succeeded(call)), None)
+        following = [call for call in calls[number + 1 :] if is_same(failed.kind, call.kind)]
+        success = next((call for call in following if _succeeded(call)), None)
         if success is None:
             continue
-        before = later[: later.index(success)]
-        if any(call.likeness for call in before):
+        failures = following[: following.index(success)]
+        if any(call.likeness for call in failures):
             # The last call with the error is the one that what followed has mended.
             continue
-        recurred = [call for call in later[len(before) + 1 :] if call.likeness]
-        steps, omitted = _steps(timeline, failed, success, before)
+        recurred = [call for call in following[len(failures) + 1 :] if call.likeness]
+        steps, omitted = _steps(timeline, failed, success, failures)
         error = text_of(failed.call.result.get("output")) if failed.call.result else ""
         fixes.append(
             Fix(
@@ -266,7 +268,7 @@ def _fixes_of(
                 mended_record_id=_record(success.entry),
                 steps=steps,
                 omitted=omitted,
-                attempts=sum(1 for call in before if call.entry.is_failed),
+                attempts=sum(1 for call in failures if call.entry.is_failed),
                 recurred=len(recurred),
                 recurred_at=clock.to_text(recurred[-1].entry.at) if recurred else None,
                 recurred_record_id=_record(recurred[-1].entry) if recurred else "",
@@ -304,11 +306,11 @@ def _steps(
     timeline: Timeline, failed: _Call, success: _Call, attempts: Sequence[_Call]
 ) -> tuple[list[FixStep], int]:
     """Return the steps between two calls, and the number of those that are left out."""
-    tried = {call.position for call in attempts}
+    positions = {call.position for call in attempts}
     steps: list[tuple[int, FixStep]] = []
     for position in range(failed.position + 1, success.position):
         entry = timeline.entries[position]
-        step = _step(entry, timeline.calls.get(entry.id), is_attempt=position in tried)
+        step = _step(entry, timeline.calls.get(entry.id), is_attempt=position in positions)
         if step is not None:
             steps.append((position, step))
     if len(steps) <= _MOST_STEPS:
@@ -348,13 +350,13 @@ def _step(entry: Entry, call: EventCall | None, *, is_attempt: bool) -> FixStep 
 
 
 def _short(lines: Sequence[str]) -> list[str]:
-    remaining, shown = _STEP_CHARACTERS, []
+    remaining, beginning = _STEP_CHARACTERS, []
     for line in lines[:_STEP_LINES]:
         if remaining <= 0:
             break
-        shown.append(line[:remaining])
+        beginning.append(line[:remaining])
         remaining -= len(line)
-    return shown
+    return beginning
 
 
 def _line(title: str) -> str:

@@ -34,6 +34,9 @@ ORDER: Final[tuple[Status, ...]] = (
 # A turn is over, or none has begun yet.
 _AT_REST: Final = frozenset({"stop", "stop_failure", "interrupt", "session_start"})
 _ENDS_CALLS: Final = _AT_REST | {"prompt_submitted"}
+# Ids say nothing of the order of one instant; by these a turn begins before it ends.
+_FIRST: Final = ("session_start", "prompt_submitted", *PRE)
+_LAST: Final = ("stop", "stop_failure", "interrupt", "session_end")
 
 
 class SessionInProgress(NamedTuple):
@@ -175,8 +178,11 @@ def _statement(source: Source, since: str, until: str) -> Statement:
         for client, table in event_tables(source)
     ]
     names = ", ".join(_Event._fields)
+    places = [f"WHEN '{name}' THEN {place}" for place, name in enumerate(_FIRST)]
+    places += [f"WHEN '{name}' THEN {place}" for place, name in enumerate(_LAST, len(_FIRST) + 1)]
     return union_all(
         [f"SELECT * FROM ({select})" for select in selects],
         [since, until],
-        f"SELECT {names} FROM ({{}}) ORDER BY at, id",
+        f"SELECT {names} FROM ({{}})"
+        f" ORDER BY at, CASE type {' '.join(places)} ELSE {len(_FIRST)} END, id",
     )

@@ -4,13 +4,12 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Final, NamedTuple
 
-from khive_persist.clock import InstantText
 from khive_persist.errors import NotFoundError
 from khive_persist.models.node import ODD_NUMBERS
 from khive_persist.models.planner_session import PlannerSessionContent
 from khive_persist.models.purposes import PLANNER_SESSIONS
 from khive_persist.models.query import Filter, column
-from khive_persist.sessions.definitions import PLAN_FIELDS, plan_field_sql, plan_session_sql
+from khive_persist.sessions.definitions import plan_session_sql
 from khive_persist.sessions.event_facts import linked_to
 from khive_persist.store import codec
 from khive_persist.store.codec import is_plain
@@ -75,20 +74,10 @@ class PlanEvaluation(NamedTuple):
 
 
 class PlanDetail(NamedTuple):
-    """A plan with all that was saved of it. A field that it lacks, or has of another type, is None.
+    """What was saved of a plan besides the fields that its outcome has, too.
 
     Attributes:
         plan_id: The plan's id.
-        session_id: The plan's session.
-        agent_session_id: The session that carried it out: `agent_session_id` of the plan's content,
-            else its `session_id`.
-        planned_at: The time at which it was saved.
-        task_description: The task.
-        complexity: As in simple or complex.
-        workflow_pattern: As in parallel.
-        confidence: 0 to 1 in a sound plan; an old one may have another number.
-        agent_count: The number of agents that it plans.
-        planning_cost: In USD.
         superseded_by: The latest plan that the same session carried out, where that is another.
         phases: Its phases, in order.
         evaluations: The planners' answers, in order.
@@ -100,15 +89,6 @@ class PlanDetail(NamedTuple):
     """
 
     plan_id: str
-    session_id: str | None
-    agent_session_id: str | None
-    planned_at: InstantText | None
-    task_description: str | None
-    complexity: str | None
-    workflow_pattern: str | None
-    confidence: float | None
-    agent_count: float | None
-    planning_cost: float | None
     superseded_by: str | None
     phases: list[PlanPhase]
     evaluations: list[PlanEvaluation]
@@ -120,16 +100,7 @@ class PlanDetail(NamedTuple):
 
 
 class _PlanRow(NamedTuple):
-    plan_id: str
-    session_id: str | None
     agent_session_id: str | None
-    planned_at: str | None
-    task_description: str | None
-    complexity: str | None
-    workflow_pattern: str | None
-    confidence: float | None
-    agent_count: float | None
-    planning_cost: float | None
     content: str | None
     node_metadata: str | None
 
@@ -149,18 +120,18 @@ async def plan_detail(reader: Reader, plan_id: str) -> PlanDetail | None:
     rows = await reader.fetch_as(_PlanRow, partial(_plan, plan_id))
     if not rows:
         return None
-    row = rows[0]._asdict()
-    content = _mapping(codec.column(row.pop("content")))
-    node_metadata = _mapping(codec.column(row.pop("node_metadata")))
+    row = rows[0]
+    content = _mapping(codec.column(row.content))
+    node_metadata = _mapping(codec.column(row.node_metadata))
     latest = None
-    if (session := row["agent_session_id"]) is not None:
+    if (session := row.agent_session_id) is not None:
         plans = await _linked(reader, linked_to(session, is_exact=True))
         latest = next((plan.plan_id for plan in plans if plan.agent_session_id == session), None)
     phases = enumerate(_list(content.get("phases")), 1)
     evaluations = enumerate(_list(content.get("evaluations")), 1)
     odd_numbers = _mapping(node_metadata.get(ODD_NUMBERS))
     return PlanDetail(
-        **row,
+        plan_id=plan_id,
         superseded_by=latest if latest != plan_id else None,
         phases=[_phase(number, phase) for number, phase in phases],
         evaluations=[_evaluation(number, evaluation) for number, evaluation in evaluations],
@@ -217,12 +188,8 @@ async def _linked(reader: Reader, plan_filter: Filter) -> list[_LinkedPlan]:
 
 
 def _plan(plan_id: str, source: Source) -> Statement:
-    fields = ("session_id", *PLAN_FIELDS, "workflow_pattern")
     columns = {
-        "plan_id": "id",
         "agent_session_id": _agent_session_sql(source),
-        "planned_at": source.created_at,
-        **{name: plan_field_sql(source, name) for name in fields},
         "content": source.content,
         "node_metadata": "node_metadata",
     }

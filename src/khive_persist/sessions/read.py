@@ -1,7 +1,7 @@
 """`Session`: all that is recorded of one session, in every file."""
 
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -30,6 +30,7 @@ from khive_persist.store.kinds import find_records, session_ids
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.connection import MOST_ATTACHED
 from khive_persist.store.sqlite.statements import Source, Statement, select
+from khive_persist.store.store import Store
 
 _MAX_NAMED: Final = 3
 RECORDS: Final[tuple[type[Node], ...]] = (
@@ -43,6 +44,7 @@ RECORDS: Final[tuple[type[Node], ...]] = (
     Assignment,
 )
 
+_OF_CALLS: Final[tuple[type[Node], ...]] = (PlannerSession, HookEvent, Message)
 _FILES: Final = tuple(purpose for purpose in BUILT_IN if "session_id" in purpose.fields)
 SESSION_FILES: Final = _FILES[:MOST_ATTACHED]
 
@@ -91,6 +93,37 @@ async def read_session(root: Path, id: str) -> Session:
             of_session = field("session_id") == session_id
             records.append(await store.find(of_session, order_by=column("created_at")))
     return Session(*records)
+
+
+class SessionReader:
+    """Reads what tells of calls, prompts and plans, of several sessions, with files opened once.
+
+    async with SessionReader(root) as sessions:
+        session = await sessions.read(session_id)
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._stores: dict[type[Node], Store[Any]] = {}
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> "SessionReader":
+        for record_type in _OF_CALLS:
+            opening = open_store(record_type, dir=self._root, read_only=True)
+            self._stores[record_type] = await self._stack.enter_async_context(opening)
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self._stack.aclose()
+
+    async def read(self, session_id: str) -> Session:
+        """Return the plans, events and messages of the session of this whole id."""
+        of_session, order = field("session_id") == session_id, column("created_at")
+        plans, events, messages = [
+            await self._stores[record_type].find(of_session, order_by=order)
+            for record_type in _OF_CALLS
+        ]
+        return Session(plans=plans, events=events, messages=messages)
 
 
 async def read_own_kinds(project: Project, id: str) -> dict[str, list[Node]]:

@@ -48,8 +48,8 @@ class Looked(NamedTuple):
     """A look at the index: what matched, and the texts of what is shown.
 
     Attributes:
-        matches: What matched, without what is there no longer.
-        chosen: What is shown, in order.
+        matches: The matches, without those whose records lack the text by now.
+        chosen: Those that are shown, in order.
         texts: The texts of that as they are now, by the number of the passage.
         near: Words that are near those that match nothing.
     """
@@ -86,7 +86,8 @@ async def search(
                 print(session.title, hit.kind, hit.excerpt)
 
     The spool is brought in before, and what is new into the index, for two seconds at most:
-    `behind` says what is missing then. Where nothing matches, `matched` is 0.
+    `behind` says what is missing then. Where nothing matches, `matched` is 0. Of more than 20,000
+    passages that match, the newest so many are ranked.
 
     Args:
         query: Words, which are joined by AND; phrases in quotes, prefixes as `lock*`, AND, OR, NOT,
@@ -240,8 +241,8 @@ def _with_texts(
             for number, text in current.items()
             if text == former.get(number) or marker.is_match(text)
         }
-        gone = {candidate.number for candidate in unread} - texts.keys()
-        entries = [entry for entry in entries if entry.candidate.number not in gone]
+        lost = {candidate.number for candidate in unread} - texts.keys()
+        entries = [entry for entry in entries if entry.candidate.number not in lost]
 
 
 def _hit(entry: Ranked, marker: Marker, texts: Mapping[int, str]) -> SearchHit:

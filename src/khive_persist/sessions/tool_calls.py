@@ -113,7 +113,9 @@ async def latest_failures(reader: Reader, time: Time, limit: int) -> list[Failed
 def _times(source: Source, time: Time, previous: Time, limit: int) -> Statement:
     length = source.extract("$.duration_ms")
     columns = (
-        f"CASE WHEN typeof({length}) IN ('integer', 'real') THEN {length} END AS length,"
+        # Below 0 a clock was set back.
+        f"CASE WHEN typeof({length}) IN ('integer', 'real') AND {length} >= 0"
+        f" THEN {length} END AS length,"
         f" {is_failed_call_sql(source)} AS failed"
     )
     calls, values = _calls(source, columns, time, previous)

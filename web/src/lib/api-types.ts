@@ -247,7 +247,7 @@ export type HookState = {
 
 export type IndexState = {
   exists: boolean; records: number; passages: number; bytes: number; behind: number | null;
-  problem: string; vectors: VectorsState | null;
+  problem: string;
 };
 
 export type Interval = {
@@ -374,11 +374,8 @@ export type PlanAnswer = {
 };
 
 export type PlanDetail = {
-  plan_id: string; session_id: string | null; agent_session_id: string | null;
-  planned_at: string | null; task_description: string | null; complexity: string | null;
-  workflow_pattern: string | null; confidence: number | null; agent_count: number | null;
-  planning_cost: number | null; superseded_by: string | null; phases: PlanPhase[];
-  evaluations: PlanEvaluation[]; consensus: unknown; execution_plan: unknown; metadata: unknown;
+  plan_id: string; superseded_by: string | null; phases: PlanPhase[]; evaluations: PlanEvaluation[];
+  consensus: unknown; execution_plan: unknown; metadata: unknown;
   odd_numbers: Record<string, string>; other: Record<string, unknown>;
 };
 
@@ -442,7 +439,6 @@ export type Problem = {
 
 export type ProjectInfo = {
   root: string; name: string; version: string; since: string | null; pause: PauseStatus;
-  semantic: boolean;
 };
 
 export type ProportionDifference = {
@@ -484,7 +480,7 @@ export type SearchHit = {
 
 export type SearchResult = {
   query: string; mode: 'exact' | 'hybrid'; matched: number; shown: number; behind: number | null;
-  sessions: SessionHits[]; near: string[]; vectors: VectorsState | null;
+  sessions: SessionHits[]; near: string[];
 };
 
 export type SeriesList = {
@@ -654,10 +650,6 @@ export type Variant = {
 export type VariantCount = {
   name: string; weight: number | null; random: number; named: number; late_random: number;
   late_named: number;
-};
-
-export type VectorsState = {
-  waiting: number; problem: string;
 };
 
 export type Welch = {

@@ -19,6 +19,7 @@ export class Loaded<T> {
   #retry: ReturnType<typeof setTimeout> | undefined;
   #every: ReturnType<typeof setInterval> | undefined;
   #url = '';
+  #isAsking = false;
 
   /**
    * Show the document at this address for as long as the effect lives that calls it.
@@ -35,7 +36,8 @@ export class Loaded<T> {
     void this.#load();
     if (everySeconds) {
       this.#every = setInterval(() => {
-        if (!document.hidden && !server.isGone && !server.needsLogin) void this.#load(true);
+        // An answer that takes longer than that is waited for.
+        if (!this.#isAsking && !document.hidden && !server.isGone && !server.needsLogin) void this.#load(true);
       }, everySeconds * 1000);
     }
     return () => this.#stop();
@@ -49,6 +51,7 @@ export class Loaded<T> {
     this.#controller?.abort();
     clearTimeout(this.#retry);
     const controller = (this.#controller = new AbortController());
+    this.#isAsking = true;
     const slow = setTimeout(() => (this.isSlow = !isQuiet), SLOW);
     try {
       const value = await get<T>(this.#url, controller.signal);
@@ -65,7 +68,7 @@ export class Loaded<T> {
       if (error.isPassing && error.status) this.#retry = setTimeout(() => this.again(), RETRY);
     } finally {
       clearTimeout(slow);
-      if (this.#controller === controller) this.isSlow = false;
+      if (this.#controller === controller) this.isSlow = this.#isAsking = false;
     }
   }
 

@@ -1,12 +1,15 @@
-const query = matchMedia('(max-width: 700px)');
+const [narrow, medium] = [matchMedia('(max-width: 700px)'), matchMedia('(max-width: 1100px)')];
 
-/** Whether there is room for cards alone. */
-class Narrow {
-  isNarrow = $state(query.matches);
+class ScreenWidth {
+  /** Whether there is room for cards alone. */
+  isNarrow = $state(narrow.matches);
+  /** Whether a list has no room for whole times beside its titles. */
+  isMedium = $state(medium.matches);
 
   constructor() {
-    query.addEventListener('change', () => (this.isNarrow = query.matches));
+    narrow.addEventListener('change', () => (this.isNarrow = narrow.matches));
+    medium.addEventListener('change', () => (this.isMedium = medium.matches));
   }
 }
 
-export const screenWidth = new Narrow();
+export const screenWidth = new ScreenWidth();

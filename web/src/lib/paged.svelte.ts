@@ -31,6 +31,7 @@ export class Paged<T> {
   #path = '';
   #parameters: Parameters = {};
   #controller: AbortController | undefined;
+  #isAsking = false;
   #loading = new Set<number>();
   #used: number[] = [];
 
@@ -50,7 +51,8 @@ export class Paged<T> {
     void this.#first(controller.signal);
     const timer = everySeconds
       ? setInterval(() => {
-          if (document.hidden || server.isGone || server.needsLogin || this.#pages.length > 1) return;
+          // An answer that takes longer than that is waited for.
+          if (this.#isAsking || document.hidden || server.isGone || server.needsLogin || this.#pages.length > 1) return;
           void this.#first(controller.signal, true);
         }, everySeconds * 1000)
       : undefined;
@@ -91,6 +93,7 @@ export class Paged<T> {
   }
 
   async #first(signal: AbortSignal, isQuiet = false): Promise<void> {
+    this.#isAsking = true;
     const slow = setTimeout(() => (this.isSlow = !isQuiet), SLOW);
     try {
       const page = await this.#ask('', signal);
@@ -109,7 +112,7 @@ export class Paged<T> {
       if (error.isPassing && error.status) setTimeout(() => signal.aborted || void this.#first(signal), RETRY);
     } finally {
       clearTimeout(slow);
-      if (!signal.aborted) this.isSlow = false;
+      if (!signal.aborted) this.isSlow = this.#isAsking = false;
     }
   }
 

@@ -1,3 +1,4 @@
+const NEAR_MS = 300 * 86_400_000;
 const two = (value: number): string => String(value).padStart(2, '0');
 
 /** In which zone times are written: that of this browser, or UTC. Kept by the browser. */
@@ -35,10 +36,13 @@ class Clock {
       : `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
   }
 
-  /** The time of day, of another day than today the date before it. */
+  /** The time of day, of another day than today the date before it; of another year the date alone. */
   short(at: Date): string {
-    const isToday = this.date(at) === this.date(new Date());
-    return isToday ? this.clock(at) : `${this.date(at).slice(5)} ${this.clock(at).slice(0, 5)}`;
+    const [date, today] = [this.date(at), this.date(new Date())];
+    if (date === today) return this.clock(at);
+    // A month is told from last year's as long as it is not the same again.
+    const isNear = Math.abs(at.getTime() - Date.now()) < NEAR_MS;
+    return isNear ? `${date.slice(5)} ${this.clock(at).slice(0, 5)}` : date;
   }
 
   /** `2026-11-21 15:04:05` */

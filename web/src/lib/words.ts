@@ -20,3 +20,7 @@ export const shortId = (id: string): string => (id.length > 14 ? `${id.slice(0, 
 /** The last two parts of a path: enough to know it by. */
 export const shortPath = (path: string | null | undefined): string =>
   path ? path.split('/').filter(Boolean).slice(-2).join('/') || path : '–';
+
+/** A value that may be of any kind, in a line. */
+export const inLine = (value: unknown): string =>
+  value === null || value === undefined ? '' : typeof value === 'string' ? value : JSON.stringify(value);

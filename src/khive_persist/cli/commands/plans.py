@@ -57,6 +57,10 @@ _ORDERS: Final[Mapping[str, Field]] = {
     "confidence": field("confidence"),
     "agents": field("agent_count"),
 }
+_PLANNED: Final = (
+    "plan_id", "session_id", "agent_session_id", "planned_at", "task_description", "complexity",
+    "workflow_pattern", "confidence", "agent_count", "planning_cost",
+)  # fmt: skip
 _OUTCOME: Final = (
     "verdict", "verdict_source", "note", "tool", "started", "duration_seconds", "tool_calls",
     "failures", "subagents", "todos", "todos_finished", "actual_cost",
@@ -147,7 +151,7 @@ def show(id: str, form: str) -> None:
     elif form == "jsonl":
         print_documents(form, [shown])
     else:
-        _print_plan(shown.plan)
+        _print_plan(shown.plan, shown.outcome)
         _print_outcome(shown.outcome)
 
 
@@ -217,9 +221,9 @@ async def _find(project: Project, id: str) -> PlanAndOutcome:
     return PlanAndOutcome(detail, outcome)
 
 
-def _print_plan(plan: PlanDetail) -> None:
-    lists = ("phases", "evaluations", "consensus", "execution_plan", "metadata", "odd_numbers")
-    fields = {n: v for n, v in plan._asdict().items() if n not in (*lists, "other")} | plan.other
+def _print_plan(plan: PlanDetail, outcome: PlanOutcome) -> None:
+    fields = {name: getattr(outcome, name) for name in _PLANNED}
+    fields |= {"superseded_by": plan.superseded_by, **plan.other}
     print_fields({name: value for name, value in fields.items() if value is not None})
     for name, reason in plan.odd_numbers.items():
         click.echo(f"{cell(name)} does not count: it {cell(reason)}")

@@ -35,14 +35,14 @@ def is_ours(words: Sequence[object]) -> bool:
     """Tell whether the words of a server in a settings file start ours, of whatever version."""
     if len(words) < 2 or not all(isinstance(word, str) for word in words):
         return False
-    program, rest = os.path.basename(str(words[0])), [str(word) for word in words[1:]]
-    if _MODULE in rest:
-        rest = rest[rest.index(_MODULE) + 1 :]
+    program, arguments = os.path.basename(str(words[0])), [str(word) for word in words[1:]]
+    if _MODULE in arguments:
+        arguments = arguments[arguments.index(_MODULE) + 1 :]
     elif program != _PROGRAM:
         return False
-    if rest[:1] == ["--dir"]:
-        rest = rest[2:]
-    return rest == [_VERB]
+    if arguments[:1] == ["--dir"]:
+        arguments = arguments[2:]
+    return arguments == [_VERB]
 
 
 def missing_program(words: Sequence[str]) -> str:

@@ -105,9 +105,9 @@ class TomlServers:
 
     def _updated(self, members: dict[str, Any]) -> str:
         text = self.text
-        own = [statement for part in self._parts() for statement in part[1:]]
+        members_of_ours = [statement for part in self._parts() for statement in part[1:]]
         table = self._parts()[0]
-        present = {key: s for s in reversed(own) for key in s.value if key in members}
+        present = {key: s for s in reversed(members_of_ours) for key in s.value if key in members}
         if any(statement not in table for statement in present.values()):
             self._refuse()
         additions = [f"{key} = {written(v)}" for key, v in members.items() if key not in present]

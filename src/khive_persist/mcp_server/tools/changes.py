@@ -37,7 +37,7 @@ async def what_changed(project: Project, file: str, limit: int = 20) -> ChangesA
         InvalidQueryError: The path or the limit is out of range.
     """
     history = await search_file(file, limit=checked_limit(limit), project=project)
-    envelope = Envelope(project, lambda shown: f"what_changed(limit={min(100, shown + 40)})")
+    envelope = Envelope(project, lambda count: f"what_changed(limit={min(100, count + 40)})")
     edit: FileTouch | None = None
     for rank, touch in enumerate(history.touches, 1):
         reasons = [f"{reason.kind} before it: {reason.text[:600]}" for reason in touch.why]

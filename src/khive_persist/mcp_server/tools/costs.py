@@ -64,7 +64,7 @@ async def costs(
     prices = PriceTable(configuration.load(project.config).cost_prices)
     async with reading(project, CONVERSATIONS) as reader:
         totals = await token_totals(reader, by, prices, *filters)
-    envelope = Envelope(project, lambda _shown: f"costs(by={by!r}, limit=100), or a later since")
+    envelope = Envelope(project, lambda _count: f"costs(by={by!r}, limit=100), or a later since")
     for rank, total in enumerate(totals[:limit], 1):
         group = line(total.group, 1_000)
         is_session = by == "session" and total.group is not None

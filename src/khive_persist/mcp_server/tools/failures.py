@@ -29,7 +29,7 @@ class FailuresAnswer(Answer[FailureItem]):
 
 
 class FixItem(Item):
-    """What mended an error: the text has the failed call, the steps, and the call that worked."""
+    """A way in which an error was mended, as text: the failed call, the steps, the success."""
 
     tool_name: str
     likeness: Annotated[float, Field(description="1 for the same error, else from 0.7.")]
@@ -40,7 +40,7 @@ class FixItem(Item):
 
 
 class FixesAnswer(Answer[FixItem]):
-    """What mended an error, the best first; `matched` counts the times that it was mended."""
+    """The ways in which an error was mended, the best first; `matched` counts all of them."""
 
     failed_with_it: Annotated[int, Field(description="Calls that failed with the error.")] = 0
     sessions_with_it: int = 0
@@ -74,7 +74,7 @@ async def recent_failures(
     claims = [Claim(failure.purpose, failure.record_id) for failure in failures]
     contradicted = await contradictions(project, claims)
     envelope = Envelope(
-        project, lambda _shown: f"recent_failures(limit={MAX_LIMIT}), or an earlier since"
+        project, lambda _count: f"recent_failures(limit={MAX_LIMIT}), or an earlier since"
     )
     for rank, failure in enumerate(failures, 1):
         item = FailureItem(
@@ -100,7 +100,7 @@ async def fixes(project: Project, error: str, limit: int = 5) -> FixesAnswer:
         InvalidQueryError: The error has no words, or the limit is wrong.
     """
     result = await search_fixes(error, limit=checked_limit(limit), project=project)
-    envelope = Envelope(project, lambda _shown: f"fixes(limit={MAX_LIMIT})")
+    envelope = Envelope(project, lambda _count: f"fixes(limit={MAX_LIMIT})")
     for rank, fix in enumerate(result.fixes, 1):
         steps = [text for step in fix.steps for text in _step_lines(step)]
         if fix.omitted:
@@ -126,7 +126,7 @@ async def fixes(project: Project, error: str, limit: int = 5) -> FixesAnswer:
         )
         if not envelope.add(item):
             break
-    note = "" if result.is_whole else "only the 100 sessions most alike were looked at"
+    note = "" if result.is_whole else "only the 30 sessions most alike were looked at"
     if result.matched and not result.mended:
         note = "the error is recorded, and no later call of its kind succeeded in its session"
     answer = envelope.answer(FixesAnswer, result.mended, note)

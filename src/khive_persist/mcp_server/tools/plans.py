@@ -55,7 +55,7 @@ async def similar_plans(
     )
     claims = [Claim(PLANNER_SESSIONS.name, similar.plan.plan_id) for similar in plans[:limit]]
     contradicted = await contradictions(project, claims)
-    envelope = Envelope(project, lambda shown: f"similar_plans(limit={min(100, shown + 20)})")
+    envelope = Envelope(project, lambda count: f"similar_plans(limit={min(100, count + 20)})")
     for rank, similar in enumerate(plans[:limit], 1):
         plan = similar.plan
         note = f"note to the verdict: {plan.note}" if plan.note else ""

@@ -91,8 +91,8 @@ async def get_session(
     end = min(last or first + _PAGE - 1, count)
     is_single = first == last
 
-    def again(shown: int) -> str:
-        return f"get_session(session={session_id[:100]!r}, first={first + shown})"
+    def again(count: int) -> str:
+        return f"get_session(session={session_id[:100]!r}, first={first + count})"
 
     envelope = Envelope(project, again)
     purposes = event_purposes(recorded) | {

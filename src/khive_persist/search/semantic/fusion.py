@@ -48,7 +48,7 @@ def with_nearest(
 
     Args:
         connection: The index.
-        matches: What has the words.
+        matches: The passages with the words.
         query: The query, whose filters hold for what is near, too.
         name: The name of the model that made the vector.
         row: The vector of `meaning_of` the query, as the only row.
@@ -71,10 +71,10 @@ def fused(matches: Matches, in_order: list[Candidate]) -> Matches:
     """Join what has the words with what is near, the nearest first; equal texts count once."""
     by_text = {text_of(entry.candidate): entry for entry in matches.ranked}
     ranks = {text: 1 / (_K + place) for place, text in enumerate(by_text, 1)}
-    near: dict[tuple[object, ...], Candidate] = {}
+    nearest_texts: dict[tuple[object, ...], Candidate] = {}
     for candidate in in_order:
-        near.setdefault(text_of(candidate), candidate)
-    for place, (text, candidate) in enumerate(near.items(), 1):
+        nearest_texts.setdefault(text_of(candidate), candidate)
+    for place, (text, candidate) in enumerate(nearest_texts.items(), 1):
         ranks[text] = ranks.get(text, 0.0) + 1 / (_K + place)
         by_text.setdefault(text, Ranked(0.0, candidate, has_words=False))
     entries = [entry._replace(rank=ranks[text]) for text, entry in by_text.items()]

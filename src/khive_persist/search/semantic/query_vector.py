@@ -26,7 +26,7 @@ class QueryVector(NamedTuple):
     Attributes:
         model: The name of the model that made it.
         row: The vector, as the only row; None where the source gave none.
-        state: How far the vectors of the index are, and why there is none.
+        state: The progress of the vectors of the index, and the reason for no vector.
     """
 
     model: str

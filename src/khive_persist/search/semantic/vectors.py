@@ -68,9 +68,11 @@ def nearest(
         matrix = np.frombuffer(joined, np.int8).reshape(len(batch), -1).astype(np.float32)
         lengths = np.sqrt(np.einsum("ij,ij->i", matrix, matrix))
         new = (matrix @ row[0]) / lengths
-        near = np.flatnonzero(new >= cosines[-1]) if len(cosines) == limit else np.arange(len(new))
-        numbers = np.append(numbers, np.array([batch[place][0] for place in near], np.int64))
-        cosines = np.append(cosines, new[near])
+        places = (
+            np.flatnonzero(new >= cosines[-1]) if len(cosines) == limit else np.arange(len(new))
+        )
+        numbers = np.append(numbers, np.array([batch[place][0] for place in places], np.int64))
+        cosines = np.append(cosines, new[places])
         best = np.lexsort((-numbers, -cosines))[:limit]
         numbers, cosines = numbers[best], cosines[best]
     return [(int(number), float(cosine)) for number, cosine in zip(numbers, cosines, strict=True)]

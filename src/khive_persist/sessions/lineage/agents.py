@@ -15,6 +15,7 @@ from khive_persist.sessions.lineage.agent_totals import (
     sum_work,
 )
 from khive_persist.sessions.lineage.parents import Parents
+from khive_persist.tools.message_part import mappings_in
 
 _LAST: Final = datetime.max.replace(tzinfo=UTC)
 
@@ -82,7 +83,7 @@ class Agents:
         trace.work = sum_work([trace.work, of_message(content, at, self._prices)])
         if content.get("role") == "assistant" and isinstance(content.get("model"), str):
             trace.models.setdefault(content["model"])
-        for call in content.get("tool_calls") or ():
+        for call in mappings_in(content.get("tool_calls")):
             if isinstance(use_id := call.get("tool_use_id"), str):
                 self._callers[use_id] = agent
             self._see_type(call)

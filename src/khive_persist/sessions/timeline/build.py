@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 from khive_persist.capture.previews import with_whole_texts
 from khive_persist.models.event_types import POST, PRE
 from khive_persist.models.focus_chain import FocusChain
+from khive_persist.models.hook_event import HookEvent
 from khive_persist.models.message import Message
 from khive_persist.models.planner_session import PlannerSession
 from khive_persist.prices import PICODOLLARS, PriceTable
@@ -30,10 +31,13 @@ from khive_persist.sessions.timeline.entry import (
 )
 from khive_persist.sessions.timeline.labels import duration, line_of, typed_command
 from khive_persist.sessions.timeline.prompts import Prompts
+from khive_persist.tools.message_part import mappings_in
 
 GAP: Final = timedelta(minutes=10)
 # Endings that are no failure of what was called.
 _STOPPED: Final = ("denied", "interrupted")
+# Of one instant, it comes before all else.
+_START: Final = "session_start"
 # Other entries have these, of which there are many, or they say nothing of the work.
 _OMITTED: Final = frozenset(
     {
@@ -65,11 +69,12 @@ def build_with_calls(session: Session, prices: PriceTable, *, thinking: bool = F
     prompts = Prompts(session.events, session.messages)
     used: dict[str, Spent] = {}
     entries = [
+        *_events(session.events, are_starts=True),
         *_plans(session.plans),
         *_messages(session, calls, prompts, prices, used, thinking=thinking),
         *calls.others(),
         *prompts.others(),
-        *_events(session),
+        *_events(session.events, are_starts=False),
         *_focus(session.focus_chains),
         *trials(session.application_sessions),
         *assigned(session.assignments),
@@ -179,11 +184,11 @@ def _parts(
     message: Message, content: dict[str, Any], calls: Calls, *, thinking: bool
 ) -> Iterator[Entry]:
     at = message.created_at
-    if thinking and content.get("thinking"):
-        yield of_record(text_entry(at, "thinking", content["thinking"]), message.id, "thinking")
+    if thinking and (thought := text_in(content, "thinking")) is not None:
+        yield of_record(text_entry(at, "thinking", thought), message.id, "thinking")
     if (entry := _text_entry(at, content)) is not None:
         yield of_record(entry, message.id, "text")
-    for number, call in enumerate(content.get("tool_calls", ())):
+    for number, call in enumerate(mappings_in(content.get("tool_calls"))):
         event_call = calls.of_message(message, call, number)
         if event_call is None:
             continue
@@ -193,7 +198,7 @@ def _parts(
 
 
 def _text_entry(at: datetime, content: Mapping[str, Any]) -> Entry | None:
-    text, role, kind = content.get("text"), content.get("role"), content.get("kind", "message")
+    text, role, kind = text_in(content, "text"), content.get("role"), content.get("kind", "message")
     if role == "assistant" and text:
         return text_entry(at, "message", text)
     if role == "user" and text and kind == "message":
@@ -207,11 +212,11 @@ def _text_entry(at: datetime, content: Mapping[str, Any]) -> Entry | None:
     return None
 
 
-def _events(session: Session) -> Iterator[Entry]:
-    for event in session.events:
+def _events(events: Sequence[HookEvent], *, are_starts: bool) -> Iterator[Entry]:
+    for event in events:
         content = content_of(event)
         kind = str(content.get("event_type"))
-        if kind in _OMITTED:
+        if kind in _OMITTED or (kind == _START) is not are_starts:
             continue
         payload = content.get("payload")
         texts = with_whole_texts(content)

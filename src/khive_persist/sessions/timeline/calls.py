@@ -270,7 +270,8 @@ def _end(call: EventCall, content: dict[str, Any]) -> None:
     texts = with_whole_texts(content)
     output = texts.get("error") or texts.get("output")
     call.result = {"output": output, "is_error": content.get("success") is False}
-    if isinstance(duration := content.get("duration_ms"), int | float):
+    # Below 0 a clock was set back: how long it took is not known.
+    if isinstance(duration := content.get("duration_ms"), int | float) and duration >= 0:
         call.duration_ms = float(duration)
 
 
