@@ -247,7 +247,7 @@ export type HookState = {
 
 export type IndexState = {
   exists: boolean; records: number; passages: number; bytes: number; behind: number | null;
-  problem: string;
+  problem: string; vectors: VectorsState | null;
 };
 
 export type Interval = {
@@ -439,6 +439,7 @@ export type Problem = {
 
 export type ProjectInfo = {
   root: string; name: string; version: string; since: string | null; pause: PauseStatus;
+  semantic: boolean;
 };
 
 export type ProportionDifference = {
@@ -472,15 +473,15 @@ export type ReportedCost = {
 };
 
 export type SearchHit = {
-  record_id: string; purpose: string; kind: 'prompt' | 'answer' | 'thinking' | 'command' | 'output' 
-  | 'error' | 'path' | 'plan' | 'todo' | 'note' | 'application'; client: string; tool_name: string;
-  agent_id: string; created_at: string; failed: boolean; excerpt: string; marks: Mark[];
-  rank: number; link: string;
+  record_id: string; purpose: string;
+  kind: 'prompt' | 'answer' | 'thinking' | 'command' | 'output' | 'error' | 'path' | 'plan' | 'todo' | 'note' | 'application';
+  client: string; tool_name: string; agent_id: string; created_at: string; failed: boolean;
+  excerpt: string; marks: Mark[]; rank: number; link: string;
 };
 
 export type SearchResult = {
   query: string; mode: 'exact' | 'hybrid'; matched: number; shown: number; behind: number | null;
-  sessions: SessionHits[]; near: string[];
+  sessions: SessionHits[]; near: string[]; vectors: VectorsState | null;
 };
 
 export type SeriesList = {
@@ -650,6 +651,10 @@ export type Variant = {
 export type VariantCount = {
   name: string; weight: number | null; random: number; named: number; late_random: number;
   late_named: number;
+};
+
+export type VectorsState = {
+  waiting: number; problem: string;
 };
 
 export type Welch = {
