@@ -47,6 +47,7 @@ PAGES: Final = {
     "overview": ("#/", "figure canvas"),
     "sessions": ("#/sessions", "[data-index] .title"),
     "session": (f"#/sessions/{STORY}", "canvas"),
+    "search": ("#/search?q=importer+part&kind=prompt", "mark"),
     "events": ("#/events", "tbody tr[data-index] a"),
     "plans": ("#/plans", "figure canvas"),
     "plan": (PLAN, "figure canvas"),

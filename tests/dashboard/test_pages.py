@@ -8,7 +8,16 @@ from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.dashboard.conftest import new_project
 from tests.dashboard.opened import Opened
-from tests.dashboard.records import COMPARED, LAST, PLAN, REPORT, SESSIONS, STORY, TRIAL_PAGE
+from tests.dashboard.records import (
+    COMPARED,
+    FAILURE,
+    LAST,
+    PLAN,
+    REPORT,
+    SESSIONS,
+    STORY,
+    TRIAL_PAGE,
+)
 from tests.server.process import Server
 
 FIRST_LOAD_BYTES: Final = 350_000
@@ -29,6 +38,9 @@ PAGES: Final = {
     COMPARED: "Every test",
     REPORT: "Slowest tools",
     "#/health": "conversations.db",
+    "#/search?q=importer": "matches in",
+    f"#/fixes?error={FAILURE}": "Nothing mended it yet",
+    "#/file?path=/src/a.py": "the latest edit",
 }
 DRAWN: Final = ("#/", "#/plans", PLAN, TRIAL_PAGE, COMPARED, REPORT)
 
@@ -80,11 +92,11 @@ def test_sessions_are_searched_while_typing_and_filtered(opened: Opened) -> None
     page = opened.go("#/sessions")
     rows = page.locator("tbody tr[data-index]")
     expect(rows.first).to_contain_text(f"part {LAST}")
-    page.get_by_label("Search").press_sequentially("exporter part 186", delay=20)
+    page.get_by_label("Find").press_sequentially("exporter part 186", delay=20)
     expect(rows.first).to_contain_text("mend the exporter, part 186")
     expect(page).to_have_url(re.compile("q=exporter"))
     assert all("exporter" in text for text in rows.all_inner_texts())
-    page.get_by_label("Search").fill("no such words anywhere")
+    page.get_by_label("Find").fill("no such words anywhere")
     expect(page.locator("main")).to_contain_text("No session passes these filters")
     page.click("text=Clear filters >> nth=0")
     expect(rows.first).to_contain_text(f"part {LAST}")
@@ -137,7 +149,7 @@ def test_deep_links_and_the_way_back(opened: Opened) -> None:
     rows.first.locator("a").click()
     expect(page.locator("h1")).to_contain_text("mend the drainer, part 1")
     page.go_back()
-    expect(page.get_by_label("Search")).to_have_value("drainer")
+    expect(page.get_by_label("Find")).to_have_value("drainer")
     expect(rows.first).to_contain_text("mend the drainer, part 1")
     page.go_forward()
     expect(page.locator("h1")).to_contain_text("mend the drainer, part 1")

@@ -156,13 +156,13 @@ def test_an_address_is_text_too(browser: Browser, filled: Server) -> None:
         opened.log_in(filled.token)
         page = opened.go("#/sessions")
         for text in EVIL:
-            page.get_by_label("Search").fill("")
+            page.get_by_label("Find").fill("")
             expect(page.locator("tbody tr[data-index]").first).to_be_visible()
-            page.get_by_label("Search").fill(text)
+            page.get_by_label("Find").fill(text)
             expect(page.locator("main")).to_contain_text("No session passes these filters")
             page.reload()
             expect(page.locator("main")).to_contain_text("No session passes these filters")
-            expect(page.get_by_label("Search")).to_have_value(text)
+            expect(page.get_by_label("Find")).to_have_value(text)
         opened.go("#/%E0%A4%A/<img src=x onerror=alert(1)>")
         expect(page.locator("h1")).to_have_text("There is no such page")
         assert opened.dialogs == []

@@ -185,7 +185,7 @@ def test_a_link_leads_to_the_entry_and_keys_to_the_others(page: Page) -> None:
     expect(page.locator(".controls .notice")).to_have_text("no failure after this")
     page.keyboard.press("P")
     expect(head).to_have_text("a prompt of an event alone")
-    page.keyboard.press("/")
+    page.keyboard.press("i")
     page.keyboard.type("THE NEEDLE")
     page.keyboard.press("Enter")
     expect(head).to_have_text("Bash cat all")

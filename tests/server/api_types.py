@@ -26,7 +26,10 @@ def _declared(schemas: dict[str, Any]) -> Iterator[str]:
     for name, schema in sorted(schemas.items()):
         # A line ends between two fields alone.
         words = (field.replace(" ", "\0") for field in _fields(schema))
-        lines = textwrap.wrap(" ".join(words), _WIDTH, initial_indent="  ", subsequent_indent="  ")
+        lines = textwrap.wrap(
+            " ".join(words), _WIDTH, initial_indent="  ", subsequent_indent="  ",
+            break_long_words=False, break_on_hyphens=False,
+        )  # fmt: skip
         fields = "\n".join(lines).replace("\0", " ")
         yield f"\nexport type {name} = {{\n{fields}\n}};\n"
 

@@ -7,16 +7,18 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import httpx
 import pytest
 
 from khive_persist.cli.root import run
+from khive_persist.models.hook_event import HookEvent
 from khive_persist.project import Project
 from khive_persist.server.http.tokens import Token, Tokens
 from khive_persist.server.request import login_links
 from khive_persist.server.request.login_links import LoginLinks
-from tests.factories import make_project
+from tests.factories import make_project, record, save_many
 from tests.server.process import Server
 
 
@@ -53,6 +55,16 @@ def test_a_link_is_good_for_one_visit_and_a_browser_is_given_a_file_that_has_it(
     with server.client("") as client:
         assert client.get(path).status_code == 401
     assert url.rpartition("/")[2] not in server.log
+
+    link = "khive-persist://session/a%2Fb%20c?record=r%26x"
+    assert run(["--dir", root, "open", "--print", link]) == 1
+    assert "names a session that is not recorded" in capsys.readouterr().err
+    save_many(server.project, [record(HookEvent, 0, event_type="stop", session_id="a/b c")])
+    assert run(["--dir", root, "open", "--print", link]) == 0
+    fragment = capsys.readouterr().out.strip().partition("#")[2]
+    assert parse_qs(fragment.partition("?")[2]) == {"link": [link]}
+    assert run(["--dir", root, "open", "--print", "khive-persist://plan/x"]) == 2
+    assert "is no link to a record" in capsys.readouterr().err
 
     seen = tmp_path / "seen"
     browser = tmp_path / "browser"

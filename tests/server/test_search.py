@@ -44,6 +44,18 @@ def test_an_answer_is_that_of_python(server: Server, client: httpx.Client) -> No
     assert (answer["matched"], answer["behind"]) == (1, 0)
 
 
+def test_each_filter_is_a_parameter_too(client: httpx.Client) -> None:
+    counts = {
+        "kind=error": 1, "kind=prompt": 1, "failed=true": 1, "failed=false": 1, "agent=main": 2,
+        "agent=other": 0, "path=/src": 0, "tool=claude-code": 2, "tool=codex": 0,
+        "tool_name=Bash": 1, "session=s": 2,
+    }  # fmt: skip
+    for query, matched in counts.items():
+        assert client.get(f"/v1/search?q=deadlock&{query}").json()["matched"] == matched, query
+    for query in ("kind=beauty", "failed=perhaps", "path=x", "colour=red"):
+        assert client.get(f"/v1/search?q=deadlock&{query}").status_code == 400, query
+
+
 def test_what_is_committed_is_in_the_index_without_a_search(
     server: Server, client: httpx.Client
 ) -> None:

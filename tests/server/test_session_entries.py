@@ -108,6 +108,18 @@ def test_a_search_sees_the_whole_of_an_output(client: httpx.Client) -> None:
         assert found == {"session_id": "s1", "entries": ids}
 
 
+def test_the_entries_of_a_record_are_found(client: httpx.Client) -> None:
+    path = "/v1/sessions/s1/entries"
+    for entry in story(client):
+        for id in entry["records"]:
+            entries = client.get(path, params={"record": id, "kind": entry["kind"]}).json()[
+                "entries"
+            ]
+            assert entries == [entry["id"]]
+    assert client.get(path, params={"record": "nowhere"}).json()["entries"] == []
+    assert client.get(path, params={"kind": "beauty"}).status_code == 400
+
+
 def test_a_verdict_is_that_of_the_command(
     client: httpx.Client, server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:

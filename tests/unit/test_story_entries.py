@@ -99,6 +99,11 @@ def test_a_long_output_is_given_from_its_beginning_or_as_a_whole() -> None:
     assert find_entries(timeline, "The Last LINE") == [entry.id]
     assert find_entries(timeline, "cat") == [entry.id]
     assert find_entries(timeline, "no such text") == []
+    call_record, result_record = (record.id for record in session.messages)
+    for id in (call_record, result_record):
+        assert find_entries(timeline, "cat", "tool", [id]) == [entry.id]
+    assert find_entries(timeline, kind="prompt", records=[call_record]) == []
+    assert find_entries(timeline, records=["nowhere"]) == []
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ from khive_persist.search.link import RecordLink
 from khive_persist.search.near import near_words
 from khive_persist.search.query import Criterion, Query, criterion, parse
 from khive_persist.search.ranking import Matches, Ranked, by_session, choose, find_matches
-from khive_persist.search.result import SearchHit, SearchResult, SessionHits
+from khive_persist.search.result import PassageKind, SearchHit, SearchResult, SessionHits
 from khive_persist.search.semantic.fusion import with_nearest
 from khive_persist.search.semantic.query_vector import QueryVector, query_vector
 from khive_persist.search.texts import current_texts, indexed_texts
@@ -69,6 +69,10 @@ async def search(
     session_id: str | None = None,
     tool: str | None = None,
     client: str | None = None,
+    agent_id: str | None = None,
+    kind: PassageKind | None = None,
+    path: str | None = None,
+    failed: bool | None = None,
     since: datetime | str | None = None,
     until: datetime | str | None = None,
     near: bool = False,
@@ -95,6 +99,10 @@ async def search(
         session_id: The id of a session, or the beginning of one.
         tool: The name of a tool, as `Bash`, or of a client.
         client: The name of a client, as `claude-code`.
+        agent_id: The id of a subagent, or `main`.
+        kind: The kind of the passages.
+        path: A file's path, or a part of one, of at least three characters.
+        failed: Whether the passages are of calls that failed.
         since: The time of the first record; as text `2h`, `3d`, or a time in ISO form.
         until: The time before which the last record is.
         near: Whether words are sought that are near those that match nothing.
@@ -110,10 +118,14 @@ async def search(
         ProjectError: There is no project.
         StoreError: The index cannot be made or read.
     """
-    filters = {
+    filters: dict[str, str | bool | datetime | None] = {
         "session": session_id,
         "tool": tool,
         "client": client,
+        "agent": agent_id,
+        "kind": kind,
+        "path": path,
+        "failed": failed,
         "since": since,
         "until": until,
     }
@@ -131,7 +143,7 @@ def vector_of(project: Project, query: Query) -> QueryVector:
     return query_vector(project, configuration.load(project.config), query)
 
 
-def criteria_of(filters: Mapping[str, str | datetime | None]) -> list[Criterion]:
+def criteria_of(filters: Mapping[str, str | bool | datetime | None]) -> list[Criterion]:
     """Return the filters with a value, by the names that they have in a query.
 
     Raises:

@@ -439,6 +439,7 @@ export type Problem = {
 
 export type ProjectInfo = {
   root: string; name: string; version: string; since: string | null; pause: PauseStatus;
+  semantic: boolean;
 };
 
 export type ProportionDifference = {
@@ -472,10 +473,10 @@ export type ReportedCost = {
 };
 
 export type SearchHit = {
-  record_id: string; purpose: string; kind: 'prompt' | 'answer' | 'thinking' | 'command' | 'output' 
-  | 'error' | 'path' | 'plan' | 'todo' | 'note' | 'application'; client: string; tool_name: string;
-  agent_id: string; created_at: string; failed: boolean; excerpt: string; marks: Mark[];
-  rank: number; link: string;
+  record_id: string; purpose: string;
+  kind: 'prompt' | 'answer' | 'thinking' | 'command' | 'output' | 'error' | 'path' | 'plan' | 'todo' | 'note' | 'application';
+  client: string; tool_name: string; agent_id: string; created_at: string; failed: boolean;
+  excerpt: string; marks: Mark[]; rank: number; link: string;
 };
 
 export type SearchResult = {

@@ -14,11 +14,17 @@ export const EVERYWHERE: Shortcut[] = [
   { keys: 'g c', what: 'Compare' },
   { keys: 'g r', what: 'Report' },
   { keys: 'g h', what: 'Health' },
-  { keys: '/', what: 'Search' },
+  { keys: '/', what: 'Search all sessions' },
   { keys: 't', what: 'Light, dark, as the system' },
   { keys: 'u', what: 'Times in this zone or in UTC' },
   { keys: '?', what: 'This list' },
 ];
+
+/** To the field of a page that seeks in what the page shows; `/` seeks in all that is recorded. */
+export const FIND = {
+  keys: 'i', what: 'Find in this page',
+  does: { i: () => document.querySelector<HTMLInputElement>('main input[type=search]')?.focus() },
+} as const;
 
 const PAGES: Record<string, string> = {
   o: '/', s: '/sessions', e: '/events', p: '/plans', a: '/application_sessions', c: '/compare', r: '/report', h: '/health',

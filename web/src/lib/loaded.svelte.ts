@@ -13,6 +13,8 @@ export class Loaded<T> {
   problem = $state.raw<Problem>();
   /** Whether it takes so long that a person should be told. */
   isSlow = $state(false);
+  /** Whether `value` is of an address that was shown before this one. */
+  isStale = $state(false);
   #controller: AbortController | undefined;
   #retry: ReturnType<typeof setTimeout> | undefined;
   #every: ReturnType<typeof setInterval> | undefined;
@@ -29,6 +31,7 @@ export class Loaded<T> {
     void server.turn;
     const path = url.split('?')[0];
     if (path !== this.#url.split('?')[0]) this.value = undefined;
+    if (url !== this.#url) this.isStale = true;
     this.#url = url;
     void this.#load();
     if (everySeconds) {
@@ -55,10 +58,12 @@ export class Loaded<T> {
       if (controller.signal.aborted) return;
       this.value = value;
       this.problem = undefined;
+      this.isStale = false;
     } catch (error) {
       if (controller.signal.aborted) return;
       if (!(error instanceof Problem)) throw error;
       this.problem = error;
+      this.isStale = false;
       // One that is gone is looked after in `server`.
       if (error.isPassing && error.status) this.#retry = setTimeout(() => this.again(), RETRY);
     } finally {

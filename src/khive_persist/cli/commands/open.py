@@ -13,9 +13,10 @@ from khive_persist.cli.commands.serve import needs_packages
 from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import drained_project, project_of, with_project
 from khive_persist.cli.output import warn
-from khive_persist.errors import KhiveError
+from khive_persist.errors import KhiveError, NotFoundError
 from khive_persist.project import Project
-from khive_persist.sessions.read import whole_id
+from khive_persist.search.link import is_link, parse_link
+from khive_persist.sessions.read import is_known, whole_id
 from khive_persist.settings import Settings
 
 # The names in the bar of the dashboard, with their addresses.
@@ -28,7 +29,7 @@ _PAGES = {
 
 @click.command("open")
 @click.argument("page", required=False, shell_complete=completions.sessions,
-                metavar="[PAGE|SESSION]")  # fmt: skip
+                metavar="[PAGE|SESSION|LINK]")  # fmt: skip
 @click.option("--print", "is_printed", is_flag=True,
               help="Print the address that logs in, and open nothing.")  # fmt: skip
 @with_project
@@ -39,10 +40,12 @@ def command(page: str | None, is_printed: bool) -> int:
       khive-persist open
       khive-persist open plans
       khive-persist open 3aeaa724
+      khive-persist open "khive-persist://session/3aeaa724?record=01a1fbc0"
       khive-persist open --print
 
     PAGE is overview, sessions, events, plans, applications, compare, report or health; SESSION an
-    id, or the beginning of one. Where no server of the project runs, this command is one, until
+    id, or the beginning of one; LINK the address of a record, as a search answers it, which is
+    opened at its entry. Where no server of the project runs, this command is one, until
     Ctrl-C; `serve --install` has one that stays.
 
     The address holds a code that is good for one visit within a minute, and no token. A browser
@@ -75,7 +78,20 @@ def _fragment(page: str | None) -> str:
         return ""
     if page in _PAGES:
         return _PAGES[page]
+    if is_link(page):
+        return _linked(drained_project(), page)
     return f"#/sessions/{quote(anyio.run(whole_id, drained_project(), page), safe='')}"
+
+
+def _linked(project: Project, text: str) -> str:
+    link = parse_link(text)
+    if not anyio.run(is_known, project, link.session_id):
+        raise NotFoundError(
+            f"the link names a session that is not recorded in {project.khive}:"
+            f" {link.session_id!r}",
+            hint="it may be of another project: khive-persist --dir PROJECT open LINK",
+        )
+    return f"#/open?link={quote(str(link), safe='')}"
 
 
 def _show(project: Project, settings: Settings, fragment: str, is_printed: bool) -> bool:

@@ -3,7 +3,7 @@
 The timeline itself has of an output its beginning.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final, NamedTuple
 
 from khive_persist.prices import PriceTable
@@ -11,7 +11,7 @@ from khive_persist.sessions.definitions import Spent
 from khive_persist.sessions.read import Session
 from khive_persist.sessions.timeline.build import Timeline, build_with_calls
 from khive_persist.sessions.timeline.calls import EventCall
-from khive_persist.sessions.timeline.entry import Entry
+from khive_persist.sessions.timeline.entry import Entry, Kind
 from khive_persist.sessions.timeline.labels import text_of
 from khive_persist.sessions.timeline.tool_call import arguments_of, diff
 
@@ -121,14 +121,31 @@ def details_of(
     )
 
 
-def find_entries(timeline: Timeline, text: str) -> list[str]:
-    """Return the ids of the entries in which a text stands, in whatever case."""
+def find_entries(
+    timeline: Timeline, text: str = "", kind: Kind | None = None, records: Collection[str] = ()
+) -> list[str]:
+    """Return the ids of the entries that pass all of these filters, in order of time.
+
+    Args:
+        timeline: The entries.
+        text: A text that stands in the entry, in whatever case.
+        kind: The kind of the entry; None for any.
+        records: Ids of records, of which the entry comes from one; none for any.
+    """
     folded = text.casefold()
     return [
         entry.id
         for entry in timeline.entries
-        if any(folded in part.casefold() for part in _texts(entry, timeline.calls.get(entry.id)))
+        if kind in (None, entry.kind)
+        and (not records or not _records_of(entry, timeline).isdisjoint(records))
+        and any(folded in part.casefold() for part in _texts(entry, timeline.calls.get(entry.id)))
     ]
+
+
+def _records_of(entry: Entry, timeline: Timeline) -> set[str]:
+    # An entry names the first records of a call alone.
+    call = timeline.calls.get(entry.id)
+    return {*entry.records, *(call.records if call else ())}
 
 
 def _texts(entry: Entry, call: EventCall | None) -> Sequence[str]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, get_args
 
 from anyio import to_thread
 
@@ -25,7 +25,7 @@ from khive_persist.sessions.timeline.details import (
     excerpt,
     find_entries,
 )
-from khive_persist.sessions.timeline.entry import MAX_RECORDS
+from khive_persist.sessions.timeline.entry import MAX_RECORDS, Kind
 from khive_persist.store import codec
 from khive_persist.store.keyset_pages import NewestRow, newest
 
@@ -36,6 +36,7 @@ WHOLE: Final = Parameter("whole", "boolean", "Whether long texts are whole.", de
 TEXT: Final = Parameter(
     "q", "text", "A text that stands in the entry, in whatever case.", default=""
 )
+KIND: Final = Parameter("kind", "word", "The kind of the entry.", get_args(Kind))
 _CLASSES: Final[dict[Purpose, type[Node]]] = {
     purpose: record for record in RECORDS for purpose in record.purposes()
 }
@@ -66,7 +67,7 @@ class RecordTexts(NamedTuple):
 
 
 class FoundEntries(NamedTuple):
-    """The entries of a session that have a text.
+    """The entries of a session that pass filters.
 
     Attributes:
         session_id: The id of the session.
@@ -106,15 +107,16 @@ def operations(project: Project, readers: ReaderPool) -> list[Operation]:
         async def read() -> FoundEntries:
             session = await read_session(project.root, id)
             timeline = build_with_calls(session, readers.prices(), thinking=query["thinking"])
-            return FoundEntries(id, find_entries(timeline, query["q"]))
+            entries = find_entries(timeline, query["q"], query["kind"], query["record"] or ())
+            return FoundEntries(id, entries)
 
         return await readers.run_heavy(read)
 
     path = "/v1/sessions/{id}/entries"
     words = ID | {"entry": "The id of an entry, as the story has it."}
     return [
-        Operation(path, search, "The entries of a session that have a text.", (TEXT, THINKING),
-                  FoundEntries, path_words=ID),
+        Operation(path, search, "The entries of a session that have a text, or come of a record.",
+                  (TEXT, KIND, RECORD, THINKING), FoundEntries, path_words=ID),
         Operation(f"{path}/{{entry}}", details, "What went into an entry, and what came out.",
                   (RECORD, THINKING, WHOLE), EntryDetails, path_words=words),
         Operation("/v1/sessions/{id}/records", records, "Records of a session as JSON text.",

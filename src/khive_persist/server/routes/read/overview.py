@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple
 from anyio import to_thread
 
 from khive_persist import clock
+from khive_persist import settings as configuration
 from khive_persist.capture import pauses
 from khive_persist.capture.pauses import PauseStatus
 from khive_persist.clock import InstantText
@@ -40,6 +41,7 @@ class ProjectInfo(NamedTuple):
         version: The version of the server.
         since: The start of its first session.
         pause: The pauses in which nothing is recorded.
+        semantic: Whether a search may ask for what is near in meaning.
     """
 
     root: str
@@ -47,6 +49,7 @@ class ProjectInfo(NamedTuple):
     version: str
     since: InstantText | None
     pause: PauseStatus
+    semantic: bool
 
 
 class OverviewStep(NamedTuple):
@@ -112,7 +115,9 @@ def operations(project: Project, readers: ReaderPool) -> list[Operation]:
         await readers.wait_until_read()
         since = readers.rollup.first_start()
         pause = await to_thread.run_sync(pauses.status, project)
-        return ProjectInfo(str(root), root.name, server_version, since, pause)
+        settings = await to_thread.run_sync(configuration.load, project.config)
+        is_semantic = settings.search_semantic != "off"
+        return ProjectInfo(str(root), root.name, server_version, since, pause, is_semantic)
 
     async def overview(query: ReadRequest) -> Any:
         await readers.wait_until_read()

@@ -4,6 +4,7 @@ from functools import partial
 from typing import Any, Final
 
 from khive_persist.project import Project
+from khive_persist.search.query import KINDS
 from khive_persist.search.result import SearchResult
 from khive_persist.server.http.errors import HTTPError
 from khive_persist.server.reader_pool import ReaderPool
@@ -24,6 +25,14 @@ NEAR: Final = Parameter(
     "near", "boolean", "Also words that are near those that match nothing.", default=False
 )
 
+AGENT: Final = Parameter("agent", "text", "Of the subagent of this id, or of `main`.")
+KIND: Final = Parameter("kind", "word", "Of this kind.", KINDS)
+PATH: Final = Parameter(
+    "path", "text", "Of a call that names this path, or a part of one of at least three characters."
+)
+FAILED: Final = Parameter(
+    "failed", "boolean", "true: of calls that failed. false: of none that did."
+)
 SEMANTIC: Final = Parameter(
     "semantic", "boolean", "Also what is near in meaning, where `search.semantic` is set.",
     default=False,
@@ -44,6 +53,10 @@ def operations(project: Project, readers: ReaderPool) -> list[Operation]:
             session_id=query["session"],
             tool=query["tool_name"],
             client=query["tool"],
+            agent_id=query["agent"],
+            kind=query["kind"],
+            path=query["path"],
+            failed=query["failed"],
             since=query["since"],
             until=query["until"],
             near=query["near"],
@@ -55,6 +68,10 @@ def operations(project: Project, readers: ReaderPool) -> list[Operation]:
         parameters.SESSION,
         parameters.TOOL,
         parameters.TOOL_NAME,
+        AGENT,
+        KIND,
+        PATH,
+        FAILED,
         parameters.SINCE,
         parameters.UNTIL,
     )
