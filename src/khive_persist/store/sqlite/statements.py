@@ -180,8 +180,16 @@ def scalar(connection: sqlite3.Connection, sql: str, values: Sequence[Any] = ())
 
 def has_odd_created_at(connection: sqlite3.Connection, table: str) -> bool:
     """Return whether some row's `created_at` is not spelled as ours, by its table's SQL name."""
-    sql = f"SELECT EXISTS (SELECT 1 FROM {table} WHERE {ODD_CREATED_AT})"
-    return bool(scalar(connection, sql))
+    index = table.rpartition(".")[2].strip('"') + "_odd_created_at"
+    sql = "SELECT EXISTS (SELECT 1 FROM {} WHERE " + ODD_CREATED_AT + ")"
+    try:
+        # Not named, SQLite would rather read the whole index on created_at.
+        return bool(scalar(connection, sql.format(f"{table} INDEXED BY {index}")))
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_ERROR:
+            raise
+    # Another program's file has no such index.
+    return bool(scalar(connection, sql.format(table)))
 
 
 def is_indexed(definitions: Iterable[str]) -> bool:
