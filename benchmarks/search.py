@@ -20,7 +20,7 @@ from benchmarks import corpus
 from benchmarks.table import Line
 from khive_persist.models.purposes import CONVERSATIONS
 from khive_persist.project import Project
-from khive_persist.search.follow import catch_up
+from khive_persist.search_index.follow import catch_up
 from khive_persist.settings import Settings
 from khive_persist.store.redacting import load_redactor
 from khive_persist.transcripts.sync import Sync

@@ -9,8 +9,8 @@ import pytest
 
 from khive_persist.errors import InvalidQueryError
 from khive_persist.project import Project
-from khive_persist.search.query import parse
-from khive_persist.search.result import SearchHit, SearchResult
+from khive_persist.search_index.query import parse
+from khive_persist.search_index.result import SearchHit, SearchResult
 from khive_persist.sessions.search import search, search_index
 from tests.factories import event, make_project, message, outcome, plan, save_many, todos
 

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from khive_persist.project import Project
-from khive_persist.search.follow import catch_up, count_behind
-from khive_persist.search.unchanged import settled_version
+from khive_persist.search_index.follow import catch_up, count_behind
+from khive_persist.search_index.unchanged import settled_version
 from tests.factories import message, plan, save, save_many
 
 _OPENED: list[str] = []

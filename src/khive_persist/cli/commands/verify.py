@@ -17,7 +17,7 @@ from khive_persist.hints import command_in
 from khive_persist.mirror.verify import Comparison, Tally, compared
 from khive_persist.mirror.verify_record import write_last_verify
 from khive_persist.project import Project
-from khive_persist.search.state import state_line, verified_state
+from khive_persist.search_index.state import state_line, verified_state
 from khive_persist.transfer.databases import compare_with_database
 
 COLUMNS = ("purpose", *Tally._fields)

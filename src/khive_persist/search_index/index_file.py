@@ -14,7 +14,7 @@ from typing import Final, Self
 
 from khive_persist.errors import StoreDamagedError
 from khive_persist.project import Project
-from khive_persist.search.index import Index
+from khive_persist.search_index.index import Index
 from khive_persist.store.sqlite import derived_file, vacuum, write_lock
 from khive_persist.store.sqlite.connection import (
     DEFAULT_BUSY_TIMEOUT_SECONDS,
@@ -39,7 +39,7 @@ _MERGED_PAGES: Final = 2_000
 
 def schema() -> derived_file.Schema:
     """Return the schema of the index."""
-    sql = (files("khive_persist.search") / "sql" / "0001.sql").read_text("utf-8")
+    sql = (files("khive_persist.search_index") / "sql" / "0001.sql").read_text("utf-8")
     return derived_file.Schema(VERSION, sql, _PAGE_BYTES)
 
 

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from khive_persist.errors import MissingExtraError, extra
-from khive_persist.search.semantic.source import MOST_CHARACTERS
+from khive_persist.search_index.semantic.source import MOST_CHARACTERS
 
 if TYPE_CHECKING:
-    from khive_persist.search.semantic.source import Matrix
+    from khive_persist.search_index.semantic.source import Matrix
 
 _EXTRA: Final = "semantic"
 _USE: Final = "search by meaning"

@@ -5,15 +5,15 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from khive_persist.errors import InvalidQueryError
 from khive_persist.hints import command_in
 from khive_persist.project import Project
-from khive_persist.search.query import Query
-from khive_persist.search.result import VectorsState
-from khive_persist.search.semantic.embedding import count_waiting, embed_passages
-from khive_persist.search.semantic.fusion import meaning_of
-from khive_persist.search.semantic.source import VectorsUnavailableError, source_of
+from khive_persist.search_index.query import Query
+from khive_persist.search_index.result import VectorsState
+from khive_persist.search_index.semantic.embedding import count_waiting, embed_passages
+from khive_persist.search_index.semantic.fusion import meaning_of
+from khive_persist.search_index.semantic.source import VectorsUnavailableError, source_of
 from khive_persist.settings import Settings
 
 if TYPE_CHECKING:
-    from khive_persist.search.semantic.source import Matrix
+    from khive_persist.search_index.semantic.source import Matrix
 
 # A person waits for both.
 _QUERY_SECONDS: Final = 5.0

@@ -29,8 +29,8 @@ from khive_persist.models.purposes import (
     SCORES,
     Purpose,
 )
-from khive_persist.search.result import PassageKind
-from khive_persist.search.source import SourceRow
+from khive_persist.search_index.result import PassageKind
+from khive_persist.search_index.source import SourceRow
 from khive_persist.store import codec
 
 MOST_CHARACTERS: Final = 1_000_000

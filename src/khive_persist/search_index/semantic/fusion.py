@@ -7,16 +7,16 @@ learning methods", SIGIR 2009, https://doi.org/10.1145/1571941.1572114, with its
 
 from typing import TYPE_CHECKING, Final
 
-from khive_persist.search import expression
-from khive_persist.search.query import All, Not, Query
-from khive_persist.search.ranking import Candidate, Matches, Ranked, text_of
+from khive_persist.search_index import expression
+from khive_persist.search_index.query import All, Not, Query
+from khive_persist.search_index.ranking import Candidate, Matches, Ranked, text_of
 from khive_persist.store import codec
 from khive_persist.store.sqlite.connection import Connection
 from khive_persist.store.sqlite.named_rows import rows_as
 from khive_persist.store.sqlite.statements import Statement
 
 if TYPE_CHECKING:
-    from khive_persist.search.semantic.source import Matrix
+    from khive_persist.search_index.semantic.source import Matrix
 
 # Something is always nearest: further ones are noise.
 MOST_NEAREST: Final = 100
@@ -53,7 +53,7 @@ def with_nearest(
         name: The name of the model that made the vector.
         row: The vector of `meaning_of` the query, as the only row.
     """
-    from khive_persist.search.semantic.vectors import nearest
+    from khive_persist.search_index.semantic.vectors import nearest
 
     numbers = [
         number for number, _ in nearest(connection, name, row, filters_of(query), MOST_NEAREST)

@@ -58,7 +58,7 @@ def source_of(settings: Settings) -> Source | None:
     if settings.search_semantic == "off":
         return None
     if settings.search_semantic == "local":
-        from khive_persist.search.semantic.local_model import local_model
+        from khive_persist.search_index.semantic.local_model import local_model
 
         return local_model()
     for name in ("semantic_url", "semantic_model"):
@@ -74,7 +74,7 @@ def source_of(settings: Settings) -> Source | None:
             f"the key of {variable} would go to {parts.hostname} in clear text",
             hint="write https:// in search.semantic_url",
         )
-    from khive_persist.search.semantic.endpoint import Endpoint
+    from khive_persist.search_index.semantic.endpoint import Endpoint
 
     return Endpoint(
         settings.search_semantic_url, settings.search_semantic_model, variable, os.environ

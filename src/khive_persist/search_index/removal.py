@@ -16,9 +16,9 @@ from khive_persist import clock
 from khive_persist.errors import KhiveError, StoreDamagedError
 from khive_persist.models.purposes import Purpose
 from khive_persist.project import Project
-from khive_persist.search import follow, index_file
-from khive_persist.search.index import Index
-from khive_persist.search.index_file import IndexFile
+from khive_persist.search_index import follow, index_file
+from khive_persist.search_index.index import Index
+from khive_persist.search_index.index_file import IndexFile
 from khive_persist.settings import Settings
 from khive_persist.store.sqlite import write_lock
 from khive_persist.store.staging import staging

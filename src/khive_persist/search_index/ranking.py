@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from khive_persist import clock
-from khive_persist.search.expression import Compiled
-from khive_persist.search.result import PassageKind
+from khive_persist.search_index.expression import Compiled
+from khive_persist.search_index.result import PassageKind
 from khive_persist.store.sqlite.connection import Connection
 from khive_persist.store.sqlite.named_rows import rows_as
 from khive_persist.store.sqlite.statements import scalar

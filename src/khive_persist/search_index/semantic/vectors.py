@@ -14,7 +14,7 @@ from khive_persist.store.sqlite.statements import Statement
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from khive_persist.search.semantic.source import Matrix
+    from khive_persist.search_index.semantic.source import Matrix
 
 with extra("semantic", "search by meaning"):
     import numpy as np

@@ -8,8 +8,8 @@ import zlib
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
-from khive_persist.search.passages import Indexed, Passage
-from khive_persist.search.tokens import sub_tokens
+from khive_persist.search_index.passages import Indexed, Passage
+from khive_persist.search_index.tokens import sub_tokens
 from khive_persist.store import codec
 from khive_persist.store.sqlite.connection import Connection
 from khive_persist.store.sqlite.statements import scalar

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Final, NamedTuple
 
-from khive_persist.search.query import All, AnyOf, Not, Part, Query, Term
-from khive_persist.search.result import Mark
-from khive_persist.search.tokens import is_cjk
-from khive_persist.search.words import folded, is_boundary, pieces, words
+from khive_persist.search_index.query import All, AnyOf, Not, Part, Query, Term
+from khive_persist.search_index.result import Mark
+from khive_persist.search_index.tokens import is_cjk
+from khive_persist.search_index.words import folded, is_boundary, pieces, words
 
 EXCERPT_CHARACTERS: Final = 240
 # Before the first match stands so much of the text.

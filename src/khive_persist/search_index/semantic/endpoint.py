@@ -10,12 +10,12 @@ from urllib.parse import urlsplit
 
 from khive_persist import web_requests
 from khive_persist.errors import extra
-from khive_persist.search.semantic.source import MOST_CHARACTERS, VectorsUnavailableError
+from khive_persist.search_index.semantic.source import MOST_CHARACTERS, VectorsUnavailableError
 from khive_persist.store import codec
 from khive_persist.web_requests import RequestFailedError
 
 if TYPE_CHECKING:
-    from khive_persist.search.semantic.source import Matrix
+    from khive_persist.search_index.semantic.source import Matrix
 
 with extra("semantic", "search by meaning"):
     import numpy as np

@@ -8,9 +8,9 @@ from typing import Final
 from khive_persist.errors import StoreError
 from khive_persist.models.purpose_registry import known_purposes
 from khive_persist.project import Project
-from khive_persist.search.passages import indexed
-from khive_persist.search.ranking import Candidate
-from khive_persist.search.source import rows_of_ids
+from khive_persist.search_index.passages import indexed
+from khive_persist.search_index.ranking import Candidate
+from khive_persist.search_index.source import rows_of_ids
 from khive_persist.store import codec
 from khive_persist.store.sqlite.connection import Connection, open_reader
 from khive_persist.store.sqlite.errors import translated

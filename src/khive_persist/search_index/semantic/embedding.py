@@ -9,10 +9,10 @@ import zlib
 from typing import Final
 
 from khive_persist.project import Project
-from khive_persist.search import index_file
-from khive_persist.search.index_file import IndexFile
-from khive_persist.search.result import MOST_WAITING, VectorsState
-from khive_persist.search.semantic.source import (
+from khive_persist.search_index import index_file
+from khive_persist.search_index.index_file import IndexFile
+from khive_persist.search_index.result import MOST_WAITING, VectorsState
+from khive_persist.search_index.semantic.source import (
     BATCH,
     MOST_CHARACTERS,
     Source,
@@ -118,7 +118,7 @@ def _embed(
                 return
             if not is_other:
                 # Not before: numpy is for who has vectors made.
-                from khive_persist.search.semantic import vectors
+                from khive_persist.search_index.semantic import vectors
 
                 rows = source.embed(
                     [_text(text) for _, text in passages], min(remaining, _BATCH_SECONDS)

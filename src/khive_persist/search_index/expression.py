@@ -9,9 +9,18 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from khive_persist import clock
-from khive_persist.search.query import MAIN_AGENT, All, AnyOf, Criterion, Not, Part, Query, Term
-from khive_persist.search.tokens import is_cjk, parts_of
-from khive_persist.search.words import words
+from khive_persist.search_index.query import (
+    MAIN_AGENT,
+    All,
+    AnyOf,
+    Criterion,
+    Not,
+    Part,
+    Query,
+    Term,
+)
+from khive_persist.search_index.tokens import is_cjk, parts_of
+from khive_persist.search_index.words import words
 from khive_persist.store.sqlite.statements import Statement
 
 MAX_CANDIDATES: Final = 500

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from khive_persist.search.index import Position
+from khive_persist.search_index.index import Position
 from khive_persist.store.sqlite.connection import identity
 
 # The clock of a file system may stand still for so long: what is written then has the same time.

@@ -26,11 +26,11 @@ from khive_persist.hints import command_in
 from khive_persist.models.purpose_registry import known_purposes
 from khive_persist.models.purposes import Purpose
 from khive_persist.project import Project
-from khive_persist.search import index_file, source, unchanged
-from khive_persist.search.index import Index, Known, Position, positions, purposes_pending
-from khive_persist.search.index_file import IndexFile
-from khive_persist.search.passages import indexed
-from khive_persist.search.source import SourceRow
+from khive_persist.search_index import index_file, source, unchanged
+from khive_persist.search_index.index import Index, Known, Position, positions, purposes_pending
+from khive_persist.search_index.index_file import IndexFile
+from khive_persist.search_index.passages import indexed
+from khive_persist.search_index.source import SourceRow
 from khive_persist.settings import Settings
 from khive_persist.store.sqlite import change_log, write_lock
 from khive_persist.store.sqlite.connection import Connection, open_reader

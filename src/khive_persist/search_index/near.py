@@ -7,10 +7,10 @@ from difflib import SequenceMatcher
 from heapq import nlargest
 from typing import Final
 
-from khive_persist.search.expression import match_of
-from khive_persist.search.query import Query
-from khive_persist.search.tokens import is_cjk
-from khive_persist.search.words import folded, pieces, words
+from khive_persist.search_index.expression import match_of
+from khive_persist.search_index.query import Query
+from khive_persist.search_index.tokens import is_cjk
+from khive_persist.search_index.words import folded, pieces, words
 from khive_persist.store.sqlite.connection import Connection
 from khive_persist.store.sqlite.statements import scalar
 

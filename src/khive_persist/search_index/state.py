@@ -4,10 +4,10 @@ from typing import NamedTuple
 
 from khive_persist.errors import KhiveError
 from khive_persist.project import Project
-from khive_persist.search import index_file
-from khive_persist.search.follow import count_behind
-from khive_persist.search.index_file import IndexFile
-from khive_persist.search.result import VectorsState
+from khive_persist.search_index import index_file
+from khive_persist.search_index.follow import count_behind
+from khive_persist.search_index.index_file import IndexFile
+from khive_persist.search_index.result import VectorsState
 from khive_persist.settings import Settings
 from khive_persist.store.sqlite.connection import fault_of
 from khive_persist.store.sqlite.statements import scalar

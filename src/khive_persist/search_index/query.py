@@ -13,7 +13,7 @@ from typing import Final, Literal, NamedTuple, get_args
 
 from khive_persist import clock
 from khive_persist.errors import InvalidQueryError
-from khive_persist.search.result import PassageKind
+from khive_persist.search_index.result import PassageKind
 
 FilterName = Literal[
     "path", "tool", "kind", "session", "since", "until", "failed", "client", "agent"

@@ -9,7 +9,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 
-from khive_persist.search.tokens import is_cjk
+from khive_persist.search_index.tokens import is_cjk
 
 _MARKS: Final = "\u0300-\u036f"
 _TOKEN: Final = re.compile(rf"[^\W_](?:[^\W_]|[{_MARKS}])*")
