@@ -46,7 +46,7 @@ class CompletionFiles(NamedTuple):
         if self.start_file is None or not self.start_file.exists():
             return False
         lines = self.start_file.read_text(errors="replace").splitlines()
-        return any(_command_of(each) == self.line for each in lines)
+        return any(_command_of(start_line) == self.line for start_line in lines)
 
 
 def completion_files(shell: Shell) -> CompletionFiles:
@@ -154,14 +154,14 @@ def _edit_start(path: Path, line: str | None) -> bool:
 
     def change(text: str | None) -> str | None:
         lines = (text or "").splitlines(keepends=True)
-        places = [at for at, each in enumerate(lines) if _command_of(each)]
+        places = [at for at, start_line in enumerate(lines) if _command_of(start_line)]
         if line is None:
             return _without_ours(lines, places)
         if places:
             at = places[-1]
             origin = next(filter(lines[at].rstrip().endswith, (_NEW_FILE, _UNENDED)), "")
             lines[at] = f"{line}{origin}\n"
-            return "".join(each for i, each in enumerate(lines) if i not in places[:-1])
+            return "".join(start_line for i, start_line in enumerate(lines) if i not in places[:-1])
         if text is None:
             return f"{line}{_NEW_FILE}\n"
         if lines and not lines[-1].endswith("\n"):
@@ -173,15 +173,15 @@ def _edit_start(path: Path, line: str | None) -> bool:
 
 def _without_ours(lines: list[str], places: list[int]) -> str | None:
     """Return the text of a start file before our line came into it; None for no file."""
-    others = [each for at, each in enumerate(lines) if at not in places]
-    ours = [lines[at].rstrip() for at in places]
-    if not others and any(each.endswith(_NEW_FILE) for each in ours):
+    kept_lines = [start_line for at, start_line in enumerate(lines) if at not in places]
+    our_lines = [lines[at].rstrip() for at in places]
+    if not kept_lines and any(start_line.endswith(_NEW_FILE) for start_line in our_lines):
         return None
     # Where more was written behind it since, that line is to end.
     is_last = places and places[-1] == len(lines) - 1
-    if others and is_last and ours[-1].endswith(_UNENDED):
-        others[-1] = others[-1].removesuffix("\n")
-    return "".join(others)
+    if kept_lines and is_last and our_lines[-1].endswith(_UNENDED):
+        kept_lines[-1] = kept_lines[-1].removesuffix("\n")
+    return "".join(kept_lines)
 
 
 def _command_of(line: str) -> str | None:
