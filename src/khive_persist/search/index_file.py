@@ -194,12 +194,12 @@ class IndexFile(AbstractContextManager["IndexFile"]):
     def _merged(self, table: str, timeout_seconds: float) -> bool:
         """Join some of a table's segments, and return whether there are more to join."""
         with self._turn(timeout_seconds) as connection, translated(self.path):
-            before = connection.total_changes
+            count = connection.total_changes
             connection.execute(
                 f"INSERT INTO {table} ({table}, rank) VALUES ('merge', {-_MERGED_PAGES})"
             )
             # The statement itself counts for one: https://sqlite.org/fts5.html#the_merge_command
-            return connection.total_changes - before >= 2
+            return connection.total_changes - count >= 2
 
     @contextmanager
     def _turn(self, timeout_seconds: float) -> Iterator[Connection]:
@@ -228,6 +228,6 @@ class IndexFile(AbstractContextManager["IndexFile"]):
 
 def _configure(connection: Connection, table: str, option: str, value: int) -> None:
     """Set an option of FTS5, which it keeps in the file."""
-    kept = connection.execute(f"SELECT v FROM {table}_config WHERE k = ?", (option,)).fetchone()
-    if kept is None or kept[0] != value:
+    current = connection.execute(f"SELECT v FROM {table}_config WHERE k = ?", (option,)).fetchone()
+    if current is None or current[0] != value:
         connection.execute(f"INSERT INTO {table} ({table}, rank) VALUES (?, ?)", (option, value))

@@ -24,7 +24,7 @@ class SearchHit(NamedTuple):
     Attributes:
         record_id: The id of its record.
         purpose: The name of its record's purpose, as `conversations`.
-        kind: What the passage is of the record.
+        kind: The part of the record that the passage is.
         client: The client of the session, as `claude-code`; an empty string where none is known.
         tool_name: The tool of the call, as `Bash`; an empty string where it is none of a call.
         agent_id: The subagent; an empty string for the main agent.
