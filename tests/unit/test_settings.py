@@ -102,7 +102,6 @@ def test_every_setting_is_tried_here() -> None:
         ("gemini.model_events = ['full']", "gemini.model_events"),
         ("store.busy_timeout_seconds = 0", "store.busy_timeout_seconds"),
         ("store.busy_timeout_seconds = {}", "store.busy_timeout_seconds"),
-        ("search.enabled = false", "search_enabled", False),
         ("outcomes.rule = 'tests'", "outcomes.rule"),
         ("outcomes.failure_rate = -0.1", "outcomes.failure_rate"),
         ("budget.day_usd = '20'", "budget.day_usd"),

@@ -7,12 +7,12 @@ read or written raises a StoreError, as its subclasses say.
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import Final, Self
 
-from khive_persist.errors import StoreDamagedError
+from khive_persist.errors import StoreBusyError, StoreDamagedError
 from khive_persist.project import Project
 from khive_persist.search.index import Index
 from khive_persist.store.sqlite import derived_file, vacuum, write_lock
@@ -32,6 +32,7 @@ _PAGE_BYTES: Final = 8_192
 _HASH_BYTES: Final = 8 << 20
 _TABLES: Final = ("words", "substrings")
 _WAIT_SECONDS: Final = 0.05
+_CLOSING_SECONDS: Final = 10.0
 # A step of joining the segments writes about so many pages.
 _MERGED_PAGES: Final = 2_000
 
@@ -96,19 +97,17 @@ class IndexFile(AbstractContextManager["IndexFile"]):
         self.close()
 
     def close(self) -> None:
-        """Close the file, in the turn of its writers where that can be had."""
+        """Close the file; the last to close writes its log back, which waits for its turn."""
         connection, self._connection = self._connection, None
         if connection is None:
             return
-        descriptor = write_lock.try_acquire(write_lock.lock_path(self.path))
-        if descriptor is None:
-            # The last connection to close writes the log back, which must not be without its turn.
-            connection.execute("PRAGMA query_only = ON")
-        try:
-            connection.close()
-        finally:
-            if descriptor is not None:
-                os.close(descriptor)
+        with ExitStack() as stack:
+            stack.callback(connection.close)
+            with suppress(StoreBusyError):
+                lock = write_lock.lock_path(self.path)
+                stack.callback(os.close, write_lock.acquire(lock, _CLOSING_SECONDS))
+                # Before the lock is given back.
+                stack.callback(connection.close)
 
     @contextmanager
     def transaction(self, timeout_seconds: float, *, durable: bool = False) -> Iterator[Index]:
