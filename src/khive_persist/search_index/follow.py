@@ -33,6 +33,7 @@ from khive_persist.search_index.passages import indexed
 from khive_persist.search_index.source import SourceRow
 from khive_persist.settings import Settings
 from khive_persist.store.sqlite import change_log, write_lock
+from khive_persist.store.sqlite.change_log import BEHIND
 from khive_persist.store.sqlite.connection import Connection, open_reader
 from khive_persist.store.sqlite.errors import translated
 from khive_persist.store.sqlite.sync_writer import FileWriter
@@ -47,7 +48,7 @@ _BATCH_CHARACTERS: Final = 8 << 20
 # What was changed is read so many at once.
 _CHUNK: Final = 100
 _CHECKED_AT_ONCE: Final = 5_000
-# The source's log is told now and then: until then it keeps entries that nobody needs.
+# A file's log is told now and then: until then it keeps entries that nobody needs.
 _ACKNOWLEDGED_AT: Final = 1_000
 _DIGEST_BYTES: Final = 16
 # Rowids may be negative.
@@ -292,14 +293,14 @@ class _Following:
         with _reading(path) as reader:
             is_logged = change_log.is_there(reader)
             is_other = position is None or _is_other(reader, path, purpose, position)
-            told = change_log.positions(reader).get(CONSUMER) if is_logged else None
+            acknowledged = change_log.positions(reader).get(CONSUMER) if is_logged else None
         if is_other and not is_logged:
             self._begin(purpose, unchanged.version_of(path), 0)
         elif is_other and self._may_write:
             self._register(purpose)
         elif is_other:
             return False
-        elif position is not None and self._may_write and _is_untold(position, told):
+        elif position is not None and self._may_write and _is_untold(position, acknowledged):
             self._tell(purpose, position)
         return True
 
@@ -362,9 +363,9 @@ class _Following:
             # Lost with the power, it is told again.
             writer.connection.execute("PRAGMA synchronous = NORMAL")
             with writer.transaction() as writing:
-                told = change_log.positions(writing.connection).get(CONSUMER)
+                acknowledged = change_log.positions(writing.connection).get(CONSUMER, BEHIND)
                 is_same = change_log.state(writing.connection).epoch == position.epoch
-                if is_same and told is not None and change_log.BEHIND < told < position.seq:
+                if is_same and BEHIND < acknowledged < position.seq:
                     change_log.set_position(writing.connection, CONSUMER, position.seq)
 
     def _batch(self, purpose: Purpose, path: Path) -> tuple[int, bool]:
@@ -434,12 +435,12 @@ class _Batch:
         if not listed:
             self._index.set_position(self._purpose.name, position._replace(scanned=None))
             return 0
-        known = self._index.known(self._purpose.name, [id for _, id in listed])
+        entries = self._index.known(self._purpose.name, [id for _, id in listed])
         rowids = {id: rowid for rowid, id in listed}
         rows = source.rows_between(self._reader, self._purpose, position.scanned, listed[-1][0])
         count, scanned = 0, listed[-1][0]
         for row in rows:
-            self._put(row, known)
+            self._put(row, entries)
             count += 1
             if self._characters >= _BATCH_CHARACTERS:
                 scanned = rowids[row.id]
@@ -485,17 +486,17 @@ class _Batch:
 
     def _renew(self, ids: Sequence[str]) -> None:
         """Bring the index to what the table has of some records now."""
-        known = self._index.known(self._purpose.name, ids)
-        missing = set(known)
+        entries = self._index.known(self._purpose.name, ids)
+        missing = set(entries)
         for row in source.rows_of_ids(self._reader, self._purpose, ids):
             missing.discard(row.id)
-            self._put(row, known)
+            self._put(row, entries)
         for id in missing:
-            self._index.take_out(known[id].number)
+            self._index.take_out(entries[id].number)
 
-    def _put(self, row: SourceRow, known: Mapping[str, Known]) -> None:
+    def _put(self, row: SourceRow, entries: Mapping[str, Known]) -> None:
         digest = digest_of(row)
-        record = known.get(row.id)
+        record = entries.get(row.id)
         if record is not None and record.digest == digest:
             return
         if record is not None:
@@ -548,10 +549,10 @@ def _sum(counts: Sequence[int | None]) -> int | None:
     return sum(known_counts) if len(known_counts) == len(counts) else None
 
 
-def _is_untold(position: Position, told: int | None) -> bool:
+def _is_untold(position: Position, acknowledged: int | None) -> bool:
     """Return whether a file's log keeps many entries that the index has."""
-    is_known = told is not None and position.is_complete
-    return is_known and position.seq - (told or 0) >= _ACKNOWLEDGED_AT
+    is_known = acknowledged is not None and position.is_complete
+    return is_known and position.seq - (acknowledged or 0) >= _ACKNOWLEDGED_AT
 
 
 def _is_other(reader: Connection, path: Path, purpose: Purpose, position: Position) -> bool:
@@ -559,9 +560,9 @@ def _is_other(reader: Connection, path: Path, purpose: Purpose, position: Positi
     if not change_log.is_there(reader):
         return position.is_complete and position.epoch != unchanged.version_of(path)
     state = change_log.state(reader)
-    told = change_log.positions(reader).get(CONSUMER, change_log.BEHIND)
+    acknowledged = change_log.positions(reader).get(CONSUMER, BEHIND)
     has_others_rows = state.last_rowid != change_log.last_rowid(reader, purpose.table)
-    is_known = change_log.BEHIND < told <= position.seq
+    is_known = BEHIND < acknowledged <= position.seq
     return state.epoch != position.epoch or has_others_rows or not is_known
 
 

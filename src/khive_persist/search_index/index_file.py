@@ -7,12 +7,12 @@ read or written raises a StoreError, as its subclasses say.
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import Final, Self
 
-from khive_persist.errors import StoreDamagedError
+from khive_persist.errors import StoreBusyError, StoreDamagedError
 from khive_persist.project import Project
 from khive_persist.search_index.index import Index
 from khive_persist.store.sqlite import derived_file, vacuum, write_lock
@@ -33,6 +33,7 @@ _HASH_BYTES: Final = 8 << 20
 _TABLES: Final = ("words", "substrings")
 _CACHE_KIB: Final = 32 << 10
 _WAIT_SECONDS: Final = 0.05
+_CLOSING_SECONDS: Final = 10.0
 # A step of joining the segments writes about so many pages.
 _MERGED_PAGES: Final = 2_000
 
@@ -99,19 +100,17 @@ class IndexFile(AbstractContextManager["IndexFile"]):
         self.close()
 
     def close(self) -> None:
-        """Close the file, in the turn of its writers where that can be had."""
+        """Close the file; the last to close writes its log back, which waits for its turn."""
         connection, self._connection = self._connection, None
         if connection is None:
             return
-        descriptor = write_lock.try_acquire(write_lock.lock_path(self.path))
-        if descriptor is None:
-            # The last connection to close writes the log back, which must not be without its turn.
-            connection.execute("PRAGMA query_only = ON")
-        try:
-            connection.close()
-        finally:
-            if descriptor is not None:
-                os.close(descriptor)
+        with ExitStack() as stack:
+            stack.callback(connection.close)
+            with suppress(StoreBusyError):
+                lock = write_lock.lock_path(self.path)
+                stack.callback(os.close, write_lock.acquire(lock, _CLOSING_SECONDS))
+                # Before the lock is given back.
+                stack.callback(connection.close)
 
     @contextmanager
     def transaction(self, timeout_seconds: float, *, durable: bool = False) -> Iterator[Index]:
@@ -197,12 +196,12 @@ class IndexFile(AbstractContextManager["IndexFile"]):
     def _merged(self, table: str, timeout_seconds: float) -> bool:
         """Join some of a table's segments, and return whether there are more to join."""
         with self._turn(timeout_seconds) as connection, translated(self.path):
-            before = connection.total_changes
+            count = connection.total_changes
             connection.execute(
                 f"INSERT INTO {table} ({table}, rank) VALUES ('merge', {-_MERGED_PAGES})"
             )
             # The statement itself counts for one: https://sqlite.org/fts5.html#the_merge_command
-            return connection.total_changes - before >= 2
+            return connection.total_changes - count >= 2
 
     @contextmanager
     def _turn(self, timeout_seconds: float) -> Iterator[Connection]:
@@ -231,6 +230,6 @@ class IndexFile(AbstractContextManager["IndexFile"]):
 
 def _configure(connection: Connection, table: str, option: str, value: int) -> None:
     """Set an option of FTS5, which it keeps in the file."""
-    kept = connection.execute(f"SELECT v FROM {table}_config WHERE k = ?", (option,)).fetchone()
-    if kept is None or kept[0] != value:
+    current = connection.execute(f"SELECT v FROM {table}_config WHERE k = ?", (option,)).fetchone()
+    if current is None or current[0] != value:
         connection.execute(f"INSERT INTO {table} ({table}, rank) VALUES (?, ?)", (option, value))

@@ -56,9 +56,9 @@ class Passage(NamedTuple):
     """What a record has of one kind.
 
     Attributes:
-        kind: What it is of the record.
+        kind: The part of the record that it is.
         text: The text, as it is searched for.
-        role: Who said it, of a message; an empty string otherwise, as below where none is known.
+        role: The speaker of a message; an empty string otherwise, as below where none is known.
         client: The client of the session.
         tool_name: The tool of the call.
         agent_id: The subagent.

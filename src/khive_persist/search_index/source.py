@@ -41,10 +41,10 @@ def rows_of_ids(
 
 
 def rows_between(
-    connection: Connection, purpose: Purpose, after: int, until: int
+    connection: Connection, purpose: Purpose, start: int, end: int
 ) -> Iterator[SourceRow]:
     """Yield the rows of a range of rowids, each read when it is asked for."""
-    return _rows(connection, purpose, "rowid > ? AND rowid <= ? ORDER BY rowid", (after, until))
+    return _rows(connection, purpose, "rowid > ? AND rowid <= ? ORDER BY rowid", (start, end))
 
 
 def ids_after(
@@ -65,8 +65,8 @@ def _rows(
     wholes = (whole_text(purpose, field) for field in _FIELDS)
     # Of what is no JSON the expressions would be an error.
     texts = ", ".join(
-        "NULL" if whole is None else f"CASE WHEN json_valid(content) THEN {whole} END"
-        for whole in wholes
+        "NULL" if text is None else f"CASE WHEN json_valid(content) THEN {text} END"
+        for text in wholes
     )
     sql = (
         f"SELECT id, content, NULL, created_at, NULL, {texts} FROM {quoted(purpose.table)}"
