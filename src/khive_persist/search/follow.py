@@ -292,7 +292,8 @@ class _Following:
     def take_removed(self, purpose: Purpose, remover: str) -> None:
         """Read anew what a remover has changed or removed."""
         path = self._project.database(purpose.file)
-        while True:
+        # Of a file that is there no longer all is taken out.
+        while path.exists():
             with self.index.transaction(self._timeout) as index, _reading(path) as reader:
                 if not _Batch(reader, purpose, index).read_removed(remover):
                     return

@@ -151,7 +151,8 @@ class Index:
 
     def drop_position(self, purpose: str) -> None:
         """Forget a file that is there no longer."""
-        self._connection.execute("DELETE FROM positions WHERE purpose = ?", (purpose,))
+        for table in ("positions", "pending"):
+            self._connection.execute(f"DELETE FROM {table} WHERE purpose = ?", (purpose,))
 
     def records_after(self, purpose: str, number: int, limit: int) -> list[tuple[int, str]]:
         """Return number and id of the next records of a purpose."""

@@ -50,14 +50,16 @@ def exists(project: Project) -> bool:
 @contextmanager
 def reading(project: Project) -> Iterator[Connection | None]:
     """Open the index for reading; None where there is none of ours."""
-    connection = derived_file.open_reader_if_ours(project.search_index, schema())
-    if connection is None:
-        yield None
-        return
     try:
+        connection = derived_file.open_reader_if_ours(project.search_index, schema())
+        if connection is None:
+            yield None
+            return
         with closing(connection), translated(project.search_index):
             yield connection
     except StoreDamagedError as error:
+        if str(project.search_index) not in str(error):
+            raise
         raise damaged(error) from error
 
 

@@ -5,6 +5,7 @@ between, the index reads it anew. `finish` ends when the index has nothing of wh
 its pages or its log.
 """
 
+import logging
 import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,6 +23,8 @@ from khive_persist.settings import Settings
 from khive_persist.store.sqlite import write_lock
 from khive_persist.store.staging import staging
 from khive_persist.threads import Advance, silent
+
+_logger = logging.getLogger("khive_persist")
 
 
 class Removal:
@@ -85,7 +88,8 @@ class Removal:
                 return [path]
             index_file.remove(self._project, self._timeout)
             return []
-        except (KhiveError, OSError):
+        except (KhiveError, OSError) as error:
+            _logger.warning("%s may have something of what was removed: %s", path, error)
             return [path]
         return [] if is_clean else [path.with_name(f"{path.name}-wal")]
 

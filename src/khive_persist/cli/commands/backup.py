@@ -17,6 +17,7 @@ from khive_persist.cli.options import (
 )
 from khive_persist.cli.output import print_json, print_table
 from khive_persist.cli.progress import progress
+from khive_persist.cli.unclean_index import warn_of_index
 from khive_persist.maintenance.backup.backups import Backups, Compression
 from khive_persist.maintenance.backup.catalogue import AHEAD, UNFINISHED, Catalogue
 from khive_persist.maintenance.backup.prune import delete_backups
@@ -215,6 +216,7 @@ def restore_command(
                 "set_aside": restored.set_aside and str(restored.set_aside),
                 "config_kept": restored.config_kept,
                 "purged": restored.purged,
+                "index_is_clean": restored.index_is_clean,
             }
         )
         return
@@ -228,6 +230,8 @@ def restore_command(
         )
     if restored.set_aside is not None:
         click.echo(f"what was there before is in {restored.set_aside}")
+    if not restored.index_is_clean:
+        warn_of_index(project)
     if restored.config_kept:
         click.echo(f"{project.config} is another than the backup's, and was left as it is")
 

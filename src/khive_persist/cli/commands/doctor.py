@@ -18,7 +18,8 @@ from khive_persist.cli.options import (
     with_project,
     with_times,
 )
-from khive_persist.cli.output import cell, print_fields, print_json, print_table, warn
+from khive_persist.cli.output import cell, print_fields, print_json, print_table
+from khive_persist.cli.unclean_index import warn_of_index
 from khive_persist.errors import ProjectError
 from khive_persist.maintenance.doctor.findings import problem_findings
 from khive_persist.maintenance.doctor.hooks import HookState
@@ -178,7 +179,7 @@ def _set_aside(project: Project, file: str) -> None:
     make_directory(project.quarantine)
     click.echo(f"{file} was moved to {set_aside(path, project.quarantine)}", err=True)
     if settle(project, usable_settings(project)):
-        warn(f"{project.search_index} may have what was in it: rebuild --search")
+        warn_of_index(project)
 
 
 def _print(report: DoctorReport, project: Project) -> None:

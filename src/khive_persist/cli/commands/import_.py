@@ -14,6 +14,7 @@ from khive_persist.cli.options import project_of, with_project
 from khive_persist.cli.output import cell, print_json, warn
 from khive_persist.cli.progress import progress
 from khive_persist.cli.saved import say_mirrored
+from khive_persist.cli.unclean_index import warn_of_index
 from khive_persist.models.purpose_registry import known_purposes
 from khive_persist.models.purposes import BUILT_IN
 from khive_persist.models.records import class_of
@@ -106,6 +107,7 @@ def as_document(result: Imported, *, update: bool) -> dict[str, Any]:
         "listed": [{"where": location, "reason": reason} for location, reason in result.listed],
         "aside": result.aside or None,
         "purged": result.purged,
+        "index_is_clean": result.index_is_clean,
     }
 
 
@@ -126,4 +128,6 @@ def print_imported(result: Imported, project: Project, *, update: bool) -> None:
     say_mirrored(project, result.purposes)
     if result.purged:
         click.echo(f"{result.purged} left out: their sessions were purged here", err=True)
+    if not result.index_is_clean:
+        warn_of_index(project)
     click.echo(f"{result.refused} refused")

@@ -9,9 +9,11 @@ from khive_persist.capture.drain import drain
 from khive_persist.cli import completions
 from khive_persist.cli.confirm import confirm
 from khive_persist.cli.empty import none_of
+from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import Parsed, existing_project, with_project
 from khive_persist.cli.output import print_json, print_table
 from khive_persist.cli.progress import progress
+from khive_persist.cli.unclean_index import warn_of_index
 from khive_persist.maintenance.retention import rules
 from khive_persist.maintenance.retention.prune import Pruned
 from khive_persist.maintenance.retention.removal import plan_pruning, prune_all
@@ -40,7 +42,7 @@ _SIZE = Parsed("size", rules.size)
 @with_project
 def command(
     purpose: str | None, tool: str | None, dry_run: bool, yes: bool, as_json: bool, **limits: Any
-) -> None:
+) -> int:
     """Remove what is too old or too much, from databases and mirror.
 
     \b
@@ -68,7 +70,12 @@ def command(
             {"dry_run": dry_run, "purposes": {name: p._asdict() for name, p in results.items()}}
         )
     else:
-        rows = [[name, *pruned] for name, pruned in results.items()]
-        print_table(("purpose", *Pruned._fields), rows, none_of("records", project))
+        columns = Pruned._fields[:-1]
+        rows = [[name, *pruned[: len(columns)]] for name, pruned in results.items()]
+        print_table(("purpose", *columns), rows, none_of("records", project))
         if dry_run:
             click.echo("nothing was removed: this was a dry run")
+    if all(pruned.index_is_clean for pruned in results.values()):
+        return DONE
+    warn_of_index(project)
+    return FAILED

@@ -9,8 +9,9 @@ from khive_persist.cli.commands.verify import COLUMNS, tally_rows
 from khive_persist.cli.empty import none_of
 from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import drained_project, existing_project, with_project
-from khive_persist.cli.output import print_json, print_table, warn
+from khive_persist.cli.output import print_json, print_table
 from khive_persist.cli.progress import progress
+from khive_persist.cli.unclean_index import warn_of_index
 from khive_persist.copies import Source, make_anew, make_search_anew, mirrored
 from khive_persist.hints import command_in
 from khive_persist.mirror.rebuild import Rebuilt
@@ -93,6 +94,6 @@ def _print(result: Rebuilt, project: Project) -> None:
     if result.only_there:
         click.echo(f"{result.only_there} records are only there")
     if not result.index_is_clean:
-        warn(f"{project.search_index} may have what was replaced: rebuild --search")
+        warn_of_index(project)
     hint = f"see {command_in(project.root, 'verify')}"
     click.echo("both copies are equal" if result.is_equal else f"the copies differ still: {hint}")

@@ -13,6 +13,7 @@ from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import existing_project, with_project
 from khive_persist.cli.output import print_json, print_table, warn
 from khive_persist.cli.progress import progress
+from khive_persist.cli.unclean_index import warn_of_index
 from khive_persist.maintenance.retention.removal import rescan_all, unscanned
 from khive_persist.store.redacting import load_redactor
 
@@ -79,4 +80,7 @@ def command(
     reasons = unscanned(project)
     for reason in reasons:
         warn(reason)
-    return FAILED if busy or reasons else DONE
+    is_clean = all(scan.index_is_clean for scan in results.values())
+    if not is_clean:
+        warn_of_index(project)
+    return FAILED if busy or reasons or not is_clean else DONE

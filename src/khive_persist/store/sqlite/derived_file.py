@@ -75,7 +75,12 @@ def open_reader_if_ours(path: Path, schema: Schema) -> Connection | None:
     """
     if not path.exists():
         return None
-    connection = open_reader(path)
+    try:
+        connection = open_reader(path)
+    except StoreDamagedError as error:
+        if getattr(error.__cause__, "sqlite_errorcode", 0) == sqlite3.SQLITE_NOTADB:
+            return None
+        raise
     try:
         if _is_ours(connection, path, schema):
             return connection
