@@ -8,9 +8,9 @@ import pytest
 
 from khive_persist.errors import StoreBusyError
 from khive_persist.project import Project
-from khive_persist.search import index_file
-from khive_persist.search.follow import catch_up
-from khive_persist.search.index_file import IndexFile
+from khive_persist.search_index import index_file
+from khive_persist.search_index.follow import catch_up
+from khive_persist.search_index.index_file import IndexFile
 from khive_persist.store.sqlite import write_lock
 from khive_persist.store.sqlite.statements import scalar
 from tests.factories import message, save

@@ -76,7 +76,7 @@ class Envelope:
             matched=matched,
             shown=count,
             truncated=is_short or any(item.cut for item in self._items),
-            more=self._again(count) if is_short else "",
+            next_call=self._again(count) if is_short else "",
             note=note,
             items=self._items,
         )
