@@ -205,8 +205,8 @@ def take_removed(
             following.begin_again(purpose)
 
 
-def is_of_index(project: Project, error: StoreDamagedError) -> bool:
-    """Return whether it is the index that is damaged, and no file that it follows."""
+def is_of_index(project: Project, error: StoreError) -> bool:
+    """Return whether an error is of the index, and of no file that it follows."""
     return str(project.search_index) in str(error)
 
 
@@ -232,7 +232,8 @@ class _Following:
         self, project: Project, settings: Settings, advance: Advance, *, may_write: bool
     ) -> None:
         self._project = project
-        self._timeout = settings.store_busy_timeout_seconds
+        self._longest_wait = settings.store_busy_timeout_seconds
+        self._end = math.inf
         self._advance = advance
         self._may_write = may_write
         self.index = IndexFile(project)
@@ -243,13 +244,20 @@ class _Following:
     def __exit__(self, *_: object) -> None:
         self.index.close()
 
+    @property
+    def _timeout(self) -> float:
+        """The longest wait for others, in seconds."""
+        return min(self._longest_wait, max(0.0, self._end - time.monotonic()))
+
     def run(self, purposes: Sequence[Purpose], end: float) -> int | None:
         """Follow the files, one after the other, and return how many changes are left."""
+        self._end = end
         followed = _followed(self._project)
         paths = {purpose.name: self._project.database(purpose.file) for purpose in purposes}
         present = [purpose for purpose in purposes if paths[purpose.name].exists()]
         for name in followed.positions.keys() - {purpose.name for purpose in present}:
             # Also of a class that the project knows no longer.
+<<<<<<< HEAD
             self._forget(name, end)
         is_followed = False
         for purpose in present:
@@ -264,6 +272,20 @@ class _Following:
             try:
                 self._follow(purpose, position, end)
             except StoreDamagedError as error:
+=======
+            self._forget(name)
+        for purpose in present:
+            position = followed.positions.get(purpose.name)
+            is_done = _behind(self._project, purpose, followed) == 0
+            try:
+                if is_done and purpose.name not in followed.pending:
+                    self.prepare(purpose, position)
+                else:
+                    self._follow(purpose, position)
+            except StoreBusyError:
+                raise
+            except StoreError as error:
+>>>>>>> wt-A
                 # Of another file it has what it had.
                 if is_of_index(self._project, error):
                     raise
@@ -311,14 +333,14 @@ class _Following:
                 again = position._replace(scanned=_BELOW_ALL, checked=0)
                 index.set_position(purpose.name, again)
 
-    def _follow(self, purpose: Purpose, position: Position | None, end: float) -> None:
+    def _follow(self, purpose: Purpose, position: Position | None) -> None:
         path = self._project.database(purpose.file)
         while self.prepare(purpose, position):
             is_done = False
             while not is_done:
-                if time.monotonic() >= end:
+                if time.monotonic() >= self._end:
                     return
-                count, is_done = self._batch(purpose, path, end)
+                count, is_done = self._batch(purpose, path)
                 self._advance(count)
             position = _followed(self._project).positions.get(purpose.name)
             with _reading(path) as reader:
@@ -358,10 +380,9 @@ class _Following:
                 if is_same and told is not None and change_log.BEHIND < told < position.seq:
                     change_log.set_position(writing.connection, CONSUMER, position.seq)
 
-    def _batch(self, purpose: Purpose, path: Path, end: float) -> tuple[int, bool]:
+    def _batch(self, purpose: Purpose, path: Path) -> tuple[int, bool]:
         """Take one batch in; how many records were read, and whether it was the last."""
-        timeout = self._timeout if math.isinf(end) else max(0.0, end - time.monotonic())
-        with self.index.transaction(timeout) as index, _reading(path) as reader:
+        with self.index.transaction(self._timeout) as index, _reading(path) as reader:
             position = index.position(purpose.name)
             # Replaced meanwhile, or another process has made the index anew.
             if position is None or _is_other(reader, path, purpose, position):
@@ -375,9 +396,9 @@ class _Following:
                 return batch.check(position), False
             return batch.follow(position)
 
-    def _forget(self, name: str, end: float) -> None:
+    def _forget(self, name: str) -> None:
         """Take out all of a file that is there no longer."""
-        while time.monotonic() < end:
+        while time.monotonic() < self._end:
             with self.index.transaction(self._timeout) as index:
                 records = index.records_after(name, -1, _BATCH_RECORDS)
                 for number, _ in records:
@@ -518,13 +539,18 @@ def _behind(project: Project, purpose: Purpose, followed: _Followed) -> int | No
     position = followed.positions.get(purpose.name)
     if not path.exists():
         return 0
+<<<<<<< HEAD
     if position is None or not position.is_complete:
         return None
     if unchanged.is_unchanged(path, position):
         return 0
     version = unchanged.settled_version(path)
+=======
+>>>>>>> wt-A
     try:
         with _reading(path) as reader:
+            if position is None or not position.is_complete:
+                return None
             if _is_other(reader, path, purpose, position):
                 return None
             last = change_log.last(reader) if change_log.is_there(reader) else position.seq
