@@ -257,35 +257,23 @@ class _Following:
         present = [purpose for purpose in purposes if paths[purpose.name].exists()]
         for name in followed.positions.keys() - {purpose.name for purpose in present}:
             # Also of a class that the project knows no longer.
-<<<<<<< HEAD
-            self._forget(name, end)
+            self._forget(name)
         is_followed = False
         for purpose in present:
             position = followed.positions.get(purpose.name)
-            if purpose.name not in followed.pending:
-                if unchanged.is_unchanged(paths[purpose.name], position):
-                    continue
-                if _behind(self._project, purpose, followed) == 0:
-                    self.prepare(purpose, position)
-                    continue
-            is_followed = True
-            try:
-                self._follow(purpose, position, end)
-            except StoreDamagedError as error:
-=======
-            self._forget(name)
-        for purpose in present:
-            position = followed.positions.get(purpose.name)
+            is_pending = purpose.name in followed.pending
+            if not is_pending and unchanged.is_unchanged(paths[purpose.name], position):
+                continue
             is_done = _behind(self._project, purpose, followed) == 0
             try:
-                if is_done and purpose.name not in followed.pending:
+                if is_done and not is_pending:
                     self.prepare(purpose, position)
                 else:
+                    is_followed = True
                     self._follow(purpose, position)
             except StoreBusyError:
                 raise
             except StoreError as error:
->>>>>>> wt-A
                 # Of another file it has what it had.
                 if is_of_index(self._project, error):
                     raise
@@ -539,14 +527,9 @@ def _behind(project: Project, purpose: Purpose, followed: _Followed) -> int | No
     position = followed.positions.get(purpose.name)
     if not path.exists():
         return 0
-<<<<<<< HEAD
-    if position is None or not position.is_complete:
-        return None
     if unchanged.is_unchanged(path, position):
         return 0
     version = unchanged.settled_version(path)
-=======
->>>>>>> wt-A
     try:
         with _reading(path) as reader:
             if position is None or not position.is_complete:
