@@ -43,7 +43,7 @@ def note(path: Path, version: str | None, position: Position) -> None:
     Args:
         path: The file.
         version: Its settled version from before the look; nothing is noted without one.
-        position: What the index has of it.
+        position: The position up to which the index has it.
     """
     if len(_LOOKS) >= _MOST_FILES:
         _LOOKS.clear()
