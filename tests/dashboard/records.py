@@ -27,8 +27,6 @@ ENTRIES = 3_000
 LAST = SESSIONS - 2
 TOOLS = ("claude-code", "codex", "gemini-cli")
 WORDS = ("importer", "drainer", "exporter", "scrubber")
-# The text of the one call that failed there.
-FAILURE = "it broke badly"
 # Two tools with sessions enough to be compared.
 COMPARED = "#/compare?by=tool&group=codex&group=gemini-cli"
 # A plan by its session, and a session of an application with the number of its measurements.
@@ -126,7 +124,7 @@ def story() -> list[Node]:
                                  "new_string": "new line"}),
         answered(3, "t1", "edited"),
         called(5, "t2", "Bash", {"command": "make test"}),
-        answered(6, "t2", FAILURE, is_error=True),
+        answered(6, "t2", "it broke badly", is_error=True),
         called(8, "t3", "Read", {"file_path": "/src/b.py"}, agent_id="helper-agent"),
         answered(9, "t3", "contents"),
         listed(10, "completed", "in_progress"),

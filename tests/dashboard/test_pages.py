@@ -10,7 +10,6 @@ from tests.dashboard.conftest import new_project
 from tests.dashboard.opened import Opened
 from tests.dashboard.records import (
     COMPARED,
-    FAILURE,
     LAST,
     PLAN,
     REPORT,
@@ -39,7 +38,7 @@ PAGES: Final = {
     REPORT: "Slowest tools",
     "#/health": "conversations.db",
     "#/search?q=importer": "matches in",
-    f"#/fixes?error={FAILURE}": "Nothing mended it yet",
+    "#/fixes?error=it+broke+badly": "No recorded call failed with this error",
     "#/file?path=/src/a.py": "the latest edit",
 }
 DRAWN: Final = ("#/", "#/plans", PLAN, TRIAL_PAGE, COMPARED, REPORT)
