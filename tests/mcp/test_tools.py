@@ -15,6 +15,7 @@ import pytest
 from mcp import Client, StdioServerParameters
 from mcp.types import CallToolResult
 
+from khive_persist.capture import spool_writer
 from khive_persist.mcp_server.envelope import MOST_BYTES
 from khive_persist.mcp_server.server import build_server
 from khive_persist.project import Project
@@ -129,9 +130,9 @@ def rows_of(project: Project) -> dict[str, list[tuple[Any, ...]]]:
 
 
 def test_the_client_of_the_sdk_lists_and_calls_every_tool(project: Project, home: Path) -> None:
-    waiting = project.spool / "waiting-for-a-drain"
+    waiting = project.spool / spool_writer.file_name("claude-code", complete=True)
     project.spool.mkdir(exist_ok=True)
-    waiting.write_text("{}")
+    waiting.write_text('{"hook_event_name": "Stop", "session_id": "waiting"}')
     before, rows = files_of(project), rows_of(project)
     parameters = StdioServerParameters(
         command=sys.executable, args=["-P", "-m", "khive_persist.cli", "mcp"],
