@@ -1,10 +1,12 @@
 """Ask all questions, and count whose right record is among the first entries of the answer."""
 
 from collections.abc import Iterable
+from math import inf
 from typing import Final, NamedTuple
 
 from khive_persist.models.purposes import BUILT_IN
 from khive_persist.project import Project
+from khive_persist.search_index.follow import catch_up
 from khive_persist.search_index.result import SearchHit, SearchResult
 from khive_persist.sessions.search import search
 from tests.factories import Row, store_rows
@@ -77,7 +79,8 @@ def store_all(project: Project, sessions: int = SESSIONS) -> None:
 
 
 async def score(project: Project, asked: Iterable[Question]) -> Score:
-    """Ask questions of a project."""
+    """Ask questions of a project, once its index has everything."""
+    assert catch_up(project, seconds=inf) == 0
     answers = [await _answer(project, question) for question in asked]
     return Score(
         [answer for answer in answers if answer.question.text],
