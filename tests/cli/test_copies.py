@@ -50,8 +50,29 @@ def test_verify_says_that_all_is_equal(both: Project, khive: Khive) -> None:
             for name, found in everything(both).items() for rows in [len(found)]
         },
         "differences": [],
+        "search_index": None,
     }  # fmt: skip
     assert khive("verify", "--jsonl").out == ""
+
+
+def test_verify_and_doctor_say_how_the_index_is(project: Project, khive: Khive) -> None:
+    save(project, plan("a"))
+    done = khive("rebuild", "--search")
+    assert (done.code, done.err) == (0, "")
+    line = "1 passages of 1 records, up to date"
+    assert done.out == f"{project.search_index}: {line}\n"
+    assert khive("verify").out.splitlines()[-2] == f"search index: {line}"
+    assert khive("verify", "--json").json["search_index"]["behind"] == 0
+    assert f"search index                      {line}" in khive("doctor").out
+    content = bytearray(project.search_index.read_bytes())
+    content[8192:] = b"\xff" * (len(content) - 8192)
+    project.search_index.write_bytes(content)
+    for words in (["verify", "--jsonl"], ["doctor"]):
+        done = khive(*words)
+        assert done.code == 1
+        assert "rebuild --search" in done.out + done.err
+    assert khive("rebuild", "--search", "--json").json["problem"] == ""
+    assert khive("verify").code == 0
 
 
 def test_verify_lists_each_difference_on_a_line(both: Project, khive: Khive) -> None:

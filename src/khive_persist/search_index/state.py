@@ -75,12 +75,12 @@ def verified_state(project: Project, settings: Settings) -> IndexState:
 def state_line(state: IndexState) -> str:
     """Return a state in words, for a person."""
     if not state.exists:
-        return "none: the first search makes it"
+        return "none yet"
     if state.problem:
         return state.problem
     count = f"{state.passages} passages of {state.records} records"
     if state.vectors is not None:
         count += f"; {state.vectors.sentence or 'semantic: each has its vector'}"
     if state.behind is None:
-        return f"{count}; it is not complete: the next search goes on"
+        return f"{count}, not complete yet"
     return f"{count}, {state.behind} changes behind" if state.behind else f"{count}, up to date"

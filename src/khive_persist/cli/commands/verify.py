@@ -10,14 +10,14 @@ from khive_persist.capture.drain_settings import usable_settings
 from khive_persist.cli.empty import none_of
 from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import drained_project, with_project
-from khive_persist.cli.output import Documents, cell, print_json, print_table
+from khive_persist.cli.output import Documents, cell, print_json, print_table, warn
 from khive_persist.cli.progress import progress
 from khive_persist.copies import bring_in, mirrored
 from khive_persist.hints import command_in
 from khive_persist.mirror.verify import Comparison, Tally, compared
 from khive_persist.mirror.verify_record import write_last_verify
 from khive_persist.project import Project
-from khive_persist.search_index.state import state_line, verified_state
+from khive_persist.search_index.state import IndexState, state_line, verified_state
 from khive_persist.transfer.databases import compare_with_database
 
 COLUMNS = ("purpose", *Tally._fields)
@@ -52,17 +52,18 @@ def command(as_json: bool, as_lines: bool, against: str | None) -> int:
         write_last_verify(project, comparison)
         state = verified_state(project, usable_settings(project))
         if as_json:
-            print_json(_as_json(comparison) | {"search_index": state._asdict()})
+            index = state._asdict() if state.exists else None
+            print_json(_as_json(comparison) | {"search_index": index})
         elif as_lines:
             output = Documents("jsonl")
             for difference in comparison.differences():
                 output.write(difference._asdict())
             output.end()
         else:
-            _print(comparison, project)
-            click.echo(f"search index: {cell(state_line(state), None)}")
-            if state.problem:
-                click.echo(f"mend it with {command_in(project.root, 'rebuild', '--search')}")
+            _print(comparison, project, state)
+    if state.problem:
+        mending = command_in(project.root, "rebuild", "--search")
+        warn(f"{cell(state.problem, None)}: {mending} makes it anew")
     return DONE if comparison.is_equal and not state.problem else FAILED
 
 
@@ -88,12 +89,14 @@ def tally_rows(tallies: dict[str, Tally]) -> list[list[Any]]:
     return [[name, *tally] for name, tally in tallies.items() if any(tally)]
 
 
-def _print(comparison: Comparison, project: Project) -> None:
+def _print(comparison: Comparison, project: Project, state: IndexState) -> None:
     print_table(COLUMNS, tally_rows(comparison.tallies), none_of("records", project))
     for difference in comparison.differences():
         at = f"{difference.file}:{difference.line}" if difference.line else difference.file
         subject = " ".join(part for part in (difference.purpose, difference.id, at) if part)
         click.echo(f"{difference.kind}  {cell(subject, None)}  {cell(difference.reason, None)}")
+    if state.exists:
+        click.echo(f"search index: {cell(state_line(state), None)}")
     click.echo("both copies are equal" if comparison.is_equal else "the copies differ")
 
 
