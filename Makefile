@@ -20,14 +20,18 @@ $(READY): pyproject.toml
 	$(BIN)/python -m pip install --quiet --group dev --editable .
 	touch $@
 
-# Pages are tested in a real browser. Where it cannot be installed, those tests say that they skip.
+# Pages are tested in a real browser: in its build without windows, which takes half of the time,
+# where that can be had. Where none can be installed, those tests say that they skip.
 .PHONY: browser
 browser:
-	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || test -n "$$CHROMIUM" \
+	@command -v chromium-headless-shell >/dev/null || test -n "$$CHROMIUM" \
 	|| if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
-			apt-get install -qq -y --no-install-recommends chromium >/dev/null; \
-	else echo "no Chromium: apt-get install chromium, or the tests of pages are skipped"; fi
+		apt-get update -qq; export DEBIAN_FRONTEND=noninteractive; \
+		apt-get install -qq -y --no-install-recommends chromium-headless-shell >/dev/null 2>&1 \
+		|| command -v chromium >/dev/null || command -v google-chrome >/dev/null \
+		|| apt-get install -qq -y --no-install-recommends chromium >/dev/null; \
+	else command -v chromium >/dev/null || command -v google-chrome >/dev/null \
+		|| echo "no Chromium: apt-get install chromium, or the tests of pages are skipped"; fi
 
 # A loss of power is shown from what a process asked the system for. Without strace those tests skip.
 .PHONY: tracer
@@ -56,15 +60,15 @@ test: $(READY) $(PAGE) browser tracer
 	@folder=$$(mktemp -d $(or $(MEMORY),$${TMPDIR:-/tmp})/khive.XXXXXX) && export TMPDIR="$$folder" \
 	&& chmod 711 "$$folder" \
 	&& trap 'rm -rf "$$folder"' EXIT && trap 'exit 130' INT TERM \
-	&& $(BIN)/python -m pytest -n 4 --dist worksteal -m "not long and not crowd" \
-	&& $(BIN)/python -m pytest -m "crowd and not long" tests/concurrency tests/server
+	&& $(BIN)/python -m pytest -n 4 --dist worksteal -m "not long and not crowd and not postgres" \
+	&& $(BIN)/python -m pytest -m "(crowd or postgres) and not long" tests/concurrency tests/server tests/postgres
 
 test-long: $(READY) $(PAGE) browser tracer
 	$(BIN)/python -m pytest -m "long or not long" --timeout 3600 --hypothesis-profile=thorough
 
 # Apart from `test`: to count the lines doubles its time.
 coverage: $(READY) $(PAGE) browser tracer
-	$(BIN)/python -m pytest -n 2 -m "not long and not crowd" --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest -n 2 -m "not long and not crowd and not postgres" --cov --cov-report=term:skip-covered
 
 # Each sync, rename, lock and checkpoint taken out of a copy of the code: the test that is red for it.
 .PHONY: guards

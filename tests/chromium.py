@@ -9,6 +9,8 @@ from typing import Final
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+# The one without windows first: around each page the others have some of their own.
+_PROGRAMS: Final = ("chromium-headless-shell", "chromium", "google-chrome")
 _FLAGS: Final = (
     # As root it has no sandbox; and it is to look nothing up by itself.
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -51,7 +53,7 @@ def scrubbing_seconds(page: Page, scrubber: str, frames: int = 200) -> float:
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """Start it; the test is skipped where none is installed."""
-    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, _PROGRAMS)), None)
     if path is None:
         pytest.skip("no Chromium is installed: apt-get install chromium, or name it in CHROMIUM")
     with sync_playwright() as playwright:

@@ -79,12 +79,12 @@ if TYPE_CHECKING:
     from khive_persist.models.score import Score as Score
     from khive_persist.opening import open_store as open_store
     from khive_persist.opening import save_planning_session as save_planning_session
-    from khive_persist.search.result import Mark as Mark
-    from khive_persist.search.result import SearchHit as SearchHit
-    from khive_persist.search.result import SearchResult as SearchResult
-    from khive_persist.search.result import SessionHits as SessionHits
-    from khive_persist.search.result import VectorsState as VectorsState
-    from khive_persist.search.state import IndexState as IndexState
+    from khive_persist.search_index.result import Mark as Mark
+    from khive_persist.search_index.result import SearchHit as SearchHit
+    from khive_persist.search_index.result import SearchResult as SearchResult
+    from khive_persist.search_index.result import SessionHits as SessionHits
+    from khive_persist.search_index.result import VectorsState as VectorsState
+    from khive_persist.search_index.state import IndexState as IndexState
     from khive_persist.sessions.file_history import FileHistory as FileHistory
     from khive_persist.sessions.file_history import search_file as search_file
     from khive_persist.sessions.fixes import FixResult as FixResult
@@ -158,8 +158,8 @@ _NAMES = {
     """,
     "sessions.file_history": "FileHistory search_file",
     "sessions.fixes": "FixResult search_fixes",
-    "search.state": "IndexState",
-    "search.result": "Mark SearchHit SearchResult SessionHits VectorsState",
+    "search_index.state": "IndexState",
+    "search_index.result": "Mark SearchHit SearchResult SessionHits VectorsState",
     "sessions.projects": "ProjectSummary list_projects",
     "sessions.search": "search",
     "sessions.verdicts": "record_outcome",

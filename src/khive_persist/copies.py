@@ -20,10 +20,10 @@ from khive_persist.models.purpose_registry import mirrored_purposes, remember
 from khive_persist.models.purposes import Purpose
 from khive_persist.opening import existing_project
 from khive_persist.project import Project
-from khive_persist.search import follow
-from khive_persist.search.removal import Removal, removing
-from khive_persist.search.semantic.embedding import embed_new
-from khive_persist.search.state import IndexState, index_state
+from khive_persist.search_index import follow
+from khive_persist.search_index.removal import Removal, removing
+from khive_persist.search_index.semantic.embedding import embed_new
+from khive_persist.search_index.state import IndexState, index_state
 from khive_persist.store.sqlite import rows
 from khive_persist.store.sqlite.comparison_index import Difference
 from khive_persist.threads import Advance, run_stoppable

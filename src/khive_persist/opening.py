@@ -34,6 +34,8 @@ from khive_persist.models.purposes import FOCUS_CHAINS, Purpose
 from khive_persist.models.refusal import refusal
 from khive_persist.models.score import Score as Score
 from khive_persist.project import Project
+from khive_persist.redaction import Redactor
+from khive_persist.settings import Settings
 from khive_persist.store.application_sessions import ApplicationSessionStore
 from khive_persist.store.callbacks import CallbackOptions, Callbacks
 from khive_persist.store.codec import StoredRow
@@ -54,6 +56,7 @@ TimeSeriesRecord = TypeVar("TimeSeriesRecord", bound=TimeSeries)
 ImmutableRecord = TypeVar("ImmutableRecord", bound=Immutable)
 
 _SCHEME = "sqlite:"
+_POSTGRES = ("postgresql://", "postgres://")
 
 
 class OpenOptions(CallbackOptions, total=False):
@@ -145,7 +148,9 @@ async def open_store(
 
     Args:
         record: `PlannerSession`, `HookEvent`, or a subclass of `Node` of yours.
-        url: `sqlite:/path/to/file.db`, for a class with a single file.
+        url: `sqlite:/path/to/file.db`, for a class with a single file; or `postgresql://…` for the
+            tables of a database, where the extra `postgres` is installed: without a second copy and
+            a spool, and redacted by the project's settings.
         dir: The directory that holds `.khive`.
         busy_timeout_seconds: The longest wait of a write for other programs, where that is less
             than `store.busy_timeout_seconds` of config.toml.
@@ -163,7 +168,9 @@ async def open_store(
     options = OpenOptions(
         dir=dir, busy_timeout_seconds=busy_timeout_seconds, read_only=read_only, **callbacks
     )
-    async with _opened(record, url, **options) as store:
+    is_postgres = url is not None and url.startswith(_POSTGRES)
+    opened = _of_postgres if is_postgres else _opened
+    async with opened(record, url, **options) as store:
         binding = bind(record, store)
         try:
             yield store
@@ -228,6 +235,47 @@ async def _opened(
     finally:
         with anyio.CancelScope(shield=True):
             await store.close()
+
+
+@asynccontextmanager
+async def _of_postgres(
+    record: type[Any],
+    url: str | None,
+    *,
+    dir: Path | str | None = None,
+    busy_timeout_seconds: float | None = None,
+    read_only: bool = False,
+    **callbacks: Unpack[CallbackOptions],
+) -> AsyncIterator[Store[Any]]:
+    assert url is not None
+    # The driver is an extra.
+    from khive_persist.store.postgres.tables import PostgresTables
+
+    settings, redactor = await anyio.to_thread.run_sync(_of_sender, dir)
+    timeout = settings.store_busy_timeout_seconds
+    if busy_timeout_seconds is not None:
+        timeout = min(timeout, busy_timeout_seconds)
+    store = _store_of(record)(
+        record,
+        lambda purpose: Path(purpose.file),
+        redact=partial(redact_row, redactor) if redactor is not None else None,
+        callbacks=Callbacks(**callbacks) if callbacks else None,
+        tables=PostgresTables(record.purposes(), url, timeout, read_only=read_only),
+    )
+    try:
+        await store.open()
+        yield store
+    finally:
+        with anyio.CancelScope(shield=True):
+            await store.close()
+
+
+def _of_sender(directory: Path | str | None) -> tuple[Settings, Redactor | None]:
+    """Return the settings of the project, and its redactor: what leaves has no secrets, either."""
+    project = find_project(directory)
+    project.make()
+    settings = configuration.load(project.config)
+    return settings, load_redactor(project, settings)
 
 
 @asynccontextmanager

@@ -13,6 +13,7 @@ from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool
 from khive_persist.project import Project
 from tests import stored
+from tests.cases import for_each
 from tests.payloads import Hook
 
 SENT: list[dict[str, Any]] = [
@@ -30,7 +31,7 @@ def hint(sent: dict[str, Any]) -> str:
     return next((BY_ENVIRONMENT[e] for e in sent["environment"] if e in BY_ENVIRONMENT), "")
 
 
-@pytest.mark.parametrize("sent", SENT, ids=[f"{s['client']}-{n}" for n, s in enumerate(SENT)])
+@for_each("sent", SENT)
 def test_every_payload_is_its_clients_own(sent: dict[str, Any]) -> None:
     payload = json.loads(sent["raw"])
     registered = sent["client"] if sent["client"] in THREE else "claude-code"

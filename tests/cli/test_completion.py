@@ -1,9 +1,13 @@
 """`completion`: files that shells read, once, and the words that they complete."""
 
 import os
+import pty
+import re
+import select
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -69,11 +73,7 @@ def test_bash_completes_by_the_script_that_is_installed(
     assert (done.code, done.out.splitlines()[0]) == (0, f"{script} is written")
     assert "nothing was changed" in khive("completion", "install").out
     assert not (home / ".bashrc").exists()
-    shim = home / "bin" / "khive-persist"
-    shim.parent.mkdir()
-    shim.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m khive_persist.cli "$@"\n')
-    shim.chmod(0o755)
-    environment = os.environ | {"PATH": f"{shim.parent}:{os.environ['PATH']}"}
+    environment = with_program(home)
     asks = (
         f'. "{script}"; COMP_WORDS=(khive-persist pla); COMP_CWORD=1;'
         ' _khive_persist_completion khive-persist; echo "${COMPREPLY[@]}"'
@@ -84,6 +84,67 @@ def test_bash_completes_by_the_script_that_is_installed(
     assert answer.stdout == "plans\n", answer.stderr
     assert khive("completion", "uninstall").out == f"{script} is removed\n"
     assert "no completion of bash" in khive("completion", "uninstall").out
+
+
+def test_fish_completes_by_the_script_that_is_installed(
+    project: Project, home: Path, khive: Khive
+) -> None:
+    if (fish := shutil.which("fish")) is None:
+        pytest.skip("there is no fish")
+    save_many(project, [event("stop", "s,one"), event("stop", "s,two")])
+    khive("completion", "install", "fish")
+    asks = "; ".join(
+        f"complete -C 'khive-persist --dir {project.root} {words}'"
+        for words in ("plans s", "config get server.p", "show s,o")
+    )
+    answer = subprocess.run(
+        [fish, "-c", asks], capture_output=True, text=True, check=False, timeout=60,
+        env=with_program(home),
+    )  # fmt: skip
+    shown, setting, session = answer.stdout.splitlines()
+    assert shown.startswith("show\tShow a plan: its phases, its planners'"), answer.stderr
+    assert (setting, session) == ("server.port", "s,one")
+
+
+def test_zsh_completes_in_a_shell_that_was_started_after(
+    project: Project, home: Path, khive: Khive
+) -> None:
+    if (zsh := shutil.which("zsh")) is None:
+        pytest.skip("there is no zsh")
+    khive("completion", "install", "zsh", "--yes")
+    ours, theirs = pty.openpty()
+    shell = subprocess.Popen(
+        [zsh, "-i"], stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
+        env=with_program(home) | {"TERM": "xterm", "ZDOTDIR": str(home)}, cwd=project.root,
+    )  # fmt: skip
+    os.close(theirs)
+    try:
+        os.write(ours, b"PROMPT=ready; khive-persist config get server.p\t\n")
+        assert "\n8423" in until_shown(ours, "8423", "ready")
+    finally:
+        shell.kill()
+        shell.wait()
+        os.close(ours)
+
+
+def with_program(home: Path) -> dict[str, str]:
+    """The environment of a shell that finds the command."""
+    shim = home / "bin" / "khive-persist"
+    shim.parent.mkdir()
+    shim.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m khive_persist.cli "$@"\n')
+    shim.chmod(0o755)
+    return os.environ | {"PATH": f"{shim.parent}:{os.environ['PATH']}"}
+
+
+def until_shown(terminal: int, *texts: str) -> str:
+    """Read a terminal until it has shown each text, one behind the other, or for 30 seconds."""
+    got = ""
+    end = time.monotonic() + 30
+    while not re.search(".*".join(map(re.escape, texts)), got, re.DOTALL):
+        ready, _, _ = select.select([terminal], [], [], max(0, end - time.monotonic()))
+        assert ready, got
+        got += os.read(terminal, 65_536).decode(errors="replace")
+    return got
 
 
 def test_a_shell_that_has_to_be_told_gets_one_line(
@@ -99,12 +160,12 @@ def test_a_shell_that_has_to_be_told_gets_one_line(
     assert done["written"] == [done["script"], str(start)]
     alias, line = start.read_text().splitlines()
     assert alias == "alias a=b"
-    assert line.endswith("# khive-persist: completion")
+    assert "# khive-persist: completion" in line
     assert Path(done["script"]).read_text().startswith("#compdef khive-persist")
     assert khive("completion", "install", "zsh").code == 0
     assert start.read_text().count("khive-persist: completion") == 1
     khive("completion", "uninstall", "zsh")
-    assert start.read_text() == "alias a=b\n"
+    assert start.read_bytes() == b"alias a=b"
     monkeypatch.setattr(completion_files, "_BASH_COMPLETION", ())
     khive("completion", "install", "bash", "--yes")
     assert "bash-completion/completions/khive-persist" in (home / ".bashrc").read_text()

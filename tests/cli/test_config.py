@@ -31,8 +31,9 @@ def test_get_says_what_is_in_force_and_from_where(
     assert rows["mirror.off"] == {"name": "mirror.off", "value": [], "from": "default"}
     assert khive("config", "get").out.splitlines()[0].split() == ["name", "value", "from"]
     wrong = khive("config", "get", "server.prot")
-    assert (wrong.code, wrong.out) == (1, "")
+    assert (wrong.code, wrong.out) == (2, "")
     assert "do you mean server.port?" in wrong.err
+    assert khive("config", "set", "server.prot", "1").code == 2
 
 
 def test_set_keeps_the_rest_and_counts(project: Project, khive: Khive) -> None:
@@ -86,7 +87,7 @@ def test_a_clone_that_is_passed_over_changes_no_other_settings(
 def test_rules_that_no_command_could_read_are_mistakes(project: Project, khive: Khive) -> None:
     for name, value in (("cost.prices", "x"), ("retention.rules", "x"), ("server.port", "70000")):
         refused = khive("config", "set", name, value)
-        assert (refused.code, refused.out) == (1, "")
+        assert (refused.code, refused.out) == (2, "")
     assert khive("config", "check").code == 0
     project.config.write_text('[cost]\nprices = ["x"]\n[retention]\nrules = ["x"]\n')
     problems = khive("config", "check", "--json").json["problems"]
@@ -108,16 +109,16 @@ def test_what_was_not_accepted_is_not_accepted_by_another_change(
 
 def test_set_refuses_what_would_not_count(project: Project, home: Path, khive: Khive) -> None:
     before = project.config.read_bytes()
-    for words, code, reason in (
-        (("server.port", "many"), 1, "server.port is a whole number from 0"),
-        (("server.port", "1", "2"), 1, "server.port is a whole number from 0"),
-        (("gemini.model_events", "some"), 1, "is one of off, without_conversation, full"),
-        (("redaction.deny", "("), 1, "redaction.deny: '('"),
-        (("prot", "1"), 1, "prot is no setting"),
-        (("home.keep_days", "3"), 2, "say --home"),
+    for words, reason in (
+        (("server.port", "many"), "server.port is a whole number from 0"),
+        (("server.port", "1", "2"), "server.port is a whole number from 0"),
+        (("gemini.model_events", "some"), "is one of off, without_conversation, full"),
+        (("redaction.deny", "("), "redaction.deny: '('"),
+        (("prot", "1"), "prot is no setting"),
+        (("home.keep_days", "3"), "say --home"),
     ):
         done = khive("config", "set", *words)
-        assert (done.code, done.out) == (code, ""), words
+        assert (done.code, done.out) == (2, ""), words
         assert reason in done.err
         assert done.err.count("\n") == 1
     assert project.config.read_bytes() == before

@@ -108,6 +108,8 @@ def test_sessions_at_80_columns_name_each_session_by_what_is_its_own(
     heading, *rows = shown(80, "--dir", str(worked.root), "sessions").lines
     assert heading.split()[:2] == ["session", "title"]
     assert {"last", "tool", "verdict", "failed"} <= set(heading.split())
+    wide = shown(200, "--dir", str(worked.root), "sessions").lines[0].split()
+    assert {"project", "model", "cost", "task", "planning"} <= {*wide}
     short = [row.split()[0] for row in rows[:3]]
     assert short[0] == SESSION[:8]
     assert "Move the importer" in rows[0]
@@ -255,15 +257,39 @@ def test_limit_is_n_wherever_rows_are_listed(worked: Project, khive: Khive) -> N
     khive("experiment", "create", "first", "a", "b")
     for words in (
         "events", "sessions", "outcomes", "similar importer", "tail --no-follow", "backup list",
-        "query 'SELECT * FROM events'", "projects",
+        "query 'SELECT * FROM events'", "projects", "plans", f"lineage {SESSION}",
     ):  # fmt: skip
         command = [part.strip("'") for part in re.findall(r"'[^']*'|\S+", words)]
         short = khive(*command, "-n", "1")
-        assert (short.code, len(short.out.splitlines())) == (0, 2), words
+        assert (short.code, len(short.out.partition("\n\n")[0].splitlines())) == (0, 2), words
         assert short.out == khive(*command, "--limit", "1").out or "ago" in short.out
     newest = khive("backup", "list", "--json").json["backups"][-1]["id"]
     assert newest in khive("backup", "list", "-n", "1").out
     assert khive("experiment", "list", "-n", "0").out == ""
+    # Several tables in one answer, each so long at most.
+    (counted,) = khive("stats", "-n", "1", "--json").json["events"]
+    assert counted in khive("stats", "--json").json["events"]
+    save(worked, todos(SESSION, clock.now(), (TASK, "completed"), ("Next", "in_progress")))
+    session, changes, current = khive("focus", SESSION, "-n", "1").out.split("\n\n")
+    assert (session, len(changes.splitlines())) == (f"session {SESSION}", 2)
+    assert changes.splitlines()[1].endswith(current.splitlines()[1].rpartition("  ")[2].strip())
+    assert len(current.splitlines()) == 2
+
+
+def test_plans_at_60_columns_keep_the_task_and_a_beginning_that_names_each(
+    worked: Project, khive: Khive
+) -> None:
+    save(worked, plan("another", task_description="Another task"))
+    heading, *rows = shown(60, "--dir", str(worked.root), "plans").lines
+    assert {"id", "created_at", "task"} <= set(heading.split())
+    tasks = {p["id"]: p["content"]["task_description"] for p in khive("plans", "--json").json}
+    assert len(rows[:2]) == len(tasks) == 2
+    for row in rows[:2]:
+        short = row.split()[0]
+        (id,) = (id for id in tasks if id.startswith(short))
+        assert len(short) < 32
+        assert tasks[id][:12] in row
+        assert khive("plans", "show", short, "--json").json["plan"]["plan_id"] == id
 
 
 def test_help_version_and_module_are_what_people_try(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from khive_persist.cli import completion_files
 from khive_persist.project import Project
 from khive_persist.server import service_units
 from khive_persist.store.sqlite import write_lock
@@ -43,12 +44,17 @@ def installed(
     (home / ".codex" / "config.toml").write_text(CODEX)
     save(project, plan("s1"))
     khive("doctor")
+    monkeypatch.setattr(completion_files, "_BASH_COMPLETION", ())
+    # Without an end of its last line, and one that the installation makes.
+    (home / ".zshrc").write_bytes(b"setopt x\r\nalias a=b")
     before = files(project.root, other.root, home)
     assert khive("hooks", "install", "claude-code", "codex", "--scope", "user").code == 0
     assert khive("hooks", "install", "claude-code", "--scope", "local").code == 0
     assert khive("hooks", "install", "cline").code == 0
     assert khive("--dir", str(other.root), "hooks", "install", "claude-code").code == 0
     service_units.install(service_units.unit_of(other))
+    for shell in ("bash", "zsh", "fish"):
+        assert khive("completion", "install", shell, "--yes").code == 0
     assert files(project.root, other.root, home) != before
     return before
 
@@ -84,6 +90,7 @@ def test_all_is_as_before_byte_for_byte(
     for path in (
         home / ".claude" / "settings.json", home / ".codex" / "hooks.json",
         project.root / ".claude" / "settings.local.json", other.root / ".claude" / "settings.json",
+        home / ".zshrc", home / ".bashrc", home / "config" / "fish" / "completions",
         home / "config" / "systemd" / "user", home / ".khive" / "bin", home / ".khive" / "marks",
     ):  # fmt: skip
         assert f" removed: {path}" in done.out

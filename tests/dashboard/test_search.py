@@ -12,7 +12,7 @@ from khive_persist.models.hook_event import HookEvent
 from khive_persist.models.message import Message
 from khive_persist.models.node import Node
 from khive_persist.models.outcome import Outcome
-from khive_persist.search.link import RecordLink
+from khive_persist.search_index.link import RecordLink
 from tests.dashboard.conftest import new_project
 from tests.dashboard.opened import Opened
 from tests.dashboard.records import BEGAN, MODEL

@@ -317,7 +317,7 @@ def test_unknown_and_damaged_files_are_named(
 def test_nothing_is_no_error(project: Project, tmp_path: Path) -> None:
     for content in (b"", b"\n", b"[]", b"[\n]\n"):
         (tmp_path / "x").write_bytes(content)
-        assert read(project, tmp_path / "x") == ({}, 0, [], "", 0)
+        assert read(project, tmp_path / "x") == ({}, 0, [], "", 0, True)
     (tmp_path / "empty").mkdir()
     with pytest.raises(InvalidFileError, match="no mirror"):
         read(project, tmp_path / "empty")

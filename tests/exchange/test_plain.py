@@ -72,7 +72,7 @@ def test_bare_json_is_the_content_of_records(
     text = "[" + ",\n".join(texts) + "]" if layout == "array" else "\n".join(texts)
     (tmp_path / "x").write_text(text)
     done = take(tmp_path / "x", id_field="lap", created_at_field="begun")
-    assert done == ({"notes": (2, 0, 0)}, 0, [], "", 0)
+    assert done == ({"notes": (2, 0, 0)}, 0, [], "", 0, True)
     assert rows(project, Note) == {
         "a": (LAPS[0], "2026-11-01 09:00:00.000000"),
         "b": (LAPS[1], "2026-11-01 12:00:00.000000"),

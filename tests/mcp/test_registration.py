@@ -66,7 +66,7 @@ def test_what_was_there_comes_back_byte_for_byte(
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(text.encode())
         assert registered(tool, scope, tmp_path).state == "absent"
-        assert install(tool, scope, tmp_path).written
+        assert install(tool, scope, tmp_path).is_written
         server = server_of(tool, path)
         words = server["command"]
         words = words if isinstance(words, list) else [words, *server["args"]]
@@ -75,13 +75,13 @@ def test_what_was_there_comes_back_byte_for_byte(
         assert (words[0] == "khive-persist") is (scope == "project")
         assert registered(tool, scope, tmp_path).state == "installed"
         content = path.read_bytes()
-        assert not install(tool, scope, tmp_path).written
+        assert not install(tool, scope, tmp_path).is_written
         assert path.read_bytes() == content
-        assert uninstall(tool, scope, tmp_path).written
+        assert uninstall(tool, scope, tmp_path).is_written
         # To a tool that reads JSON a file of white space is an empty object, which we leave.
         expected = "{}\n" if text == "" and path.suffix == ".json" else text
         assert (path.read_bytes().decode() if path.exists() else None) == expected
-        assert not uninstall(tool, scope, tmp_path).written
+        assert not uninstall(tool, scope, tmp_path).is_written
 
 
 @pytest.mark.parametrize("tool", ["claude-code", "codex"])
@@ -94,7 +94,7 @@ def test_what_others_wrote_meanwhile_stays(tool: str, tmp_path: Path) -> None:
     else:
         path.write_text(path.read_text().replace("]}", ']},\n    "other": {"command": "o"}', 1))
     assert registered(tool, "project", tmp_path).state == "installed"
-    assert uninstall(tool, "project", tmp_path).written
+    assert uninstall(tool, "project", tmp_path).is_written
     text = path.read_text()
     assert "khive-persist" not in text
     assert '"o"' in text
@@ -114,7 +114,7 @@ def test_an_old_command_is_renewed_and_another_server_of_that_name_stays(
     old = registered(tool, "project", tmp_path)
     assert old.state == "outdated"
     assert "/gone/bin/khive-persist" in old.problem
-    assert install(tool, "project", tmp_path).written
+    assert install(tool, "project", tmp_path).is_written
     assert path.read_text() == current
     path.write_text(current.replace('"mcp"]', '"mcp", "--mine"]'))
     own = path.read_text()

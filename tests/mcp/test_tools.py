@@ -231,9 +231,9 @@ def test_a_long_session_is_read_on_where_the_answer_was_full(project: Project, h
     while True:
         document = answer(project, "get_session", session="long", first=first)
         numbers += [item["number"] for item in document["items"]]
-        if not document["more"]:
+        if not document["next_call"]:
             break
-        assert f"first={numbers[-1] + 1})" in document["more"]
+        assert f"first={numbers[-1] + 1})" in document["next_call"]
         first = numbers[-1] + 1
     assert numbers == list(range(1, 121))
 

@@ -10,6 +10,7 @@ import pytest
 from khive_persist.redaction import Redactor, search
 from khive_persist.redaction.patterns import PATTERNS
 from khive_persist.redaction.tokens import INFIXES, TOKENS, Infix, Token
+from tests.cases import for_each
 from tests.redaction.examples import BY_FORM
 from tests.redaction.samples import example
 
@@ -38,7 +39,7 @@ def test_the_document_names_every_kind_with_its_source() -> None:
         assert set(re.findall(r"`([^`]+)`", ROWS[kind])) == words
 
 
-@pytest.mark.parametrize("token", TOKENS, ids=lambda token: token.kind)
+@for_each("token", TOKENS)
 def test_every_token_goes_whole(token: Token) -> None:
     for head in token.heads.split():
         secret = head + example(token.tail)

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from khive_persist.redaction import Redactor
+from tests.cases import for_each
 from tests.redaction.examples import (
     BY_NAME,
     BY_SURROUNDINGS,
@@ -15,7 +16,7 @@ from tests.redaction.examples import (
 
 REDACTOR = Redactor(b"the key of these tests")
 TOKEN = "ghp" + "_" + "A1b2" * 9
-EXAMPLES = [pytest.param(*row[1:], id=row[0]) for row in BY_NAME + BY_SURROUNDINGS]
+EXAMPLES = [row[1:] for row in BY_NAME + BY_SURROUNDINGS]
 
 
 def placeholder(redacted: str) -> str:
@@ -23,7 +24,7 @@ def placeholder(redacted: str) -> str:
     return redacted[start : redacted.index("]", start) + 1]
 
 
-@pytest.mark.parametrize(("text", "secret"), EXAMPLES)
+@for_each(("text", "secret"), EXAMPLES)
 def test_the_secret_goes_and_nothing_else(text: str, secret: str) -> None:
     before, after = text.format("\0").split("\0")
     redacted, counts = REDACTOR.redact_text(before + secret + after)
@@ -32,7 +33,7 @@ def test_the_secret_goes_and_nothing_else(text: str, secret: str) -> None:
     assert REDACTOR.redact_text(redacted)[0] is redacted
 
 
-@pytest.mark.parametrize(("text", "secret"), EXAMPLES)
+@for_each(("text", "secret"), EXAMPLES)
 def test_it_goes_from_json_in_json_in_json(text: str, secret: str) -> None:
     document = json.dumps({"command": text.format(secret), "n": 1.50})
     for _ in range(3):

@@ -10,14 +10,14 @@ import pytest
 
 from khive_persist import clock
 from khive_persist.project import Project
-from khive_persist.search import expression, index_file, query, ranking
-from khive_persist.search.index_file import IndexFile
-from khive_persist.search.passages import Indexed, Passage
-from khive_persist.search.result import PassageKind, VectorsState
-from khive_persist.search.semantic import vectors
-from khive_persist.search.semantic.embedding import LOCK, embed_passages
-from khive_persist.search.semantic.endpoint import Endpoint
-from khive_persist.search.semantic.fusion import filters_of, with_nearest
+from khive_persist.search_index import expression, index_file, query, ranking
+from khive_persist.search_index.index_file import IndexFile
+from khive_persist.search_index.passages import Indexed, Passage
+from khive_persist.search_index.result import PassageKind, VectorsState
+from khive_persist.search_index.semantic import vectors
+from khive_persist.search_index.semantic.embedding import LOCK, embed_passages
+from khive_persist.search_index.semantic.endpoint import Endpoint
+from khive_persist.search_index.semantic.fusion import filters_of, with_nearest
 from khive_persist.store.sqlite import write_lock
 from khive_persist.store.sqlite.statements import Statement
 from tests.search.embedding_server import EmbeddingServer, embedding_server

@@ -15,9 +15,9 @@ from khive_persist.maintenance.trust.accept import accept
 from khive_persist.maintenance.trust.survey import survey
 from khive_persist.models.purposes import PLANNER_SESSIONS, purpose
 from khive_persist.project import Project
-from khive_persist.search import follow
-from khive_persist.search.follow import acknowledge, catch_up, count_behind, make_anew
-from khive_persist.search.state import index_state
+from khive_persist.search_index import follow
+from khive_persist.search_index.follow import acknowledge, catch_up, count_behind, make_anew
+from khive_persist.search_index.state import index_state
 from khive_persist.store.sqlite import change_log
 from khive_persist.store.sqlite.atomic_switch import is_database
 from tests.factories import in_own_thread, make_project, message, outcome, plan, save, save_many

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from khive_persist.errors import InvalidQueryError
-from khive_persist.search.link import RecordLink, is_link, parse_link
+from khive_persist.search_index.link import RecordLink, is_link, parse_link
 
 IDS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1)
 

@@ -16,8 +16,8 @@ from khive_persist.models.purposes import (
     Purpose,
     purpose,
 )
-from khive_persist.search.passages import MOST_CHARACTERS, indexed
-from khive_persist.search.source import SourceRow
+from khive_persist.search_index.passages import MOST_CHARACTERS, indexed
+from khive_persist.search_index.source import SourceRow
 from khive_persist.store import codec
 
 CLAUDE = EVENT_FILES["claude-code"]

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from khive_persist.errors import InvalidQueryError
-from khive_persist.search.expression import compiled
-from khive_persist.search.query import All, AnyOf, Criterion, Not, Term, parse
+from khive_persist.search_index.expression import compiled
+from khive_persist.search_index.query import All, AnyOf, Criterion, Not, Term, parse
 
 
 @pytest.mark.parametrize(

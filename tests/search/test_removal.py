@@ -22,10 +22,10 @@ from khive_persist.maintenance.retention.rules import Rule
 from khive_persist.maintenance.trust.accept import accept
 from khive_persist.models.purposes import BUILT_IN, CONVERSATIONS
 from khive_persist.project import Project
-from khive_persist.search import index_file
-from khive_persist.search.follow import catch_up, count_behind
-from khive_persist.search.removal import removing
-from khive_persist.search.state import index_state
+from khive_persist.search_index import index_file
+from khive_persist.search_index.follow import catch_up, count_behind
+from khive_persist.search_index.removal import removing
+from khive_persist.search_index.state import index_state
 from khive_persist.settings import Settings
 from khive_persist.store.sqlite.rewrite import revise
 from tests.factories import message, save, save_many

@@ -1,5 +1,7 @@
 """`search()`: what is recorded is found, ranked, marked, and told from nothing."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import anyio
@@ -7,8 +9,9 @@ import pytest
 
 from khive_persist.errors import InvalidQueryError
 from khive_persist.project import Project
-from khive_persist.search.result import SearchHit, SearchResult
-from khive_persist.sessions.search import search
+from khive_persist.search_index.query import parse
+from khive_persist.search_index.result import SearchHit, SearchResult
+from khive_persist.sessions.search import search, search_index
 from tests.factories import event, make_project, message, outcome, plan, save_many, todos
 
 
@@ -136,6 +139,25 @@ def test_options_are_filters(project: Project) -> None:
     assert {hit.kind for hit in hits(find(project, "deadlock", tool="Bash"))} == {"command"}
     assert [s.session_id for s in find(project, "zebra", session_id="s2").sessions] == ["s2"]
     assert find(project, "zebra", until="2026-11-21T12:00").matched == 0
+
+
+def test_what_a_record_has_no_longer_is_not_shown(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    texts = ["a secret walrus", "the walrus is gone", "a walrus stays"]
+    save_many(project, [message("s1", at, text=text) for at, text in enumerate(texts)])
+    assert find(project, "walrus").matched == 3
+    with closing(sqlite3.connect(project.database("conversations.db"))) as database:
+        database.execute("UPDATE messages SET content = replace(content, 'secret walrus', 'x')")
+        database.execute("DELETE FROM messages WHERE content LIKE '%gone%'")
+        database.commit()
+
+    # As the index has it: `search` would bring it up to date.
+    query = parse("walrus")
+    result = anyio.run(lambda: search_index(project, query, 0, limit=1))
+    assert result.shown == 1
+    assert [hit.excerpt for hit in hits(result)] == ["a walrus stays"]
+    whole = anyio.run(lambda: search_index(project, query, 0))
+    assert (whole.matched, [hit.excerpt for hit in hits(whole)]) == (1, ["a walrus stays"])
 
 
 def test_an_index_of_a_new_project_is_empty(tmp_path: Path) -> None:

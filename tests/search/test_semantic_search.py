@@ -8,7 +8,7 @@ import pytest
 
 from khive_persist.errors import InvalidQueryError
 from khive_persist.project import Project
-from khive_persist.search.result import SearchResult, VectorsState
+from khive_persist.search_index.result import SearchResult, VectorsState
 from khive_persist.sessions.search import search
 from tests.factories import make_project, message, save_many
 from tests.search.embedding_server import EmbeddingServer, embedding_server

@@ -2,7 +2,7 @@
 
 import pytest
 
-from khive_persist.search.tokens import SEPARATOR, parts_of, sub_tokens
+from khive_persist.search_index.tokens import SEPARATOR, parts_of, sub_tokens
 
 
 @pytest.mark.parametrize(

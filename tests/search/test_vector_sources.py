@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from khive_persist.errors import InvalidSettingsError
-from khive_persist.search.semantic.endpoint import Endpoint
-from khive_persist.search.semantic.source import (
+from khive_persist.search_index.semantic.endpoint import Endpoint
+from khive_persist.search_index.semantic.source import (
     MOST_CHARACTERS,
     VectorsUnavailableError,
     source_of,
@@ -116,7 +116,7 @@ def test_settings_name_a_source_or_the_way_out() -> None:
 
 LOCALLY = """
 import json, sys
-from khive_persist.search.semantic.source import source_of
+from khive_persist.search_index.semantic.source import source_of
 from khive_persist.settings import Settings
 source = source_of(Settings(search_semantic="local"))
 rows = source.embed(["the database is locked", "another process holds the lock of sqlite",

@@ -1,6 +1,7 @@
 """HTTP hooks against a running server: who is told of what, and what is recorded."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import httpx
 import pytest
 
 from khive_persist.capture.hook_config import install, settings_path, status
+from khive_persist.capture.pauses import off_sessions
 from khive_persist.project import Project
 from khive_persist.server.http.tokens import Right, Tokens
 from tests.cli.conftest import Khive, khive
@@ -22,10 +24,17 @@ def problems(project: Project) -> list[str]:
     return [*status(CLAUDE, "project", project.root).problems]
 
 
-def sent_as_the_tool_does(root: Path, event: str, payload: bytes, token: str) -> httpx.Response:
+def sent_as_the_tool_does(
+    root: Path, event: str, payload: bytes, token: str, off: str = ""
+) -> httpx.Response:
     settings = json.loads(settings_path(CLAUDE, "project", root).read_text())
     hook: dict[str, Any] = settings["hooks"][event][0]["hooks"][0]
-    headers = {key: of.replace("$KHIVE_TOKEN", token) for key, of in hook["headers"].items()}
+    values = {"$KHIVE_TOKEN": token, "$KHIVE_OFF": off}
+    assert {name[1:] for name in values} == {*hook["allowedEnvVars"]}
+    headers = {
+        key: re.sub(r"\$[A-Z_]+", lambda name: values[name[0]], of)
+        for key, of in hook["headers"].items()
+    }
     with httpx.Client(trust_env=False) as client:
         return client.post(
             hook["url"], content=payload, headers=headers | {"content-type": "application/json"}
@@ -45,6 +54,14 @@ def test_what_is_installed_records(server: Server, khive: Khive) -> None:
     (event,) = khive("events", "--jsonl").lines
     assert event["content"]["session_id"] == "over-http"
     assert token not in settings_path(CLAUDE, "project", project.root).read_text()
+    # As a command hook, by the variable of the tool's own environment.
+    unrecorded = b'{"hook_event_name":"Stop","session_id":"unrecorded"}'
+    for off in ("1", "0"):
+        sent = sent_as_the_tool_does(project.root, "Stop", unrecorded, token, off)
+        assert (sent.status_code, sent.content) == (200, b"")
+    assert len(khive("events", "--jsonl").lines) == 2
+    assert khive("doctor", "--json").json["pause"]["unrecorded_off"] == 1
+    assert [span.subject for span in off_sessions()] == ["unrecorded"]
 
 
 def test_nothing_is_recorded_in_a_pause(server: Server, khive: Khive) -> None:

@@ -142,6 +142,7 @@ def test_answers_with_something_in_them_are_as_the_document_says(
     }
     records = {"record": entry["records"]}
     queries = {
+        "/v1/search": {"q": "own"},
         "/v1/sessions/{id}/entries/{entry}": records,
         "/v1/sessions/{id}/records": records,
         "/v1/search/fixes": {"error": "Error: it failed"},

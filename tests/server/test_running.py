@@ -1,9 +1,11 @@
 """The process: one a project, stopped gracefully, with its settings, spool and backups in hand."""
 
+import asyncio
 import itertools
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import sqlite3
@@ -25,6 +27,7 @@ from khive_persist.errors import InvalidSettingsError
 from khive_persist.mirror.packing import MARKER
 from khive_persist.models.purposes import HOOK_EVENTS, OUTCOMES
 from khive_persist.project import Project
+from khive_persist.recorder import client as recorder_client
 from khive_persist.server.http.listening import check_exposure
 from khive_persist.store.sqlite import write_lock
 from tests.mirror.records import committed_only, copies_of
@@ -382,6 +385,28 @@ def test_a_killed_recorders_last_commit_gets_its_second_copy(project: Project) -
     assert run(["--dir", str(project.root), "events", "--jsonl"]) == 0
     assert stored(project) == {*range(4), None}
     assert run(["--dir", str(project.root), "verify"]) == 0
+
+
+async def test_a_recorder_that_cannot_stay_is_started_less_and_less_often(
+    project: Project, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(recorder_client, "_RESTART_SECONDS", 0.01)
+    recorder = recorder_client.Recorder(project, lambda _: None)
+    await recorder.start()
+    shutil.rmtree(project.root)
+    assert recorder.pid is not None
+    os.kill(recorder.pid, signal.SIGKILL)
+
+    def delays() -> list[float]:
+        records = [r for r in caplog.records if r.getMessage() == "recorder_ended"]
+        return [record.__dict__["fields"]["restart_seconds"] for record in records]
+
+    async with asyncio.timeout(60):
+        while len(delays()) < 3:
+            await asyncio.sleep(0.01)
+    assert delays()[:3] == [0.01, 0.02, 0.04]
+    assert max(recorder._next_delay() for _ in range(20)) == 60
+    await recorder.close()
 
 
 def test_a_recorder_that_ends_is_started_anew(project: Project) -> None:

@@ -63,7 +63,7 @@ def test_what_is_committed_is_in_the_index_without_a_search(
     save(server.project, message("s2", 2, text="A giraffe came by"))
 
     def is_indexed() -> bool:
-        from khive_persist.search.follow import count_behind
+        from khive_persist.search_index.follow import count_behind
 
         return count_behind(server.project) == 0
 

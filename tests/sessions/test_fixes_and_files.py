@@ -147,8 +147,8 @@ def test_a_file_has_its_history_under_all_its_names(project: Project) -> None:
     assert [touch.session_id for touch in found.touches] == ["s3", "s3", "s3", "s1"]
     assert [touch.is_latest for touch in found.touches] == [True, False, False, False]
     last, first = found.touches[0], found.touches[-1]
-    assert [reason.text for reason in last.why] == ["Rename the module"]
-    assert {reason.kind for reason in first.why} == {"prompt", "plan"}
+    assert [reason.text for reason in last.reasons] == ["Rename the module"]
+    assert {reason.kind for reason in first.reasons} == {"prompt", "plan"}
     assert "+a = 2" in first.lines
     assert history(project, str(project.root / "src/main.py")).touches == found.touches
     assert history(project, "src/main.py", 1).touches == found.touches[:1]

@@ -31,8 +31,11 @@ SESSIONS: dict[str, tuple[tuple[str, float, Any], ...]] = {
     "compacts": (("prompt_submitted", 5, {}),
                  ("session_start", 4, {"payload": {"source": "compact"}})),
     "its agent works on": (("stop", 5, {}), ("pre_command", 4, CALL | {"agent_id": "x"})),
-    "begins and rests at once": (("stop", 60, {}), ("post_command", 60, CALL),
-                                 ("pre_command", 60, CALL), ("prompt_submitted", 60, {})),
+    # Their ids are in another order.
+    "begins and rests at once": (("stop", 60, {"id": "1"}),
+                                 ("post_command", 60, CALL | {"id": "2"}),
+                                 ("pre_command", 60, CALL | {"id": "3"}),
+                                 ("prompt_submitted", 60, {"id": "4"})),
     "ended": (("stop", 5, {}), ("session_end", 4, {})),
     "was left": (("pre_command", 13 * 60, CALL),),
 }  # fmt: skip

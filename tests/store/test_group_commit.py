@@ -72,6 +72,30 @@ async def test_a_commit_begins_once_all_tasks_of_a_turn_have_asked(folder: Path)
     group.close().result()
 
 
+async def test_a_commit_that_ends_within_a_turn_leaves_what_the_turn_asks_for_together(
+    folder: Path,
+) -> None:
+    group = GroupCommit(folder / "planner_sessions.db", PLANNER_SESSIONS, None)
+    has_begun, may_end, has_written = (threading.Event() for _ in range(3))
+
+    def first(_: Transaction) -> None:
+        has_begun.set()
+        assert may_end.wait(20)
+
+    async def look() -> None:
+        # The thread that commits is done with the first, and awake.
+        may_end.set()
+        assert not has_written.wait(0.2)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(group.run, first, 5)
+        assert await anyio.to_thread.run_sync(has_begun.wait, 20)
+        tasks.start_soon(group.run, lambda _: has_written.set(), 5)
+        tasks.start_soon(look)
+    assert has_written.is_set()
+    group.close().result()
+
+
 async def test_a_save_is_done_where_its_file_is_closed_before_its_commit_begins(
     folder: Path,
 ) -> None:

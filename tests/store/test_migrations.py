@@ -11,6 +11,7 @@ from khive_persist.models.purposes import BUILT_IN, PLANNER_SESSIONS, Purpose, p
 from khive_persist.store.sqlite import connection as sqlite
 from khive_persist.store.sqlite import migrations, statements, write_lock
 from khive_persist.store.sqlite.words import KEYWORDS, quoted
+from tests.cases import for_each
 from tests.store import old_files
 
 NOTES = purpose("notes", view="seen", fields=("title",), indexes=(("title",),))
@@ -155,7 +156,7 @@ def test_a_table_that_somebody_dropped_is_made_again(notes: Path) -> None:
     assert {"notes", "seen", "notes_title", "notes_odd_created_at"} <= set(schema(notes))
 
 
-@pytest.mark.parametrize("word", sorted(KEYWORDS - {"temp"}))
+@for_each("word", sorted(KEYWORDS - {"temp"}))
 def test_a_word_of_sql_is_quoted(word: str, tmp_path: Path) -> None:
     named = purpose(word, view=f"seen_{word}", fields=("a",), indexes=(("a",),))
     with opened(tmp_path / f"{word}.db", named) as connection:

@@ -15,6 +15,7 @@ from khive_persist.errors import (
     StoreUnavailableError,
 )
 from khive_persist.store.sqlite.errors import translate, translated
+from tests.cases import for_each
 
 BY_NAME: dict[str, type[KhiveError]] = {
     "SQLITE_ERROR": InvalidQueryError,
@@ -58,7 +59,7 @@ def test_a_primary_code_has_its_error(name: str) -> None:
     assert str(found).startswith("/x/plans.db: whatever the text says")
 
 
-@pytest.mark.parametrize("name", EXTENDED)
+@for_each("name", EXTENDED)
 def test_an_extended_code_has_the_error_of_its_primary_code(name: str) -> None:
     primary = max((one for one in BY_NAME if name.startswith(f"{one}_")), key=len)
     assert type(translate(error_of(getattr(sqlite3, name)), "x")) is BY_NAME[primary]

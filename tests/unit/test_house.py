@@ -51,7 +51,7 @@ def test_every_module_stands_on_a_floor() -> None:
 
 
 def test_no_sql_stands_outside_of_the_store_the_search_and_the_sessions() -> None:
-    homes = PACKAGE / "store", PACKAGE / "sessions", PACKAGE / "search"
+    homes = PACKAGE / "store", PACKAGE / "sessions", PACKAGE / "search_index"
     found = [
         f"{path.relative_to(PACKAGE)}: {text}"
         for path in PACKAGE.rglob("*.py")

@@ -23,8 +23,8 @@ SENT = {
 ENTRY = {
     "type": "http",
     "url": URL,
-    "headers": {"Authorization": "Bearer $KHIVE_TOKEN"},
-    "allowedEnvVars": ["KHIVE_TOKEN"],
+    "headers": {"Authorization": "Bearer $KHIVE_TOKEN", "Khive-Off": "$KHIVE_OFF"},
+    "allowedEnvVars": ["KHIVE_TOKEN", "KHIVE_OFF"],
     "timeout": 5,
 }
 THEIRS = ENTRY | {"headers": {"Authorization": "Bearer $OTHER"}}

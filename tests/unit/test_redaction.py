@@ -12,6 +12,7 @@ import pytest
 
 from khive_persist.errors import InvalidSettingsError
 from khive_persist.redaction import Redactor
+from tests.cases import for_each
 
 KEY = b"the key of these tests"
 ALNUM = "A1b2" * 20
@@ -228,7 +229,7 @@ def unicode_escaped(text: str) -> str:
     )
 
 
-@pytest.mark.parametrize(("kind", "before", "secret", "after"), CASES)
+@for_each(("kind", "before", "secret", "after"), CASES)
 class TestFound:
     def test_in_text(
         self, redactor: Redactor, kind: str, before: str, secret: str, after: str
@@ -334,7 +335,7 @@ class TestFound:
         assert len(tags) > 1
 
 
-@pytest.mark.parametrize("text", HARMLESS)
+@for_each("text", HARMLESS)
 class TestLeft:
     def test_as_text(self, redactor: Redactor, text: str) -> None:
         redacted, counts = redactor.redact_text(text)

@@ -39,6 +39,7 @@ GIVEN: list[tuple[str, str, Any]] = [
     ("retention.rules = ['* keep_age=9d']", "retention_rules", ("* keep_age=9d",)),
     ("cost.prices = ['m input=1']", "cost_prices", ("m input=1",)),
     ("sync.at_stop = false", "sync_at_stop", False),
+    ("search.enabled = false", "search_enabled", False),
     ("outcomes.rule = 'failures'", "outcomes_rule", "failures"),
     ("outcomes.failure_rate = 0.05", "outcomes_failure_rate", 0.05),
     ("budget.day_usd = 20", "budget_day_usd", 20.0),

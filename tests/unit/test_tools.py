@@ -15,6 +15,7 @@ from khive_persist.capture import spool_writer
 from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.tools import TOOLS, payload_fields
 from khive_persist.tools.gemini_cli.hooks import without_conversation
+from tests.cases import for_each
 from tests.payloads import sample_payloads
 
 STRINGS = {
@@ -162,7 +163,7 @@ def test_the_same_word_for_the_same_thing(
         (["Stop"], "unknown"),
     ],
 )
-@pytest.mark.parametrize("tool", TOOLS)
+@for_each("tool", TOOLS)
 def test_an_event_of_a_newer_tool_has_a_word(tool: str, name: object, event_type: str) -> None:
     assert TOOLS[tool].describe({"hook_event_name": name})["event_type"] == event_type
 

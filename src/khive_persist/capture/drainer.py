@@ -185,14 +185,14 @@ def _start_process(command: list[str], environment: dict[str, str]) -> "subproce
 def _prepare_search(project: Project) -> None:
     """Do what takes the lock of others who write, before this process has its low priority."""
     # Nothing before it needs this module, and most projects not at all.
-    from khive_persist.search import follow
+    from khive_persist.search_index import follow
 
     follow.acknowledge(project)
 
 
 def _follow(project: Project) -> None:
     """Bring the index of the search up to date; where search is switched off, it is removed."""
-    from khive_persist.search import follow
+    from khive_persist.search_index import follow
 
     with suppress(KhiveError):
         follow.catch_up(project, seconds=LONGEST_FOLLOWING_SECONDS, is_made=False, may_write=False)
@@ -202,7 +202,7 @@ def _embed(project: Project, settings: Settings) -> None:
     """Make vectors of what is new in the index; what fails is said by the next search."""
     if settings.search_semantic == "off":
         return
-    from khive_persist.search.semantic.embedding import embed_new
+    from khive_persist.search_index.semantic.embedding import embed_new
 
     with suppress(KhiveError):
         embed_new(project, settings, LONGEST_EMBEDDING_SECONDS)

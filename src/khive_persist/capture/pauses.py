@@ -292,6 +292,13 @@ def count_unrecorded(span: Span, arrival_ns: int) -> None:
     spool_writer.count_unrecorded(spool_writer.home(), f"/{span.since_ns:020d}", arrival)
 
 
+def count_off(payload: bytes, arrival_ns: int) -> None:
+    """Add an event to the count of its session, whose tool runs where recording is off."""
+    arrival = f"{arrival_ns:0{spool_writer.INSTANT_DIGITS}d}"
+    name = f"{spool_writer.OFF_FOLDER}/{spool_writer.session_in(payload)}"
+    spool_writer.count_unrecorded(spool_writer.home(), name, arrival)
+
+
 def lines(status: PauseStatus) -> list[str]:
     """Return the lines that say what is not recorded now, and how to record again."""
     return [_line(pause) for pause in status.pauses]

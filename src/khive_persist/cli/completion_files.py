@@ -15,6 +15,9 @@ SHELLS: Final = get_args(Shell)
 PROGRAM: Final = "khive-persist"
 _VARIABLE: Final = "_KHIVE_PERSIST_COMPLETE"
 _MARK: Final = f"# {PROGRAM}: completion"
+# What the start file was before, where that is not to be seen any more: it is put back.
+_NEW_FILE: Final = ", in a new file"
+_UNENDED: Final = ", behind a line without an end"
 # Where this is, and read by the shell's own start, scripts in its folder of a user are found.
 _BASH_COMPLETION: Final = (
     "/usr/share/bash-completion/bash_completion",
@@ -42,7 +45,8 @@ class CompletionFiles(NamedTuple):
         """Return whether the shell's start file has the line."""
         if self.start_file is None or not self.start_file.exists():
             return False
-        return self.line in self.start_file.read_text(errors="replace").splitlines()
+        lines = self.start_file.read_text(errors="replace").splitlines()
+        return any(_command_of(start_line) == self.line for start_line in lines)
 
 
 def completion_files(shell: Shell) -> CompletionFiles:
@@ -70,7 +74,9 @@ def script_of(shell: Shell) -> str:
 
     kind = get_completion_class(shell)
     assert kind is not None
-    return kind(root, {}, PROGRAM, _VARIABLE).source()
+    source = kind(root, {}, PROGRAM, _VARIABLE).source()
+    # Click's script for fish keeps nothing of what comes behind a comma in an id or in a sentence.
+    return source.replace('string split ","', 'string split --max 1 ","')
 
 
 def install(shell: Shell) -> list[Path]:
@@ -87,20 +93,36 @@ def install(shell: Shell) -> list[Path]:
     return paths
 
 
+def installed_files(shell: Shell) -> list[Path]:
+    """Return the files of a shell that `uninstall` would change or remove."""
+    files = completion_files(shell)
+    paths = [files.script] if os.path.lexists(files.script) else []
+    start_file = _start_file(shell)
+    if start_file is not None and start_file.is_file():
+        lines = start_file.read_text(errors="replace").splitlines()
+        paths += [start_file] if any(map(_command_of, lines)) else []
+    return paths
+
+
 def uninstall(shell: Shell) -> list[Path]:
     """Remove what `install` wrote, and return the files that are changed or gone.
 
+    The file that the shell reads when it starts is as it was before, byte for byte.
+
     Raises:
-        InvalidSettingsError: One cannot be written.
+        InvalidSettingsError: One cannot be read, written or removed.
     """
-    files = completion_files(shell)
-    paths = []
-    if files.script.exists():
-        files.script.unlink()
-        paths.append(files.script)
-    start_file = _start_file(shell)
-    if start_file is not None and start_file.exists() and _edit_start(start_file, None):
-        paths.append(start_file)
+    paths = installed_files(shell)
+    script, start_file = completion_files(shell).script, _start_file(shell)
+    for path in paths:
+        if path == start_file:
+            _edit_start(path, None)
+        else:
+            try:
+                script.unlink(missing_ok=True)
+            except OSError as error:
+                reason = error.strerror
+                raise InvalidSettingsError(f"{path} cannot be removed ({reason})") from error
     return paths
 
 
@@ -132,15 +154,40 @@ def _edit_start(path: Path, line: str | None) -> bool:
 
     def change(text: str | None) -> str | None:
         lines = (text or "").splitlines(keepends=True)
-        others = "".join(each for each in lines if not each.rstrip().endswith(_MARK))
+        places = [at for at, start_line in enumerate(lines) if _command_of(start_line)]
         if line is None:
-            return others
-        if line in (each.rstrip() for each in lines):
-            return text
-        ends = "" if not others or others.endswith("\n") else "\n"
-        return f"{others}{ends}{line}\n"
+            return _without_ours(lines, places)
+        if places:
+            at = places[-1]
+            origin = next(filter(lines[at].rstrip().endswith, (_NEW_FILE, _UNENDED)), "")
+            lines[at] = f"{line}{origin}\n"
+            return "".join(start_line for i, start_line in enumerate(lines) if i not in places[:-1])
+        if text is None:
+            return f"{line}{_NEW_FILE}\n"
+        if lines and not lines[-1].endswith("\n"):
+            return f"{text}\n{line}{_UNENDED}\n"
+        return f"{text}{line}\n"
 
     return SettingsFile(path, str).edit(change)
+
+
+def _without_ours(lines: list[str], places: list[int]) -> str | None:
+    """Return the text of a start file before our line came into it; None for no file."""
+    kept_lines = [start_line for at, start_line in enumerate(lines) if at not in places]
+    our_lines = [lines[at].rstrip() for at in places]
+    if not kept_lines and any(start_line.endswith(_NEW_FILE) for start_line in our_lines):
+        return None
+    # Where more was written behind it since, that line is to end.
+    is_last = places and places[-1] == len(lines) - 1
+    if kept_lines and is_last and our_lines[-1].endswith(_UNENDED):
+        kept_lines[-1] = kept_lines[-1].removesuffix("\n")
+    return "".join(kept_lines)
+
+
+def _command_of(line: str) -> str | None:
+    """Return our line of a start file without what it says of the file before; None for others."""
+    command = line.rstrip().removesuffix(_NEW_FILE).removesuffix(_UNENDED)
+    return command if command.endswith(_MARK) else None
 
 
 def _folder(variable: str, below_home: str) -> Path:

@@ -96,7 +96,7 @@ def _touch_lines(touch: FileTouch, printed_reasons: tuple[str, ...]) -> Iterator
 def _reasons(touch: FileTouch) -> tuple[str, ...]:
     return tuple(
         f"{reason.kind}: {cell(' '.join(reason.text.split()), _REASON_CHARACTERS)}"
-        for reason in touch.why
+        for reason in touch.reasons
     )
 
 

@@ -27,7 +27,7 @@ from khive_persist.sessions.projects import ProjectResults
 from khive_persist.sessions.short_ids import short_ids
 from khive_persist.settings import TimeStyle
 from khive_persist.store.sqlite import atomic_switch
-from khive_persist.trust import search
+from khive_persist.trust import marks, search
 
 _NOTICES: Final = "khive_persist.notices"
 
@@ -96,12 +96,21 @@ def nearest_project() -> Project:
 
     Raises:
         ProjectError: None is named or found, and there is no home directory.
+        UntrustedError: None is named, and that of this directory is another user's.
     """
     chosen = named_directory() or os.environ.get("KHIVE_DIR")
     if chosen:
         return Project(Path(chosen).absolute())
+    if (here := _foreign_here()) is not None:
+        raise search.untrusted(here.khive)
     nearest = search.upward()
     return Project(nearest.passed or nearest.root)
+
+
+def _foreign_here() -> Project | None:
+    """Return the project of this directory where its `.khive` is another user's."""
+    here = Project(Path.cwd())
+    return here if os.path.lexists(here.khive) and not marks.is_own(here.khive) else None
 
 
 def existing_project() -> Project:
@@ -124,6 +133,9 @@ def unsettled_project() -> Project:
     else:
         root, passed = search.upward()
         project = Project(root)
+        if (here := _foreign_here()) is not None:
+            # Those above, of whom anybody may make one, are passed over in silence.
+            warn(f"{search.untrusted(here.khive)}; this is of {project.khive}")
     note_project(project)
     printed = click.get_current_context().find_root().meta.setdefault(_NOTICES, set())
     for line in notices(project, passed):

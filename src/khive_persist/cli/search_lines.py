@@ -9,7 +9,7 @@ from rich.cells import cell_len, chop_cells
 from khive_persist.cli.cells import cell
 from khive_persist.cli.screen import is_screen, screen_width
 from khive_persist.cli.times import times
-from khive_persist.search.result import Mark, SearchHit, SearchResult, SessionHits
+from khive_persist.search_index.result import Mark, SearchHit, SearchResult, SessionHits
 
 _INDENT: Final = "  "
 _KIND_CELLS: Final = len("application")

@@ -15,7 +15,7 @@ from khive_persist.project import Project
 from khive_persist.tools import TOOLS, Scope
 from khive_persist.trust import marks, records
 
-Kind = Literal["hooks", "server unit", "copies of the hook", "marks", "data"]
+Kind = Literal["hooks", "completion", "server unit", "copies of the hook", "marks", "data"]
 
 _MARK_FILES: Final = (marks.MARKS, records.FOLDER, marks.LOCK)
 

@@ -67,7 +67,7 @@ class Answer(BaseModel, Generic[ItemType]):
     matched: Annotated[int, Field(description="The number of all that match.")] = 0
     shown: Annotated[int, Field(description="The number of those that are here.")] = 0
     truncated: Annotated[bool, Field(description="Whether anything was left out or cut.")] = False
-    more: Annotated[str, Field(description="How to ask for the rest.")] = ""
+    next_call: Annotated[str, Field(description="How to ask for the rest.")] = ""
     note: Annotated[str, Field(description="What else is to be known of the answer.")] = ""
     error: Problem | None = None
     items: list[ItemType] = []

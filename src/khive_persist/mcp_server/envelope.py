@@ -7,7 +7,7 @@ from khive_persist.errors import KhiveError
 from khive_persist.mcp_server.answers import Answer, Item, Later, Problem, Source
 from khive_persist.mcp_server.quoting import Fence, line
 from khive_persist.project import Project
-from khive_persist.search.link import RecordLink
+from khive_persist.search_index.link import RecordLink
 from khive_persist.sessions.contradictions import Claim, Contradiction
 
 # Of the JSON of one answer. Clients take about so much into a conversation at once.
@@ -76,7 +76,7 @@ class Envelope:
             matched=matched,
             shown=count,
             truncated=is_short or any(item.cut for item in self._items),
-            more=self._again(count) if is_short else "",
+            next_call=self._again(count) if is_short else "",
             note=note,
             items=self._items,
         )

@@ -17,6 +17,9 @@ from khive_persist.errors import InvalidQueryError
 Value = str | int | float | bool | datetime | None
 Comparison = Literal["==", "!=", "<", "<=", ">", ">="]
 
+# Sorts after whatever can follow a beginning, as the end of a range of all that begins so.
+LAST_CHARACTER: Final = "\U0010ffff"
+
 _INT64: Final = range(-(2**63), 2**63)
 _PLAIN_KEY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 # SQLite takes patterns of 50,000 bytes; a character has up to four, or is escaped.

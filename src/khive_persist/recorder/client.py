@@ -28,6 +28,8 @@ _WATCH_SECONDS: Final = 0.1
 _SENT_AT_ONCE: Final = 8
 _STOP_SECONDS: Final = 4.0
 _RESTART_SECONDS: Final = 1.0
+# Where it ends again and again, as in a project that is gone, twice as long each time up to this.
+_LONGEST_RESTART_SECONDS: Final = 60.0
 
 _log = logging.getLogger(LOGGER)
 
@@ -73,6 +75,8 @@ class Recorder:
         self._transport: asyncio.Transport | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._starting: asyncio.Future[None] | None = None
+        self._restart_seconds = _RESTART_SECONDS
+        self._started = 0.0
         self._is_closed = False
 
     @property
@@ -219,8 +223,10 @@ class Recorder:
 
     def _connected(self, transport: asyncio.Transport) -> None:
         self._transport = transport
+        self._started = time.monotonic()
 
     def _handle_commit(self, commit: Commit) -> None:
+        self._restart_seconds = _RESTART_SECONDS
         for reply in commit.replies:
             pending = self._pending.pop(reply.number)
             self._pending_bytes -= pending.size
@@ -243,8 +249,18 @@ class Recorder:
                     StoreUnavailableError(f"{self._project.khive}: the recorder ended")
                 )
         if not self._is_closed:
-            _log.error("recorder_ended", extra={"fields": {"pid": self.pid}})
-            asyncio.get_running_loop().call_later(_RESTART_SECONDS, self._restart)
+            if time.monotonic() - self._started > _LONGEST_RESTART_SECONDS:
+                self._restart_seconds = _RESTART_SECONDS
+            delay = self._next_delay()
+            fields = {"pid": self.pid, "restart_seconds": delay}
+            _log.error("recorder_ended", extra={"fields": fields})
+            asyncio.get_running_loop().call_later(delay, self._restart)
+
+    def _next_delay(self) -> float:
+        """Return the seconds until the next start, which grow until it commits, or stays."""
+        delay = self._restart_seconds
+        self._restart_seconds = min(2 * delay, _LONGEST_RESTART_SECONDS)
+        return delay
 
     def _restart(self) -> None:
         self._starting = asyncio.ensure_future(self._start_again())
@@ -255,7 +271,7 @@ class Recorder:
                 await self.start(AGAIN)
             except OSError as error:
                 _log.error("recorder_not_started", extra={"fields": {"reason": error.strerror}})
-                await asyncio.sleep(_RESTART_SECONDS)
+                await asyncio.sleep(self._next_delay())
             else:
                 return
 

@@ -20,9 +20,9 @@ from khive_persist.maintenance.budget_warnings import run as budget_warnings
 from khive_persist.mirror.packing import is_due
 from khive_persist.project import Project
 from khive_persist.recorder.logs import LOGGER
-from khive_persist.search import index_file
-from khive_persist.search.follow import catch_up
-from khive_persist.search.semantic.embedding import embed_new
+from khive_persist.search_index import index_file
+from khive_persist.search_index.follow import catch_up
+from khive_persist.search_index.semantic.embedding import embed_new
 from khive_persist.server.context import ServerContext
 from khive_persist.trust.processes import environment_for, module_command
 

@@ -16,7 +16,7 @@ from khive_persist.models.purposes import (
     OUTCOMES,
     PLANNER_SESSIONS,
 )
-from khive_persist.models.query import AnyOf, Filter, checked_count, column, field
+from khive_persist.models.query import LAST_CHARACTER, AnyOf, Filter, checked_count, column, field
 from khive_persist.prices import TOKEN_CLASSES
 from khive_persist.sessions.definitions import (
     ModelUse,
@@ -51,7 +51,6 @@ _PLAN_FIELDS: Final = (
     "planning_cost",
 )  # fmt: skip
 _AFTER_TIME: Final = clock.CREATED_AT_CHARACTERS + 1
-_MAX_CHARACTER: Final = "\U0010ffff"
 
 
 class Plan(NamedTuple):
@@ -166,7 +165,7 @@ def linked_to(prefix: str, *, is_exact: bool) -> Filter:
     names = ("session_id", "agent_session_id")
     if is_exact:
         return AnyOf(tuple(field(name) == prefix for name in names))
-    return AnyOf(tuple((field(n) >= prefix) & (field(n) <= prefix + _MAX_CHARACTER) for n in names))
+    return AnyOf(tuple((field(n) >= prefix) & (field(n) <= prefix + LAST_CHARACTER) for n in names))
 
 
 async def event_facts(reader: Reader, sessions: Iterable[str]) -> dict[str, EventFacts]:
@@ -176,7 +175,7 @@ async def event_facts(reader: Reader, sessions: Iterable[str]) -> dict[str, Even
     for session, facts in of_tools:
         if (other := result.get(session)) is not None:
             facts = EventFacts(
-                min((part.started or _MAX_CHARACTER, part.tool) for part in (facts, other))[1],
+                min((part.started or LAST_CHARACTER, part.tool) for part in (facts, other))[1],
                 min(filter(None, (other.started, facts.started)), default=None),
                 max(filter(None, (other.last, facts.last)), default=None),
                 other.tool_calls + facts.tool_calls,
@@ -230,6 +229,11 @@ async def models(reader: Reader, sessions: Iterable[str]) -> dict[str, str]:
     return {session: model for session, model in models_by_session.items() if model is not None}
 
 
+async def projects(reader: Reader, sessions: Iterable[str]) -> dict[str, str]:
+    """Return the directory that it began in, by session; a session that names none is missing."""
+    return {row[0]: row[1] for row in await reader.fetch(partial(_projects, sessions))}
+
+
 async def session_ids(reader: Reader, prefix: str, limit: int) -> list[str]:
     """Return the sessions of any record whose ids begin with a prefix, in order, up to a limit."""
 
@@ -247,7 +251,7 @@ async def session_ids(reader: Reader, prefix: str, limit: int) -> list[str]:
             f" ORDER BY {id} LIMIT ?)"
             for table, id in id_columns
         ]
-        values = [prefix, prefix + _MAX_CHARACTER, limit] * len(selects)
+        values = [prefix, prefix + LAST_CHARACTER, limit] * len(selects)
         return Statement(f"{' UNION '.join(selects)} ORDER BY 1 LIMIT ?", [*values, limit])
 
     return [str(row[0]) for row in await reader.fetch(build)]
@@ -332,3 +336,16 @@ def _models(sessions: Iterable[str], source: Source) -> Statement:
         for purpose in (*EVENT_FILES.values(), CONVERSATIONS)
     ]
     return union_all(selects, [codec.dump(sorted(sessions))])
+
+
+def _projects(sessions: Iterable[str], source: Source) -> Statement:
+    id, project = source.extract("$.session_id"), text_sql(source, "cwd")
+    selects = [
+        f"SELECT {id} AS id, min({time_sql(source)} || {project}) AS first"
+        f" FROM {source.only(purpose.name).sql}"
+        f" WHERE {id} IN (SELECT value FROM json_each(?)) AND {project} <> '' GROUP BY {id}"
+        for purpose in (CONVERSATIONS, *EVENT_FILES.values())
+    ]
+    beginning = f"substr(min(first), {clock.CREATED_AT_CHARACTERS + 1})"
+    within = f"SELECT id, {beginning} FROM ({{}}) GROUP BY id"
+    return union_all(selects, [codec.dump(sorted(sessions))], within)

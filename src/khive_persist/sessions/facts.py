@@ -10,7 +10,6 @@ from khive_persist.models.purposes import (
     APPLICATION_SESSIONS,
     ASSIGNMENTS,
     CONVERSATIONS,
-    EVENT_FILES,
     MEASUREMENTS,
     SCORES,
     Purpose,
@@ -21,12 +20,12 @@ from khive_persist.prices import PriceTable
 from khive_persist.project import Project
 from khive_persist.sessions import event_facts as facts
 from khive_persist.sessions.activity import Time
-from khive_persist.sessions.definitions import ruled, text_sql, time_sql
+from khive_persist.sessions.definitions import ruled
 from khive_persist.sessions.pages import linked_plans, plan_contents, session_pages
 from khive_persist.sessions.token_totals import token_totals
 from khive_persist.store import codec
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import NO_ROWS, Source, Statement, aggregate, union_all
+from khive_persist.store.sqlite.statements import NO_ROWS, Source, Statement, aggregate
 
 
 class Assigned(NamedTuple):
@@ -137,7 +136,7 @@ async def _page(
     applications = await _applications(of_applications, sessions)
     scores = await _means(of_applications, sessions, SCORES)
     measurements = await _means(of_applications, sessions, MEASUREMENTS)
-    projects = await _projects(reader, sessions)
+    projects = await facts.projects(reader, sessions)
     page = []
     for session in sessions:
         of_messages = message_facts.get(session)
@@ -179,22 +178,6 @@ async def _page(
 
 def _own_session(plan: Mapping[str, Any]) -> str:
     return str(plan.get("session_id", ""))
-
-
-async def _projects(reader: Reader, sessions: list[str]) -> dict[str, str]:
-    def build(source: Source) -> Statement:
-        id, project = source.extract("$.session_id"), text_sql(source, "cwd")
-        selects = [
-            f"SELECT {id} AS id, min({time_sql(source)} || {project}) AS first"
-            f" FROM {source.only(purpose.name).sql}"
-            f" WHERE {id} IN (SELECT value FROM json_each(?)) AND {project} <> '' GROUP BY {id}"
-            for purpose in (CONVERSATIONS, *EVENT_FILES.values())
-        ]
-        beginning = f"substr(min(first), {clock.CREATED_AT_CHARACTERS + 1})"
-        within = f"SELECT id, {beginning} FROM ({{}}) GROUP BY id"
-        return union_all(selects, [codec.dump(sessions)], within)
-
-    return {row[0]: row[1] for row in await reader.fetch(build)}
 
 
 async def _applications(reader: Reader, sessions: list[str]) -> dict[str, dict[str, Any]]:

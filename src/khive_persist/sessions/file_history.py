@@ -83,7 +83,7 @@ class FileTouch(NamedTuple):
         call: The call, on one line.
         lines: The beginning of the edit's diff.
         failed: Whether it failed, or was refused.
-        why: The latest prompt before it, and the plan that the session carries out.
+        reasons: The latest prompt before it, and the plan that the session carries out.
         record_id: The first record that tells of it.
         purpose: The name of its purpose.
         is_latest: Whether no other call edited the file later.
@@ -101,7 +101,7 @@ class FileTouch(NamedTuple):
     call: str
     lines: list[str]
     failed: bool
-    why: list[Reason]
+    reasons: list[Reason]
     record_id: str
     purpose: str
     is_latest: bool
@@ -313,7 +313,7 @@ def _touches_of(
                 call=entry.title[:_TITLE_CHARACTERS],
                 lines=_short(changes) if change == "edit" else [],
                 failed=entry.is_failed,
-                why=[reason for reason in (prompt, plan) if reason is not None],
+                reasons=[reason for reason in (prompt, plan) if reason is not None],
                 record_id=record_id,
                 purpose=purposes.get(record_id, CONVERSATIONS.name),
                 is_latest=False,

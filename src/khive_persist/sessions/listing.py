@@ -5,7 +5,8 @@ from typing import Final, NamedTuple
 from khive_persist import clock
 from khive_persist.models.criteria import CRITERIA, OF_PLANS
 from khive_persist.models.purposes import CONVERSATIONS, OUTCOMES, PLANNER_SESSIONS
-from khive_persist.models.query import checked_count
+from khive_persist.models.query import checked_count, field
+from khive_persist.prices import PriceTable
 from khive_persist.sessions.definitions import (
     PLAN_FIELDS,
     event_tables,
@@ -25,7 +26,9 @@ from khive_persist.sessions.definitions import (
     unreported_sql,
     verdict_order_sql,
 )
+from khive_persist.sessions.event_facts import models, projects
 from khive_persist.sessions.titles import read_titles
+from khive_persist.sessions.token_totals import token_totals
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.statements import Source, Statement
 
@@ -55,19 +58,25 @@ class SessionFilter(NamedTuple):
 class SessionSummary(NamedTuple):
     """One session, by the meanings of `sessions/definitions.py`.
 
-    `title` is that of `sessions/titles.py`. `started` and `last` are text in UTC; the plan's fields
-    are None where there is no plan, `tool` where there are neither events nor messages, and
-    `verdict` where nobody gave one. `plans` is the number of plans, of which the latest is shown.
+    `title` is that of `sessions/titles.py`, `project` the directory that it began in. `started` and
+    `last` are text in UTC. `cost` is of the messages that have a price, in USD; `unpriced` is the
+    number of those that have none, and are not in it. The plan's fields are None where there is no
+    plan, `tool` where there are neither events nor messages, and `verdict` where nobody gave one.
+    `plans` is the number of plans, of which the latest is shown.
     """
 
     session_id: str
     title: str | None
     tool: str | None
+    project: str | None
+    model: str | None
     started: str | None
     last: str | None
     events: int
     failures: int
     messages: int
+    cost: float | None
+    unpriced: int
     task_description: str | None
     complexity: str | None
     agent_count: float | None
@@ -82,10 +91,12 @@ async def list_sessions(
     filters: SessionFilter,
     limit: int | None = None,
     rule: float | None = None,
+    prices: PriceTable | None = None,
 ) -> list[SessionSummary]:
     """Return the sessions that pass the filter, the one that was at work last first.
 
     `rule` is the share of failures above which a session has failed that nobody has judged.
+    Without `prices` tokens have their list prices.
 
     Raises:
         InvalidQueryError: The limit is no number from 0.
@@ -94,9 +105,35 @@ async def list_sessions(
     summaries = await reader.fetch_as(
         SessionSummary, lambda source: _statement(source, filters, limit, rule)
     )
-    # Only of those that are listed: a title is in the content of records.
-    titles = await read_titles(reader, {s.session_id: s.task_description for s in summaries})
-    return [summary._replace(title=titles.get(summary.session_id)) for summary in summaries]
+    # Only of those that are listed: these are in the content of records.
+    tasks = {summary.session_id: summary.task_description for summary in summaries}
+    titles = await read_titles(reader, tasks)
+    directories = await projects(reader, tasks)
+    main_models = await models(reader, tasks)
+    in_list = field("session_id").in_([*tasks])
+    totals = await token_totals(reader, "session", prices or PriceTable(), in_list)
+    spent = {total.group: total for total in totals}
+    return [
+        summary._replace(
+            title=titles.get(id),
+            project=directories.get(id),
+            model=main_models.get(id),
+            cost=spent[id].cost if id in spent else None,
+            unpriced=spent[id].unpriced if id in spent else 0,
+        )
+        for id, summary in zip(tasks, summaries, strict=True)
+    ]
+
+
+async def count_sessions(reader: Reader) -> tuple[int, str | None]:
+    """Return the number of all sessions, and the time of the latest; text in UTC."""
+
+    def build(source: Source) -> Statement:
+        listed = _statement(source, SessionFilter(), None, None)
+        return listed._replace(sql=f"SELECT count(*), max(last) FROM ({listed.sql})")
+
+    ((count, last),) = await reader.fetch(build)
+    return count, last
 
 
 def _statement(
@@ -110,7 +147,8 @@ def _statement(
         f" m AS ({_messages(source)}), p AS ({_plans(source)}), v AS ({_verdicts(source)}),"
         " s AS (SELECT session_id FROM e UNION"
         " SELECT session_id FROM m UNION SELECT session_id FROM p),"
-        " summed AS (SELECT s.session_id, NULL AS title, coalesce(e.tool, m.tool) AS tool,"
+        " summed AS (SELECT s.session_id, NULL AS title, NULL AS project, NULL AS model,"
+        " NULL AS cost, 0 AS unpriced, coalesce(e.tool, m.tool) AS tool,"
         f" {_of_work('min', 'started')} AS started, {_of_work('max', 'last')} AS last,"
         " coalesce(e.events, 0) AS events, coalesce(e.calls, 0) + coalesce(m.calls, 0) AS calls,"
         " coalesce(e.failures, 0) + coalesce(m.failures, 0) AS failures,"

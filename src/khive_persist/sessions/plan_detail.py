@@ -8,7 +8,7 @@ from khive_persist.errors import NotFoundError
 from khive_persist.models.node import ODD_NUMBERS
 from khive_persist.models.planner_session import PlannerSessionContent
 from khive_persist.models.purposes import PLANNER_SESSIONS
-from khive_persist.models.query import Filter, column
+from khive_persist.models.query import LAST_CHARACTER, Filter, column
 from khive_persist.sessions.definitions import plan_session_sql
 from khive_persist.sessions.event_facts import linked_to
 from khive_persist.store import codec
@@ -18,7 +18,6 @@ from khive_persist.store.sqlite.statements import Source, Statement, named, sele
 
 _MAX_NAMED: Final = 3
 _MOST_LINKED: Final = 1_000
-_MAX_CHARACTER: Final = "\U0010ffff"
 # Planners name these each in its own way; the first one that there is counts.
 _PHASE_NAMES: Final = ("name", "title", "phase", "id")
 _PHASE_DESCRIPTIONS: Final = ("description", "goal", "summary")
@@ -157,7 +156,7 @@ async def find_plan(reader: Reader, id: str) -> str:
     if plans:
         carried_out = (plan for plan in plans if plan.agent_session_id == id)
         return next(carried_out, plans[0]).plan_id
-    plans = await _linked(reader, (column("id") >= id) & (column("id") <= id + _MAX_CHARACTER))
+    plans = await _linked(reader, (column("id") >= id) & (column("id") <= id + LAST_CHARACTER))
     names = [plan.plan_id for plan in plans]
     if not plans:
         plans = await _linked(reader, linked_to(id, is_exact=False))

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Generic, NamedTuple, TypeVar
+from typing import Final, Generic, NamedTuple, TypeVar
 
 from khive_persist import settings as configuration
 from khive_persist.capture.notices import diverted
@@ -20,12 +20,22 @@ from khive_persist.models.purposes import (
     PLANNER_SESSIONS,
 )
 from khive_persist.opening import reading
+from khive_persist.prices import PriceTable
 from khive_persist.project import Project
-from khive_persist.sessions.listing import SessionFilter, SessionSummary, list_sessions
+from khive_persist.sessions.listing import (
+    SessionFilter,
+    SessionSummary,
+    count_sessions,
+    list_sessions,
+)
 from khive_persist.sessions.read import is_known
 from khive_persist.trust import marks
 
 Result = TypeVar("Result")
+
+_PURPOSES: Final = (
+    PLANNER_SESSIONS, *EVENT_FILES.values(), CONVERSATIONS, OUTCOMES, APPLICATION_SESSIONS,
+)  # fmt: skip
 
 
 class ProjectSummary(NamedTuple):
@@ -140,12 +150,10 @@ async def sessions_of(
     project: Project, filters: SessionFilter, limit: int | None = None
 ) -> list[SessionSummary]:
     """Return the sessions of one project, the latest first, once its spool is brought in."""
-    purposes = (
-        PLANNER_SESSIONS, *EVENT_FILES.values(), CONVERSATIONS, OUTCOMES, APPLICATION_SESSIONS,
-    )  # fmt: skip
-    rule = configuration.load(project.config).verdict_rule
-    async with reading(project, *purposes) as reader:
-        return await list_sessions(reader, filters, limit, rule)
+    settings = configuration.load(project.config)
+    prices = PriceTable(settings.cost_prices)
+    async with reading(project, *_PURPOSES) as reader:
+        return await list_sessions(reader, filters, limit, settings.verdict_rule, prices)
 
 
 async def read_everywhere(read: Callable[[Project], Awaitable[Result]]) -> ProjectResults[Result]:
@@ -175,8 +183,8 @@ def _projects() -> list[Project]:
 
 
 async def _count(project: Project) -> tuple[int, str | None]:
-    sessions = await sessions_of(project, SessionFilter())
-    return len(sessions), max((session.last for session in sessions if session.last), default=None)
+    async with reading(project, *_PURPOSES) as reader:
+        return await count_sessions(reader)
 
 
 def _count_waiting_events() -> Counter[Path]:

@@ -22,7 +22,7 @@ from khive_persist.models.purposes import (
     HOOK_EVENTS,
     Purpose,
 )
-from khive_persist.models.query import Filter, column, field
+from khive_persist.models.query import LAST_CHARACTER, Filter, column, field
 from khive_persist.models.score import Score
 from khive_persist.opening import open_store, reading
 from khive_persist.project import Project
@@ -236,5 +236,6 @@ async def is_session(reader: Reader, id: str) -> bool:
 
 def begins(session_id: str) -> Filter:
     """Match the session of this id, or of an id that begins so."""
-    # A range and not LIKE, so that the index serves; U+10FFFF sorts after whatever can follow.
-    return (field("session_id") >= session_id) & (field("session_id") <= session_id + "\U0010ffff")
+    # A range and not LIKE, so that the index serves.
+    last = session_id + LAST_CHARACTER
+    return (field("session_id") >= session_id) & (field("session_id") <= last)

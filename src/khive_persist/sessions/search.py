@@ -19,18 +19,18 @@ from khive_persist.models.purposes import (
 from khive_persist.models.query import checked_count
 from khive_persist.opening import existing_project
 from khive_persist.project import Project
-from khive_persist.search import index_file
-from khive_persist.search.excerpt import Marker
-from khive_persist.search.expression import MAX_CANDIDATES, compiled
-from khive_persist.search.follow import catch_up
-from khive_persist.search.link import RecordLink
-from khive_persist.search.near import near_words
-from khive_persist.search.query import Criterion, Query, criterion, parse
-from khive_persist.search.ranking import Matches, Ranked, by_session, choose, find_matches
-from khive_persist.search.result import PassageKind, SearchHit, SearchResult, SessionHits
-from khive_persist.search.semantic.fusion import with_nearest
-from khive_persist.search.semantic.query_vector import QueryVector, query_vector
-from khive_persist.search.texts import current_texts, indexed_texts
+from khive_persist.search_index import index_file
+from khive_persist.search_index.excerpt import Marker
+from khive_persist.search_index.expression import MAX_CANDIDATES, compiled
+from khive_persist.search_index.follow import catch_up
+from khive_persist.search_index.link import RecordLink
+from khive_persist.search_index.near import near_words
+from khive_persist.search_index.query import Criterion, Query, criterion, parse
+from khive_persist.search_index.ranking import Matches, Ranked, by_session, choose, find_matches
+from khive_persist.search_index.result import PassageKind, SearchHit, SearchResult, SessionHits
+from khive_persist.search_index.semantic.fusion import with_nearest
+from khive_persist.search_index.semantic.query_vector import QueryVector, query_vector
+from khive_persist.search_index.texts import current_texts, indexed_texts
 from khive_persist.sessions.definitions import plan_order_sql
 from khive_persist.sessions.titles import read_titles
 from khive_persist.store import codec

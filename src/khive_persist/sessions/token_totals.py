@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any, Final, Literal, NamedTuple, get_args
 
 from khive_persist import clock
+from khive_persist.models.purposes import CONVERSATIONS
 from khive_persist.models.query import AnyOf, Filter, field
 from khive_persist.prices import PRICED, PriceTable, priced_field
 from khive_persist.sessions.definitions import (
@@ -98,7 +99,7 @@ async def token_totals(
     Each message counts once, however many lines and files repeat it.
 
     Args:
-        reader: A reader of the messages.
+        reader: A reader of the messages, and maybe of other records.
         by: The groups.
         prices: The prices of tokens.
         filters: The filters of messages.
@@ -143,4 +144,5 @@ def _statement(by: By, filters: tuple[Filter, ...], source: Source) -> Statement
         **{name: used_sql(source, name) for name in PRICED},
     }
     is_used = AnyOf(tuple(field(priced_field(name)) > 0 for name in PRICED))
-    return select(source, [*filters, is_used], columns=named(columns))
+    messages = source.only(CONVERSATIONS.name)
+    return select(messages, [*filters, is_used], columns=named(columns))

@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 from khive_persist import clock
 from khive_persist.errors import InvalidQueryError
 from khive_persist.models.query import Field, Filter
-from khive_persist.store.sqlite.statements import Source, Statement, operand, select
+from khive_persist.store.sqlite.statements import Source, Statement, select
 
 Function = Literal["count", "avg", "sum", "min", "max"]
 Grouping = Field | Sequence[Field]
@@ -79,12 +79,12 @@ class Aggregation:
 
     def statement(self, source: Source) -> Statement:
         """Return the SELECT; its columns are the groups, then two for each aggregate."""
-        groups = [operand(group, source) for group in self._groups]
+        operands = [source.operand(group) for group in self._groups]
+        groups = [source.value(operand) for operand in operands]
         numbers = [self._sql(source, aggregate) for aggregate in self._aggregates.values()]
         sql, values = select(source, self._filters, columns=", ".join([*groups, *numbers]))
         if groups:
-            places = ", ".join(str(number) for number in range(1, len(groups) + 1))
-            sql += f" GROUP BY {places} ORDER BY {places}"
+            sql += source.grouping(operands)
         return Statement(sql, values)
 
     def results(self, rows: Iterable[Sequence[Any]]) -> list[dict[str, Any]]:
@@ -103,15 +103,17 @@ class Aggregation:
         """Its value, and whether a sum may have a fraction."""
         if aggregate.field is None:
             return "count(*), 0"
-        value = operand(aggregate.field, source)
+        field = aggregate.field
         match aggregate.function:
             case "avg":
-                return f"avg({_number(value)}), 0"
+                return f"avg({source.number(field)}), 0"
             case "sum":
-                # Not sum(): whole numbers beyond 64 bits make an error of it.
-                return f"total({_number(value)}), max(typeof({value}) = 'real')"
+                return f"{source.total(source.number(field))}, max({source.is_real(field)})"
+            case "count":
+                return f"count({source.operand(field)}), 0"
             case _:
-                return f"{aggregate.function}({value}), 0"
+                extreme = f"{aggregate.function}({source.operand(field)})"
+                return f"{source.value(extreme)}, 0"
 
     def _check(self) -> None:
         if not self._aggregates:
@@ -133,11 +135,6 @@ class Aggregation:
         if len(set(names)) < len(names):
             twice = next(name for name in names if names.count(name) > 1)
             raise InvalidQueryError(f"two columns of the result are named {twice!r}")
-
-
-def _number(value: str) -> str:
-    # In SQLite a number is less than any text, and null is not.
-    return f"CASE WHEN {value} < '' THEN {value} END"
 
 
 def _name(group: Field) -> str:

@@ -52,6 +52,8 @@ class GroupCommit:
         self._file = FileWriter(path, purpose, 0.0, mirror)
         self._process = os.getpid()
         self._mutex = threading.Lock()
+        # Of this turn of a loop: a commit that ends meanwhile leaves them to be written together.
+        self._arriving: list[WriteRequest] = []
         self._waiting: deque[WriteRequest] = deque()
         # How often each writer has written.
         self._written: Counter[object] = Counter()
@@ -153,11 +155,13 @@ class GroupCommit:
         with self._mutex:
             if self._is_closed:
                 raise StoreClosedError(f"{self.path} is closed", hint="open the store again")
-            self._waiting.append(request)
+            self._arriving.append(request)
 
     def _start_committing(self) -> None:
-        """Let what waits be committed, unless that is under way."""
+        """Let what has arrived be committed: by a commit of its own, or after the one under way."""
         with self._mutex:
+            self._waiting.extend(self._arriving)
+            self._arriving.clear()
             if self._waiting and not self._is_committing:
                 self._is_committing = True
                 self._committing.submit(self._commit_waiting)

@@ -4,7 +4,7 @@ from typing import Any, Final, TypedDict
 
 from khive_persist.models.planner_session import PlannerSession
 from khive_persist.models.query import column, field
-from khive_persist.store.sqlite.statements import Source, Statement, aggregate
+from khive_persist.store.sqlite.statements import Source, Statement
 from khive_persist.store.store import Store
 
 _NUMBERS: Final = ("agent_count", "confidence", "planning_cost")
@@ -63,12 +63,17 @@ class PlannerSessionStore(Store[PlannerSession]):
 
 
 def _by_complexity(source: Source) -> Statement:
-    complexity = source.extract("$.complexity")
-    columns = [complexity, "count(*)"]
+    complexity = source.operand(field("complexity"))
+    columns = [source.value(complexity), "count(*)"]
     for name in _NUMBERS:
-        value = source.extract(f"$.{name}")
-        columns += [aggregate("total", value), aggregate("count", value), f"count({value})"]
-    return Statement(f"SELECT {', '.join(columns)} FROM {source.sql} GROUP BY {complexity}", [])
+        number = source.number(field(name))
+        columns += [
+            source.total(number),
+            f"count({number})",
+            f"count({source.operand(field(name))})",
+        ]
+    grouping = source.grouping([complexity])
+    return Statement(f"SELECT {', '.join(columns)} FROM {source.sql}{grouping}", [])
 
 
 def _mean(rows: list[Any], at: int) -> float | None:

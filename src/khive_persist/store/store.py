@@ -13,7 +13,7 @@ from datetime import datetime
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import anyio
 import anyio.to_thread
@@ -29,17 +29,19 @@ from khive_persist.models.node import Node, RecordPaths
 from khive_persist.models.purposes import Purpose
 from khive_persist.models.query import Filter, column
 from khive_persist.store import codec
-from khive_persist.store.callbacks import SQLITE, Callbacks, Reporter, Tally
-from khive_persist.store.change_detector import FileChanges
+from khive_persist.store.callbacks import Callbacks, Reporter, Tally
+from khive_persist.store.files import SqliteFiles
 from khive_persist.store.follow import Tail
-from khive_persist.store.no_writer import NoWriter
 from khive_persist.store.query_methods import Answers, Ordering
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite import rows as stored
 from khive_persist.store.sqlite.connection import DEFAULT_BUSY_TIMEOUT_SECONDS
 from khive_persist.store.sqlite.mirror_progress import Mirroring
 from khive_persist.store.sqlite.statements import Source, Statement, select
 from khive_persist.store.writer import Writer
+
+if TYPE_CHECKING:
+    from khive_persist.store.postgres.tables import PostgresTables
+    from khive_persist.store.postgres.tail import PostgresTail
 
 Record = TypeVar("Record", bound=Node)
 
@@ -64,6 +66,7 @@ class Store(Answers[Record]):
         callbacks: Callbacks | None = None,
         mirror_path: Callable[[Purpose, codec.StoredRow], Path | None] = lambda *_: None,
         read_only: bool = False,
+        tables: "PostgresTables | None" = None,
     ) -> None:
         """Prepare a store; `open` opens it.
 
@@ -75,32 +78,30 @@ class Store(Answers[Record]):
             callbacks: The functions told of what is saved, is loaded, or fails.
             mirror_path: The file that has the second copy of a row, or None.
             read_only: Whether it refuses to write, and makes nothing.
+            tables: The tables of a database of PostgreSQL, in the place of files.
         """
         self.record = record
         self.is_open = False
         self._redact = redact
         self._before_read = before_read
         self._mirror_path = mirror_path
-        self._writers: dict[Purpose, Writer] = {
-            purpose: cast("Writer", NoWriter(path_of(purpose), purpose))
-            if read_only
-            else Writer(
-                path_of(purpose),
-                purpose,
-                busy_timeout_seconds,
-                mirror_of(purpose) if mirror_of is not None else None,
-            )
-            for purpose in record.purposes()
-        }
-        self._reader = Reader([(w.path, p) for p, w in self._writers.items()])
-        self._changes = [FileChanges(writer.path) for writer in self._writers.values()]
-        self._reporter = None if callbacks is None else Reporter(callbacks, self.paths, SQLITE)
+        self._database: SqliteFiles | PostgresTables = tables or SqliteFiles(
+            {purpose: path_of(purpose) for purpose in record.purposes()},
+            busy_timeout_seconds,
+            mirror_of,
+            read_only=read_only,
+        )
+        # A store does the same to both, whatever they are in.
+        self._writers = cast("dict[Purpose, Writer]", self._database.writers)
+        self._reader = cast("Reader", self._database.reader)
+        format = self._database.format
+        self._reporter = None if callbacks is None else Reporter(callbacks, self.paths, format)
         self._reporting: AbstractAsyncContextManager[None] = self._reporter or nullcontext()
 
     @property
     def paths(self) -> tuple[Path, ...]:
-        """The files, each made at the first write to it."""
-        return tuple(writer.path for writer in self._writers.values())
+        """The files, each made at the first write to it; or the address of the database."""
+        return self._database.paths
 
     async def open(self) -> None:
         """Open the store. One with a single file makes it where it is missing, to write to it.
@@ -108,24 +109,17 @@ class Store(Answers[Record]):
         Raises:
             StoreError: As its subclasses say.
         """
-        if len(self._writers) == 1:
-            for writer in self._writers.values():
-                await writer.open()
+        await self._database.open()
         self.is_open = True
 
     async def is_behind(self) -> bool:
         """Return whether a file's mirror has to begin with the whole table; see `recover_file`."""
-        return any([await writer.is_behind() for writer in self._writers.values()])
+        return await self._database.is_behind()
 
     async def close(self) -> None:
         """Finish what was begun, and close the files."""
         self.is_open = False
-        # Readers first: what they hold of a write-ahead log could not be written back.
-        await self._reader.close()
-        for changes in self._changes:
-            changes.close()
-        for writer in self._writers.values():
-            await writer.close()
+        await self._database.close()
 
     async def save(self, record: Record) -> Record:
         """Save a record under its id: committed, synced and copied on return.
@@ -230,7 +224,7 @@ class Store(Answers[Record]):
         """Delete a record: committed, synced and copied on return; whether it was there."""
         self._check_open()
         async with self._reporting:
-            return any([await writer.delete([id]) for writer in self._existing_writers()])
+            return any([await writer.delete([id]) for writer in self._database.existing_writers()])
 
     async def delete_where(self, *filters: Filter) -> int:
         """Delete the records that pass every filter, from both copies: how many they were.
@@ -258,13 +252,12 @@ class Store(Answers[Record]):
             NotFoundError: There is none.
             StoreError: As its subclasses say.
         """
-        for writer in self._existing_writers():
-            rows = await anyio.to_thread.run_sync(
-                stored.read_ids, writer.path, writer.purpose.table, [id]
-            )
-            if rows:
-                find = partial(self._mirror_path, writer.purpose, rows[0])
-                return RecordPaths(writer.path, await anyio.to_thread.run_sync(find))
+        if not isinstance(self._database, SqliteFiles):
+            raise InvalidQueryError("records of PostgreSQL are in no file")
+        if (stored := await anyio.to_thread.run_sync(self._database.file_of, id)) is not None:
+            writer, row = stored
+            find = partial(self._mirror_path, writer.purpose, row)
+            return RecordPaths(writer.path, await anyio.to_thread.run_sync(find))
         raise NotFoundError(f"no {self.record.__name__} has the id {id!r}")
 
     async def get(self, id: str) -> Record:
@@ -330,13 +323,16 @@ class Store(Answers[Record]):
         The order is that of storing, within each file. None is passed over, whichever process
         stores it and whatever its `created_at`.
         """
-        tails = [Tail(purpose.name, self._fetch) for purpose in self._writers]
+        tails = self._database.tails(self._fetch)
         for tail in tails:
             await tail.skip()
         return self._follow(tails, filters, poll_seconds)
 
     async def _follow(
-        self, tails: list[Tail], filters: tuple[Filter, ...], poll_seconds: float
+        self,
+        tails: "Sequence[Tail | PostgresTail]",
+        filters: tuple[Filter, ...],
+        poll_seconds: float,
     ) -> AsyncGenerator[Record, None]:
         while True:
             for tail in tails:
@@ -361,7 +357,7 @@ class Store(Answers[Record]):
     def changes(self) -> tuple[object, ...]:
         """Return another value after anybody has written to its files; it takes microseconds."""
         self._check_open()
-        return tuple([changes.look() for changes in self._changes])
+        return self._database.changes()
 
     async def changes_of_others(self) -> tuple[object, ...]:
         """Return another value after somebody else than this store has written to its files.
@@ -370,7 +366,7 @@ class Store(Answers[Record]):
         still holds.
         """
         self._check_open()
-        return tuple([await writer.changes_of_others() for writer in self._writers.values()])
+        return await self._database.changes_of_others()
 
     async def stats(self) -> dict[str, Any]:
         """Return `total`, and `first` and `last` `created_at` (datetime; None without records)."""
@@ -415,7 +411,7 @@ class Store(Answers[Record]):
         async with self._reporting:
             if self._before_read is not None:
                 await self._before_read()
-            for writer in self._existing_writers():
+            for writer in self._database.existing_writers():
                 while count := await writer.delete_where(filters, _CHUNK_ROWS):
                     total += count
         return total
@@ -433,9 +429,6 @@ class Store(Answers[Record]):
 
     def _writer(self, record: Record) -> Writer:
         return self._writers[record.purpose_of(record.content)]
-
-    def _existing_writers(self) -> list[Writer]:
-        return [writer for writer in self._writers.values() if writer.path.exists()]
 
 
 def _chunks(rows: Iterable[codec.StoredRow], size: int) -> Iterator[list[codec.StoredRow]]:

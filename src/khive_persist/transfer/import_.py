@@ -18,7 +18,7 @@ from khive_persist.models.purposes import BUILT_IN, Purpose
 from khive_persist.models.records import class_of
 from khive_persist.project import Project
 from khive_persist.redaction import Redactor
-from khive_persist.search.removal import settle
+from khive_persist.search_index.removal import settle
 from khive_persist.settings import Settings
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.equality import is_same

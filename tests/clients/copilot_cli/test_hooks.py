@@ -12,6 +12,7 @@ from khive_persist.capture.drain import drain
 from khive_persist.capture.hook_config.install import install, uninstall
 from khive_persist.project import Project
 from khive_persist.tools.copilot_cli.hooks import TOOL, event_name
+from tests.cases import for_each
 from tests.clients.copilot_cli.recorded import REGISTERED, SENT, Sent, sent_in, session_of
 from tests.payloads import Hook
 from tests.stored import contents
@@ -31,7 +32,7 @@ def milliseconds(sent: Sent) -> object:
     return sent.payload["timestamp"]
 
 
-@pytest.mark.parametrize("sent", SENT, ids=[f"{n}-{s.event}" for n, s in enumerate(SENT)])
+@for_each("sent", SENT)
 def test_what_it_sends_is_its_own_whoever_registered(sent: Sent) -> None:
     assert client_of("copilot-cli", sent.payload) == "copilot-cli"
     assert client_of("claude-code", sent.payload, "copilot-cli") == "copilot-cli"

@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 from khive_persist.models.purposes import BUILT_IN
 from khive_persist.project import Project
-from khive_persist.search.result import SearchHit, SearchResult
+from khive_persist.search_index.result import SearchHit, SearchResult
 from khive_persist.sessions.search import search
 from tests.factories import Row, store_rows
 from tests.search.labelled.generated import SESSIONS, generated

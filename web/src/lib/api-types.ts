@@ -195,7 +195,7 @@ export type FileHistory = {
 export type FileTouch = {
   at: string; change: 'edit' | 'command' | 'read'; path: string; session_id: string; title: string;
   client: string; agent_id: string; model: string | null; tool_name: string; call: string;
-  lines: string[]; failed: boolean; why: Reason[]; record_id: string; purpose: string;
+  lines: string[]; failed: boolean; reasons: Reason[]; record_id: string; purpose: string;
   is_latest: boolean;
 };
 

@@ -1,8 +1,9 @@
 """The HTTP hook with which a tool sends an event to the server of a project.
 
 `{"type": "http", "url": "http://127.0.0.1:8423/hooks/TOOL", "headers": {"Authorization": "Bearer
-$KHIVE_TOKEN"}, "allowedEnvVars": ["KHIVE_TOKEN"], "timeout": …}`: the tool puts in the token from
-its own environment, so that it never stands in a settings file.
+$KHIVE_TOKEN", "Khive-Off": "$KHIVE_OFF"}, "allowedEnvVars": ["KHIVE_TOKEN", "KHIVE_OFF"],
+"timeout": …}`: the tool puts in the token from its own environment, so that it never stands in a
+settings file, and says whether recording is off there.
 """
 
 import ipaddress
@@ -10,9 +11,11 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from khive_persist.capture import spool_writer
 from khive_persist.errors import InvalidSettingsError
 
 TOKEN_VARIABLE: Final = "KHIVE_TOKEN"  # noqa: S105 - its name, not what it holds.
+OFF_HEADER: Final = "Khive-Off"
 _HEADER: Final = "Authorization"
 _BEARER: Final = f"Bearer ${TOKEN_VARIABLE}"
 # As others write it, who mean the same.
@@ -64,8 +67,9 @@ def http_hook(url: str, timeout: int) -> dict[str, object]:
     return {
         "type": "http",
         "url": url,
-        "headers": {_HEADER: _BEARER},
-        _ALLOWED: [TOKEN_VARIABLE],
+        # A variable that is not set is an empty value.
+        "headers": {_HEADER: _BEARER, OFF_HEADER: f"${spool_writer.OFF}"},
+        _ALLOWED: [TOKEN_VARIABLE, spool_writer.OFF],
         "timeout": timeout,
     }
 

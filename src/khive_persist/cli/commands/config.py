@@ -10,7 +10,7 @@ from khive_persist.cli import completions
 from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import existing_project, project_of, with_project
 from khive_persist.cli.output import cell, print_json, print_table, warn
-from khive_persist.errors import ProjectError
+from khive_persist.errors import InvalidSettingsError, ProjectError
 from khive_persist.maintenance.config_files.check import Problem, check, config_files
 from khive_persist.maintenance.config_files.edit import parsed, set_value, setting_of
 from khive_persist.project import Project
@@ -51,7 +51,7 @@ def get(name: str | None, as_json: bool) -> None:
       khive-persist config get --json | jq '.[] | select(.from != "default")'
     """
     project = existing_project()
-    setting = None if name is None else setting_of(name)
+    setting = None if name is None else _setting_of(name)
     values = configuration.load(project.config)._asdict()
     if setting is not None:
         value = values[setting]
@@ -88,7 +88,7 @@ def set_(name: str, values: tuple[str, ...], place: str) -> int:
       khive-persist config set server.allowed_hosts recorder.example recorder.lan
       khive-persist config set sync.at_stop false --local
     """
-    setting = setting_of(name)
+    setting = _setting_of(name)
     if place == "home":
         project = _home()
     else:
@@ -98,7 +98,10 @@ def set_(name: str, values: tuple[str, ...], place: str) -> int:
     if setting in HOME_ONLY and not marks.is_state(project.khive):
         raise click.UsageError(f"{name} counts in the home's config.toml alone: say --home")
     path = project.local_config if place == "local" else project.config
-    value = parsed(path, name, values)
+    try:
+        value = parsed(path, name, values)
+    except InvalidSettingsError as error:
+        raise click.UsageError(str(error)) from error
     is_changed = set_value(project, path, name, value)
     click.echo(f"{name} = {dump_lossy(value)}" + ("" if is_changed else ", as it was"))
     click.echo(f"{'written to' if is_changed else 'stands in'} {path}", err=True)
@@ -137,6 +140,13 @@ def check_command(as_json: bool) -> int:
         names = ", ".join(map(str, paths)) or "there is no settings file"
         click.echo(f"nothing is wrong: {names}")
     return FAILED if problems else DONE
+
+
+def _setting_of(name: str) -> str:
+    try:
+        return setting_of(name)
+    except InvalidSettingsError as error:
+        raise click.UsageError(str(error)) from error
 
 
 def _line(problem: Problem) -> str:

@@ -31,8 +31,8 @@ from khive_persist.maintenance.doctor.report import (
     with_surroundings,
 )
 from khive_persist.project import Project, make_directory
-from khive_persist.search.removal import settle
-from khive_persist.search.state import state_line
+from khive_persist.search_index.removal import settle
+from khive_persist.search_index.state import state_line
 from khive_persist.server import url_file
 from khive_persist.sessions.open_tool_calls import Unmatched
 from khive_persist.sessions.read import whole_id

@@ -9,6 +9,7 @@ import anyio
 import click
 
 from khive_persist.cli import completions
+from khive_persist.cli.merged import print_merged
 from khive_persist.cli.options import drained_project, with_filters, with_project
 from khive_persist.cli.progress import is_watched, progress
 from khive_persist.errors import InvalidFileError
@@ -25,6 +26,7 @@ from khive_persist.models.purposes import (
 from khive_persist.models.records import RECORDS
 from khive_persist.project import Project
 from khive_persist.sessions.read import find_session
+from khive_persist.transfer.databases import SCHEMES, copy_to_database
 from khive_persist.transfer.export import FORMS, ExportPart, Form, count_rows, export
 from khive_persist.transfer.transfer import form_of
 
@@ -38,7 +40,13 @@ _STDOUT: Final = "-"
               " those of all tools.")  # fmt: skip
 @click.option("--format", "form", type=click.Choice(FORMS),
               help="Else by the ending of FILE, else jsonl.")  # fmt: skip
-@click.option("--output", "-o", metavar="FILE", default=_STDOUT, help="Else stdout, as is -.")
+@click.option(
+    "--output",
+    "-o",
+    metavar="FILE",
+    default=_STDOUT,
+    help="Else stdout, as is -; or postgresql://… for a database, all records.",
+)
 @click.option("--force", is_flag=True, help="Replace a file that is there.")
 @with_project
 @with_filters("session", "type", "tool", "since", "until", "complexity", "min_confidence",
@@ -63,6 +71,17 @@ def command(
     the others. The file is there as a whole or not at all.
     """
     project = drained_project()
+    if output.startswith(SCHEMES):
+        if (
+            purpose != "all"
+            or form is not None
+            or limit is not None
+            or any(filter_options.values())
+        ):
+            raise click.UsageError("a database takes all records")
+        counts = anyio.run(partial(copy_to_database, output, dir=project.root))
+        print_merged(counts, project)
+        return
     own_purposes = known_purposes(project)[len(BUILT_IN) :]
     names = [*(kind.name for kind in (*BUILT_IN, *own_purposes)), "events", "all"]
     if purpose not in names:

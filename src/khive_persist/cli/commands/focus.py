@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import anyio
@@ -12,6 +13,7 @@ from khive_persist.cli.columns import Column
 from khive_persist.cli.commands import events as events_command
 from khive_persist.cli.options import (
     drained_project,
+    with_limit,
     with_output,
     with_project,
     with_times,
@@ -42,9 +44,12 @@ EVENTS = ("item", "time", "event_type", "tool_name", "result", "what")
 )
 @click.option("--events", "with_events", is_flag=True, help="Also what happened meanwhile.")
 @with_project
+@with_limit()
 @with_output
 @with_times
-def command(session: str, agent: str | None, with_events: bool, form: str) -> None:
+def command(
+    session: str, agent: str | None, with_events: bool, limit: int | None, form: str
+) -> None:
     """Show what an agent had on its to-do list, and when.
 
     SESSION is a session's id, or the beginning of one. First comes what was added, started,
@@ -59,6 +64,7 @@ def command(session: str, agent: str | None, with_events: bool, form: str) -> No
     Lists come from the tools' own (TodoWrite, TaskCreate and TaskUpdate, update_plan, write_todos),
     as sync finds them in transcripts and hooks record them, and from programs that save a
     FocusChain. With --jsonl, each snapshot is a line, and with --events each time of work, too.
+    --limit is for the lines of each table, of the changes the latest; JSON is whole.
     """
     project = drained_project()
     reading = partial(read_chains, project.root, session, agent, with_events=with_events)
@@ -69,14 +75,21 @@ def command(session: str, agent: str | None, with_events: bool, form: str) -> No
         print_json(focus_of(id, chains, with_events))
     else:
         click.echo(f"session {cell(id, limit=None)}\n")
-        print_table(HISTORY, (row for chain in chains for row in _history(chain)), "no snapshots")
+        history = [row for chain in chains for row in _history(chain)]
+        print_table(HISTORY, _latest(history, limit), "no snapshots")
         click.echo()
-        current = (row for chain in chains for row in _current(chain))
+        current = islice((row for chain in chains for row in _current(chain)), limit)
         print_table(CURRENT, current, "nothing is on the list now")
         if with_events:
             click.echo()
             event_rows = (row for chain in chains for row in _event_rows(chain))
-            print_table(EVENTS, event_rows, "no events while an item was in progress")
+            print_table(
+                EVENTS, islice(event_rows, limit), "no events while an item was in progress"
+            )
+
+
+def _latest(rows: list[tuple[Any, ...]], limit: int | None) -> list[tuple[Any, ...]]:
+    return rows if limit is None else rows[max(0, len(rows) - limit) :]
 
 
 def _history(chain: Chain) -> Iterator[tuple[Any, ...]]:

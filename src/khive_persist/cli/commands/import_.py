@@ -10,6 +10,7 @@ import click
 
 from khive_persist.cli import completions
 from khive_persist.cli.exit_codes import DONE, FAILED
+from khive_persist.cli.merged import print_merged
 from khive_persist.cli.options import project_of, with_project
 from khive_persist.cli.output import cell, print_json, warn
 from khive_persist.cli.progress import progress
@@ -20,12 +21,28 @@ from khive_persist.models.purposes import BUILT_IN
 from khive_persist.models.records import class_of
 from khive_persist.project import Project
 from khive_persist.transfer.cells import Preference
+from khive_persist.transfer.databases import SCHEMES, copy_from_database
 from khive_persist.transfer.import_ import Imported, import_rows
 from khive_persist.transfer.plain_documents import PlainRecords
 
 
+class Source(click.Path):
+    """A path that is there, `-`, or the address of a database."""
+
+    def __init__(self) -> None:
+        super().__init__(exists=True, allow_dash=True)
+
+    def convert(
+        self, value: Any, parameter: click.Parameter | None, context: click.Context | None
+    ) -> Any:
+        """Return an address as it is, and a path once it is looked at."""
+        if isinstance(value, str) and value.startswith(SCHEMES):
+            return value
+        return super().convert(value, parameter, context)
+
+
 @click.command("import")
-@click.argument("source", type=click.Path(exists=True, allow_dash=True))
+@click.argument("source", type=Source())
 @click.option("--purpose", metavar="NAME", shell_complete=completions.purposes,
               help="What rows are that do not say it: planner_sessions, …")  # fmt: skip
 @click.option("--id", "id_field", metavar="FIELD",
@@ -59,6 +76,7 @@ def command(
       khive-persist import ../other-project/.khive
       khive-persist import mirror.tgz
       khive-persist import old/hooks.db
+      khive-persist import postgresql://team.example/khive
       ssh host khive-persist export | khive-persist import -
       khive-persist import laps.csv --purpose laps --id lap --created-at begun
       khive-persist import notes/ --purpose notes
@@ -73,6 +91,15 @@ def command(
     if purpose is None and (id_field or created_at_field):
         raise click.UsageError("--id and --created-at go with --purpose")
     project = project_of()
+    if source.startswith(SCHEMES):
+        if purpose is not None or preference is not None:
+            raise click.UsageError("records of a database say themselves what they are")
+        counts = anyio.run(partial(copy_from_database, source, update=update, dir=project.root))
+        if as_json:
+            print_json({name: merged._asdict() for name, merged in counts.items()})
+        else:
+            print_merged(counts, project)
+        return DONE
     records: IO[bytes] | Path = sys.stdin.buffer if source == "-" else Path(source)
     purposes = {purpose.name: purpose for purpose in known_purposes(project)}
     if purpose is not None and purpose not in purposes:

@@ -9,7 +9,7 @@ import click
 from khive_persist import settings as configuration
 from khive_persist.cli import completions
 from khive_persist.cli.columns import Column
-from khive_persist.cli.options import drained_project, with_project, with_times
+from khive_persist.cli.options import drained_project, with_limit, with_project, with_times
 from khive_persist.cli.output import cell, print_fields, print_json, print_table
 from khive_persist.cli.times import times
 from khive_persist.prices import PriceTable
@@ -32,9 +32,10 @@ DEEPEST = 40
 @click.command("lineage")
 @click.argument("session", shell_complete=completions.sessions)
 @with_project
+@with_limit()
 @with_times
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
-def command(session: str, as_json: bool) -> None:
+def command(session: str, limit: int | None, as_json: bool) -> None:
     """Show who worked in a session, and where it came from.
 
     SESSION is a session's id, or the beginning of one. Its agents are a tree: each subagent stands
@@ -49,10 +50,13 @@ def command(session: str, as_json: bool) -> None:
 
     Tokens are of the tools' transcripts, which `sync` reads; what both tell of counts once. A model
     without a price has tokens and no cost. Time is from the first to the last that is recorded.
+
+    With --limit only the first agents of the tree are listed; each still has the sums of all below.
     """
     project = drained_project()
     prices = PriceTable(configuration.load(project.config).cost_prices)
     lineage = anyio.run(read_lineage, project, session, prices)
+    lineage = lineage._replace(agents=lineage.agents[:limit])
     if as_json:
         print_json(lineage)
         return

@@ -131,7 +131,7 @@ def _print_change(verb: str, tool: str, change: RegistrationChange) -> None:
     path = cell(str(change.path), None)
     if change.occupied:
         click.echo(f"{tool}: a server of your own in {path} is called khive-persist, and stays")
-    elif change.written:
+    elif change.is_written:
         click.echo(f"{tool}: the server is {verb} {path}")
     else:
         click.echo(f"{tool}: nothing to change in {path}")

@@ -15,7 +15,7 @@ from khive_persist.cli.options import drained_project, project_of, with_project
 from khive_persist.cli.output import warn
 from khive_persist.errors import KhiveError, NotFoundError
 from khive_persist.project import Project
-from khive_persist.search.link import is_link, parse_link
+from khive_persist.search_index.link import is_link, parse_link
 from khive_persist.sessions.read import is_known, whole_id
 from khive_persist.settings import Settings
 

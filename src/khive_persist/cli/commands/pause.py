@@ -38,7 +38,8 @@ def command(here: bool, session_id: str | None, time: timedelta | None, as_json:
     or the mirror. An agent that its client runs as a session of its own is another session.
 
     KHIVE_OFF=1 in the environment of a tool stops it for what runs there: its hooks write nothing
-    but the time and the session's id. HTTP hooks do not see it.
+    but the time and the session's id. HTTP hooks tell the server of it, which does the same, where
+    they were installed by this version or a later one.
     """
     if here and session_id is not None:
         raise click.UsageError("--here and --session exclude each other")

@@ -15,6 +15,7 @@ from khive_persist.cli.columns import Column
 from khive_persist.cli.empty import none_of
 from khive_persist.cli.options import (
     drained_project,
+    short_ids_on_screen,
     with_filters,
     with_output,
     with_project,
@@ -28,6 +29,7 @@ from khive_persist.cli.output import (
     print_json,
     print_table,
 )
+from khive_persist.cli.screen import is_screen
 from khive_persist.errors import NotFoundError
 from khive_persist.models.as_document import document
 from khive_persist.models.criteria import filters_of
@@ -39,12 +41,23 @@ from khive_persist.project import Project
 from khive_persist.sessions.event_facts import linked_to
 from khive_persist.sessions.plan_detail import PlanDetail, find_plan, plan_detail
 from khive_persist.sessions.read import is_known
+from khive_persist.sessions.short_ids import short_plan_ids
 from khive_persist.store.codec import dump_lossy
 from khive_persist.store.planner_sessions import PlannerSessionStore
 
 TABLE_LIMIT: Final = 50
 _TASK: Final = "task_description"
-_TASK_COLUMN: Final = Column(_TASK, label="task", kind="prose", minimum=20, priority=1)
+# The id names the plan to `plans show`, also by its beginning.
+_COLUMNS: Final = {
+    column.name: column
+    for column in (
+        Column("id", kind="id", priority=0),
+        Column(_TASK, label="task", kind="prose", minimum=20, priority=0),
+        Column("session_id", label="session", kind="id", priority=1),
+        Column("workflow_pattern", label="pattern", priority=5),
+        Column("phases", priority=4),
+    )
+}
 COLUMNS: Final = (
     "id", "created_at", _TASK, "complexity", "confidence", "agent_count",
     "planning_cost", "workflow_pattern", "phases", "session_id",
@@ -165,13 +178,25 @@ async def _list(
         aclosing(_sorted(store, filters, sort, reverse, limit)) as plans,
     ):
         if form == "table":
-            columns = [_TASK_COLUMN if name == _TASK else name for name in COLUMNS]
-            print_table(columns, [_row(plan) async for plan in plans], none_of("plans", project))
+            columns = [_COLUMNS.get(name, name) for name in COLUMNS]
+            rows = [_row(plan) async for plan in plans]
+            short = await _short_ids(project, rows)
+            print_table(columns, rows, none_of("plans", project), short_ids=short)
             return
         output = Documents(form)
         async for plan in plans:
             output.write(document(plan))
         output.end()
+
+
+async def _short_ids(project: Project, rows: Sequence[tuple[Any, ...]]) -> dict[str, str]:
+    """Return short forms of the ids of plans and of their sessions where a person looks."""
+    if not is_screen():
+        return {}
+    plan_ids = await short_plan_ids(project, [row[0] for row in rows])
+    short = await short_ids_on_screen(project, [row[-1] for row in rows])
+    # What is the id of both has a form that names either.
+    return short | {id: max(text, short.get(id, ""), key=len) for id, text in plan_ids.items()}
 
 
 async def _sorted(

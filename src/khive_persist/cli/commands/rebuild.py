@@ -16,7 +16,7 @@ from khive_persist.copies import Source, make_anew, make_search_anew, mirrored
 from khive_persist.hints import command_in
 from khive_persist.mirror.rebuild import Rebuilt
 from khive_persist.project import Project
-from khive_persist.search.state import state_line
+from khive_persist.search_index.state import state_line
 
 
 @click.command("rebuild")

@@ -31,10 +31,10 @@ from khive_persist.errors import (
     MissingExtraError,
 )
 from khive_persist.project import Project
-from khive_persist.search.follow import catch_up
-from khive_persist.search.query import Query, parse
-from khive_persist.search.result import SearchResult
-from khive_persist.search.semantic.query_vector import QueryVector
+from khive_persist.search_index.follow import catch_up
+from khive_persist.search_index.query import Query, parse
+from khive_persist.search_index.result import SearchResult
+from khive_persist.search_index.semantic.query_vector import QueryVector
 from khive_persist.sessions import file_history, fixes
 from khive_persist.sessions.file_history import search_file
 from khive_persist.sessions.fixes import search_fixes

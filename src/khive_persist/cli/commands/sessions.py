@@ -2,12 +2,13 @@
 
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import anyio
 import click
 
 from khive_persist import clock
+from khive_persist.cli.columns import Column
 from khive_persist.cli.empty import none_of
 from khive_persist.cli.exit_codes import DONE, FAILED
 from khive_persist.cli.options import (
@@ -26,6 +27,18 @@ from khive_persist.sessions.projects import sessions_everywhere, sessions_of
 from khive_persist.sessions.read import is_known
 
 TABLE_LIMIT = 50
+# Beside a session's own cost that of its plan has another heading; what is in a column of the same
+# name elsewhere is more there than here, where the title says most.
+_COLUMNS: Final = {
+    column.name: column
+    for column in (
+        Column("project", kind="path", minimum=12, priority=5),
+        Column("model", minimum=12, priority=4),
+        Column("cost", kind="number", priority=3),
+        Column("unpriced", kind="number", priority=6),
+        Column("planning_cost", label="planning", kind="number", priority=4),
+    )
+}
 
 
 @click.command("sessions")
@@ -56,6 +69,9 @@ def command(
       khive-persist sessions --complexity complex --min-confidence 0.8
       khive-persist sessions --since 1d --json
 
+    Its model is the one that used most tokens, its project the directory that it began in. Its cost
+    is of the messages that have a price; `unpriced` counts the others.
+
     With --all-projects each has its project before it: one id in two projects is two sessions. A
     project that cannot be read is named on stderr, and the exit code is 1.
 
@@ -80,7 +96,8 @@ def command(
         ids = [summary.session_id for summary in summaries]
         short = anyio.run(short_ids_on_screen, project, ids)
         empty = none_of("sessions", project)
-        print_table(SessionSummary._fields, summaries, empty, short_ids=short)
+        columns = [_COLUMNS.get(name, name) for name in SessionSummary._fields]
+        print_table(columns, summaries, empty, short_ids=short)
     else:
         print_documents(form, [session._asdict() for session in summaries])
     return DONE
@@ -94,11 +111,14 @@ def _of_all(form: str, session_filter: SessionFilter, limit: int | None) -> int:
         for summary in summaries
     ]
     pairs.sort(key=lambda pair: pair[1].last or "", reverse=True)
+    # The project itself, whichever of its directories a session began in.
+    documents = [
+        {"project": root} | summary._asdict() | {"project": root} for root, summary in pairs
+    ]
     if form == "table":
-        rows = [(project, *summary) for project, summary in pairs]
-        print_table(("project", *SessionSummary._fields), rows, none_of("sessions", None))
+        rows = [tuple(document.values()) for document in documents]
+        columns = [_COLUMNS.get(name, name) for name in SessionSummary._fields if name != "project"]
+        print_table(("project", *columns), rows, none_of("sessions", None))
     else:
-        print_documents(
-            form, [{"project": project} | summary._asdict() for project, summary in pairs]
-        )
+        print_documents(form, documents)
     return FAILED if everywhere.failed else DONE

@@ -38,7 +38,7 @@ from khive_persist.trust import marks
 
 @click.command("stats")
 @with_project
-@with_filters("session", "type", "tool", "since", "until")
+@with_filters("session", "type", "tool", "since", "until", "limit")
 @click.option("--by", type=click.Choice(BY), default="model", show_default=True,
               help="What tokens, costs and plans are counted by.")  # fmt: skip
 @with_all_projects
@@ -50,6 +50,7 @@ def command(
     tool: str | None,
     since: datetime | None,
     until: datetime | None,
+    limit: int | None,
     by: By,
     all_projects: bool,
 ) -> int:
@@ -67,6 +68,8 @@ def command(
 
     With --all-projects each project is counted by itself, at its own prices, and none is added to
     another. One that cannot be read is named on stderr, and the exit code is 1.
+
+    --limit is for the lines of each list: those that come first.
 
     \b
       khive-persist stats --since 1d
@@ -86,7 +89,7 @@ def command(
         read = partial(
             stats_everywhere, of_events, of_messages, by, of_sessions, filters_of(**times)
         )
-        return _print_all(from_everywhere(read), by, as_json=as_json)
+        return _print_all(from_everywhere(read), by, limit, as_json=as_json)
     project = drained_project()
     if marks.is_state(project.khive):
         say_removed()
@@ -98,6 +101,7 @@ def command(
         read_stats, project, of_session + of_events, of_session + of_messages, by, prices,
         of_sessions, filters_of(**times),
     )  # fmt: skip
+    stats = _cut(stats, limit)
     if as_json:
         print_json(stats)
     else:
@@ -105,12 +109,27 @@ def command(
     return DONE
 
 
-def _print_all(everywhere: ProjectResults[Stats], by: By, *, as_json: bool) -> int:
+def _cut(stats: Stats, limit: int | None) -> Stats:
+    """Leave so many lines of each list; what is spent of a limit is never left out."""
+    return {
+        **stats,
+        "events": stats["events"][:limit],
+        "tokens": stats["tokens"][:limit],
+        "reported": stats["reported"][:limit],
+        "plan_groups": stats["plan_groups"][:limit],
+        "kinds": stats["kinds"][:limit],
+    }
+
+
+def _print_all(
+    everywhere: ProjectResults[Stats], by: By, limit: int | None, *, as_json: bool
+) -> int:
     say_removed()
+    results = {str(root): _cut(stats, limit) for root, stats in everywhere.results.items()}
     if as_json:
-        print_json([{"project": str(root)} | stats for root, stats in everywhere.results.items()])
+        print_json([{"project": root} | stats for root, stats in results.items()])
     else:
-        _print({str(root): stats for root, stats in everywhere.results.items()}, by)
+        _print(dict(results.items()), by)
     return FAILED if everywhere.failed else DONE
 
 

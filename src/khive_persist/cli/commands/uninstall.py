@@ -41,10 +41,10 @@ def command(with_data: bool, names: tuple[str, ...], dry_run: bool, as_json: boo
       khive-persist uninstall --data
 
     Removed are the hooks of all clients, in your own settings and in those of each project that you
-    trust and of this directory, where each file is as it was before; the units of `serve
-    --install`; the copies of the hook in ~/.khive/bin; and the marks of trusted projects. Each is
-    named. Where a client's file cannot be changed, the copies and the marks stay until you have
-    mended it and say it again. Done twice, there is nothing left to remove.
+    trust and of this directory, and what `completion install` wrote, where each file is as it was
+    before; the units of `serve --install`; the copies of the hook in ~/.khive/bin; and the marks of
+    trusted projects. Each is named. Where a client's file cannot be changed, the copies and the
+    marks stay until you have mended it and say it again. Done twice, nothing is left to remove.
 
     With --data the .khive of each project goes, too, with its mirror, its backups and its settings:
     you are asked to type its name. Without a terminal only those go that --confirm names. A project
@@ -62,6 +62,7 @@ def command(with_data: bool, names: tuple[str, ...], dry_run: bool, as_json: boo
     removed, failures = remove_hooks(projects, dry_run=dry_run)
     errors = list(map(str, failures))
     removed += _remove_units(projects, dry_run=dry_run)
+    errors += _remove_completions(removed, dry_run=dry_run)
     if not errors:
         removed += remove_copies(dry_run=dry_run)
         removed += remove_marks(dry_run=dry_run)
@@ -104,6 +105,20 @@ def _remove_units(projects: Sequence[Project], *, dry_run: bool) -> list[Removed
             about = f"stop it by: {'; '.join(unit.to_stop)}"
             removed.append(Removed("server unit", unit.path, about))
     return removed
+
+
+def _remove_completions(removed: list[Removed], *, dry_run: bool) -> list[str]:
+    """Add the files of `completion install` to what is removed, and return the errors."""
+    from khive_persist.cli import completion_files
+
+    errors = []
+    for shell in completion_files.SHELLS:
+        try:
+            act = completion_files.installed_files if dry_run else completion_files.uninstall
+            removed += [Removed("completion", path, f"of {shell}") for path in act(shell)]
+        except (KhiveError, OSError) as error:
+            errors.append(str(error))
+    return errors
 
 
 def _ordered(projects: Sequence[Project]) -> list[Project]:

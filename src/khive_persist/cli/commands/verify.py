@@ -1,7 +1,9 @@
 """`khive-persist verify`."""
 
+from functools import partial
 from typing import Any
 
+import anyio
 import click
 
 from khive_persist.capture.drain_settings import usable_settings
@@ -15,7 +17,8 @@ from khive_persist.hints import command_in
 from khive_persist.mirror.verify import Comparison, Tally, compared
 from khive_persist.mirror.verify_record import write_last_verify
 from khive_persist.project import Project
-from khive_persist.search.state import state_line, verified_state
+from khive_persist.search_index.state import state_line, verified_state
+from khive_persist.transfer.databases import compare_with_database
 
 COLUMNS = ("purpose", *Tally._fields)
 
@@ -23,8 +26,10 @@ COLUMNS = ("purpose", *Tally._fields)
 @click.command("verify")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 @click.option("--jsonl", "as_lines", is_flag=True, help="One difference a line.")
+@click.option("--against", metavar="URL",
+              help="Compare with the tables of a database, postgresql://…")  # fmt: skip
 @with_project
-def command(as_json: bool, as_lines: bool) -> int:
+def command(as_json: bool, as_lines: bool, against: str | None) -> int:
     """Prove that both copies of the records are equal, or list each difference.
 
     Every record is in a database and, as JSON, in sessions/. Both are read and compared row by row,
@@ -39,6 +44,8 @@ def command(as_json: bool, as_lines: bool) -> int:
     `rebuild --search` makes it anew.
     """
     project = drained_project()
+    if against is not None:
+        return _against(project, against, as_json=as_json, as_lines=as_lines)
     purposes = mirrored(project)
     bring_in(project, purposes)
     with progress("records") as advance, compared(project, purposes, advance) as comparison:
@@ -57,6 +64,23 @@ def command(as_json: bool, as_lines: bool) -> int:
             if state.problem:
                 click.echo(f"mend it with {command_in(project.root, 'rebuild', '--search')}")
     return DONE if comparison.is_equal and not state.problem else FAILED
+
+
+def _against(project: Project, url: str, *, as_json: bool, as_lines: bool) -> int:
+    comparison = anyio.run(partial(compare_with_database, url, dir=project.root))
+    differences = [difference._asdict() for difference in comparison.differences]
+    if as_json:
+        print_json({"records": comparison.records, "differences": differences})
+    elif as_lines:
+        output = Documents("jsonl")
+        for difference in differences:
+            output.write(difference)
+        output.end()
+    else:
+        for difference in differences:
+            click.echo("  ".join(cell(word, None) for word in difference.values()))
+        click.echo(f"{comparison.records} records are equal, {len(differences)} differ")
+    return FAILED if differences else DONE
 
 
 def tally_rows(tallies: dict[str, Tally]) -> list[list[Any]]:

@@ -30,7 +30,7 @@ from khive_persist.mirror.syncing import sync_tree
 from khive_persist.models import purpose_file
 from khive_persist.models.purpose_registry import known_purposes
 from khive_persist.project import PRIVATE_FILE, Project, make_directory, write_private
-from khive_persist.search.removal import settle
+from khive_persist.search_index.removal import settle
 from khive_persist.store.sqlite import atomic_switch, migrations, snapshot
 from khive_persist.store.sqlite.connection import refuse_link
 from khive_persist.store.staging import staging

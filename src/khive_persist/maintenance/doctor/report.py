@@ -53,7 +53,7 @@ from khive_persist.models.purposes import BUILT_IN, CONVERSATIONS, EVENT_FILES
 from khive_persist.opening import reading
 from khive_persist.project import Project
 from khive_persist.redaction.own_patterns import OUT_OF_TIME
-from khive_persist.search.state import IndexState, index_state
+from khive_persist.search_index.state import IndexState, index_state
 from khive_persist.sessions.open_tool_calls import Unmatched, find_unmatched
 from khive_persist.store.sqlite import change_log, health, migrations
 from khive_persist.store.sqlite import connection as sqlite

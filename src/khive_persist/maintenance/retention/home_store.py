@@ -26,7 +26,7 @@ from khive_persist.maintenance.retention.prune import prune
 from khive_persist.maintenance.retention.rules import Rule
 from khive_persist.models.purposes import Purpose
 from khive_persist.project import Project
-from khive_persist.search.removal import Removal, removing
+from khive_persist.search_index.removal import Removal, removing
 from khive_persist.settings import Settings
 from khive_persist.store.sqlite import write_lock
 from khive_persist.store.sqlite.rewrite import newest_first, stored_bytes

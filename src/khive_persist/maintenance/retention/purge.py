@@ -16,7 +16,7 @@ from khive_persist.mirror import rewrite as copies
 from khive_persist.mirror.stream_file import NO_SESSION, owner_of
 from khive_persist.models.purposes import Purpose
 from khive_persist.project import Project, sync_directory
-from khive_persist.search.removal import Removal, removing
+from khive_persist.search_index.removal import Removal, removing
 from khive_persist.settings import Settings
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.session_ids import SessionMatch, named_in

@@ -22,7 +22,7 @@ from khive_persist.models.purposes import Purpose
 from khive_persist.opening import existing_project
 from khive_persist.project import Project
 from khive_persist.redaction import Redactor
-from khive_persist.search.removal import removing
+from khive_persist.search_index.removal import removing
 from khive_persist.settings import Settings
 from khive_persist.store.redacting import load_redactor
 from khive_persist.threads import Advance, run_stoppable, silent

@@ -47,14 +47,14 @@ class RegistrationChange(NamedTuple):
 
     Attributes:
         path: The settings file.
-        written: Whether it was written or deleted; if not, it was as wanted already.
+        is_written: Whether it was written or deleted; if not, it was as wanted already.
         command: The words that start the server; none after an uninstall.
         by_hand: The steps that the user must take in the tool, as whole sentences.
         occupied: Whether a server of the user's own has our name: it stays as it is.
     """
 
     path: Path
-    written: bool
+    is_written: bool
     command: tuple[str, ...]
     by_hand: tuple[str, ...]
     occupied: bool = False

@@ -40,7 +40,7 @@ async def what_changed(project: Project, file: str, limit: int = 20) -> ChangesA
     envelope = Envelope(project, lambda count: f"what_changed(limit={min(100, count + 40)})")
     edit: FileTouch | None = None
     for rank, touch in enumerate(history.touches, 1):
-        reasons = [f"{reason.kind} before it: {reason.text[:600]}" for reason in touch.why]
+        reasons = [f"{reason.kind} before it: {reason.text[:600]}" for reason in touch.reasons]
         item = ChangeItem(
             rank=rank,
             source=envelope.source(touch.purpose, touch.record_id, touch.session_id),

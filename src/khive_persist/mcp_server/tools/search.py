@@ -11,9 +11,9 @@ from khive_persist.mcp_server.envelope import Envelope, joined, later
 from khive_persist.mcp_server.quoting import line
 from khive_persist.mcp_server.tools.failures import checked_limit
 from khive_persist.project import Project
-from khive_persist.search.follow import catch_up
-from khive_persist.search.query import parse
-from khive_persist.search.result import PassageKind, SearchHit, SearchResult
+from khive_persist.search_index.follow import catch_up
+from khive_persist.search_index.query import parse
+from khive_persist.search_index.result import PassageKind, SearchHit, SearchResult
 from khive_persist.sessions.contradictions import Claim, contradictions
 from khive_persist.sessions.search import search_index
 

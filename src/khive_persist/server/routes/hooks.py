@@ -8,6 +8,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
+from khive_persist.capture.hook_config.http_hook import OFF_HEADER
+from khive_persist.capture.pauses import count_off
 from khive_persist.capture.spool import Event
 from khive_persist.errors import KhiveError, NotFoundError
 from khive_persist.models.purposes import HOOK_EVENTS
@@ -33,7 +35,11 @@ def routes(access: Access, bodies: BodyReader, intake: Intake) -> list[BaseRoute
         if tool not in HOOK_EVENTS:
             raise NotFoundError(f"no tool {tool!r}", hint="one of " + ", ".join(HOOK_EVENTS))
         payload = await bodies.read(request)
-        await record(intake, new_event(tool), payload)
+        event = new_event(tool)
+        if request.headers.get(OFF_HEADER, "") not in ("", "0"):
+            await anyio.to_thread.run_sync(count_off, payload, event.arrival_ns)
+        else:
+            await record(intake, event, payload)
         # Empty: the tool goes on as if there were no hook, and writes nothing of it down.
         return Response()
 

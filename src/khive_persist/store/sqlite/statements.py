@@ -60,19 +60,24 @@ NO_ROWS: Final = Statement(f"SELECT NULL AS {NO_COLUMN} LIMIT 0", [])
 
 
 class Source(NamedTuple):
-    """The source of a SELECT.
+    """The source of a SELECT, and how its database spells what is asked of it.
 
     Attributes:
         sql: A table, or several together.
         created_at: The expression that is `created_at` as text that sorts by time.
         tables: The tables, by the name of their purpose.
         content: The expression that is `content` as JSON.
+        columns: The five columns of a record, by their names.
+        inserted: The expression by which rows are in the order of their insertion, where a SELECT
+            without an order does not give them so.
     """
 
     sql: str
     created_at: str
     tables: Mapping[str, str]
     content: str = "content"
+    columns: str = COLUMNS
+    inserted: str = ""
 
     def only(self, purpose: str) -> "Source":
         """Return the source of one purpose's rows: of no row where no file of it is read."""
@@ -81,6 +86,53 @@ class Source(NamedTuple):
     def extract(self, path: str) -> str:
         """Spell a field of content; see `extract`."""
         return extract(path, self.content)
+
+    def operand(self, field: Field) -> str:
+        """Spell the value of a field of a row, as it is compared and sorted."""
+        if field.column == "created_at":
+            return self.created_at
+        if field.column:
+            return field.column
+        if field.lookups and field.path == "$":
+            return _looked_up(field, self, "value")
+        return extract(field.path, _looked_up(field, self))
+
+    def condition(self, filter: Filter, values: list[Any]) -> str:
+        """Spell a filter; its values are added to these."""
+        return _condition(filter, self, values)
+
+    def direction(self, *, descending: bool) -> str:
+        """Spell the direction of an order: missing, numbers, text, or the reverse."""
+        return " DESC" if descending else ""
+
+    def window(self, limit: int | None, offset: int, values: list[Any]) -> str:
+        """Spell a limit and an offset; their values are added to these."""
+        values += [-1 if limit is None else limit, offset]
+        return " LIMIT ? OFFSET ?"
+
+    def number(self, field: Field) -> str:
+        """Spell the number that a field is; NULL where it is none."""
+        # In SQLite a number is less than any text, and null is not.
+        value = self.operand(field)
+        return f"CASE WHEN {value} < '' THEN {value} END"
+
+    def is_real(self, field: Field) -> str:
+        """Spell whether a field is a number with a fraction, as 1 or 0."""
+        return f"typeof({self.operand(field)}) = 'real'"
+
+    def total(self, number: str) -> str:
+        """Spell the sum of numbers: 0 where there is none."""
+        # Not sum(): whole numbers beyond 64 bits make an error of it.
+        return f"total({number})"
+
+    def value(self, operand: str) -> str:
+        """Spell the value of an operand, as it is shown."""
+        return operand
+
+    def grouping(self, operands: Sequence[str]) -> str:
+        """Spell the groups of the first columns of a SELECT, in their order."""
+        places = ", ".join(str(number) for number, _ in enumerate(operands, start=1))
+        return f" GROUP BY {places} ORDER BY {places}"
 
 
 def extract(path: str, content: str = "content") -> str:
@@ -128,8 +180,16 @@ def scalar(connection: sqlite3.Connection, sql: str, values: Sequence[Any] = ())
 
 def has_odd_created_at(connection: sqlite3.Connection, table: str) -> bool:
     """Return whether some row's `created_at` is not spelled as ours, by its table's SQL name."""
-    sql = f"SELECT EXISTS (SELECT 1 FROM {table} WHERE {ODD_CREATED_AT})"
-    return bool(scalar(connection, sql))
+    index = table.rpartition(".")[2].strip('"') + "_odd_created_at"
+    sql = "SELECT EXISTS (SELECT 1 FROM {} WHERE " + ODD_CREATED_AT + ")"
+    try:
+        # Not named, SQLite would rather read the whole index on created_at.
+        return bool(scalar(connection, sql.format(f"{table} INDEXED BY {index}")))
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_ERROR:
+            raise
+    # Another program's file has no such index.
+    return bool(scalar(connection, sql.format(table)))
 
 
 def is_indexed(definitions: Iterable[str]) -> bool:
@@ -220,20 +280,19 @@ def select(
     order_by: Field | Order | Sequence[Field | Order] = (),
     limit: int | None = None,
     offset: int = 0,
-    columns: str = COLUMNS,
+    columns: str = "",
 ) -> Statement:
     """Select the rows that pass every filter, in order; without one, as they were inserted."""
     condition, values = passing(source, filters)
     terms = [order_by] if isinstance(order_by, Field | Order) else list(order_by)
     order = ", ".join(_order(term, source) for term in terms)
-    sql = f"SELECT {columns} FROM {source.sql} WHERE {condition}"
-    if order:
-        sql += f" ORDER BY {order}"
+    sql = f"SELECT {columns or source.columns} FROM {source.sql} WHERE {condition}"
+    if order or (source.inserted and not columns):
+        sql += f" ORDER BY {order or source.inserted}"
     limit = checked_count("limit", limit)
     offset = checked_count("offset", offset) or 0
     if limit is not None or offset:
-        sql += " LIMIT ? OFFSET ?"
-        values += [-1 if limit is None else limit, offset]
+        sql += source.window(limit, offset, values)
     return Statement(sql, values)
 
 
@@ -259,7 +318,7 @@ def passing(source: Source, filters: Iterable[Filter]) -> Statement:
     """Return the expression that is true of a row that passes every filter."""
     values: list[Any] = []
     try:
-        return Statement(_condition(All(tuple(filters)), source, values), values)
+        return Statement(source.condition(All(tuple(filters)), values), values)
     except RecursionError as error:
         raise InvalidQueryError("the filter is nested too deeply") from error
 
@@ -271,18 +330,7 @@ def _order(term: Field | Order, source: Source) -> str:
         raise InvalidQueryError(
             f"{term!r} is no order", hint="write field('name') or -field('name')"
         )
-    return operand(term.field, source) + (" DESC" if term.descending else "")
-
-
-def operand(field: Field, source: Source) -> str:
-    """Spell the value of a field of a row."""
-    if field.column == "created_at":
-        return source.created_at
-    if field.column:
-        return field.column
-    if field.lookups and field.path == "$":
-        return _looked_up(field, source, "value")
-    return extract(field.path, _looked_up(field, source))
+    return source.operand(term.field) + source.direction(descending=term.descending)
 
 
 def _looked_up(field: Field, source: Source, last: str = _INNER) -> str:
@@ -307,7 +355,7 @@ def _condition(filter: Filter, source: Source, values: list[Any]) -> str:
         case Not(filter=part):
             return f"({_condition(part, source, values)}) IS NOT TRUE"
         case OneOf(field=field, values=choices):
-            value_sql = operand(field, source)
+            value_sql = source.operand(field)
             present = [_bound(field, value) for value in choices if value is not None]
             values += present
             membership = f"{value_sql} IN ({', '.join('?' * len(present))})"
@@ -319,14 +367,14 @@ def _condition(filter: Filter, source: Source, values: list[Any]) -> str:
             return f"{is_array} AND EXISTS (SELECT 1 FROM {array} WHERE value IS ?)"
         case Like(field=field, pattern=pattern, escape=escape):
             values += [_bound(field, pattern)] if escape is None else [pattern, escape]
-            return f"{operand(field, source)} LIKE ?" + ("" if escape is None else " ESCAPE ?")
+            return f"{source.operand(field)} LIKE ?" + ("" if escape is None else " ESCAPE ?")
         case HasText(text=text):
             pattern = _LIKE_MARKS.sub(r"\\\g<0>", text)
             values.append(f"%{pattern}%")
             texts = f"json_tree({source.content}) WHERE type = 'text'"
             return f"EXISTS (SELECT 1 FROM {texts} AND atom LIKE ? ESCAPE '\\')"
         case Compare(field=field, comparison=comparison, value=value):
-            value_sql = operand(field, source)
+            value_sql = source.operand(field)
             if value is None:
                 return f"{value_sql} {'IS' if comparison == '==' else 'IS NOT'} NULL"
             bound = _bound(field, value)

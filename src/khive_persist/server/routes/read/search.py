@@ -4,8 +4,8 @@ from functools import partial
 from typing import Any, Final
 
 from khive_persist.project import Project
-from khive_persist.search.query import KINDS
-from khive_persist.search.result import SearchResult
+from khive_persist.search_index.query import KINDS
+from khive_persist.search_index.result import SearchResult
 from khive_persist.server.http.errors import HTTPError
 from khive_persist.server.reader_pool import ReaderPool
 from khive_persist.server.routes.read import parameters

@@ -1,0 +1,75 @@
+-- A value of JSON as text that compares and sorts as SQLite compares and sorts it: missing values
+-- are NULL, numbers come before text. A number is the bits of its double, turned so that they sort,
+-- and the distance to it of a whole number that no double is.
+CREATE FUNCTION khive.number_key(number numeric) RETURNS text
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+DECLARE
+    nearest double precision;
+    bits bigint;
+    distance integer := 0;
+BEGIN
+    nearest := CASE WHEN abs(number) < 1.7976931348623158e308 THEN number::double precision
+                    WHEN number < 0 THEN '-infinity' ELSE 'infinity' END;
+    IF abs(number) BETWEEN 9007199254740992 AND 9223372036854774784 AND trunc(number) = number THEN
+        distance := number - nearest::bigint;
+    END IF;
+    bits := ('x' || encode(float8send(nearest), 'hex'))::bit(64)::bigint;
+    bits := CASE WHEN bits < 0 THEN ~bits ELSE bits # (-9223372036854775808) END;
+    RETURN '1' || lpad(to_hex(bits), 16, '0') || lpad(to_hex(distance + 32768), 4, '0');
+END
+$$;
+
+CREATE FUNCTION khive.key(value jsonb) RETURNS text
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+    SELECT CASE jsonb_typeof(value)
+        WHEN 'string' THEN '2' || (value #>> '{}')
+        WHEN 'number' THEN khive.number_key((value #>> '{}')::numeric)
+        WHEN 'boolean' THEN khive.number_key(CASE value WHEN 'true' THEN 1 ELSE 0 END)
+        WHEN 'null' THEN NULL
+        ELSE '2' || value::text
+    END
+$$;
+
+-- The value that a key stands for, as JSON.
+CREATE FUNCTION khive.value(key text) RETURNS json
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+DECLARE
+    bits bigint;
+    sign integer;
+    exponent integer;
+    mantissa bigint;
+    nearest double precision;
+    distance integer;
+BEGIN
+    IF left(key, 1) = '2' THEN
+        RETURN to_json(substr(key, 2));
+    END IF;
+    bits := ('x' || substr(key, 2, 16))::bit(64)::bigint;
+    bits := CASE WHEN bits < 0 THEN bits # (-9223372036854775808) ELSE ~bits END;
+    sign := CASE WHEN bits < 0 THEN -1 ELSE 1 END;
+    exponent := ((bits >> 52) & 2047)::integer;
+    mantissa := bits & 4503599627370495;
+    IF exponent = 2047 THEN
+        RETURN to_json(CASE WHEN sign < 0 THEN '-Infinity' ELSE 'Infinity' END);
+    END IF;
+    IF exponent = 0 THEN
+        nearest := sign * (mantissa::double precision * 2.0::double precision ^ (-1022)) * 2.0 ^ (-52);
+    ELSE
+        nearest := sign * (1 + mantissa::double precision / 4503599627370496)
+            * 2.0::double precision ^ (exponent - 1023);
+    END IF;
+    distance := ('x' || substr(key, 18, 4))::bit(16)::integer - 32768;
+    IF abs(nearest) < 9.223372036854775e18 AND trunc(nearest) = nearest THEN
+        RETURN to_json(nearest::bigint::numeric + distance);
+    END IF;
+    RETURN to_json(nearest);
+END
+$$;
+
+CREATE FUNCTION khive.number(value jsonb) RETURNS double precision
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+    SELECT CASE jsonb_typeof(value)
+        WHEN 'number' THEN (value #>> '{}')::double precision
+        WHEN 'boolean' THEN CASE value WHEN 'true' THEN 1 ELSE 0 END
+    END
+$$;

@@ -1,0 +1,302 @@
+"""`PostgresWriter`: what a store does to the table of one purpose."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
+from typing import Any, Final, NamedTuple, TypeVar
+
+import anyio.to_thread
+
+from khive_persist.errors import KhiveError, StoreClosedError
+from khive_persist.models.purposes import Purpose
+from khive_persist.models.query import Filter
+from khive_persist.store import codec
+from khive_persist.store.codec import StoredRow
+from khive_persist.store.postgres import rows as postgres_rows
+from khive_persist.store.postgres.pool import Database
+from khive_persist.store.postgres.reader import numbered
+from khive_persist.store.postgres.rows import COLUMNS, TYPES, PostgresRow, to_postgres
+from khive_persist.store.postgres.source import COLUMNS as AS_STORED
+from khive_persist.store.postgres.source import quoted, source_of
+from khive_persist.store.sqlite.statements import select
+from khive_persist.store.writer import Merged
+
+Result = TypeVar("Result")
+
+_MOST_ROWS: Final = 1_000
+_CHUNK_ROWS: Final = 5_000
+_NAMES: Final = ", ".join(COLUMNS)
+_ARRAYS: Final = ", ".join(f"${n}::{type}[]" for n, type in enumerate(TYPES, start=1))
+_NEW: Final = (
+    "content = excluded.content, content_text = excluded.content_text,"
+    " node_metadata = excluded.node_metadata, embedding = excluded.embedding"
+)
+_TIME: Final = "created_at = excluded.created_at, created_at_text = excluded.created_at_text"
+
+
+class _Save(NamedTuple):
+    row: PostgresRow
+    reply: "asyncio.Future[None]"
+
+
+class PostgresWriter:
+    """Writes to one table: committed when a call returns, as `synchronous_commit` says.
+
+    Saves that come while others are committed share the next transaction.
+    """
+
+    def __init__(self, database: Database, purpose: Purpose) -> None:
+        """Prepare to write."""
+        self.purpose = purpose
+        self._database = database
+        self._table = quoted(purpose.table)
+        self._saves: deque[_Save] = deque()
+        self._saving: asyncio.Task[None] | None = None
+        self._is_closed = False
+
+    @property
+    def chunk_rows(self) -> int:
+        """The number of rows in a transaction of a bulk."""
+        return _CHUNK_ROWS
+
+    async def close(self) -> None:
+        """Wait until what was begun has ended."""
+        self._is_closed = True
+        if self._saving is not None:
+            await asyncio.wait([self._saving])
+
+    async def upsert(self, row: StoredRow) -> None:
+        """Save a row."""
+        if self._is_closed:
+            raise StoreClosedError(f"{self._database.name} is closed", hint="open the store again")
+        save = _Save(to_postgres(row), asyncio.get_running_loop().create_future())
+        self._saves.append(save)
+        if self._saving is None or self._saving.done():
+            self._saving = asyncio.create_task(self._save_all())
+        await save.reply
+
+    async def insert(self, row: StoredRow) -> bool:
+        """Save a row unless its id is there; whether it was not."""
+        ids = await self._run(partial(self._insert, [to_postgres(row)]))
+        return bool(ids)
+
+    async def delete(self, ids: Sequence[str]) -> int:
+        """Delete rows; how many there were."""
+        sql = f"DELETE FROM {self._table} WHERE id = ANY($1::text[])"
+        return await self._run(lambda connection: _count(connection, sql, list(ids)))
+
+    async def delete_where(self, filters: Sequence[Filter], limit: int) -> int:
+        """Delete the rows that pass filters, at most so many; how many there were."""
+        source = source_of({self.purpose.name: self._table})
+        statement = select(source, filters, limit=limit, columns="id")
+        sql, values = numbered(statement)
+        sql = f"DELETE FROM {self._table} WHERE id IN ({sql})"
+        return await self._run(lambda connection: _count(connection, sql, *values))
+
+    async def upsert_all(self, chunks: Iterable[Sequence[StoredRow]]) -> int:
+        """Save rows, each chunk in a transaction of its own, by COPY.
+
+        Where one fails, or it is cancelled, those before it are saved, and none is after it.
+        """
+        count = 0
+        for chunk in chunks:
+            rows = await anyio.to_thread.run_sync(_converted, chunk)
+            await self._run(partial(self._copy, rows))
+            count += len(chunk)
+        return count
+
+    async def revise(
+        self, sessions: list[str], make: Callable[[list[StoredRow]], Sequence[StoredRow]]
+    ) -> None:
+        """Save what is made of the rows of some sessions; nobody writes to these in between."""
+
+        async def write(connection: Any) -> None:
+            await self._lock(connection, [f"session {session}" for session in sorted(sessions)])
+            existing = await connection.fetch(
+                f"SELECT {AS_STORED} FROM {self._table} WHERE session = ANY($1::text[])"
+                " ORDER BY seq FOR UPDATE",
+                sessions,
+            )
+            stored = [codec.as_text(row) for row in existing]
+            changed = await anyio.to_thread.run_sync(make, stored)
+            await self._upsert(postgres_rows.by_id(_converted(changed)), connection)
+
+        await self._run(write)
+
+    async def revise_one(
+        self, id: str, make: Callable[[StoredRow | None], StoredRow | None]
+    ) -> StoredRow | None:
+        """Save what is made of the row with an id, or of None; where None is made, nothing.
+
+        Nobody else writes to it between the reading of that row and the commit.
+
+        Returns:
+            The row as it is now.
+        """
+
+        async def write(connection: Any) -> StoredRow | None:
+            await self._lock(connection, [f"id {id}"])
+            existing = await self._row(connection, id, " FOR UPDATE")
+            row = await anyio.to_thread.run_sync(make, existing)
+            if row is None:
+                return existing
+            await self._upsert([to_postgres(row)], connection)
+            return await self._row(connection, row[0])
+
+        return await self._run(write)
+
+    async def merge(
+        self,
+        rows: Sequence[StoredRow],
+        *,
+        is_same: Callable[[StoredRow, StoredRow], bool],
+        update: bool = False,
+    ) -> Merged:
+        """Insert the rows whose ids are not there, all or none; see `Writer.merge`."""
+
+        async def write(connection: Any) -> Merged:
+            await connection.execute(f"LOCK TABLE {self._table} IN SHARE ROW EXCLUSIVE MODE")
+            found = await connection.fetch(
+                f"SELECT {AS_STORED} FROM {self._table} WHERE id = ANY($1::text[])",
+                [row[0] for row in rows],
+            )
+            existing = {row["id"]: codec.as_text(row) for row in found}
+            new = [row for row in rows if row[0] not in existing]
+            common = [row for row in rows if row[0] in existing]
+            changed = [row for row in common if not is_same(existing[row[0]], row)]
+            await self._insert(postgres_rows.by_id(_converted(new)), connection)
+            if update:
+                sorted_rows = postgres_rows.by_id(_converted(changed))
+                await self._upsert(sorted_rows, connection, with_time=True)
+            return Merged(len(new), len(common) - len(changed), len(changed))
+
+        return await self._run(write)
+
+    async def _save_all(self) -> None:
+        while self._saves:
+            saves = [self._saves.popleft() for _ in range(min(len(self._saves), _MOST_ROWS))]
+            saves = [save for save in saves if not save.reply.cancelled()]
+            if not saves:
+                continue
+            rows = postgres_rows.by_id([save.row for save in saves])
+            try:
+                await self._run(partial(self._upsert, rows))
+            except KhiveError as error:
+                if len(saves) > 1:
+                    # One of them must not refuse the others.
+                    for save in saves:
+                        await self._save_alone(save)
+                else:
+                    _fail(saves[0], error)
+            except BaseException as error:
+                for save in saves:
+                    _fail(save, error)
+                raise
+            else:
+                for save in saves:
+                    if not save.reply.done():
+                        save.reply.set_result(None)
+
+    async def _save_alone(self, save: _Save) -> None:
+        try:
+            await self._run(partial(self._upsert, [save.row]))
+        except KhiveError as error:
+            _fail(save, error)
+        else:
+            if not save.reply.done():
+                save.reply.set_result(None)
+
+    async def _run(self, write: Callable[[Any], Awaitable[Result]]) -> Result:
+        async def once() -> Result:
+            async with self._database.connection() as connection, connection.transaction():
+                return await write(connection)
+
+        # A commit that has begun is not given up half-way.
+        return await asyncio.shield(asyncio.ensure_future(self._database.attempt(once)))
+
+    async def _upsert(
+        self, rows: Sequence[PostgresRow], connection: Any, *, with_time: bool = False
+    ) -> None:
+        if not rows:
+            return
+        arrays = postgres_rows.columns(rows)
+        await self._take_from_other_sessions(connection, arrays)
+        renewed = f"{_NEW}, {_TIME}" if with_time else _NEW
+        await connection.execute(
+            f"INSERT INTO {self._table} ({_NAMES}) SELECT * FROM unnest({_ARRAYS})"
+            f" ON CONFLICT (session, id) DO UPDATE SET {renewed}",
+            *arrays,
+        )
+
+    async def _take_from_other_sessions(self, connection: Any, arrays: list[list[Any]]) -> None:
+        """Let records that have come to another session keep their time, and be there alone."""
+        moved = await connection.fetch(
+            f"DELETE FROM {self._table} AS record USING unnest($1::text[], $2::text[])"
+            " AS new (id, session) WHERE record.id = new.id AND record.session <> new.session"
+            " RETURNING record.id, record.created_at, record.created_at_text",
+            arrays[0],
+            arrays[1],
+        )
+        times = {row[0]: (row[1], row[2]) for row in moved}
+        for at, id in enumerate(arrays[0]):
+            if id in times:
+                arrays[5][at], arrays[6][at] = times[id]
+
+    async def _insert(self, rows: Sequence[PostgresRow], connection: Any) -> list[str]:
+        if not rows:
+            return []
+        sql = (
+            f"INSERT INTO {self._table} ({_NAMES}) SELECT * FROM unnest({_ARRAYS})"
+            f" AS new ({_NAMES}) WHERE NOT EXISTS"
+            f" (SELECT 1 FROM {self._table} AS record WHERE record.id = new.id)"
+            " ON CONFLICT (session, id) DO NOTHING RETURNING id"
+        )
+        await self._lock(connection, [f"id {row[0]}" for row in rows])
+        return [row[0] for row in await connection.fetch(sql, *postgres_rows.columns(rows))]
+
+    async def _copy(self, rows: Sequence[PostgresRow], connection: Any) -> None:
+        unique = postgres_rows.by_id(rows)
+        await connection.execute(
+            "CREATE TEMPORARY TABLE IF NOT EXISTS khive_copied (id text, session text,"
+            " content jsonb, content_text text, node_metadata json, created_at timestamptz,"
+            " created_at_text text, embedding json) ON COMMIT DELETE ROWS"
+        )
+        await connection.copy_records_to_table("khive_copied", records=unique, columns=COLUMNS)
+        elsewhere = "record.id = new.id AND record.session <> new.session"
+        await connection.execute(
+            "UPDATE khive_copied AS new SET created_at = record.created_at, created_at_text ="
+            f" record.created_at_text FROM {self._table} AS record WHERE {elsewhere}"
+        )
+        await connection.execute(
+            f"DELETE FROM {self._table} AS record USING khive_copied AS new WHERE {elsewhere}"
+        )
+        await connection.execute(
+            f"INSERT INTO {self._table} ({_NAMES}) SELECT {_NAMES} FROM khive_copied"
+            f" ON CONFLICT (session, id) DO UPDATE SET {_NEW}"
+        )
+
+    async def _lock(self, connection: Any, names: Sequence[str]) -> None:
+        await connection.execute(
+            "SELECT pg_advisory_xact_lock(key) FROM (SELECT hashtextextended(name, 0) AS key"
+            " FROM unnest($1::text[]) AS name ORDER BY 1) AS keys",
+            [f"{self.purpose.table} {name}" for name in names],
+        )
+
+    async def _row(self, connection: Any, id: str, clause: str = "") -> StoredRow | None:
+        sql = f"SELECT {AS_STORED} FROM {self._table} WHERE id = $1{clause}"
+        row = await connection.fetchrow(sql, id)
+        return None if row is None else codec.as_text(row)
+
+
+def _converted(rows: Sequence[StoredRow]) -> list[PostgresRow]:
+    return [to_postgres(row) for row in rows]
+
+
+def _fail(save: _Save, error: BaseException) -> None:
+    if not save.reply.done():
+        save.reply.set_exception(error)
+
+
+async def _count(connection: Any, sql: str, *values: Any) -> int:
+    return int((await connection.execute(sql, *values)).split()[-1])
