@@ -38,7 +38,7 @@ PAGES: Final = {
     REPORT: "Slowest tools",
     "#/health": "conversations.db",
     "#/search?q=importer": "matches in",
-    "#/fixes?error=it+broke+badly": "No recorded call failed with this error",
+    "#/fixes?error=it+broke+badly": "Nothing mended it yet",
     "#/file?path=/src/a.py": "the latest edit",
 }
 DRAWN: Final = ("#/", "#/plans", PLAN, TRIAL_PAGE, COMPARED, REPORT)
