@@ -160,7 +160,7 @@ async def test_a_store_is_opened_by_url(scheme: str, tmp_path: Path, here: Proje
     assert not list(here.khive.glob("*.db"))
 
 
-@pytest.mark.parametrize("url", ["postgresql://x/y", "plans.db", ""])
+@pytest.mark.parametrize("url", ["mysql://x/y", "plans.db", ""])
 async def test_a_url_of_another_kind_is_refused(url: str) -> None:
     with pytest.raises(InvalidRecordError, match="cannot be opened"):
         async with open_store(PlannerSession, url):

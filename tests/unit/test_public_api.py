@@ -14,6 +14,7 @@ from khive_persist import errors
 from khive_persist.cli.root import COMMANDS
 from khive_persist.store.store import Store
 
+STORE = "khive_persist.store."
 NAMES = khive_persist.__all__
 FUNCTIONS = [name for name in NAMES if inspect.isfunction(getattr(khive_persist, name))]
 # The verbs of the command line as functions. Other commands read for a person, or run a program.
@@ -56,9 +57,9 @@ def test_every_error_is_public() -> None:
 
 
 def test_every_store_is_public() -> None:
-    for module in walk_packages(import_module("khive_persist.store").__path__):
+    for module in walk_packages(import_module("khive_persist.store").__path__, STORE):
         if not module.ispkg:
-            import_module(f"khive_persist.store.{module.name}")
+            import_module(module.name)
     stores = {one.__name__ for one in subclasses(Store) if one.__module__.startswith("khive_")}
     assert stores | {"Store"} <= set(NAMES)
 

@@ -65,6 +65,7 @@ GIVEN: list[tuple[str, str, Any]] = [
     ("server.max_body_bytes = 100_000", "server_max_body_bytes", 100_000),
     ("display.time = 'iso'", "display_time", "iso"),
     ("search.enabled = false", "search_enabled", False),
+    ("mcp.projects = ['/a/b']", "mcp_projects", ("/a/b",)),
     ("search.semantic = 'local'", "search_semantic", "local"),
     ("search.semantic_url = 'http://[::1]:1/v1'", "search_semantic_url", "http://[::1]:1/v1"),
     ("search.semantic_model = 'm:1'", "search_semantic_model", "m:1"),

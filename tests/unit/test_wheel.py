@@ -98,6 +98,9 @@ def test_without_the_dashboard_there_is_no_wheel_unless_told(tmp_path: Path) -> 
     assert not [name for name in zipfile.ZipFile(built).namelist() if "server/web/" in name]
 
 
+ALL = ("analysis", "backup", "export", "mcp", "postgres", "semantic", "server")
+
+
 def test_the_metadata_stands_by_itself_on_an_index(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
@@ -121,7 +124,7 @@ def test_the_metadata_stands_by_itself_on_an_index(wheel: Path) -> None:
     for line in metadata.get_all("Requires-Dist", []):
         requirement, _, extra = line.replace("'", "").partition("extra == ")
         required.setdefault(extra, set()).add(re.split("[;<>=~]", requirement)[0].strip())
-    extras = [required[name] for name in ("analysis", "backup", "export", "server")]
+    extras = [required[name] for name in ALL]
     assert required["all"] == set().union(*extras)
 
 

@@ -145,23 +145,23 @@ async def compare_with_database(url: str, *, dir: Path | str | None = None) -> D
     async with _tables(project, url, purposes, read_only=True) as tables:
         for purpose in purposes:
             async for batch in _rows_of(project, purpose):
-                there = await _rows_by_id(tables, purpose, [row[0] for row in batch])
+                database_rows = await _rows_by_id(tables, purpose, [row[0] for row in batch])
                 for row in batch:
-                    if row[0] not in there:
+                    if row[0] not in database_rows:
                         difference = DatabaseDifference("missing_in_database", purpose.name, row[0])
                         differences.append(difference)
-                    elif not is_same(row, there[row[0]]):
+                    elif not is_same(row, database_rows[row[0]]):
                         differences.append(DatabaseDifference("differs", purpose.name, row[0]))
                     else:
                         alike += 1
         for table_purposes in _by_table(purposes):
             async for batch in _rows_in(tables, table_purposes[0]):
                 for purpose, of_purpose in _sorted(table_purposes, batch):
-                    here = await anyio.to_thread.run_sync(_ids_of, project, purpose, of_purpose)
+                    ids = await anyio.to_thread.run_sync(_ids_of, project, purpose, of_purpose)
                     differences += [
                         DatabaseDifference("missing_in_project", purpose.name, row[0])
                         for row in of_purpose
-                        if row[0] not in here
+                        if row[0] not in ids
                     ]
     return DatabaseComparison(alike, differences)
 

@@ -157,11 +157,11 @@ class PostgresWriter:
 
         async def write(connection: Any) -> Merged:
             await connection.execute(f"LOCK TABLE {self._table} IN SHARE ROW EXCLUSIVE MODE")
-            found = await connection.fetch(
+            fetched = await connection.fetch(
                 f"SELECT {AS_STORED} FROM {self._table} WHERE id = ANY($1::text[])",
                 [row[0] for row in rows],
             )
-            existing = {row["id"]: codec.as_text(row) for row in found}
+            existing = {row["id"]: codec.as_text(row) for row in fetched}
             new = [row for row in rows if row[0] not in existing]
             common = [row for row in rows if row[0] in existing]
             changed = [row for row in common if not is_same(existing[row[0]], row)]
