@@ -259,22 +259,21 @@ class _Following:
         for name in followed.positions.keys() - {purpose.name for purpose in present}:
             # Also of a class that the project knows no longer.
             self._forget(name)
+        counts: list[int | None] = []
         for purpose in present:
-            position = followed.positions.get(purpose.name)
-            is_done = _behind(self._project, purpose, followed) == 0
-            try:
-                if is_done and purpose.name not in followed.pending:
-                    self.prepare(purpose, position)
-                else:
-                    self._follow(purpose, position)
-            except StoreBusyError:
-                raise
-            except StoreError as error:
-                # Of another file it has what it had.
-                if is_of_index(self._project, error):
+            count = _behind(self._project, purpose, followed)
+            if count != 0 or purpose.name in followed.pending:
+                try:
+                    self._follow(purpose, followed.positions.get(purpose.name))
+                except StoreBusyError:
                     raise
-        followed = _followed(self._project)
-        return _sum([_behind(self._project, purpose, followed) for purpose in present])
+                except StoreError as error:
+                    # Of another file it has what it had.
+                    if is_of_index(self._project, error):
+                        raise
+                count = _behind(self._project, purpose, _followed(self._project))
+            counts.append(count)
+        return _sum(counts)
 
     def prepare(self, purpose: Purpose, position: Position | None) -> bool:
         """Tell a file's log what the index has, or begin with the whole table.
