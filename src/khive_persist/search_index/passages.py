@@ -10,6 +10,7 @@ series, measurements and scores, those with a text beside name and unit are foun
 No passage is longer than `MOST_CHARACTERS`; what is beyond is not found.
 """
 
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
@@ -47,6 +48,7 @@ _PATHS: Final = (
 _NO_TEXTS: Final = frozenset(
     {"type", "data", "media_type", "mimeType", "mime_type", "signature", "encrypted_content"}
 )
+_SPELLED_AS_OURS: Final = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6}", re.ASCII)
 _CLIENTS: Final = {file.name: client for client, file in EVENT_FILES.items()}
 
 Content = Mapping[str, Any]
@@ -112,6 +114,8 @@ def _session(purpose: Purpose, content: Content) -> str:
 
 
 def _instant(created_at: str | float | None) -> str:
+    if isinstance(created_at, str) and _SPELLED_AS_OURS.fullmatch(created_at):
+        return created_at
     instant = clock.from_column(created_at)
     return "" if instant is None else clock.to_text(instant)
 
@@ -150,24 +154,23 @@ def _prompt(event_type: str, content: Content) -> str:
 
 def _message(content: Content) -> Iterator[Passage]:
     role, text = _text(content, "role"), _text(content, "text")
-    calls, results = _objects(content, "tool_calls"), _objects(content, "tool_results")
-    names = [name for call in calls if (name := _text(call, "name"))]
-    of_message = Passage(
-        "note", "",
-        role=role,
-        client=_text(content, "tool"),
-        agent_id=_text(content, "agent_id"),
-    )  # fmt: skip
-    yield of_message._replace(kind=_kind_of_text(role, content, text), text=text)
-    yield of_message._replace(kind="thinking", text=_text(content, "thinking"))
-    of_call = of_message._replace(tool_name=names[0] if names else "")
-    yield of_call._replace(kind="command", text=_lines(_given(call.get("input")) for call in calls))
-    paths = (path for call in calls for path in _paths(call.get("input")))
-    yield of_call._replace(kind="path", text=_lines(dict.fromkeys(paths)))
-    outputs = [_lines(_strings(r.get("output"), _NO_TEXTS)) for r in results if not _is_error(r)]
-    errors = [_lines(_strings(r.get("output"), _NO_TEXTS)) for r in results if _is_error(r)]
-    yield of_call._replace(kind="output", text=_lines(outputs))
-    yield of_call._replace(kind="error", text=_lines(errors), failed=True)
+    client, agent = _text(content, "tool"), _text(content, "agent_id")
+    # Most messages have one kind of these, and there are a million of them.
+    if text:
+        yield Passage(_kind_of_text(role, content, text), text, role, client, "", agent)
+    if thinking := _text(content, "thinking"):
+        yield Passage("thinking", thinking, role, client, "", agent)
+    if calls := _objects(content, "tool_calls"):
+        name = next((name for call in calls if (name := _text(call, "name"))), "")
+        given = _lines(_given(call.get("input")) for call in calls)
+        yield Passage("command", given, role, client, name, agent)
+        paths = dict.fromkeys(path for call in calls for path in _paths(call.get("input")))
+        yield Passage("path", _lines(paths), role, client, name, agent)
+    if results := _objects(content, "tool_results"):
+        outputs = [_lines(_strings(r.get("output"), _NO_TEXTS)) for r in results if not _failed(r)]
+        yield Passage("output", _lines(outputs), role, client, "", agent)
+        errors = [_lines(_strings(r.get("output"), _NO_TEXTS)) for r in results if _failed(r)]
+        yield Passage("error", _lines(errors), role, client, "", agent, failed=True)
 
 
 def _kind_of_text(role: str, content: Content, text: str) -> PassageKind:
@@ -177,7 +180,7 @@ def _kind_of_text(role: str, content: Content, text: str) -> PassageKind:
     return "prompt" if role == "user" and is_message and is_typed(text) else "note"
 
 
-def _is_error(result: Content) -> bool:
+def _failed(result: Content) -> bool:
     return result.get("is_error") is True or bool(result.get("exit_code"))
 
 

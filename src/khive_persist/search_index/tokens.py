@@ -40,7 +40,8 @@ _PART: Final = re.compile("u+(?!l)|u?l+|d+|c+")
 def sub_tokens(text: str) -> str:
     """Return the sub-tokens of a text for the column `parts`; an empty string where it has none."""
     is_foreign = not text.isascii() and _FOREIGN_LETTER.search(text)
-    words = _WORD.findall(text) if is_foreign else _mixed_words(text)
+    # Each word once: where in the text its parts are is in the other column.
+    words = dict.fromkeys(_WORD.findall(text) if is_foreign else _mixed_words(text))
     return f" {SEPARATOR} ".join(" ".join(parts) for word in words if (parts := parts_of(word)))
 
 
