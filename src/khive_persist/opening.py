@@ -34,8 +34,7 @@ from khive_persist.models.purposes import FOCUS_CHAINS, Purpose
 from khive_persist.models.refusal import refusal
 from khive_persist.models.score import Score as Score
 from khive_persist.project import Project
-from khive_persist.redaction import Redactor
-from khive_persist.settings import Settings
+from khive_persist.store import postgres
 from khive_persist.store.application_sessions import ApplicationSessionStore
 from khive_persist.store.callbacks import CallbackOptions, Callbacks
 from khive_persist.store.codec import StoredRow
@@ -56,7 +55,6 @@ TimeSeriesRecord = TypeVar("TimeSeriesRecord", bound=TimeSeries)
 ImmutableRecord = TypeVar("ImmutableRecord", bound=Immutable)
 
 _SCHEME = "sqlite:"
-_POSTGRES = ("postgresql://", "postgres://")
 
 
 class OpenOptions(CallbackOptions, total=False):
@@ -168,7 +166,7 @@ async def open_store(
     options = OpenOptions(
         dir=dir, busy_timeout_seconds=busy_timeout_seconds, read_only=read_only, **callbacks
     )
-    is_postgres = url is not None and url.startswith(_POSTGRES)
+    is_postgres = url is not None and url.startswith(postgres.SCHEMES)
     opened = _of_postgres if is_postgres else _opened
     async with opened(record, url, **options) as store:
         binding = bind(record, store)
@@ -248,10 +246,12 @@ async def _of_postgres(
     **callbacks: Unpack[CallbackOptions],
 ) -> AsyncIterator[Store[Any]]:
     assert url is not None
-    # The driver is an extra.
-    from khive_persist.store.postgres.tables import PostgresTables
-
-    settings, redactor = await anyio.to_thread.run_sync(_of_sender, dir)
+    project = find_project(dir)
+    if not read_only:
+        await anyio.to_thread.run_sync(project.make)
+    settings = configuration.load(project.config)
+    # What leaves has no secrets, either.
+    redactor = None if read_only else load_redactor(project, settings)
     timeout = settings.store_busy_timeout_seconds
     if busy_timeout_seconds is not None:
         timeout = min(timeout, busy_timeout_seconds)
@@ -260,7 +260,7 @@ async def _of_postgres(
         lambda purpose: Path(purpose.file),
         redact=partial(redact_row, redactor) if redactor is not None else None,
         callbacks=Callbacks(**callbacks) if callbacks else None,
-        tables=PostgresTables(record.purposes(), url, timeout, read_only=read_only),
+        tables=postgres.tables_at(url, record.purposes(), timeout, read_only=read_only),
     )
     try:
         await store.open()
@@ -268,14 +268,6 @@ async def _of_postgres(
     finally:
         with anyio.CancelScope(shield=True):
             await store.close()
-
-
-def _of_sender(directory: Path | str | None) -> tuple[Settings, Redactor | None]:
-    """Return the settings of the project, and its redactor: what leaves has no secrets, either."""
-    project = find_project(directory)
-    project.make()
-    settings = configuration.load(project.config)
-    return settings, load_redactor(project, settings)
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from khive_persist.models.hook_event import HookEvent
 from khive_persist.models.message import Message
@@ -169,7 +169,27 @@ def test_records_are_fetched_when_they_are_unfolded_and_copied_whole(
     assert copied["content"] == contents(odd.project, "conversations.db")[copied["id"]]
 
 
-def test_a_link_leads_to_the_entry_and_keys_to_the_others(page: Page) -> None:
+def test_what_comes_after_its_page_was_left_reads_nothing_of_it(
+    browser: Browser, odd: Server
+) -> None:
+    with Opened.of(browser, odd) as opened:
+        opened.log_in(odd.token)
+        held: list[Route] = []
+        opened.page.route("**/markdown-*.js", lambda route: held.append(route))
+        with opened.page.expect_request("**/markdown-*.js"):
+            page = opened.go("#/sessions/odd")
+            choose(page, "a prompt of an event alone")
+        opened.follow("#/sessions")
+        expect(page.locator("[role=option]")).to_have_count(0)
+        with page.expect_event("requestfinished"):
+            held[0].continue_()
+        page.evaluate("url => import(url)", held[0].request.url)
+        assert opened.errors == []
+
+
+def test_a_link_leads_to_the_entry_and_keys_to_the_others(page: Page, odd: Server) -> None:
+    story = page.request.get(f"{odd.url}/v1/sessions/odd/story").json()
+    [failed] = [one["id"] for one in story["entries"] if one["title"] == "Bash cat all"]
     head = page.get_by_label("The entry", exact=True).locator("h2")
     expect(head).to_have_text("Mend it")
     expect(page.locator("a", has_text="The plan as a whole")).to_have_attribute(
@@ -191,7 +211,7 @@ def test_a_link_leads_to_the_entry_and_keys_to_the_others(page: Page) -> None:
     page.keyboard.press("Enter")
     expect(page.locator(".controls .notice")).to_have_text("1 of 1 found")
     expect(head).to_have_text("Bash cat all")
-    expect(page).to_have_url(re.compile(r"entry=[0-9a-f]{12}$"))
+    expect(page).to_have_url(re.compile(f"entry={failed}$"))
     page.reload()
     expect(head).to_have_text("Bash cat all")
     page.goto(page.url.split("?")[0] + "?entry=0123")

@@ -10,6 +10,7 @@ import pytest
 from khive_persist import (
     Aggregate,
     ApplicationSession,
+    CallbackMetadata,
     Experiment,
     FocusChain,
     HookEvent,
@@ -281,6 +282,22 @@ async def test_a_cancelled_save_leaves_the_store_usable(url: Url) -> None:
                 await plans.save(plan("s", id=f"c{number}"))
         await plans.save(plan("t"))
         assert await plans.count(field("session_id") == "t") == 1
+
+
+async def test_callbacks_are_told_of_what_was_saved_and_loaded(url: Url) -> None:
+    events: list[tuple[str, int]] = []
+
+    def on_save(metadata: CallbackMetadata) -> None:
+        events.append(("saved", metadata.items))
+
+    def on_load(metadata: CallbackMetadata) -> None:
+        events.append(("loaded", metadata.items))
+
+    async with open_store(PlannerSession, url, on_save=on_save, on_load=on_load) as plans:
+        await plans.save(plan("s"))
+        await plans.save_many([plan("t"), plan("u")])
+        await plans.find()
+    assert events == [("saved", 1), ("saved", 2), ("loaded", 3)]
 
 
 async def test_reading_only(url: Url) -> None:

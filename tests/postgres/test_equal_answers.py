@@ -4,7 +4,7 @@ from typing import Any
 
 import anyio
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from khive_persist import Aggregate, Node, PlannerSession, column, field, open_store
@@ -67,6 +67,8 @@ FILTERS = st.recursive(
 @given(CONTENTS, st.lists(FILTERS, min_size=1, max_size=4))
 @settings(
     max_examples=examples(200),
+    # Each example asks two databases: to make it smaller takes minutes.
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
@@ -86,7 +88,11 @@ def test_both_give_the_same_records(
             ]
             for name in ("a", "b"):
                 order: Any = [-field(name), column("id")]
-                given.append([one.id for one in await plans.find(order_by=order)])
+                # Of a list the order is that of its text, which each spells in its own way.
+                given.append([
+                    one.id for one in await plans.find(order_by=order)
+                    if not isinstance(one.content.get(name), list)
+                ])  # fmt: skip
             scalar = ~field("a").like("[%")
             given.append(
                 await plans.aggregate(

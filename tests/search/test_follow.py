@@ -15,7 +15,7 @@ from khive_persist.maintenance.trust.accept import accept
 from khive_persist.maintenance.trust.survey import survey
 from khive_persist.models.purposes import PLANNER_SESSIONS, purpose
 from khive_persist.project import Project
-from khive_persist.search_index import follow
+from khive_persist.search_index import batch, follow
 from khive_persist.search_index.follow import acknowledge, catch_up, count_behind, make_anew
 from khive_persist.search_index.state import index_state
 from khive_persist.store.sqlite import change_log
@@ -191,8 +191,8 @@ def test_who_fell_behind_begins_anew(
 
 
 def test_stopped_at_any_batch_it_goes_on(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(follow, "_BATCH_RECORDS", 4)
-    monkeypatch.setattr(follow, "_CHUNK", 2)
+    monkeypatch.setattr(batch, "BATCH_RECORDS", 4)
+    monkeypatch.setattr(batch, "_CHUNK", 2)
     save_many(project, [message("s1", n, text=f"okapi {n}") for n in range(30)])
 
     class _StopError(Exception):
@@ -216,7 +216,7 @@ def test_stopped_at_any_batch_it_goes_on(project: Project, monkeypatch: pytest.M
 def test_several_at_once_index_each_record_once(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(follow, "_BATCH_RECORDS", 10)
+    monkeypatch.setattr(batch, "BATCH_RECORDS", 10)
     save_many(project, [message("s1", n, text=f"okapi {n}") for n in range(200)])
     results: list[int | None] = []
     threads = [

@@ -1,7 +1,7 @@
 """Records of a project and of a database of PostgreSQL: copied to it, from it, and compared."""
 
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -16,14 +16,13 @@ from khive_persist.models.query import column
 from khive_persist.models.records import class_of
 from khive_persist.opening import existing_project, find_project
 from khive_persist.project import Project
-from khive_persist.store import codec
+from khive_persist.store import codec, postgres
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.equality import is_same
 from khive_persist.store.sqlite import rows
 from khive_persist.store.sqlite.statements import select
 from khive_persist.store.writer import Merged, Writer
 
-SCHEMES: Final = ("postgresql://", "postgres://")
 _BATCH: Final = 500
 
 
@@ -118,7 +117,7 @@ async def copy_from_database(
         async with _tables(project, url, purposes, read_only=True) as tables:
             for table_purposes in _by_table(purposes):
                 async for batch in _rows_in(tables, table_purposes[0]):
-                    for purpose, of_purpose in _sorted(table_purposes, batch):
+                    for purpose, of_purpose in _by_purpose(table_purposes, batch):
                         await anyio.to_thread.run_sync(remember, project, purpose)
                         merged = await writers[purpose].merge(
                             of_purpose, is_same=is_same, update=update
@@ -156,7 +155,7 @@ async def compare_with_database(url: str, *, dir: Path | str | None = None) -> D
                         alike += 1
         for table_purposes in _by_table(purposes):
             async for batch in _rows_in(tables, table_purposes[0]):
-                for purpose, of_purpose in _sorted(table_purposes, batch):
+                for purpose, of_purpose in _by_purpose(table_purposes, batch):
                     ids = await anyio.to_thread.run_sync(_ids_of, project, purpose, of_purpose)
                     differences += [
                         DatabaseDifference("missing_in_project", purpose.name, row[0])
@@ -170,11 +169,8 @@ async def compare_with_database(url: str, *, dir: Path | str | None = None) -> D
 async def _tables(
     project: Project, url: str, purposes: Sequence[Purpose], *, read_only: bool = False
 ) -> AsyncIterator[Any]:
-    # The driver is an extra.
-    from khive_persist.store.postgres.tables import PostgresTables
-
     timeout = configuration.load(project.config).store_busy_timeout_seconds
-    tables = PostgresTables(purposes, url, timeout, read_only=read_only)
+    tables = postgres.tables_at(url, purposes, timeout, read_only=read_only)
     await tables.open()
     try:
         yield tables
@@ -187,18 +183,9 @@ async def _rows_of(project: Project, purpose: Purpose) -> AsyncIterator[list[Sto
     path = project.database(purpose.file)
     if not path.exists():
         return
-    batches = rows.read_all(path, purpose.table)
-    try:
+    with closing(rows.read_all(path, purpose.table)) as batches:
         while batch := await anyio.to_thread.run_sync(next, batches, None):
             yield batch
-    finally:
-        _close(batches)
-
-
-def _close(batches: Iterator[list[StoredRow]]) -> None:
-    close = getattr(batches, "close", None)
-    if close is not None:
-        close()
 
 
 async def _rows_in(tables: Any, purpose: Purpose) -> AsyncIterator[list[StoredRow]]:
@@ -221,17 +208,17 @@ def _by_table(purposes: Sequence[Purpose]) -> list[list[Purpose]]:
     return list(tables.values())
 
 
-def _sorted(
+def _by_purpose(
     purposes: Sequence[Purpose], batch: Sequence[StoredRow]
 ) -> list[tuple[Purpose, list[StoredRow]]]:
     """Return rows of a table by the purpose whose file has them."""
     if len(purposes) == 1:
         return [(purposes[0], list(batch))]
     record = class_of(purposes[0])
-    by_purpose: dict[Purpose, list[StoredRow]] = {}
+    groups: dict[Purpose, list[StoredRow]] = {}
     for row in batch:
-        by_purpose.setdefault(record.purpose_of(codec.column(row[1])), []).append(row)
-    return list(by_purpose.items())
+        groups.setdefault(record.purpose_of(codec.column(row[1])), []).append(row)
+    return list(groups.items())
 
 
 def _ids_of(project: Project, purpose: Purpose, batch: Sequence[StoredRow]) -> set[str]:

@@ -26,7 +26,8 @@ from khive_persist.models.purposes import (
 from khive_persist.models.records import RECORDS
 from khive_persist.project import Project
 from khive_persist.sessions.read import find_session
-from khive_persist.transfer.databases import SCHEMES, copy_to_database
+from khive_persist.store.postgres import SCHEMES
+from khive_persist.transfer.databases import copy_to_database
 from khive_persist.transfer.export import FORMS, ExportPart, Form, count_rows, export
 from khive_persist.transfer.transfer import form_of
 

@@ -20,8 +20,9 @@ from khive_persist.models.purpose_registry import known_purposes
 from khive_persist.models.purposes import BUILT_IN
 from khive_persist.models.records import class_of
 from khive_persist.project import Project
+from khive_persist.store.postgres import SCHEMES
 from khive_persist.transfer.cells import Preference
-from khive_persist.transfer.databases import SCHEMES, copy_from_database
+from khive_persist.transfer.databases import copy_from_database
 from khive_persist.transfer.import_ import Imported, import_rows
 from khive_persist.transfer.plain_documents import PlainRecords
 

@@ -13,15 +13,20 @@ from khive_persist.store import codec
 _PAIR: Final = r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 _ESCAPE: Final = re.compile(rf"\\\\|{_PAIR}|\\u0000|\\u[dD][89a-fA-F][0-9a-fA-F]{{2}}|\\.")
 _REPLACED: Final = re.compile(r"\\u(?:0000|[dD][89a-fA-F][0-9a-fA-F]{2})\Z")
-# It stands in the place of what is no JSON, and of what jsonb cannot take at all.
+# A number that SQLite takes for a double, and `numeric` for what its digits say.
+_DOUBLE: Final = re.compile(
+    r'"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?[eE][-+]?\d+|-?\d{16,}\.\d+', re.DOTALL
+)
+_HAS_DOUBLE: Final = re.compile(r"\d[eE][-+]?\d|\d{16}\.\d")
+# A number that `numeric` may not hold: https://www.postgresql.org/docs/current/datatype-numeric.html
 _MOST_DIGITS: Final = re.compile(r"[eE][-+]?\d{4,}|\d{130000,}")
 
 
 def document(text: str | None) -> str | None:
     """Return the text to query a JSON column by; None for none.
 
-    NUL and lone surrogates are U+FFFD. Of a key that comes twice the last counts, as in SQLite's
-    `json_extract` the first does: the exact text says both. What is no JSON is a text.
+    NUL and lone surrogates are U+FFFD. What is no JSON, or has a number beyond `numeric`, is a
+    text. Of a key that comes twice the last counts in a query, where SQLite takes the first.
     """
     if text is None:
         return None
@@ -31,7 +36,19 @@ def document(text: str | None) -> str | None:
         return codec.dump(text.replace("\0", "�"))
     if _MOST_DIGITS.search(text):
         return codec.dump(text)
+    if _HAS_DOUBLE.search(text):
+        text = _DOUBLE.sub(_as_double, text)
     return _ESCAPE.sub(_known, text) if "\\u" in text else text
+
+
+def _as_double(token: re.Match[str]) -> str:
+    if token[0].startswith('"'):
+        return token[0]
+    number = float(token[0])
+    if not number.is_integer():
+        return token[0]
+    # `numeric` keeps the point, by which it is told from a whole number.
+    return f"{int(number)}.0"
 
 
 def _known(escape: re.Match[str]) -> str:

@@ -8,10 +8,11 @@ from functools import partial
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
+import asyncpg
+
 from khive_persist.errors import (
     InvalidQueryError,
     InvalidRecordError,
-    InvalidSettingsError,
     KhiveError,
     StoreBusyError,
     StoreClosedError,
@@ -21,16 +22,8 @@ from khive_persist.errors import (
 )
 from khive_persist.store import codec
 
-try:
-    import asyncpg
-except ImportError as error:
-    raise InvalidSettingsError(
-        "PostgreSQL is not installed here", hint="pip install 'khive-persist[postgres]'"
-    ) from error
-
 Result = TypeVar("Result")
 
-SCHEMES: Final = ("postgresql://", "postgres://")
 _CONNECTIONS: Final = 8
 # https://github.com/postgres/postgres/blob/master/src/backend/utils/adt/jsonb.c: jsonb_send
 _JSONB_VERSION: Final = b"\x01"

@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
 import anyio.to_thread
@@ -44,11 +45,16 @@ class PostgresWriter:
     """Writes to one table: committed when a call returns, as `synchronous_commit` says.
 
     Saves that come while others are committed share the next transaction.
+
+    Attributes:
+        purpose: The purpose of its table.
+        path: The address without its password, as callbacks are told it.
     """
 
     def __init__(self, database: Database, purpose: Purpose) -> None:
         """Prepare to write."""
         self.purpose = purpose
+        self.path = Path(database.name)
         self._database = database
         self._table = quoted(purpose.table)
         self._saves: deque[_Save] = deque()

@@ -4,7 +4,7 @@ What reads a file raises a StoreError, as its subclasses say, where that cannot 
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -22,7 +22,7 @@ _BATCH: Final = 500
 _BATCH_CHARACTERS: Final = 4 << 20
 
 
-def read_all(path: Path, table: str) -> Iterator[list[StoredRow]]:
+def read_all(path: Path, table: str) -> Generator[list[StoredRow], None, None]:
     """Yield all rows as they are at one moment, in batches, as they were inserted.
 
     A file that is just being made has none.

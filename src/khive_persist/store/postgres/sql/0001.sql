@@ -10,8 +10,11 @@ DECLARE
 BEGIN
     nearest := CASE WHEN abs(number) < 1.7976931348623158e308 THEN number::double precision
                     WHEN number < 0 THEN '-infinity' ELSE 'infinity' END;
-    IF abs(number) BETWEEN 9007199254740992 AND 9223372036854774784 AND trunc(number) = number THEN
-        distance := number - nearest::bigint;
+    IF abs(number) >= 9007199254740992 AND trunc(number) = number
+        AND number BETWEEN -9223372036854775808 AND 9223372036854775807 THEN
+        -- No bigint is the double nearest to the largest ones.
+        distance := number - CASE WHEN nearest >= 9223372036854775808 THEN 9223372036854775808
+                                  ELSE nearest::bigint::numeric END;
     END IF;
     bits := ('x' || encode(float8send(nearest), 'hex'))::bit(64)::bigint;
     bits := CASE WHEN bits < 0 THEN ~bits ELSE bits # (-9223372036854775808) END;
@@ -59,7 +62,11 @@ BEGIN
             * 2.0::double precision ^ (exponent - 1023);
     END IF;
     distance := ('x' || substr(key, 18, 4))::bit(16)::integer - 32768;
-    IF abs(nearest) < 9.223372036854775e18 AND trunc(nearest) = nearest THEN
+    IF nearest = 9223372036854775808 AND distance < 0 THEN
+        RETURN to_json(9223372036854775808::numeric + distance);
+    END IF;
+    IF nearest >= -9223372036854775808 AND nearest < 9223372036854775808 AND trunc(nearest) = nearest
+    THEN
         RETURN to_json(nearest::bigint::numeric + distance);
     END IF;
     RETURN to_json(nearest);
