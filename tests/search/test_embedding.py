@@ -19,8 +19,8 @@ from khive_persist.search_index.semantic import vectors
 from khive_persist.search_index.semantic.embedding import LOCK, embed_passages
 from khive_persist.search_index.semantic.endpoint import Endpoint
 from khive_persist.search_index.semantic.fusion import filters_of, with_nearest
+from khive_persist.store.source import Statement
 from khive_persist.store.sqlite import write_lock
-from khive_persist.store.sqlite.statements import Statement
 from tests.search.embedding_server import EmbeddingServer, embedding_server
 from tests.search.embedding_server import vectors as answered
 

@@ -12,7 +12,7 @@ from khive_persist import clock
 from khive_persist.prices import PRICED, PriceTable
 from khive_persist.sessions import definitions as d
 from khive_persist.sessions.definitions import ModelUse, Spent
-from khive_persist.store.sqlite.statements import Source
+from khive_persist.store.sqlite.source import SqliteSource
 from tests.sessions.records import (
     EVENTS,
     MESSAGES,
@@ -24,7 +24,7 @@ from tests.sessions.records import (
     verdict_order,
 )
 
-ROW = Source("", "created_at", {})
+ROW = SqliteSource("", "created_at", {})
 AT = datetime(2026, 11, 16, tzinfo=UTC)
 
 

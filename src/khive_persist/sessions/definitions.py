@@ -50,7 +50,7 @@ from khive_persist.prices import (
     PriceTable,
     priced_field,
 )
-from khive_persist.store.sqlite.statements import Source
+from khive_persist.store.source import Source
 from khive_persist.tools.message_part import NO_MESSAGE
 
 # Stands where a time cannot be read: before all others.

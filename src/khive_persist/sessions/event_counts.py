@@ -1,5 +1,6 @@
 """The counts of `stats` over the events of all tools."""
 
+from dataclasses import replace
 from typing import NamedTuple
 
 from khive_persist.models.query import Filter
@@ -10,7 +11,7 @@ from khive_persist.sessions.definitions import (
     tool_sql,
 )
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import Source, Statement, select
+from khive_persist.store.source import Source, Statement, select
 
 
 class EventCount(NamedTuple):
@@ -47,7 +48,7 @@ def _statement(source: Source, filters: tuple[Filter, ...]) -> Statement:
             f" count(CASE WHEN {is_failed_call_sql(source)} THEN 1 END) AS failures,"
             f" count(DISTINCT nullif({session_sql(source)}, '')) AS sessions"
         )
-        statement = select(source._replace(sql=table), filters, columns=columns)
+        statement = select(replace(source, sql=table), filters, columns=columns)
         selects.append(f"{statement.sql} GROUP BY 1, 2")
         values += statement.values
     return Statement(" UNION ALL ".join(selects) + " ORDER BY events DESC, 1, 2", values)

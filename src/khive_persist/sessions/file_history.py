@@ -34,7 +34,7 @@ from khive_persist.sessions.timeline.tool_call import diff
 from khive_persist.sessions.titles import read_titles
 from khive_persist.store import codec
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import Source, Statement
+from khive_persist.store.source import Source, Statement
 from khive_persist.tools.message_part import mapping_of, mappings_in
 from khive_persist.trust import marks
 

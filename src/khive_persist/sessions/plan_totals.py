@@ -7,7 +7,7 @@ from khive_persist.models.purposes import PLANNER_SESSIONS
 from khive_persist.models.query import Filter
 from khive_persist.sessions.definitions import plan_field_sql, plan_order_sql, plan_session_sql
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import Source, Statement, named, select
+from khive_persist.store.source import Source, Statement, named, select
 
 PlansBy = Literal["complexity", "pattern", "day", "session"]
 

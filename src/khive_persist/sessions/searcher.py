@@ -36,8 +36,8 @@ from khive_persist.sessions.titles import read_titles
 from khive_persist.store import codec
 from khive_persist.store.reader import Reader
 from khive_persist.store.serial_thread import SerialThread
+from khive_persist.store.source import Source, Statement
 from khive_persist.store.sqlite.connection import Connection
-from khive_persist.store.sqlite.statements import Source, Statement
 
 DEFAULT_LIMIT: Final = 20
 # What is not among the best of all by its words is not ranked.

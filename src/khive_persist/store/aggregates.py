@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 from khive_persist import clock
 from khive_persist.errors import InvalidQueryError
 from khive_persist.models.query import Field, Filter
-from khive_persist.store.sqlite.statements import Source, Statement, select
+from khive_persist.store.source import Source, Statement, select
 
 Function = Literal["count", "avg", "sum", "min", "max"]
 Grouping = Field | Sequence[Field]

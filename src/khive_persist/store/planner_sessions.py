@@ -4,7 +4,7 @@ from typing import Any, Final, TypedDict
 
 from khive_persist.models.planner_session import PlannerSession
 from khive_persist.models.query import column, field
-from khive_persist.store.sqlite.statements import Source, Statement
+from khive_persist.store.source import Source, Statement
 from khive_persist.store.store import Store
 
 _NUMBERS: Final = ("agent_count", "confidence", "planning_cost")

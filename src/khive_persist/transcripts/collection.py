@@ -15,7 +15,7 @@ from khive_persist.opening import existing_project, reading
 from khive_persist.project import Project
 from khive_persist.store.reader import Reader
 from khive_persist.store.redacting import load_redactor
-from khive_persist.store.sqlite.statements import Source, Statement, distinct
+from khive_persist.store.source import Source, Statement, distinct
 from khive_persist.threads import Advance, run_stoppable
 from khive_persist.tools import TOOLS
 from khive_persist.tools.transcript_files import DATABASE, in_database, in_folder

@@ -13,13 +13,13 @@ from khive_persist.store import codec
 _PAIR: Final = r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 _ESCAPE: Final = re.compile(rf"\\\\|{_PAIR}|\\u0000|\\u[dD][89a-fA-F][0-9a-fA-F]{{2}}|\\.")
 _REPLACED: Final = re.compile(r"\\u(?:0000|[dD][89a-fA-F][0-9a-fA-F]{2})\Z")
+_STRING: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 # A number that SQLite takes for a double, and `numeric` for what its digits say.
-_DOUBLE: Final = re.compile(
-    r'"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?[eE][-+]?\d+|-?\d{16,}\.\d+', re.DOTALL
-)
-_HAS_DOUBLE: Final = re.compile(r"\d[eE][-+]?\d|\d{16}\.\d")
+_NUMBER: Final = r"-?\d+(?:\.\d+)?[eE][-+]?\d+|-?\d{16,}\.\d+|-?\d+\.\d{300,}"
+_DOUBLE: Final = re.compile(f"{_STRING.pattern}|{_NUMBER}", re.DOTALL)
+_HAS_DOUBLE: Final = re.compile(r"\d[eE][-+]?\d|\d{16}\.\d|\.\d{300}")
 # A number that `numeric` may not hold: https://www.postgresql.org/docs/current/datatype-numeric.html
-_MOST_DIGITS: Final = re.compile(r"[eE][-+]?\d{4,}|\d{130000,}")
+_MOST_DIGITS: Final = re.compile(r"[eE][-+]?0*[1-9]\d{3,}|\d{130000,}")
 
 
 def document(text: str | None) -> str | None:
@@ -34,9 +34,11 @@ def document(text: str | None) -> str | None:
         codec.load(text)
     except ValueError:
         return codec.dump(text.replace("\0", "�"))
-    if _MOST_DIGITS.search(text):
+    # A text may say the same: `release2024`.
+    without_texts = _STRING.sub("", text)
+    if _MOST_DIGITS.search(without_texts):
         return codec.dump(text)
-    if _HAS_DOUBLE.search(text):
+    if _HAS_DOUBLE.search(without_texts):
         text = _DOUBLE.sub(_as_double, text)
     return _ESCAPE.sub(_known, text) if "\\u" in text else text
 

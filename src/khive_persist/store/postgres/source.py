@@ -2,27 +2,25 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from khive_persist import clock
 from khive_persist.errors import InvalidQueryError
 from khive_persist.models.purposes import Purpose
 from khive_persist.models.query import (
-    All,
-    AnyOf,
     Compare,
     Contains,
     Field,
     Filter,
     HasText,
     Like,
-    Not,
     OneOf,
     field,
 )
 from khive_persist.store.postgres.keys import key_of
-from khive_persist.store.sqlite.statements import Source
+from khive_persist.store.source import Source, value_in
 
 COLUMNS: Final = (
     "id, content_text AS content, node_metadata::text AS node_metadata,"
@@ -44,14 +42,16 @@ _LIKE_MARKS: Final = re.compile(r"[\\%_]")
 _KINDS: Final = {"<": ">= '2'", "<=": ">= '2'", ">": "< '2'", ">=": "< '2'"}
 
 
+@dataclass(frozen=True, slots=True)
 class PostgresSource(Source):
     """The tables of one database of PostgreSQL."""
 
-    __slots__ = ()
+    true: ClassVar[str] = "true"
+    false: ClassVar[str] = "false"
 
     def only(self, purpose: str) -> "PostgresSource":
         """Return the source of one purpose's rows."""
-        return self._replace(sql=self.tables.get(purpose, _EMPTY))
+        return replace(self, sql=self.tables.get(purpose, _EMPTY))
 
     def extract(self, path: str) -> str:
         """Spell a field of content by its path, as the indexes do."""
@@ -61,15 +61,9 @@ class PostgresSource(Source):
         """Spell the value of a field of a row, as it is compared and sorted."""
         return field.column or key_sql(_steps_of(field))
 
-    def condition(self, filter: Filter, values: list[Any]) -> str:
-        """Spell a filter; its values are added to these."""
+    def predicate(self, filter: Filter, values: list[Any]) -> str:
+        """Spell a filter that is not made of others; its values are added to these."""
         match filter:
-            case All(filters=parts):
-                return " AND ".join(f"({self.condition(part, values)})" for part in parts) or "true"
-            case AnyOf(filters=parts):
-                return " OR ".join(f"({self.condition(part, values)})" for part in parts) or "false"
-            case Not(filter=part):
-                return f"({self.condition(part, values)}) IS NOT TRUE"
             case OneOf(field=field, values=choices):
                 operand = self.operand(field)
                 present = [_bound(field, value) for value in choices if value is not None]
@@ -216,11 +210,7 @@ def _type(field: Field) -> str:
 
 
 def _bound(field: Field, value: Any) -> Any:
-    if field.column == "created_at":
-        instant = clock.from_column(value) if isinstance(value, str) else value
-        if not isinstance(instant, datetime):
-            raise InvalidQueryError(f"created_at is compared with a datetime, not {value!r}")
-        return clock.as_utc(instant)
+    value = value_in(field, value)
     if isinstance(value, datetime):
-        raise InvalidQueryError(f"{field!r} holds JSON, which has no datetime", hint="use its text")
+        return clock.as_utc(value)
     return str(value) if field.column else key_of(value)

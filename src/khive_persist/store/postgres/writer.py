@@ -13,6 +13,7 @@ from khive_persist.errors import KhiveError, StoreClosedError
 from khive_persist.models.purposes import Purpose
 from khive_persist.models.query import Filter
 from khive_persist.store import codec
+from khive_persist.store.backend import Merged
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.postgres import rows as postgres_rows
 from khive_persist.store.postgres.pool import Database
@@ -20,8 +21,7 @@ from khive_persist.store.postgres.reader import numbered
 from khive_persist.store.postgres.rows import COLUMNS, TYPES, PostgresRow, to_postgres
 from khive_persist.store.postgres.source import COLUMNS as AS_STORED
 from khive_persist.store.postgres.source import quoted, source_of
-from khive_persist.store.sqlite.statements import select
-from khive_persist.store.writer import Merged
+from khive_persist.store.source import select
 
 Result = TypeVar("Result")
 

@@ -22,15 +22,30 @@ BEGIN
 END
 $$;
 
+-- In plpgsql: PostgreSQL does not inline a strict function in SQL, and calling it takes four times as
+-- long. A number from 0 to 2^53 is the common one: its key is its double with the sign turned.
 CREATE FUNCTION khive.key(value jsonb) RETURNS text
-LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
-    SELECT CASE jsonb_typeof(value)
-        WHEN 'string' THEN '2' || (value #>> '{}')
-        WHEN 'number' THEN khive.number_key((value #>> '{}')::numeric)
-        WHEN 'boolean' THEN khive.number_key(CASE value WHEN 'true' THEN 1 ELSE 0 END)
-        WHEN 'null' THEN NULL
-        ELSE '2' || value::text
-    END
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+DECLARE
+    bytes bytea;
+BEGIN
+    CASE jsonb_typeof(value)
+        WHEN 'string' THEN
+            RETURN '2' || (value #>> '{}');
+        WHEN 'number' THEN
+            IF value::numeric >= 0 AND value::numeric < 9007199254740992 THEN
+                bytes := float8send(value::double precision);
+                RETURN '1' || encode(set_byte(bytes, 0, get_byte(bytes, 0) | 128), 'hex') || '8000';
+            END IF;
+            RETURN khive.number_key(value::numeric);
+        WHEN 'boolean' THEN
+            RETURN khive.number_key(CASE value WHEN 'true' THEN 1 ELSE 0 END);
+        WHEN 'null' THEN
+            RETURN NULL;
+        ELSE
+            RETURN '2' || value::text;
+    END CASE;
+END
 $$;
 
 -- The value that a key stands for, as JSON.
