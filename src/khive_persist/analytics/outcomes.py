@@ -21,9 +21,10 @@ from khive_persist.errors import InvalidQueryError
 from khive_persist.models.criteria import filters_of
 from khive_persist.models.purposes import CONVERSATIONS
 from khive_persist.models.query import Filter, checked_count, field
-from khive_persist.opening import find_project, reading
+from khive_persist.opening import reading
 from khive_persist.prices import PriceTable
 from khive_persist.project import Project
+from khive_persist.project_search import find_project
 from khive_persist.sessions import event_facts as facts
 from khive_persist.sessions.definitions import ruled
 from khive_persist.sessions.read import is_known

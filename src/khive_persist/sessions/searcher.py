@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 from anyio.to_thread import run_sync
 
 from khive_persist import clock
 from khive_persist import settings as configuration
-from khive_persist.capture.drain import drain
+from khive_persist.capture.spool import is_anything_waiting
 from khive_persist.models.purposes import (
     APPLICATION_SESSIONS,
     CONVERSATIONS,
@@ -17,8 +17,8 @@ from khive_persist.models.purposes import (
     PLANNER_SESSIONS,
 )
 from khive_persist.models.query import checked_count
-from khive_persist.opening import existing_project
 from khive_persist.project import Project
+from khive_persist.project_search import existing_project
 from khive_persist.search_index.excerpt import Marker
 from khive_persist.search_index.expression import MAX_CANDIDATES, compiled
 from khive_persist.search_index.follow import catch_up
@@ -28,8 +28,6 @@ from khive_persist.search_index.query import Query
 from khive_persist.search_index.ranking import Matches, Ranked, by_session, choose, find_matches
 from khive_persist.search_index.result import SearchHit, SearchResult, SessionHits
 from khive_persist.search_index.search_readers import SearchReaders
-from khive_persist.search_index.semantic.fusion import with_nearest
-from khive_persist.search_index.semantic.query_vector import QueryVector, query_vector
 from khive_persist.search_index.texts import current_texts, indexed_texts
 from khive_persist.sessions.definitions import plan_order_sql
 from khive_persist.sessions.titles import read_titles
@@ -38,6 +36,9 @@ from khive_persist.store.reader import Reader
 from khive_persist.store.serial_thread import SerialThread
 from khive_persist.store.source import Source, Statement
 from khive_persist.store.sqlite.connection import Connection
+
+if TYPE_CHECKING:
+    from khive_persist.search_index.semantic.query_vector import QueryVector
 
 DEFAULT_LIMIT: Final = 20
 # What is not among the best of all by its words is not ranked.
@@ -149,7 +150,7 @@ class Searcher:
         *,
         limit: int = DEFAULT_LIMIT,
         near: bool = False,
-        vector: QueryVector | None = None,
+        vector: "QueryVector | None" = None,
     ) -> SearchResult:
         """Search the index as it is.
 
@@ -169,7 +170,7 @@ class Searcher:
         return await self._result(query, behind, looked, vector)
 
     async def _result(
-        self, query: Query, behind: int | None, looked: Looked, vector: QueryVector | None
+        self, query: Query, behind: int | None, looked: Looked, vector: "QueryVector | None"
     ) -> SearchResult:
         titles = await self._titles([session_id for session_id in looked.hits if session_id])
         root = str(self.project.root.resolve())
@@ -204,20 +205,25 @@ class Searcher:
         return self._readers
 
     def _catch_up(self) -> int | None:
-        if self._drains:
+        if self._drains and is_anything_waiting(self.project):
+            # A process that searches once and brings nothing in starts in half the time without.
+            from khive_persist.capture.drain import drain
+
             drain(self.project)
         return catch_up(self.project, readers=self._open_readers())
 
     def _catch_up_and_look(self, query: Query, limit: int, near: bool) -> tuple[int | None, Looked]:
         return self._catch_up(), self._look(query, limit, near, None)
 
-    def _look(self, query: Query, limit: int, near: bool, vector: QueryVector | None) -> Looked:
+    def _look(self, query: Query, limit: int, near: bool, vector: "QueryVector | None") -> Looked:
         readers = self._open_readers()
         with readers.index() as connection:
             if connection is None:
                 return Looked(0, {}, {}, [])
             matches = find_matches(connection, compiled(query), clock.now())
             if vector is not None and vector.row is not None:
+                from khive_persist.search_index.semantic.fusion import with_nearest
+
                 matches = with_nearest(connection, matches, query, vector.model, vector.row)
             choice = _with_texts(readers, connection, query, matches, limit)
             marker = Marker(query)
@@ -232,8 +238,10 @@ class Searcher:
             )
 
 
-def vector_of(project: Project, query: Query) -> QueryVector:
+def vector_of(project: Project, query: Query) -> "QueryVector":
     """Return the vector of a search, as `query_vector` does by the settings of a project."""
+    from khive_persist.search_index.semantic.query_vector import query_vector
+
     return query_vector(project, configuration.load(project.config), query)
 
 

@@ -14,8 +14,8 @@ from khive_persist.models.purpose_registry import known_purposes, remember
 from khive_persist.models.purposes import Purpose
 from khive_persist.models.query import column
 from khive_persist.models.records import class_of
-from khive_persist.opening import existing_project, find_project
 from khive_persist.project import Project
+from khive_persist.project_search import existing_project, find_project
 from khive_persist.store import codec, postgres
 from khive_persist.store.backend import Merged
 from khive_persist.store.codec import StoredRow
