@@ -47,20 +47,20 @@ _CONFIDENT: Final = -field("confidence")
 
 def measure(rows: int, many: int = MANY) -> list[Line]:
     """Measure each in a database of its own, all in one server."""
-    with running_server() as server:
+    with tempfile.TemporaryDirectory() as folder, running_server() as server:
         return [
-            anyio.run(_bulk, server, many),
-            anyio.run(_group_commit, server),
-            anyio.run(_top, server, rows),
+            anyio.run(_bulk, server, folder, many),
+            anyio.run(_group_commit, server, folder),
+            anyio.run(_top, server, folder, rows),
         ]
 
 
-async def _bulk(server: str, many: int) -> Line:
+async def _bulk(server: str, folder: str, many: int) -> Line:
     ours, raw = [], []
     for number in range(_ROUNDS):
         records = _records(many, number)
         url = await new_database(server)
-        async with open_store(PlannerSession, url) as plans:
+        async with open_store(PlannerSession, url, dir=folder) as plans:
             began = time.perf_counter()
             await plans.save_many(records)
             ours.append(time.perf_counter() - began)
@@ -68,7 +68,7 @@ async def _bulk(server: str, many: int) -> Line:
         rows = [to_postgres(codec.to_row(record)) for record in records]
         kilobytes = sum(len(row[3] or "") for row in rows) / many / 1_024
         url = await new_database(server)
-        async with open_store(PlannerSession, url) as plans:
+        async with open_store(PlannerSession, url, dir=folder) as plans:
             connection = await asyncpg.connect(url)
             began = time.perf_counter()
             await connection.copy_records_to_table(_TABLE, records=rows, columns=COLUMNS)
@@ -85,11 +85,11 @@ async def _bulk(server: str, many: int) -> Line:
     )
 
 
-async def _group_commit(server: str) -> Line:
+async def _group_commit(server: str, folder: str) -> Line:
     ours, raw = [], []
     count = _TASKS * _SAVES
     url = await new_database(server)
-    async with open_store(PlannerSession, url) as plans:
+    async with open_store(PlannerSession, url, dir=folder) as plans:
         connection = await asyncpg.connect(url)
         insert = await connection.prepare(_INSERT)
         for number in range(_ROUNDS + 1):
@@ -111,7 +111,7 @@ async def _group_commit(server: str) -> Line:
             raw.append(time.perf_counter() - began)
         await connection.close()
         _check(await plans.count(), 2 * count * (_ROUNDS + 1))
-    sync = sync_seconds(Path(tempfile.gettempdir()))
+    sync = sync_seconds(Path(folder))
     return Line(
         f"PostgreSQL: {_SAVES} saves of each of {_TASKS} tasks, each awaited, against as many rows"
         " of asyncpg in one connection, a commit a row, where a sync of the disk takes"
@@ -123,11 +123,11 @@ async def _group_commit(server: str) -> Line:
     )
 
 
-async def _top(server: str, count: int) -> Line:
+async def _top(server: str, folder: str, count: int) -> Line:
     url = await new_database(server)
     took, scans = [], []
     statement = numbered(select(source_of({"plans": _TABLE}), (), _CONFIDENT, 50))
-    async with open_store(PlannerSession, url) as plans:
+    async with open_store(PlannerSession, url, dir=folder) as plans:
         connection = await asyncpg.connect(url)
         for first in range(0, count, _PART_ROWS):
             rows = [_small(number) for number in range(first, min(count, first + _PART_ROWS))]

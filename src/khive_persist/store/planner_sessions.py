@@ -63,8 +63,8 @@ class PlannerSessionStore(Store[PlannerSession]):
 
 
 def _by_complexity(source: Source) -> Statement:
-    complexity = source.operand(field("complexity"))
-    columns = [source.value(complexity), "count(*)"]
+    complexity = field("complexity")
+    columns = [source.group(complexity), "count(*)"]
     for name in _NUMBERS:
         number = source.number(field(name))
         columns += [

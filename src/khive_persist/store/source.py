@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar, Final, NamedTuple
+from typing import Any, ClassVar, Final, Literal, NamedTuple
 
 from khive_persist import clock
 from khive_persist.errors import InvalidQueryError
@@ -114,12 +114,20 @@ class Source(ABC):
         """Spell the sum of numbers: 0 where there is none."""
 
     @abstractmethod
-    def value(self, operand: str) -> str:
-        """Spell the value of an operand, as it is shown."""
+    def shown(self, field: Field) -> str:
+        """Spell the value of a field of a row, as it is shown."""
 
     @abstractmethod
-    def grouping(self, operands: Sequence[str]) -> str:
-        """Spell the groups of the first columns of a SELECT, in their order."""
+    def extreme(self, function: Literal["min", "max"], field: Field) -> str:
+        """Spell the least or greatest value of a field, as it is shown."""
+
+    @abstractmethod
+    def group(self, field: Field) -> str:
+        """Spell the value that the rows of a group have in a field, as it is shown."""
+
+    @abstractmethod
+    def grouping(self, fields: Sequence[Field]) -> str:
+        """Spell the groups by fields, which are the first columns of a SELECT, in their order."""
 
 
 def select(

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Literal
 
 from khive_persist import clock
 from khive_persist.errors import InvalidQueryError
@@ -120,7 +120,7 @@ class PostgresSource(Source):
         """Spell whether a field is a number with a fraction, as 1 or 0."""
         value = f"content #> {_array(_steps_of(field))}"
         return (
-            f"CASE WHEN jsonb_typeof({value}) = 'number' AND ({value} #>> '{{}}') ~ '[.eE]'"
+            f"CASE WHEN jsonb_typeof({value}) = 'number' AND scale(({value})::numeric) > 0"
             " THEN 1 ELSE 0 END"
         )
 
@@ -128,12 +128,24 @@ class PostgresSource(Source):
         """Spell the sum of numbers: 0 where there is none."""
         return f"coalesce(sum({number}), 0)"
 
-    def value(self, operand: str) -> str:
-        """Spell the value of an operand, as it is shown."""
-        return f"khive.value({operand})" if "khive.key" in operand else operand
+    def shown(self, field: Field) -> str:
+        """Spell the value of a field of a row, as it is shown."""
+        return field.column or f"khive.value({_shown_key(field)})"
 
-    def grouping(self, operands: Sequence[str]) -> str:
-        """Spell the groups of the first columns of a SELECT, in their order."""
+    def extreme(self, function: Literal["min", "max"], field: Field) -> str:
+        """Spell the least or greatest value of a field, as it is shown."""
+        if field.column:
+            return f"{function}({field.column})"
+        return f"khive.value({function}({_shown_key(field)}))"
+
+    def group(self, field: Field) -> str:
+        """Spell the value that the rows of a group have in a field, as it is shown."""
+        # Of numbers that are equal, and of which one is a float, this is the float.
+        return field.column or self.extreme("max", field)
+
+    def grouping(self, fields: Sequence[Field]) -> str:
+        """Spell the groups by fields, which are the first columns of a SELECT, in their order."""
+        operands = [self.operand(field) for field in fields]
         order = ", ".join(f"{operand} ASC NULLS FIRST" for operand in operands)
         return f" GROUP BY {', '.join(operands)} ORDER BY {order}"
 
@@ -181,6 +193,10 @@ def steps(path: str) -> list[str]:
             (step[1], step[2], step[3], step[4]) for step in _STEP.finditer(path, 1)
         )
     ]
+
+
+def _shown_key(field: Field) -> str:
+    return f'khive.shown_key(content #> {_array(_steps_of(field))}) COLLATE "C"'
 
 
 def _steps_of(field: Field) -> list[str]:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Literal
 
 from khive_persist import clock
 from khive_persist.errors import InvalidQueryError
@@ -119,13 +119,21 @@ class SqliteSource(Source):
         # Not sum(): whole numbers beyond 64 bits make an error of it.
         return f"total({number})"
 
-    def value(self, operand: str) -> str:
-        """Spell the value of an operand, as it is shown."""
-        return operand
+    def shown(self, field: Field) -> str:
+        """Spell the value of a field of a row, as it is shown."""
+        return self.operand(field)
 
-    def grouping(self, operands: Sequence[str]) -> str:
-        """Spell the groups of the first columns of a SELECT, in their order."""
-        places = ", ".join(str(number) for number, _ in enumerate(operands, start=1))
+    def extreme(self, function: Literal["min", "max"], field: Field) -> str:
+        """Spell the least or greatest value of a field, as it is shown."""
+        return f"{function}({self.operand(field)})"
+
+    def group(self, field: Field) -> str:
+        """Spell the value that the rows of a group have in a field, as it is shown."""
+        return self.operand(field)
+
+    def grouping(self, fields: Sequence[Field]) -> str:
+        """Spell the groups by fields, which are the first columns of a SELECT, in their order."""
+        places = ", ".join(str(number) for number, _ in enumerate(fields, start=1))
         return f" GROUP BY {places} ORDER BY {places}"
 
 
