@@ -78,6 +78,9 @@ def test_of_plans(plan: Record) -> None:
         content, d.plan_session_sql(ROW), *(d.plan_field_sql(ROW, name) for name in d.PLAN_FIELDS)
     )
     assert session == plan_session(content)
+    (confidence,) = asked(content, d.confidence_sql(ROW))
+    number = fields[d.PLAN_FIELDS.index("confidence")]
+    assert confidence == (number if number is not None and d.is_confidence(number) else None)
     assert fields == [plan_field(content, name) for name in d.PLAN_FIELDS]
 
 
