@@ -26,7 +26,7 @@ class Forked:
         self,
         program: str,
         words: Sequence[str],
-        stderr: IO[bytes],
+        stderr: IO[bytes] | None = None,
         *,
         stdin: IO[bytes] | None = None,
         directory: Path = ROOT,
@@ -40,7 +40,12 @@ class Forked:
         reading, writing = os.pipe()
         self._told, telling = socket.socketpair()
         with open(os.devnull, "rb") as nothing:
-            files = [(stdin or nothing).fileno(), writing, stderr.fileno(), telling.fileno()]
+            files = [
+                (stdin or nothing).fileno(),
+                writing,
+                stderr.fileno() if stderr else 2,
+                telling.fileno(),
+            ]
             socket.send_fds(_parent(), [json.dumps(what).encode()], files)
         os.close(writing)
         telling.close()
@@ -118,8 +123,12 @@ def run_module(
     module: str, *words: str, input: bytes = b"", directory: Path = ROOT, timeout: float = 60
 ) -> subprocess.CompletedProcess[str]:
     """Run a module as `python -m` does; else as `run`."""
-    program = f"import runpy; runpy.run_module({module!r}, run_name='__main__', alter_sys=True)"
-    return run(program, *words, input=input, directory=directory, timeout=timeout)
+    return run(of_module(module), *words, input=input, directory=directory, timeout=timeout)
+
+
+def of_module(module: str) -> str:
+    """Return a program that is a module."""
+    return f"import runpy; runpy.run_module({module!r}, run_name='__main__', alter_sys=True)"
 
 
 # Python's shortest start, and what it is told goes on to the one that forks.
