@@ -30,6 +30,7 @@ class Forked:
         *,
         stdin: IO[bytes] | None = None,
         directory: Path = ROOT,
+        before: str = "",
     ) -> None:
         what = {
             "program": program,
@@ -46,7 +47,7 @@ class Forked:
                 stderr.fileno() if stderr else 2,
                 telling.fileno(),
             ]
-            socket.send_fds(_parent(), [json.dumps(what).encode()], files)
+            socket.send_fds(_parent(before), [json.dumps(what).encode()], files)
         os.close(writing)
         telling.close()
         self.stdout = os.fdopen(reading, encoding="utf-8")
@@ -88,6 +89,7 @@ def run(
     input: bytes = b"",
     directory: Path = ROOT,
     timeout: float = 60,
+    before: str = "",
 ) -> subprocess.CompletedProcess[str]:
     """Run a program of Python as `python -c` does, and wait for its end.
 
@@ -99,6 +101,7 @@ def run(
         input: Its stdin.
         directory: Where it runs, and imports from.
         timeout: For how many seconds.
+        before: What is run before anything of ours is imported, once for all that name the same.
 
     Raises:
         subprocess.TimeoutExpired: It took longer, and was killed.
@@ -106,7 +109,7 @@ def run(
     with TemporaryFile() as stdin, TemporaryFile() as stderr:
         stdin.write(input)
         stdin.seek(0)
-        process = Forked(program, words, stderr, stdin=stdin, directory=directory)
+        process = Forked(program, words, stderr, stdin=stdin, directory=directory, before=before)
         with process.stdout, ThreadPoolExecutor(1) as reader:
             reading = reader.submit(process.stdout.read)
             try:
@@ -174,15 +177,15 @@ def _hand_on(listening: socket.socket) -> None:
             return
         with asking:
             message, files, _, _ = socket.recv_fds(asking, 1 << 17, 3)
-            socket.send_fds(_parent(), [message], [*files, asking.fileno()])
+            socket.send_fds(_parent(""), [message], [*files, asking.fileno()])
         for file in files:
             os.close(file)
 
 
 @cache
-def _parent() -> socket.socket:
+def _parent(before: str) -> socket.socket:
     asking, asked = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    command = [sys.executable, "-P", str(Path(__file__).with_name("warm_parent.py"))]
+    command = [sys.executable, "-P", str(Path(__file__).with_name("warm_parent.py")), before]
     process = subprocess.Popen(command, stdin=asked.fileno(), stdout=subprocess.PIPE, cwd="/")
     asked.close()
 

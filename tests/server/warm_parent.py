@@ -1,6 +1,8 @@
 """A process that has imported what our programs need, and forks one for each who asks for it.
 
-    python -P warm_parent.py
+    python -P warm_parent.py BEFORE
+
+BEFORE is what it runs before it imports anything of ours; its names are those of each fork.
 
 stdin is a socket: each message of it is what to run, with the files that it gets. Between the two
 stands a process that waits for the program and says how it ended, as only its parent can.
@@ -17,15 +19,17 @@ import threading
 from contextlib import suppress
 from typing import Any, Final, NoReturn
 
-import khive_persist.cli.commands.serve
-import khive_persist.server.run  # noqa: F401 - what is imported here is not in each fork
-
 _LARGEST: Final = 1 << 17
 _FILES: Final = 4
 
 
 def main() -> None:
     """Fork until nobody can ask any more."""
+    names: dict[str, Any] = {"__name__": "__main__"}
+    exec(sys.argv[1], names)
+    import khive_persist.cli.commands.serve
+    import khive_persist.server.run  # noqa: F401 - what is imported here is not in each fork
+
     # A collection in a fork would copy all that it looks at.
     gc.collect()
     gc.freeze()
@@ -34,8 +38,6 @@ def main() -> None:
             message, files, _, _ = socket.recv_fds(asking, _LARGEST, _FILES)
             if not message:
                 return
-            if len(files) == 3:
-                files.insert(0, os.open(os.devnull, os.O_RDONLY))  # TEMPORARY
             if os.fork() == 0:
                 break
             for file in files:
@@ -45,7 +47,7 @@ def main() -> None:
                     pass
     if process := os.fork():
         _tell_end(process, files)
-    _run(json.loads(message), files)
+    _run(json.loads(message), files, names)
 
 
 def _tell_end(process: int, files: list[int]) -> None:
@@ -60,7 +62,7 @@ def _tell_end(process: int, files: list[int]) -> None:
     os._exit(0)
 
 
-def _run(what: dict[str, Any], files: list[int]) -> NoReturn:
+def _run(what: dict[str, Any], files: list[int], names: dict[str, Any]) -> NoReturn:
     """Become what was asked for, as if it had been started so."""
     for standard, file in enumerate(files[:3]):
         os.dup2(file, standard)
@@ -72,7 +74,7 @@ def _run(what: dict[str, Any], files: list[int]) -> NoReturn:
     sys.path.insert(0, "")
     code = 0
     try:
-        exec(what["program"], {"__name__": "__main__"})
+        exec(what["program"], names)
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
         if isinstance(end.code, str):
