@@ -18,7 +18,7 @@ from khive_persist.capture.spool import Spool
 from khive_persist.errors import KhiveError
 from khive_persist.maintenance.budget_warnings import run as budget_warnings
 from khive_persist.mirror.packing import is_due
-from khive_persist.project import Project
+from khive_persist.project import RESERVED_DATABASES, Project
 from khive_persist.recorder.logs import LOGGER
 from khive_persist.search_index import index_file
 from khive_persist.search_index.follow import catch_up
@@ -229,8 +229,8 @@ def _versions(project: Project) -> list[tuple[str, int, int]]:
     versions = []
     with os.scandir(project.khive) as entries:
         for entry in entries:
-            is_index = entry.name.startswith(project.search_index.name)
-            if is_index or not entry.name.endswith((".db", ".db-wal")):
+            has_no_records = entry.name.startswith(tuple(RESERVED_DATABASES))
+            if has_no_records or not entry.name.endswith((".db", ".db-wal")):
                 continue
             # Others end, and take the log of a database with them.
             with suppress(FileNotFoundError):
