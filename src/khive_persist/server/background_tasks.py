@@ -24,6 +24,7 @@ from khive_persist.search_index import index_file
 from khive_persist.search_index.follow import catch_up
 from khive_persist.search_index.semantic.embedding import embed_new
 from khive_persist.server.context import ServerContext
+from khive_persist.team import run as pushing
 from khive_persist.trust.processes import environment_for, module_command
 
 _log = logging.getLogger(LOGGER)
@@ -48,6 +49,7 @@ class Intervals(NamedTuple):
         budgets: The interval between looks for budgets that are reached.
         search: The interval between looks for what the index of the search lacks.
         vectors: The interval between looks for passages without a vector.
+        team: The interval between looks for a push to the team that is due.
     """
 
     settings: float = 2.0
@@ -58,6 +60,7 @@ class Intervals(NamedTuple):
     budgets: float = 60.0
     search: float = 0.5
     vectors: float = 2.0
+    team: float = 5.0
 
 
 async def keep_settings(
@@ -155,6 +158,19 @@ async def keep_budgets(context: ServerContext, seconds: float) -> None:
             )
         except (KhiveError, OSError) as error:
             _log.error("budgets_failed", extra={"fields": {"reason": str(error)}})
+
+
+async def keep_pushed(context: ServerContext, seconds: float) -> None:
+    """Start a push to the team until cancelled, whenever it is due."""
+    while True:
+        await anyio.sleep(seconds)
+        try:
+            if await anyio.to_thread.run_sync(
+                pushing.is_due, context.project, context.live.settings
+            ):
+                await anyio.to_thread.run_sync(pushing.start, context.project)
+        except (KhiveError, OSError) as error:
+            _log.error("push_failed", extra={"fields": {"reason": str(error)}})
 
 
 async def keep_searchable(context: ServerContext, seconds: float) -> None:

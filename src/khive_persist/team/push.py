@@ -45,13 +45,13 @@ from khive_persist.team import kinds
 from khive_persist.team.destination import MOST_BYTES, MOST_RECORDS, Destination, destination_of
 from khive_persist.team.form import Forms
 from khive_persist.team.reading import Chunk, Following, drop_consumer
+from khive_persist.team.run import LOCK
 from khive_persist.team.team_record import TeamRecord
 from khive_persist.threads import Advance, silent
 from khive_persist.tombstones import CurrentTombstones
 from khive_persist.trust import marks
 from khive_persist.trust.macs import KeyedHashes
 
-LOCK: Final = "push.lock"
 _DIGEST_BYTES: Final = 16
 _PURGED: Final = "purged"
 # No destination takes all of a larger one: its metrics leave.
@@ -187,7 +187,7 @@ class _Push:
         prices = PriceTable(settings.cost_prices)
         self._contents = Forms(self._names.hashes, prices, redactor)
         self._url = settings.team_url
-        self._redaction = (settings.redaction_allow, settings.redaction_deny)
+        self._settings = settings
         self._pushed = Pushed()
 
     async def run(self, advance: Advance, *, is_all: bool) -> Pushed:
@@ -433,8 +433,7 @@ class _Push:
 
     def _manner(self, purpose: Purpose) -> str:
         form = self._forms[purpose.name]
-        redaction = self._redaction if form == "redacted" else ()
-        return manner_of(form, self._names, redaction)
+        return manner_of(form, self._names, redaction_of(self._settings, form))
 
     async def _in_thread(self, work: Callable[[Ledger], _Result]) -> _Result:
         def run() -> _Result:
@@ -469,6 +468,11 @@ class Names:
     def sender(self, *, is_hashed: bool) -> Sender:
         """Return them as the ledger has them."""
         return Sender(self.machine, self.project, is_hashed)
+
+
+def redaction_of(settings: Settings, form: str) -> Sequence[Any]:
+    """Return the settings that change what leaves in a form."""
+    return (settings.redaction_allow, settings.redaction_deny) if form == "redacted" else ()
 
 
 def manner_of(form: str, names: Names, redaction: Sequence[Any]) -> str:
