@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from khive_persist.cli import run
+from khive_persist.cli.root import run
 from khive_persist.project import Project
 from tests.factories import event, save
 from tests.team.team_server import TeamServer

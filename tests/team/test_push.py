@@ -392,7 +392,9 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a request that failed be tried again at once."""
     from khive_persist import web_requests
 
-    monkeypatch.setitem(web_requests.post_json.__kwdefaults__, "first_pause", 0.001)
+    defaults = web_requests.post_json.__kwdefaults__
+    assert defaults
+    monkeypatch.setitem(defaults, "first_pause", 0.001)
 
 
 def test_the_process_pushes_when_it_is_time(project: Project, server: TeamServer) -> None:

@@ -14,11 +14,10 @@ from khive_persist.store.sqlite.team.ledger import (
     State,
     Total,
     Unsent,
-    ledger_file,
-    reading,
 )
+from khive_persist.store.sqlite.team.ledger_file import ledger_file, reading
 from khive_persist.team import kinds
-from khive_persist.team.push import Names, manner_of, redaction_of
+from khive_persist.team.names import Names, manner_of
 from khive_persist.team.reading import Following
 
 
@@ -208,8 +207,7 @@ def _count_pending(
         path = project.database(purpose.file)
         if purpose.name not in forms or not path.exists():
             continue
-        form = forms[purpose.name]
-        manner = manner_of(form, names, redaction_of(settings, form))
+        manner = manner_of(forms[purpose.name], names, settings)
         following = Following(path, purpose, manner, 0.0, may_write=False)
         position = ledger.position(purpose.name) if ledger else None
         try:
