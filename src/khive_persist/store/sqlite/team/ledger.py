@@ -18,7 +18,7 @@ _DUE: Final = "withdrawal IS NOT NULL AND sent_at IS NULL"
 
 
 class Position(NamedTuple):
-    """How far a file is followed.
+    """The place up to which a file is followed.
 
     Attributes:
         manner: A digest of the settings by which its records were sent.
@@ -138,7 +138,7 @@ class OffSession(NamedTuple):
 
 
 class State(NamedTuple):
-    """What is known of the pushes: when the last one was, and why it failed."""
+    """The state of the pushes: where they go, when the last one was, and why it failed."""
 
     destination: str
     pushed_at: str | None
