@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from khive_persist.errors import CaptureError as CaptureError
     from khive_persist.errors import CompletedError as CompletedError
     from khive_persist.errors import ConflictError as ConflictError
+    from khive_persist.errors import DestinationError as DestinationError
     from khive_persist.errors import EmissionError as EmissionError
     from khive_persist.errors import InvalidFileError as InvalidFileError
     from khive_persist.errors import InvalidQueryError as InvalidQueryError
@@ -131,10 +132,11 @@ _NAMES = {
     "copies": "Verified rebuild rebuild_search verify",
     "errors": """
         AmbiguousStoreError BackupDamagedError BackupError CaptureError CompletedError
-        ConflictError EmissionError InvalidFileError InvalidQueryError InvalidRecordError
-        InvalidSettingsError KhiveError MirrorError MissingExtraError NotFoundError
-        ProjectError StoreBusyError StoreClosedError StoreDamagedError StoreError
-        StoreFullError StoreNewerError StoreUnavailableError UntrustedError VersionError
+        ConflictError DestinationError EmissionError InvalidFileError InvalidQueryError
+        InvalidRecordError InvalidSettingsError KhiveError MirrorError MissingExtraError
+        NotFoundError ProjectError StoreBusyError StoreClosedError StoreDamagedError
+        StoreError StoreFullError StoreNewerError StoreUnavailableError UntrustedError
+        VersionError
     """,
     "maintenance.backup.backups": """
         create_backup list_backups prune_backups restore_backup verify_backups

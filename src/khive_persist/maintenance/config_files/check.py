@@ -12,7 +12,7 @@ from khive_persist.hints import command_in
 from khive_persist.maintenance.retention import rules
 from khive_persist.prices import PriceTable
 from khive_persist.project import Project
-from khive_persist.settings import HOME_ONLY, Settings, dotted
+from khive_persist.settings import HOME_ONLY, PERSONAL, Settings, dotted
 from khive_persist.trust import marks
 
 Kind = Literal["invalid", "without_effect"]
@@ -145,6 +145,8 @@ def _without_effect(project: Project) -> list[Problem]:
             if setting in HOME_ONLY:
                 place = folder / project.config.name if folder else "the home's config.toml"
                 reason = f"counts in {place} alone"
+            elif setting in PERSONAL and path == project.config:
+                reason = f"counts in {configuration.LOCAL} and the home's config.toml alone"
             elif name in withheld:
                 reason = (
                     "does not count until you accept the file:"

@@ -17,7 +17,7 @@ from khive_persist.maintenance.doctor.findings import Finding, problem_findings
 from khive_persist.maintenance.doctor.hooks import HookState
 from khive_persist.mirror.verify_record import LastVerify
 from khive_persist.project import Project
-from khive_persist.settings import HOME_ONLY, Settings
+from khive_persist.settings import HOME_ONLY, PERSONAL, Settings, dotted
 
 _OLD_BACKUP: Final = timedelta(days=7)
 _OLD_COMPARISON: Final = timedelta(days=30)
@@ -112,12 +112,12 @@ def budget_findings(project: Project) -> list[Finding]:
     """Return the warnings that were not delivered, and settings of a project that warn nobody."""
     findings = problem_findings(failed_warnings(project))
     try:
-        ignored = sorted(configuration.untrusted_values(project.config, HOME_ONLY))
+        ignored = sorted(configuration.untrusted_values(project.config, HOME_ONLY | PERSONAL))
     except InvalidSettingsError:
         ignored = []
     findings += problem_findings(
-        f"{project.config} sets {name.replace('_', '.', 1)}, which counts in the home's config.toml"
-        " alone"
+        f"{project.config} sets {dotted(name)}, which counts in"
+        f"{f' {configuration.LOCAL} and' if name in PERSONAL else ''} the home's config.toml alone"
         for name in ignored
     )
     return findings
