@@ -1,17 +1,15 @@
 """`TeamStore`: a team's records in PostgreSQL, as a server, a sender and a collector store them."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
 
-from khive_persist.errors import InvalidRecordError, extra
+from khive_persist.errors import InvalidRecordError
+from khive_persist.store import codec
+from khive_persist.store.postgres.team_tables import Rejection, Stored, TeamTables
 from khive_persist.team.team_record import TeamRecord
 from khive_persist.team.team_rows import TeamRows
 
-with extra("postgres", "PostgreSQL"):
-    from khive_persist.store.postgres.team_tables import Rejection as Rejection
-    from khive_persist.store.postgres.team_tables import Stored, TeamTables
-
-TIMEOUT_SECONDS = 30.0
+TIMEOUT_SECONDS: Final = 30.0
 
 
 class Refused(NamedTuple):
@@ -59,11 +57,25 @@ class TeamStore:
     async def store(self, records: Sequence[TeamRecord]) -> tuple[Stored, list[Refused]]:
         """Store records, in any order, again or for the first time.
 
-        On return all but the refused ones are committed, with their sums.
+        On return they are committed, with their sums; the refused ones lie in a table beside.
 
         Raises:
             StoreError: As its subclasses say; all may be stored again.
         """
+        stored, refused = await self._store(records)
+        if refused:
+            await self.reject(map(_rejection, refused))
+        return stored, refused
+
+    async def reject(self, rejections: Iterable[Rejection]) -> None:
+        """Keep what came and cannot be stored, in a table beside the records.
+
+        Raises:
+            StoreError: As its subclasses say.
+        """
+        await self._tables.reject([*rejections])
+
+    async def _store(self, records: Sequence[TeamRecord]) -> tuple[Stored, list[Refused]]:
         rows, refused = [], []
         for record in records:
             try:
@@ -77,13 +89,11 @@ class TeamStore:
             if len(records) == 1:
                 return Stored(), [Refused(records[0], str(error))]
         middle = len(records) // 2
-        first, second = await self.store(records[:middle]), await self.store(records[middle:])
+        first, second = await self._store(records[:middle]), await self._store(records[middle:])
         return first[0] + second[0], first[1] + second[1]
 
-    async def reject(self, rejections: Sequence[Rejection]) -> None:
-        """Keep what came and cannot be stored, beside the records.
 
-        Raises:
-            StoreError: As its subclasses say.
-        """
-        await self._tables.reject(rejections)
+def _rejection(refused: Refused) -> Rejection:
+    # It may have what no text of PostgreSQL has.
+    origin = codec.dump_lossy(list(refused.record[1:7]))
+    return Rejection(origin, refused.reason, codec.dump_line(list(refused.record)))
