@@ -2,9 +2,9 @@
 
 import asyncio
 import gzip
+import os
 import ssl
 import zlib
-from collections.abc import Awaitable, Callable
 from hashlib import blake2b
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -31,6 +31,7 @@ _IS_NO_CLUSTER: Final = 10074
 _CREDENTIALS: Final = "-----BEGIN NATS USER JWT-----"
 _DUPLICATES_SECONDS: Final = 300
 _CONNECT_SECONDS: Final = 10.0
+_PAUSE_SECONDS: Final = 0.25
 _PACKED_FROM_BYTES: Final = 65_536
 _MOST_BYTES: Final = 64 * 1024 * 1024
 _PACKED: Final = {"Content-Encoding": "gzip"}
@@ -62,19 +63,10 @@ class Servers:
         self.name = hosts
         self._addresses = [f"{parts.scheme}://{_with_port(host)}" for host in hosts.split(",")]
         self._secrets = _secrets(user, secret)
-        self._last_error = ""
+        self._last_error: Exception | None = None
 
-    async def connect(
-        self,
-        *,
-        on_loss: Callable[[], Awaitable[None]] | None = None,
-        on_return: Callable[[], Awaitable[None]] | None = None,
-    ) -> Client:
+    async def connect(self) -> Client:
         """Connect to one of them; where it is lost, the client goes to another by itself.
-
-        Args:
-            on_loss: Called when the connection is lost.
-            on_return: Called when there is one again.
 
         Raises:
             DestinationError: None answers within 10 seconds, or each refuses.
@@ -85,13 +77,11 @@ class Servers:
             name="khive-persist",
             tls=_tls(),
             connect_timeout=2,
-            reconnect_time_wait=0,
-            max_reconnect_attempts=-1,
+            reconnect_time_wait=_PAUSE_SECONDS,  # type: ignore[arg-type] # it may be a part of a second
+            max_reconnect_attempts=int(_CONNECT_SECONDS / _PAUSE_SECONDS),
             ping_interval=5,
             max_outstanding_pings=2,
             error_cb=self._note,
-            disconnected_cb=on_loss,
-            reconnected_cb=on_return,
             **self._secrets,
         )
         try:
@@ -102,18 +92,19 @@ class Servers:
         except BaseException:
             await client.close()
             raise
+        # Once there was a connection, it is sought for as long as it is needed.
+        client.options["max_reconnect_attempts"] = -1
         return client
 
     def unavailable(self, error: BaseException | None) -> DestinationError:
         """Return the error that says that none of them does as it is asked."""
-        reason = str(error or "") or self._last_error or "no answer"
-        return DestinationError(
-            f"{self.name}: {reason.removeprefix('nats: ')}",
-            hint="what was not sent waits, and goes the next time",
-        )
+        if isinstance(error, DestinationError):
+            return error
+        reason = _reason(error) or _reason(self._last_error) or "no answer"
+        return DestinationError(f"{self.name}: {reason}", hint="what was not sent waits")
 
     async def _note(self, error: Exception) -> None:
-        self._last_error = str(error) or type(error).__name__
+        self._last_error = error
 
 
 class _EncryptedClient(Client):
@@ -182,6 +173,12 @@ def record_of(body: bytes, headers: dict[str, str] | None) -> TeamRecord:
         if unpacking.unconsumed_tail or not unpacking.eof:
             raise ValueError("it is cut, or larger than 64 MiB")
     return TeamRecord.from_json(body)
+
+
+def _reason(error: BaseException | None) -> str:
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno)
+    return str(error or "").removeprefix("nats: ")
 
 
 def _token(name: str) -> str:
