@@ -25,6 +25,7 @@ from khive_persist.team.team_record import TeamRecord
 from khive_persist.team.team_store import TeamStore
 from tests.postgres.test_team_tables import asked, sums, sums_of_rows, team_record
 from tests.programs.team_sender import has_second, record
+from tests.server.process import until as wait_until
 
 pytestmark = [
     pytest.mark.postgres,
@@ -158,7 +159,9 @@ class Sender:
         """Go on after what is acknowledged, as a sender does that keeps that in a file."""
         words = [sys.executable, "-m", "tests.programs.team_sender", self._url]
         numbers = [str(n) for n in (self.acknowledged, RECORDS, SESSIONS)]
-        self.process = subprocess.Popen([*words, *numbers], stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(
+            [*words, *numbers], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
         self._reading = threading.Thread(target=self._read, args=(self.process,))
         self._reading.start()
 
@@ -174,6 +177,11 @@ class Sender:
         with self._changed:
             assert self._changed.wait_for(lambda: self.acknowledged >= count, 120)
 
+    def allow(self, count: int) -> None:
+        """Let it send so many in all."""
+        assert self.process.stdin is not None
+        print(count, file=self.process.stdin, flush=True)
+
     def kill(self) -> None:
         self.process.kill()
         self.wait()
@@ -181,6 +189,9 @@ class Sender:
     def wait(self) -> int:
         code = self.process.wait(120)
         self._reading.join()
+        for stream in (self.process.stdin, self.process.stdout):
+            assert stream is not None
+            stream.close()
         return code
 
 
@@ -199,27 +210,33 @@ async def test_kills_of_everything() -> None:
             for process in collectors:
                 process.start()
             sender.start()
-            sender.wait_for(1_000)
-            leader = cluster.node(await cluster.leader())
-            restart(cluster, leader)
-            sender.wait_for(2_500)
-            leader_name = await cluster.leader()
-            follower = next(n for n in cluster.nodes if n.name != leader_name)
-            restart(cluster, follower)
-            sender.wait_for(4_000)
-            collectors[0].kill()
-            collectors[0].start()
-            sender.wait_for(6_000)
+            sender.allow(2_000)
+            await until(database, rows_of(1_500))
+            sender.allow(4_000)
+            restart(cluster, cluster.node(await cluster.leader()))
+            await until(database, rows_of(3_500))
+            sender.allow(5_500)
+            leader = await cluster.leader()
+            restart(cluster, next(node for node in cluster.nodes if node.name != leader))
+            await until(database, rows_of(5_000))
             server.kill()
+            sender.allow(7_500)
+            sender.wait_for(7_500)
+            # It has messages, and cannot store them.
+            wait_until(lambda: "trying again" in collectors[0].log.read_text())
+            collectors[0].kill()
             server.start()
-            sender.wait_for(8_000)
+            collectors[0].start()
+            sender.allow(RECORDS - 500)
+            sender.wait_for(8_500)
             sender.kill()
             # It was killed before it had noted the last of what it had sent.
-            sender.acknowledged = max(sender.acknowledged - 500, 0)
+            sender.acknowledged -= 500
             sender.start()
+            sender.allow(RECORDS)
             assert sender.wait() == 0
             assert sender.acknowledged == RECORDS
-            await until(database, f"SELECT count(*) >= {RECORDS} FROM khive.team_records")
+            await until(database, rows_of(RECORDS))
             collectors[1].stop()
             collectors[0].stop()
             # All that was sent in vain, too, is taken from the stream.
@@ -243,6 +260,10 @@ async def test_kills_of_everything() -> None:
         assert info.config.num_replicas == 3
         await client.close()
     shutil.rmtree(folder)
+
+
+def rows_of(count: int) -> str:
+    return f"SELECT count(*) >= {count} FROM khive.team_records"
 
 
 def restart(cluster: NatsCluster, node: NatsNode) -> None:

@@ -1,12 +1,14 @@
 """python -m tests.programs.team_sender URL START END SESSIONS: send records of a team over NATS.
 
 Records START to END, of so many sessions in turn; each tenth has a second version, sent with the
-batch after its first. A line says how many are acknowledged, after each batch.
+batch after its first. A line says how many are acknowledged, after each batch; lines of stdin say
+how many it may send.
 """
 
 import sys
 
 import anyio
+import anyio.to_thread
 
 from khive_persist.store import codec
 from khive_persist.team.jetstream_destination import JetStreamDestination
@@ -43,8 +45,11 @@ def has_second(number: int) -> bool:
 async def send(url: str, start: int, end: int, sessions: int) -> None:
     destination = JetStreamDestination(url)
     second: list[TeamRecord] = []
+    allowed = 0
     for first in range(start, end, BATCH):
         numbers = range(first, min(first + BATCH, end))
+        while allowed < numbers.stop:
+            allowed = int(await anyio.to_thread.run_sync(sys.stdin.readline))
         await destination.send([*(record(number, sessions) for number in numbers), *second])
         second = [record(number, sessions, 2) for number in numbers if has_second(number)]
         print(numbers.stop, flush=True)
