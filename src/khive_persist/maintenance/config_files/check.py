@@ -13,6 +13,7 @@ from khive_persist.maintenance.retention import rules
 from khive_persist.prices import PriceTable
 from khive_persist.project import Project
 from khive_persist.settings import HOME_ONLY, PERSONAL, Settings, dotted
+from khive_persist.team import kinds
 from khive_persist.trust import marks
 
 Kind = Literal["invalid", "without_effect"]
@@ -120,6 +121,9 @@ def check_rules(name: str, value: Any) -> None:
     elif name == "retention.rules":
         for text in value:
             rules.parse(text)
+    elif name == "team.kinds":
+        for text in value:
+            kinds.parse(text)
     elif name == "server.port" and value > _LAST_PORT:
         raise InvalidSettingsError(f"server.port is a whole number from 0 to {_LAST_PORT}")
 

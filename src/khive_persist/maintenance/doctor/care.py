@@ -8,7 +8,7 @@ from typing import Final
 from khive_persist import clock
 from khive_persist import settings as configuration
 from khive_persist.clock import InstantText
-from khive_persist.errors import InvalidSettingsError, KhiveError
+from khive_persist.errors import InvalidSettingsError, KhiveError, StoreError
 from khive_persist.hints import command_in
 from khive_persist.maintenance.backup.catalogue import AHEAD, Catalogue, read_catalogue
 from khive_persist.maintenance.backup.destination import open_destination
@@ -18,6 +18,7 @@ from khive_persist.maintenance.doctor.hooks import HookState
 from khive_persist.mirror.verify_record import LastVerify
 from khive_persist.project import Project
 from khive_persist.settings import HOME_ONLY, PERSONAL, Settings, dotted
+from khive_persist.team.status import problems
 
 _OLD_BACKUP: Final = timedelta(days=7)
 _OLD_COMPARISON: Final = timedelta(days=30)
@@ -121,6 +122,14 @@ def budget_findings(project: Project) -> list[Finding]:
         for name in ignored
     )
     return findings
+
+
+def team_findings(project: Project) -> list[Finding]:
+    """Return what keeps records from the team, and what never left."""
+    try:
+        return problem_findings(problems(project))
+    except StoreError as error:
+        return problem_findings([str(error)])
 
 
 def server_findings(running: str, installed: str) -> list[Finding]:

@@ -1,0 +1,541 @@
+"""Push what is new to a team, as the consumer `push` of the change logs.
+
+A version is put down in the ledger before it is sent, and the position in the change log together
+with what was acknowledged: killed at any moment, a push sends the same versions again. It waits for
+nobody but the destination, and nobody waits for it.
+"""
+
+import hashlib
+import os
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AsyncExitStack
+from functools import partial
+from typing import Any, Final, NamedTuple, TypeVar
+
+from anyio import to_thread
+
+from khive_persist import clock
+from khive_persist import settings as configuration
+from khive_persist.errors import InvalidSettingsError, KhiveError, StoreBusyError
+from khive_persist.models.purpose_registry import known_purposes
+from khive_persist.models.purposes import Purpose
+from khive_persist.prices import PriceTable
+from khive_persist.project import Project
+from khive_persist.settings import Settings
+from khive_persist.store import codec
+from khive_persist.store.codec import StoredRow
+from khive_persist.store.redacting import load_redactor
+from khive_persist.store.session_ids import session_id as session_id_of
+from khive_persist.store.session_ids import session_of
+from khive_persist.store.sqlite import write_lock
+from khive_persist.store.sqlite.team.ledger import (
+    Entry,
+    Ledger,
+    LedgerCopy,
+    LedgerFile,
+    Missed,
+    Place,
+    Position,
+    Sender,
+    State,
+    ledger_file,
+)
+from khive_persist.team import kinds
+from khive_persist.team.destination import MOST_BYTES, MOST_RECORDS, Destination, destination_of
+from khive_persist.team.form import Forms
+from khive_persist.team.reading import Chunk, Following, drop_consumer
+from khive_persist.team.run import LOCK
+from khive_persist.team.team_record import TeamRecord
+from khive_persist.threads import Advance, silent
+from khive_persist.tombstones import CurrentTombstones
+from khive_persist.trust import marks
+from khive_persist.trust.macs import KeyedHashes
+
+_DIGEST_BYTES: Final = 16
+_PURGED: Final = "purged"
+# No destination takes all of a larger one: its metrics leave.
+_MOST_CONTENT: Final = 4 << 20
+_Result = TypeVar("_Result")
+
+
+class Pushed(NamedTuple):
+    """The result of a push.
+
+    Attributes:
+        records: The number of versions of records that left.
+        withdrawn: The number of records that were taken out at the team.
+        bytes: The size of both, before they were packed.
+        is_complete: Whether nothing waits; not where a limit was reached.
+    """
+
+    records: int = 0
+    withdrawn: int = 0
+    bytes: int = 0
+    is_complete: bool = True
+
+
+class _Outgoing(NamedTuple):
+    """A version of a record, before and as it leaves."""
+
+    entry: Entry
+    record: TeamRecord
+    size: int
+
+
+async def push(
+    project: Project,
+    *,
+    limit: int | None = None,
+    is_all: bool = False,
+    advance: Advance = silent,
+) -> Pushed:
+    """Send what is new to the team; what was acknowledged is in the ledger on return.
+
+    A cancelled push sends the versions that were not acknowledged again, the next time.
+
+    Args:
+        project: The project, which is trusted.
+        limit: The largest number of versions of records to send.
+        is_all: Whether all records are looked at again, and not what the change logs name.
+        advance: A function of the number of records that were looked at since its last call.
+
+    Raises:
+        InvalidSettingsError: Nothing may leave, or a setting of `[team]` is wrong.
+        StoreBusyError: Another push is at it.
+        DestinationError: The team has not said that it has what was sent: it is sent again.
+        MissingExtraError: What the address needs is not installed.
+        ProjectError: The key of hashes or of redaction cannot be read.
+        StoreError: The ledger or a database cannot be read or written.
+    """
+    settings = _sending(project)
+    async with AsyncExitStack() as stack:
+        lock = await to_thread.run_sync(_lock, project)
+        stack.callback(os.close, lock)
+        ledger = stack.enter_context(ledger_file(project))
+        try:
+            destination = destination_of(settings.team_url, _token(settings))
+            stack.push_async_callback(destination.close)
+            work = _Push(project, settings, ledger, destination, limit, is_dry=False)
+            pushed = await work.run(advance, is_all=is_all)
+        except KhiveError as error:
+            await to_thread.run_sync(partial(_note_end, settings, ledger, str(error)))
+            raise
+        await to_thread.run_sync(partial(_note_end, settings, ledger, ""))
+        return pushed
+
+
+async def rehearse(
+    project: Project,
+    show: Callable[[TeamRecord], None],
+    *,
+    limit: int | None = None,
+    is_all: bool = False,
+) -> Pushed:
+    """Show what a push would send now, record by record; nothing is sent, and nothing is noted.
+
+    Raises:
+        InvalidSettingsError: As for `push`, and so the others, but for those of sending.
+    """
+    settings = _sending(project)
+    copied = partial(LedgerCopy, project, settings.store_busy_timeout_seconds)
+    with await to_thread.run_sync(copied) as ledger:
+        work = _Push(project, settings, ledger, _Shown(show), limit, is_dry=True)
+        return await work.run(silent, is_all=is_all)
+
+
+class _Shown:
+    """A destination that only shows."""
+
+    def __init__(self, show: Callable[[TeamRecord], None]) -> None:
+        self._show = show
+
+    async def send(self, records: Sequence[TeamRecord]) -> None:
+        """Show them."""
+        for record in records:
+            self._show(record)
+
+    async def close(self) -> None:
+        """Do nothing: it is connected to nothing."""
+
+
+class _Push:
+    """One run over the files of a project."""
+
+    def __init__(
+        self,
+        project: Project,
+        settings: Settings,
+        ledger_file: LedgerFile | LedgerCopy,
+        destination: Destination,
+        limit: int | None,
+        *,
+        is_dry: bool,
+    ) -> None:
+        self._project = project
+        self._ledger_file = ledger_file
+        self._destination = destination
+        self._remaining = limit
+        self._is_dry = is_dry
+        self._timeout = settings.store_busy_timeout_seconds
+        self._purposes = known_purposes(project)
+        self._forms = kinds.forms_of(settings, self._purposes)
+        self._tombstones = CurrentTombstones(project)
+        self._names = Names(project, settings)
+        redactor = load_redactor(project, settings._replace(redaction_enabled=True))
+        assert redactor is not None
+        prices = PriceTable(settings.cost_prices)
+        self._contents = Forms(self._names.hashes, prices, redactor)
+        self._url = settings.team_url
+        self._settings = settings
+        self._pushed = Pushed()
+
+    async def run(self, advance: Advance, *, is_all: bool) -> Pushed:
+        """Send all that is new, or as much as the limit allows."""
+        await self._in_thread(partial(self._prepare, is_all=is_all))
+        await self._withdraw_due()
+        for purpose in self._purposes:
+            path = self._project.database(purpose.file)
+            if not path.exists() or self._is_over:
+                continue
+            if self._forms[purpose.name] == "off":
+                if not self._is_dry:
+                    await to_thread.run_sync(drop_consumer, path, purpose, self._timeout)
+                continue
+            await self._push_file(purpose, advance)
+            await self._withdraw_due()
+        return self._pushed._replace(is_complete=not self._is_over)
+
+    @property
+    def _is_over(self) -> bool:
+        return self._remaining is not None and self._remaining <= 0
+
+    def _prepare(self, ledger: Ledger, *, is_all: bool) -> None:
+        state = ledger.state()
+        if state.destination not in ("", self._url):
+            ledger.forget_sent()
+        elif is_all:
+            ledger.forget_positions()
+        ledger.set_state(state._replace(destination=self._url))
+
+    async def _push_file(self, purpose: Purpose, advance: Advance) -> None:
+        path = self._project.database(purpose.file)
+        following = Following(
+            path, purpose, self._manner(purpose), self._timeout, may_write=not self._is_dry
+        )
+        position = await self._begin(purpose, following)
+        while not self._is_over:
+            chunk, outgoing = await self._in_thread(
+                partial(self._next, purpose, following, position)
+            )
+            is_whole = await self._send(outgoing)
+            if not is_whole:
+                return
+            await self._in_thread(partial(self._keep, purpose, chunk.position))
+            position = chunk.position
+            advance(len(chunk.rows) + len(chunk.gone) + len(chunk.checked))
+            if chunk.is_last:
+                await to_thread.run_sync(following.tell, position)
+                return
+
+    async def _begin(self, purpose: Purpose, following: Following) -> Position:
+        """Return the position from which a file is read on, which is noted."""
+        known = await self._in_thread(lambda ledger: ledger.position(purpose.name))
+        # The lock of a file's writers is not asked for while that of the ledger is held.
+        position = await to_thread.run_sync(following.begin, known)
+
+        def note(ledger: Ledger) -> None:
+            ledger.set_position(purpose.name, position)
+            if following.missed is not None:
+                ledger.note_missed(following.missed)
+
+        await self._in_thread(note)
+        return position
+
+    def _keep(self, purpose: Purpose, position: Position, ledger: Ledger) -> None:
+        ledger.set_position(purpose.name, position)
+
+    def _next(
+        self, purpose: Purpose, following: Following, position: Position, ledger: Ledger
+    ) -> tuple[Chunk, list[_Outgoing]]:
+        """Read the next part of a file, and put down the versions in which it is to leave."""
+        chunk = following.read(position, ledger)
+        kept = {session.session_id for session in ledger.kept_sessions()}
+        self._note_gone(purpose, chunk, kept, ledger)
+        known: dict[str, list[Entry]] = {}
+        for entry in ledger.entries(purpose.name, [row[0] for row in chunk.rows]):
+            known.setdefault(entry.place.id, []).append(entry)
+        form = self._forms[purpose.name]
+        sender = ledger.sender(self._names.sender(is_hashed=form == "metrics"))
+        outgoing = []
+        for row in chunk.rows:
+            if self._is_kept(row, kept) or self._tombstones.get().is_purged(row):
+                continue
+            made = self._outgoing(purpose, form, sender, row, known.get(row[0], []), ledger)
+            if made is not None:
+                outgoing.append(made)
+        ledger.put([item.entry for item in outgoing])
+        return chunk, outgoing
+
+    def _outgoing(
+        self,
+        purpose: Purpose,
+        form: str,
+        sender: int,
+        row: StoredRow,
+        known: Sequence[Entry],
+        ledger: Ledger,
+    ) -> _Outgoing | None:
+        """Return a record as it leaves; None where the team has it so."""
+        session = session_of(row) or ""
+        place = Place(purpose.name, row[0], sender, session)
+        previous = next((entry for entry in known if entry.place == place), None)
+        for entry in known:
+            if entry.place != place and entry.withdrawal is None:
+                ledger.withdraw(entry, "moved")
+        instant = clock.from_column(row[3])
+        at = None if instant is None else clock.to_text(instant)
+        content = _sound(self._contents.content(form, purpose, row[1], at))
+        is_large = len(content) > _MOST_CONTENT
+        record = TeamRecord(
+            person=self._names.person,
+            machine=self._names.machine,
+            project=self._names.project,
+            purpose=purpose.name,
+            session=_sound(self._contents.session(form, session)),
+            id=_sound(self._contents.id(form, row[0])),
+            version=0,
+            form="metrics" if is_large else form,
+            created_at=at,
+            content=self._contents.content("metrics", purpose, row[1], at) if is_large else content,
+        )
+        digest = hashlib.blake2b(record.to_json().encode(), digest_size=_DIGEST_BYTES).digest()
+        version = None if previous is None else previous.version
+        if previous is not None and previous.withdrawal is None and previous.digest == digest:
+            if previous.sent_at is not None:
+                return None
+        else:
+            version = ledger.next_version(version)
+        assert version is not None
+        record = record._replace(version=version)
+        entry = Entry(place, version, record.form, at, digest)
+        return _Outgoing(entry, record, len(record.to_json().encode()) + 1)
+
+    def _is_kept(self, row: StoredRow, kept: set[str]) -> bool:
+        """Return whether a record is of a session of which nothing leaves."""
+        if not kept:
+            return False
+        content = codec.column(row[1])
+        agents = content.get("agent_session_id") if isinstance(content, dict) else None
+        return session_of(row) in kept or session_id_of(agents) in kept
+
+    def _note_gone(self, purpose: Purpose, chunk: Chunk, kept: set[str], ledger: Ledger) -> None:
+        """Take out at the team what was removed here, but for what only grew old."""
+        gone_ids = [change.id for change in chunk.gone]
+        entries: dict[str, list[Entry]] = {}
+        for entry in ledger.entries(purpose.name, [*gone_ids, *chunk.checked]):
+            entries.setdefault(entry.place.id, []).append(entry)
+        pruning = self._tombstones.get().pruning(purpose.name)
+        for id in [*gone_ids, *chunk.checked]:
+            for entry in entries.get(id, []):
+                created_at = entry.created_at or ""
+                if entry.withdrawal is not None:
+                    continue
+                if self._is_purged(entry.place.session_id, created_at):
+                    ledger.withdraw(entry, _PURGED)
+                elif id in gone_ids and (pruning is None or created_at > pruning.until):
+                    ledger.withdraw(entry, "deleted")
+        missed = sum(
+            1
+            for change in chunk.gone
+            if change.id not in entries
+            and change.session not in kept
+            and not self._is_purged(change.session or "", "")
+        )
+        if missed:
+            ledger.note_missed(Missed(purpose.name, missed, 0))
+
+    def _is_purged(self, session: str, created_at: str) -> bool:
+        """Return whether a purge covers a record of a session and a time."""
+        purged_until = self._tombstones.get().purged_until(session) if session else ""
+        return "" != purged_until >= created_at
+
+    async def _withdraw_due(self) -> None:
+        """Take out at the team what is to be taken out there."""
+        while not self._is_over:
+            outgoing = await self._in_thread(self._due)
+            if not outgoing or not await self._send(outgoing):
+                return
+
+    def _due(self, ledger: Ledger) -> list[_Outgoing]:
+        senders = ledger.senders()
+        return [
+            self._tombstone(entry, senders[entry.place.sender])
+            for entry in ledger.due(MOST_RECORDS)
+        ]
+
+    def _tombstone(self, entry: Entry, sender: Sender) -> _Outgoing:
+        form = "metrics" if sender.is_hashed else "all"
+        record = TeamRecord(
+            person=self._names.person,
+            machine=sender.machine,
+            project=sender.project,
+            purpose=entry.place.purpose,
+            session=_sound(self._contents.session(form, entry.place.session_id)),
+            id=_sound(self._contents.id(form, entry.place.id)),
+            version=entry.version,
+            form=entry.form,
+            created_at=entry.created_at,
+            content=None,
+        )
+        return _Outgoing(entry, record, len(record.to_json().encode()) + 1)
+
+    async def _send(self, outgoing: Sequence[_Outgoing]) -> bool:
+        """Send versions batch by batch, each noted once it is acknowledged; whether all went."""
+        allowed = outgoing if self._remaining is None else outgoing[: self._remaining]
+        for batch in _batches(allowed):
+            await self._destination.send([item.record for item in batch])
+            await self._in_thread(partial(self._acknowledge, batch))
+            if self._remaining is not None:
+                self._remaining -= len(batch)
+        return len(allowed) == len(outgoing)
+
+    def _acknowledge(self, batch: Sequence[_Outgoing], ledger: Ledger) -> None:
+        instant = clock.to_text(clock.now())
+        current = {
+            entry.place: entry
+            for purpose in dict.fromkeys(item.entry.place.purpose for item in batch)
+            for entry in ledger.entries(purpose, [item.entry.place.id for item in batch])
+        }
+        # What was withdrawn meanwhile has another version by now.
+        entries = [
+            item.entry._replace(sent_at=instant)
+            for item in batch
+            if (entry := current.get(item.entry.place)) and entry.version == item.entry.version
+        ]
+        purged = [entry for entry in entries if current[entry.place].withdrawal == _PURGED]
+        ledger.put([entry for entry in entries if entry not in purged])
+        if purged:
+            ledger.drop(purged)
+        sums: dict[tuple[str, str], tuple[int, int]] = {}
+        for item in batch:
+            form = _PURGED if item.record.content is None else item.record.form
+            count, size = sums.get((item.record.purpose, form), (0, 0))
+            sums[item.record.purpose, form] = count + 1, size + item.size
+        for (name, form), (count, size) in sums.items():
+            ledger.note_left(instant[:10], name, form, count, size)
+        withdrawn = sum(1 for item in batch if item.record.content is None)
+        self._pushed = self._pushed._replace(
+            records=self._pushed.records + len(batch) - withdrawn,
+            withdrawn=self._pushed.withdrawn + withdrawn,
+            bytes=self._pushed.bytes + sum(item.size for item in batch),
+        )
+
+    def _manner(self, purpose: Purpose) -> str:
+        form = self._forms[purpose.name]
+        return manner_of(form, self._names, redaction_of(self._settings, form))
+
+    async def _in_thread(self, work: Callable[[Ledger], _Result]) -> _Result:
+        def run() -> _Result:
+            with self._ledger_file.transaction(self._timeout) as ledger:
+                return work(ledger)
+
+        return await to_thread.run_sync(run)
+
+
+class Names:
+    """The names by which a team knows who sends: chosen ones, or keyed hashes.
+
+    Attributes:
+        hashes: The hashes of this user's key.
+        person: The person.
+        machine: The machine.
+        project: The project.
+    """
+
+    def __init__(self, project: Project, settings: Settings) -> None:
+        """Read the key.
+
+        Raises:
+            ProjectError: It cannot be read or made, or would not outlast the process.
+        """
+        self.hashes = KeyedHashes()
+        self.person = settings.team_person or self.hashes.of("person", str(os.getuid()))
+        self.machine = settings.team_machine or self.hashes.of("machine", socket.gethostname())
+        mark = marks.digits(project.khive)
+        self.project = settings.team_project or self.hashes.of("project", mark)
+
+    def sender(self, *, is_hashed: bool) -> Sender:
+        """Return them as the ledger has them."""
+        return Sender(self.machine, self.project, is_hashed)
+
+
+def redaction_of(settings: Settings, form: str) -> Sequence[Any]:
+    """Return the settings that change what leaves in a form."""
+    return (settings.redaction_allow, settings.redaction_deny) if form == "redacted" else ()
+
+
+def manner_of(form: str, names: Names, redaction: Sequence[Any]) -> str:
+    """Return a digest of the settings by which the records of a purpose leave."""
+    parts = [form, names.person, names.machine, names.project, list(redaction)]
+    return hashlib.blake2b(codec.dump(parts).encode(), digest_size=_DIGEST_BYTES).hexdigest()
+
+
+def _batches(outgoing: Sequence[_Outgoing]) -> Iterator[list[_Outgoing]]:
+    """Yield them in order, in batches as a destination takes them; a large one goes alone."""
+    batch: list[_Outgoing] = []
+    size = 0
+    for item in outgoing:
+        if batch and (len(batch) == MOST_RECORDS or size + item.size > MOST_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(item)
+        size += item.size
+    if batch:
+        yield batch
+
+
+def _sound(text: str) -> str:
+    """Return a text that UTF-8 can spell: a lone surrogate is replaced."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def _sending(project: Project) -> Settings:
+    """Return the settings of a project of which something may leave."""
+    settings = configuration.load(project.config)
+    if not settings.team_url:
+        raise InvalidSettingsError(
+            "team.url is not set", hint="khive-persist config set team.url … --local"
+        )
+    if not kinds.sends(settings):
+        raise InvalidSettingsError(
+            "nothing leaves: team.form is off",
+            hint="khive-persist config set team.form metrics --local",
+        )
+    return settings
+
+
+def _token(settings: Settings) -> str:
+    variable = settings.team_token_variable
+    if not variable:
+        return ""
+    token = os.environ.get(variable, "")
+    if not token:
+        raise InvalidSettingsError(f"{variable} is not set", hint="team.token_variable names it")
+    return token
+
+
+def _lock(project: Project) -> int:
+    descriptor = write_lock.try_acquire(project.khive / LOCK)
+    if descriptor is None:
+        raise StoreBusyError("another push is at it", hint="it sends what is new")
+    # Its time is that of the last try.
+    os.utime(project.khive / LOCK)
+    return descriptor
+
+
+def _note_end(settings: Settings, ledger_file: LedgerFile, problem: str) -> None:
+    with ledger_file.transaction(settings.store_busy_timeout_seconds) as ledger:
+        state = ledger.state()
+        pushed_at = state.pushed_at if problem else clock.to_text(clock.now())
+        ledger.set_state(State(state.destination, pushed_at, problem))
