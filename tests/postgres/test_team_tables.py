@@ -129,15 +129,24 @@ async def test_a_record_counts_as_it_is_defined(database: str) -> None:
             team_record("1", 1, failed),
             team_record("2", 1, {"event_type": "stop_failure", "success": False}),
             team_record("3", 1, message, purpose="conversations"),
+            # Its sender has a price of his own.
+            team_record(
+                "4",
+                1,
+                {**message, "model": "m", "cost_usd": 0.25},
+                form="metrics",
+                purpose="conversations",
+            ),
         ]
     )
-    assert stored == (Stored(new=3), [])
+    assert stored == (Stored(new=4), [])
     cost = definitions.spent(message, NOON, PriceTable()).picodollars
-    events, messages = await sums(database)
+    events, messages, own = await sums(database)
     assert events[4:] == ("claude-code", "", 1, 2, 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0)
     assert messages[4:] == (
         "codex", "claude-opus-4-5", 1, 1, 0, 0, 0, 1, 1, 2, 7, 5, cost, 1, 0,
     )  # fmt: skip
+    assert own[4:] == ("codex", "m", 1, 1, 0, 0, 0, 1, 1, 2, 7, 5, 250_000_000_000, 1, 0)
     # Purged, and then an older version comes once more: it stays away.
     assert await store.store([team_record("1", 2, None)]) == (Stored(replaced=1), [])
     assert await store.store([team_record("1", 1, failed)]) == (Stored(known=1), [])

@@ -7,14 +7,14 @@ from typing import Any, Final
 from khive_persist import clock
 from khive_persist.errors import InvalidRecordError
 from khive_persist.models.purposes import CONVERSATIONS, EVENT_FILES
-from khive_persist.prices import PriceTable
+from khive_persist.prices import PICODOLLARS, PriceTable
 from khive_persist.sessions import definitions
+from khive_persist.sessions.definitions import Spent
 from khive_persist.store import codec
 from khive_persist.store.postgres.team_row import NOTHING, Counts, TeamRow
 from khive_persist.team.team_record import TeamRecord
 
 _CLIENTS: Final = {purpose.name: client for client, purpose in EVENT_FILES.items()}
-_NO_TIME: Final = datetime.fromisoformat(f"{definitions.NO_TIME}+00:00")
 _LARGEST: Final = 2**63
 # A key of an index has at most 2,704 bytes: https://www.postgresql.org/docs/current/btree.html
 _MOST_CHARACTERS: Final = 200
@@ -51,7 +51,7 @@ class TeamRows:
             record.form,
             at,
             record.content,
-            (at or _NO_TIME).replace(minute=0, second=0, microsecond=0),
+            (at or clock.unreadable()).replace(minute=0, second=0, microsecond=0),
             tool,
             _name(fields, "model"),
             counts,
@@ -75,7 +75,9 @@ class TeamRows:
             return _short(definitions.tool_of(content, client)), counts
         if record.purpose != CONVERSATIONS.name:
             return _name(content, "tool"), Counts(records=1)
-        spent = definitions.spent(content, at or _NO_TIME, self._prices)
+        spent = _as_sent(
+            record, content, definitions.spent(content, at or clock.unreadable(), self._prices)
+        )
         counts = Counts(
             records=1,
             calls=definitions.unreported(content, "calls"),
@@ -90,6 +92,16 @@ class TeamRows:
             unpriced=spent.unpriced,
         )
         return _name(content, "tool"), counts
+
+
+def _as_sent(record: TeamRecord, content: Mapping[str, Any], spent: Spent) -> Spent:
+    """Return what a message cost as its sender knows it, whose prices may be his own."""
+    if record.form != "metrics":
+        return spent
+    cost = content.get("cost_usd")
+    if isinstance(cost, int | float) and 0 <= cost < _LARGEST:
+        return spent._replace(picodollars=round(cost * PICODOLLARS), priced=1, unpriced=0)
+    return spent._replace(picodollars=0, priced=0, unpriced=spent.priced + spent.unpriced)
 
 
 def _check(record: TeamRecord) -> None:

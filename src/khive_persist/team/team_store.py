@@ -1,6 +1,7 @@
 """`TeamStore`: a team's records in PostgreSQL, as a server, a sender and a collector store them."""
 
 from collections.abc import Iterable, Sequence
+from hashlib import sha256
 from typing import Final, NamedTuple
 
 from khive_persist.errors import InvalidRecordError
@@ -94,6 +95,6 @@ class TeamStore:
 
 
 def _rejection(refused: Refused) -> Rejection:
-    # It may have what no text of PostgreSQL has.
-    origin = codec.dump_lossy(list(refused.record[1:7]))
-    return Rejection(origin, refused.reason, codec.dump_line(list(refused.record)))
+    # Its names may be longer than a key, or have what no text of PostgreSQL has.
+    body = codec.dump_line(list(refused.record))
+    return Rejection(f"record {sha256(body).hexdigest()}", refused.reason, body)
