@@ -36,7 +36,7 @@ class Project:
         backups: The folder of backups, unless the settings name another one.
         quarantine: The folder of damaged files, which are never deleted.
         search_index: The index of the full-text search, which can be made anew from the databases.
-        team_ledger: What has left for a team, and up to where the change logs were read for it.
+        team_ledger: The ledger of what has left for a team.
         config: The file of the settings that a person edits.
         local_config: The file of the settings of one person, which git ignores.
         server_url: The file that has the URL of its server, while one runs.

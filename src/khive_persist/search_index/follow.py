@@ -29,11 +29,11 @@ from khive_persist.search_index.batch import BATCH_RECORDS, Batch
 from khive_persist.search_index.index import Position, positions, purposes_pending
 from khive_persist.search_index.index_file import IndexFile
 from khive_persist.settings import Settings
-from khive_persist.store.sqlite import change_log
+from khive_persist.store.sqlite import change_log, consumer_position
 from khive_persist.store.sqlite.change_log import BEHIND
 from khive_persist.store.sqlite.connection import Connection, open_reader
+from khive_persist.store.sqlite.consumer_position import LogPosition
 from khive_persist.store.sqlite.errors import translated
-from khive_persist.store.sqlite.sync_writer import FileWriter
 from khive_persist.threads import Advance, silent
 
 CONSUMER: Final = "search"
@@ -159,13 +159,9 @@ def remove(project: Project, settings: Settings) -> bool:
     for purpose in known_purposes(project):
         path = project.database(purpose.file)
         with suppress(StoreDamagedError):
-            if not path.exists() or not _is_registered(path):
-                continue
-            with (
-                FileWriter(path, purpose, settings.store_busy_timeout_seconds, None) as writer,
-                writer.transaction() as writing,
-            ):
-                change_log.drop_consumer(writing.connection, CONSUMER)
+            if path.exists():
+                timeout = settings.store_busy_timeout_seconds
+                consumer_position.drop(path, purpose, CONSUMER, timeout)
     return True
 
 
@@ -324,14 +320,7 @@ class _Following:
     def _register(self, purpose: Purpose) -> None:
         """Let the file's log keep what comes from now on, and begin with the whole table."""
         path = self._project.database(purpose.file)
-        # Its opening notes what others have inserted.
-        with (
-            FileWriter(path, purpose, self._timeout, None) as writer,
-            writer.transaction() as writing,
-        ):
-            epoch = change_log.state(writing.connection).epoch
-            seq = change_log.last(writing.connection)
-            change_log.set_position(writing.connection, CONSUMER, seq)
+        epoch, seq = consumer_position.register(path, purpose, CONSUMER, self._timeout)
         self._begin(purpose, epoch, seq)
 
     def _begin(self, purpose: Purpose, epoch: str, seq: int) -> None:
@@ -341,15 +330,8 @@ class _Following:
 
     def _tell(self, purpose: Purpose, position: Position) -> None:
         path = self._project.database(purpose.file)
-        with FileWriter(path, purpose, self._timeout, None) as writer:
-            writer.open()
-            # Lost with the power, it is told again.
-            writer.connection.execute("PRAGMA synchronous = NORMAL")
-            with writer.transaction() as writing:
-                acknowledged = change_log.positions(writing.connection).get(CONSUMER, BEHIND)
-                is_same = change_log.state(writing.connection).epoch == position.epoch
-                if is_same and BEHIND < acknowledged < position.seq:
-                    change_log.set_position(writing.connection, CONSUMER, position.seq)
+        place = LogPosition(position.epoch, position.seq)
+        consumer_position.tell(path, purpose, CONSUMER, place, self._timeout)
 
     def _batch(self, purpose: Purpose, path: Path) -> tuple[int, bool]:
         """Take one batch in; how many records were read, and whether it was the last."""
@@ -438,8 +420,3 @@ def _is_other(reader: Connection, path: Path, purpose: Purpose, position: Positi
     has_others_rows = state.last_rowid != change_log.last_rowid(reader, purpose.table)
     is_known = BEHIND < acknowledged <= position.seq
     return state.epoch != position.epoch or has_others_rows or not is_known
-
-
-def _is_registered(path: Path) -> bool:
-    with closing(open_reader(path)) as reader, translated(path):
-        return change_log.is_there(reader) and CONSUMER in change_log.positions(reader)

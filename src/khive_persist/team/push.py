@@ -8,7 +8,7 @@ nobody but the destination, and nobody waits for it.
 import hashlib
 import os
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any, Final, NamedTuple, TypeVar
@@ -28,23 +28,23 @@ from khive_persist.store.codec import StoredRow
 from khive_persist.store.redacting import load_redactor
 from khive_persist.store.session_ids import session_id as session_id_of
 from khive_persist.store.session_ids import session_of
-from khive_persist.store.sqlite import write_lock
+from khive_persist.store.sqlite import consumer_position, write_lock
 from khive_persist.store.sqlite.team.ledger import (
     Entry,
     Ledger,
     LedgerCopy,
     LedgerFile,
-    Missed,
     Place,
     Position,
     Sender,
     State,
+    Unsent,
     ledger_file,
 )
 from khive_persist.team import kinds
 from khive_persist.team.destination import MOST_BYTES, MOST_RECORDS, Destination, destination_of
 from khive_persist.team.form import Forms
-from khive_persist.team.reading import Chunk, Following, drop_consumer
+from khive_persist.team.reading import CONSUMER, Chunk, Following
 from khive_persist.team.run import LOCK
 from khive_persist.team.team_record import TeamRecord
 from khive_persist.threads import Advance, silent
@@ -200,7 +200,8 @@ class _Push:
                 continue
             if self._forms[purpose.name] == "off":
                 if not self._is_dry:
-                    await to_thread.run_sync(drop_consumer, path, purpose, self._timeout)
+                    drop = partial(consumer_position.drop, path, purpose, CONSUMER, self._timeout)
+                    await to_thread.run_sync(drop)
                 continue
             await self._push_file(purpose, advance)
             await self._withdraw_due()
@@ -233,21 +234,21 @@ class _Push:
                 return
             await self._in_thread(partial(self._keep, purpose, chunk.position))
             position = chunk.position
-            advance(len(chunk.rows) + len(chunk.gone) + len(chunk.checked))
+            advance(len(chunk.rows) + len(chunk.removals) + len(chunk.checked))
             if chunk.is_last:
                 await to_thread.run_sync(following.tell, position)
                 return
 
     async def _begin(self, purpose: Purpose, following: Following) -> Position:
         """Return the position from which a file is read on, which is noted."""
-        known = await self._in_thread(lambda ledger: ledger.position(purpose.name))
+        previous = await self._in_thread(lambda ledger: ledger.position(purpose.name))
         # The lock of a file's writers is not asked for while that of the ledger is held.
-        position = await to_thread.run_sync(following.begin, known)
+        position = await to_thread.run_sync(following.begin, previous)
 
         def note(ledger: Ledger) -> None:
             ledger.set_position(purpose.name, position)
-            if following.missed is not None:
-                ledger.note_missed(following.missed)
+            if following.unsent is not None:
+                ledger.note_unsent(following.unsent)
 
         await self._in_thread(note)
         return position
@@ -260,20 +261,20 @@ class _Push:
     ) -> tuple[Chunk, list[_Outgoing]]:
         """Read the next part of a file, and put down the versions in which it is to leave."""
         chunk = following.read(position, ledger)
-        kept = {session.session_id for session in ledger.kept_sessions()}
-        self._note_gone(purpose, chunk, kept, ledger)
-        known: dict[str, list[Entry]] = {}
+        off_sessions = {session.session_id for session in ledger.off_sessions()}
+        self._note_gone(purpose, chunk, off_sessions, ledger)
+        entries: dict[str, list[Entry]] = {}
         for entry in ledger.entries(purpose.name, [row[0] for row in chunk.rows]):
-            known.setdefault(entry.place.id, []).append(entry)
+            entries.setdefault(entry.place.id, []).append(entry)
         form = self._forms[purpose.name]
         sender = ledger.sender(self._names.sender(is_hashed=form == "metrics"))
         outgoing = []
         for row in chunk.rows:
-            if self._is_kept(row, kept) or self._tombstones.get().is_purged(row):
+            if _is_of(row, off_sessions) or self._tombstones.get().is_purged(row):
                 continue
-            made = self._outgoing(purpose, form, sender, row, known.get(row[0], []), ledger)
-            if made is not None:
-                outgoing.append(made)
+            item = self._outgoing(purpose, form, sender, row, entries.get(row[0], []), ledger)
+            if item is not None:
+                outgoing.append(item)
         ledger.put([item.entry for item in outgoing])
         return chunk, outgoing
 
@@ -283,14 +284,14 @@ class _Push:
         form: str,
         sender: int,
         row: StoredRow,
-        known: Sequence[Entry],
+        entries: Sequence[Entry],
         ledger: Ledger,
     ) -> _Outgoing | None:
         """Return a record as it leaves; None where the team has it so."""
         session = session_of(row) or ""
         place = Place(purpose.name, row[0], sender, session)
-        previous = next((entry for entry in known if entry.place == place), None)
-        for entry in known:
+        previous = next((entry for entry in entries if entry.place == place), None)
+        for entry in entries:
             if entry.place != place and entry.withdrawal is None:
                 ledger.withdraw(entry, "moved")
         instant = clock.from_column(row[3])
@@ -321,17 +322,11 @@ class _Push:
         entry = Entry(place, version, record.form, at, digest)
         return _Outgoing(entry, record, len(record.to_json().encode()) + 1)
 
-    def _is_kept(self, row: StoredRow, kept: set[str]) -> bool:
-        """Return whether a record is of a session of which nothing leaves."""
-        if not kept:
-            return False
-        content = codec.column(row[1])
-        agents = content.get("agent_session_id") if isinstance(content, dict) else None
-        return session_of(row) in kept or session_id_of(agents) in kept
-
-    def _note_gone(self, purpose: Purpose, chunk: Chunk, kept: set[str], ledger: Ledger) -> None:
+    def _note_gone(
+        self, purpose: Purpose, chunk: Chunk, off_sessions: set[str], ledger: Ledger
+    ) -> None:
         """Take out at the team what was removed here, but for what only grew old."""
-        gone_ids = [change.id for change in chunk.gone]
+        gone_ids = [change.id for change in chunk.removals]
         entries: dict[str, list[Entry]] = {}
         for entry in ledger.entries(purpose.name, [*gone_ids, *chunk.checked]):
             entries.setdefault(entry.place.id, []).append(entry)
@@ -345,15 +340,15 @@ class _Push:
                     ledger.withdraw(entry, _PURGED)
                 elif id in gone_ids and (pruning is None or created_at > pruning.until):
                     ledger.withdraw(entry, "deleted")
-        missed = sum(
+        unsent = sum(
             1
-            for change in chunk.gone
+            for change in chunk.removals
             if change.id not in entries
-            and change.session not in kept
+            and change.session not in off_sessions
             and not self._is_purged(change.session or "", "")
         )
-        if missed:
-            ledger.note_missed(Missed(purpose.name, missed, 0))
+        if unsent:
+            ledger.note_unsent(Unsent(purpose.name, unsent, 0))
 
     def _is_purged(self, session: str, created_at: str) -> bool:
         """Return whether a purge covers a record of a session and a time."""
@@ -479,6 +474,15 @@ def manner_of(form: str, names: Names, redaction: Sequence[Any]) -> str:
     """Return a digest of the settings by which the records of a purpose leave."""
     parts = [form, names.person, names.machine, names.project, list(redaction)]
     return hashlib.blake2b(codec.dump(parts).encode(), digest_size=_DIGEST_BYTES).hexdigest()
+
+
+def _is_of(row: StoredRow, sessions: Collection[str]) -> bool:
+    """Return whether a record is of one of some sessions, or a plan that one carries out."""
+    if not sessions:
+        return False
+    content = codec.column(row[1])
+    agent_session = content.get("agent_session_id") if isinstance(content, dict) else None
+    return session_of(row) in sessions or session_id_of(agent_session) in sessions
 
 
 def _batches(outgoing: Sequence[_Outgoing]) -> Iterator[list[_Outgoing]]:

@@ -13,12 +13,12 @@ from khive_persist.models.purposes import Purpose
 from khive_persist.search_index import unchanged
 from khive_persist.store.change import Change
 from khive_persist.store.codec import StoredRow
-from khive_persist.store.sqlite import change_log
+from khive_persist.store.sqlite import change_log, consumer_position
 from khive_persist.store.sqlite.change_log import BEHIND
 from khive_persist.store.sqlite.connection import Connection, open_reader
+from khive_persist.store.sqlite.consumer_position import LogPosition
 from khive_persist.store.sqlite.errors import translated
-from khive_persist.store.sqlite.sync_writer import FileWriter
-from khive_persist.store.sqlite.team.ledger import Ledger, Missed, Position
+from khive_persist.store.sqlite.team.ledger import Ledger, Position, Unsent
 from khive_persist.store.sqlite.team.rows import (
     BELOW_ALL,
     count_after,
@@ -44,7 +44,7 @@ class Chunk(NamedTuple):
     Attributes:
         position: The position behind it; that before it where the file was replaced meanwhile.
         rows: The records that are there, in order.
-        gone: The last changes of those that are there no longer.
+        removals: The last changes of those that are there no longer.
         checked: The ids of records that have left and were looked for in the table: those that it
             has no longer. Nobody says when they went.
         is_last: Whether the file has nothing more.
@@ -52,7 +52,7 @@ class Chunk(NamedTuple):
 
     position: Position
     rows: Sequence[StoredRow] = ()
-    gone: Sequence[Change] = ()
+    removals: Sequence[Change] = ()
     checked: Sequence[str] = ()
     is_last: bool = False
 
@@ -61,7 +61,7 @@ class Following:
     """One file, followed for a team.
 
     Attributes:
-        missed: The entries of its log that were dropped before they were read, where there are any.
+        unsent: The entries of its log that were dropped before they were read, where there are any.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class Following:
             timeout_seconds: The longest wait for others who write to it.
             may_write: Whether its log is told how far it was read.
         """
-        self.missed: Missed | None = None
+        self.unsent: Unsent | None = None
         self._path = path
         self._purpose = purpose
         self._manner = manner
@@ -95,14 +95,7 @@ class Following:
                 epoch = change_log.state(reader).epoch if is_logged else _version(self._path)
                 seq = change_log.last(reader) if is_logged else 0
                 return Position(self._manner, epoch, seq, BELOW_ALL, None)
-        # Its opening notes what others have inserted.
-        with (
-            FileWriter(self._path, self._purpose, self._timeout, None) as writer,
-            writer.transaction() as writing,
-        ):
-            epoch = change_log.state(writing.connection).epoch
-            seq = change_log.last(writing.connection)
-            change_log.set_position(writing.connection, CONSUMER, seq)
+        epoch, seq = consumer_position.register(self._path, self._purpose, CONSUMER, self._timeout)
         return Position(self._manner, epoch, seq, BELOW_ALL, None)
 
     def read(self, position: Position, ledger: Ledger) -> Chunk:
@@ -126,17 +119,10 @@ class Following:
             acknowledged = change_log.positions(reader).get(CONSUMER, BEHIND)
         if not BEHIND < acknowledged <= position.seq - at_least:
             return
-        with FileWriter(self._path, self._purpose, self._timeout, None) as writer:
-            writer.open()
-            # Lost with the power, it is told again.
-            writer.connection.execute("PRAGMA synchronous = NORMAL")
-            with writer.transaction() as writing:
-                acknowledged = change_log.positions(writing.connection).get(CONSUMER, BEHIND)
-                is_same = change_log.state(writing.connection).epoch == position.epoch
-                if is_same and BEHIND < acknowledged < position.seq:
-                    change_log.set_position(writing.connection, CONSUMER, position.seq)
+        place = LogPosition(position.epoch, position.seq)
+        consumer_position.tell(self._path, self._purpose, CONSUMER, place, self._timeout)
 
-    def count_waiting(self, position: Position | None) -> int:
+    def count_pending(self, position: Position | None) -> int:
         """Count the records that are not looked at yet."""
         with reading(self._path) as reader:
             if position is None or not self._is_followed(reader, position):
@@ -157,14 +143,16 @@ class Following:
                     return Chunk(position._replace(scanned=rowid), rows)
         return Chunk(position._replace(scanned=None, checked=""), rows)
 
-    def _checked(self, reader: Connection, position: Position, after: str, ledger: Ledger) -> Chunk:
-        entries = ledger.entries_after(self._purpose.name, after, _CHECKED_AT_ONCE)
+    def _checked(
+        self, reader: Connection, position: Position, last_id: str, ledger: Ledger
+    ) -> Chunk:
+        entries = ledger.entries_after(self._purpose.name, last_id, _CHECKED_AT_ONCE)
         ids = list(dict.fromkeys(entry.place.id for entry in entries))
         if not ids:
             return Chunk(position._replace(checked=None))
         present = change_log.present(reader, self._purpose.table, ids)
-        gone = [id for id in ids if id not in present]
-        return Chunk(position._replace(checked=ids[-1]), checked=gone)
+        missing_ids = [id for id in ids if id not in present]
+        return Chunk(position._replace(checked=ids[-1]), checked=missing_ids)
 
     def _followed(self, reader: Connection, position: Position) -> Chunk:
         last = change_log.last(reader) if change_log.is_there(reader) else position.seq
@@ -179,20 +167,20 @@ class Following:
             changes[change.id] = change
         ids = list(seqs)
         rows: list[StoredRow] = []
-        gone: list[Change] = []
+        removals: list[Change] = []
         size = 0
         for start in range(0, len(ids), _READ_AT_ONCE):
             some_ids = ids[start : start + _READ_AT_ONCE]
             present = rows_of(reader, self._purpose, some_ids)
             rows += [present[id] for id in some_ids if id in present]
-            gone += [changes[id] for id in some_ids if id not in present]
+            removals += [changes[id] for id in some_ids if id not in present]
             size += sum(len(row[1] or "") for row in present.values())
             following_ids = ids[start + _READ_AT_ONCE :]
             if size >= _MOST_CHARACTERS and following_ids:
                 # What comes before the first of those that are left was read.
                 until = seqs[following_ids[0]] - 1
                 break
-        return Chunk(position._replace(seq=until), rows, gone, is_last=until == last)
+        return Chunk(position._replace(seq=until), rows, removals, is_last=until == last)
 
     def _is_followed(self, reader: Connection, position: Position) -> bool:
         """Return whether the file can be read on from a position."""
@@ -221,19 +209,7 @@ class Following:
         first = change_log.first_after(reader, position.seq)
         dropped = (last if first is None else first - 1) - position.seq
         if dropped > 0:
-            self.missed = Missed(self._purpose.name, 0, dropped)
-
-
-def drop_consumer(path: Path, purpose: Purpose, timeout_seconds: float) -> None:
-    """Let a file's log keep nothing for a team any more."""
-    with reading(path) as reader:
-        if not change_log.is_there(reader) or CONSUMER not in change_log.positions(reader):
-            return
-    with (
-        FileWriter(path, purpose, timeout_seconds, None) as writer,
-        writer.transaction() as writing,
-    ):
-        change_log.drop_consumer(writing.connection, CONSUMER)
+            self.unsent = Unsent(self._purpose.name, 0, dropped)
 
 
 @contextmanager

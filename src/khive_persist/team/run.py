@@ -19,7 +19,7 @@ from khive_persist import settings as configuration
 from khive_persist.errors import KhiveError
 from khive_persist.project import Project
 from khive_persist.settings import Settings
-from khive_persist.store.sqlite import write_lock
+from khive_persist.store.sqlite import consumer_position, write_lock
 from khive_persist.trust.processes import environment_for, module_command
 
 # Its time is that of the last try.
@@ -72,15 +72,15 @@ def _is_over(project: Project) -> bool:
     seconds = _wait_seconds(project, configuration.load(project.config))
     if seconds is None or seconds == 0:
         return False
-    waiting = write_lock.try_acquire(project.khive / _WAITING_LOCK)
-    if waiting is None:
+    turn = write_lock.try_acquire(project.khive / _WAITING_LOCK)
+    if turn is None:
         return True
     try:
         if seconds > _LONGEST_WAIT_SECONDS:
             return True
         time.sleep(seconds)
     finally:
-        os.close(waiting)
+        os.close(turn)
     return False
 
 
@@ -113,14 +113,14 @@ def _push(project: Project) -> None:
 def _stop_following(project: Project, settings: Settings) -> None:
     """Let the change logs of all files keep nothing for a team."""
     from khive_persist.models.purpose_registry import known_purposes
-    from khive_persist.team.reading import drop_consumer
+    from khive_persist.team.reading import CONSUMER
 
     for purpose in known_purposes(project):
         path = project.database(purpose.file)
         if path.exists():
             # A file that cannot be read has no log that grows.
             with suppress(KhiveError):
-                drop_consumer(path, purpose, settings.store_busy_timeout_seconds)
+                consumer_position.drop(path, purpose, CONSUMER, settings.store_busy_timeout_seconds)
 
 
 if __name__ == "__main__":

@@ -9,11 +9,11 @@ from khive_persist.models.purpose_registry import known_purposes
 from khive_persist.project import Project
 from khive_persist.settings import Settings
 from khive_persist.store.sqlite.team.ledger import (
-    Kept,
     Ledger,
-    Left,
-    Missed,
+    OffSession,
     State,
+    Total,
+    Unsent,
     ledger_file,
     reading,
 )
@@ -33,11 +33,11 @@ class TeamStatus(NamedTuple):
         project: The project's.
         pushed_at: The time of the last push that ended well; None for none.
         problem: The reason why the last push failed, or an empty text.
-        left: What left, by kind and form.
-        waiting: The number of records that were not looked at yet.
+        totals: Sums of what left, by kind and form.
+        pending: The number of records that were not looked at yet.
         withdrawing: The number of records that are to be taken out at the team, and are not yet.
-        kept: The sessions of which nothing leaves.
-        missed: What was removed before it left, by kind.
+        off_sessions: The sessions of which nothing leaves.
+        unsent: Sums of what was removed before it left, by kind.
     """
 
     url: str
@@ -47,11 +47,11 @@ class TeamStatus(NamedTuple):
     project: str
     pushed_at: str | None
     problem: str
-    left: Sequence[Left]
-    waiting: int
+    totals: Sequence[Total]
+    pending: int
     withdrawing: int
-    kept: Sequence[Kept]
-    missed: Sequence[Missed]
+    off_sessions: Sequence[OffSession]
+    unsent: Sequence[Unsent]
 
 
 class Withdrawn(NamedTuple):
@@ -95,15 +95,15 @@ def team_status(project: Project) -> TeamStatus:
             project=names.project if names else "",
             pushed_at=state.pushed_at,
             problem=state.problem,
-            left=ledger.left() if ledger else [],
-            waiting=_waiting(project, settings, names, forms, ledger) if names else 0,
+            totals=ledger.totals() if ledger else [],
+            pending=_count_pending(project, settings, names, forms, ledger) if names else 0,
             withdrawing=ledger.count_due() if ledger else 0,
-            kept=ledger.kept_sessions() if ledger else [],
-            missed=ledger.missed() if ledger else [],
+            off_sessions=ledger.off_sessions() if ledger else [],
+            unsent=ledger.unsent() if ledger else [],
         )
 
 
-def keep_session(project: Project, session_id: str, *, withdraws: bool = False) -> Withdrawn:
+def switch_off(project: Project, session_id: str, *, withdraws: bool = False) -> Withdrawn:
     """Let nothing of a session leave from now on; what has left stays, unless it is withdrawn.
 
     Args:
@@ -117,13 +117,13 @@ def keep_session(project: Project, session_id: str, *, withdraws: bool = False) 
     """
     _check(session_id)
     with ledger_file(project) as file, file.transaction(_timeout(project)) as ledger:
-        is_changed = ledger.keep_session(session_id)
-        withdrawing = ledger.withdraw_session(session_id, "kept") if withdraws else 0
+        is_changed = ledger.switch_off(session_id)
+        withdrawing = ledger.withdraw_session(session_id, "off") if withdraws else 0
         return Withdrawn(is_changed, ledger.count_of_session(session_id), withdrawing)
 
 
-def release_session(project: Project, session_id: str) -> Withdrawn:
-    """Let a session leave again: the next push looks at all records, and sends what was kept.
+def switch_on(project: Project, session_id: str) -> Withdrawn:
+    """Let a session leave again: the next push looks at all records, and sends what was held back.
 
     Raises:
         InvalidRecordError: The id is empty.
@@ -131,7 +131,7 @@ def release_session(project: Project, session_id: str) -> Withdrawn:
     """
     _check(session_id)
     with ledger_file(project) as file, file.transaction(_timeout(project)) as ledger:
-        is_changed = ledger.release_session(session_id)
+        is_changed = ledger.switch_on(session_id)
         if is_changed:
             ledger.forget_positions()
         return Withdrawn(is_changed, ledger.count_of_session(session_id), 0)
@@ -180,23 +180,23 @@ def problems(project: Project) -> list[str]:
             lines.append(f"the last push to the team failed: {problem}")
         if count := ledger.count_due():
             lines.append(f"{count} records are not yet taken out of the team's store")
-        return [*lines, *map(missed_line, ledger.missed())]
+        return [*lines, *map(unsent_line, ledger.unsent())]
 
 
-def missed_line(missed: Missed) -> str:
+def unsent_line(unsent: Unsent) -> str:
     """Return the line that says what of a kind never left."""
     parts = []
-    if missed.records:
-        parts.append(f"{missed.records} records of {missed.purpose} were removed before they left")
-    if missed.changes:
+    if unsent.records:
+        parts.append(f"{unsent.records} records of {unsent.purpose} were removed before they left")
+    if unsent.changes:
         parts.append(
-            f"the log of {missed.purpose} dropped {missed.changes} changes before they were read:"
+            f"the log of {unsent.purpose} dropped {unsent.changes} changes before they were read:"
             " what was removed in that time never left"
         )
     return "; ".join(parts)
 
 
-def _waiting(
+def _count_pending(
     project: Project,
     settings: Settings,
     names: Names,
@@ -213,7 +213,7 @@ def _waiting(
         following = Following(path, purpose, manner, 0.0, may_write=False)
         position = ledger.position(purpose.name) if ledger else None
         try:
-            count += following.count_waiting(position)
+            count += following.count_pending(position)
         except StoreError:
             # `doctor` names it.
             continue

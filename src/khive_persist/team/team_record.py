@@ -11,16 +11,16 @@ class TeamRecord(NamedTuple):
     """One version of one record, as it leaves a machine.
 
     Attributes:
-        person: Who pushes it: a keyed hash, or the name that they chose.
+        person: The person who pushes it: a keyed hash, or the name that they chose.
         machine: The machine: a keyed hash, or its name.
         project: The project: a keyed hash, or its name.
         purpose: The name of the purpose, as `claude_hooks`.
         session: The session's id, or a keyed hash of it; empty where it has none.
         id: The record's id.
         version: A number that grows with each version of the record that is sent.
-        form: How much of it is there: "metrics", "redacted" or "all".
+        form: The part of it that is there: "metrics", "redacted" or "all".
         created_at: The time of the record, as its column has it.
-        content: Its JSON; None once the record was purged.
+        content: The JSON of its content; None once the record was purged.
     """
 
     person: str
@@ -55,10 +55,10 @@ class TeamRecord(NamedTuple):
             raise ValueError("it is no record of a team")
         record = cls(*values)
         texts = (*record[:6], record.form)
-        if not all(isinstance(one, str) for one in texts) or type(record.version) is not int:
+        if not all(isinstance(text, str) for text in texts) or type(record.version) is not int:
             raise ValueError("it is no record of a team")
         if record.form not in FORMS or not all(
-            one is None or isinstance(one, str) for one in record[8:]
+            value is None or isinstance(value, str) for value in record[8:]
         ):
             raise ValueError("it is no record of a team")
         return record

@@ -11,10 +11,10 @@ from khive_persist.project import Project
 from khive_persist.sessions.verdicts import find_session
 from khive_persist.team.status import (
     TeamStatus,
-    keep_session,
-    missed_line,
-    release_session,
+    switch_off,
+    switch_on,
     team_status,
+    unsent_line,
 )
 
 _COLUMNS = ("kind", "form", "records", "bytes", "first day", "last day")
@@ -36,11 +36,11 @@ def command() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @with_project
 def status(as_json: bool) -> None:
-    """Show what left, when and in which form, what waits, and the sessions that are kept.
+    """Show what left, when and in which form, what waits, and the sessions that are off.
 
     \b
       khive-persist team status
-      khive-persist team status --json | jq '.waiting'
+      khive-persist team status --json | jq '.pending'
 
     A record that left in several versions counts as often. `purged` are records that were taken out
     of the team's store again. What waits are records that are new or changed since the last push.
@@ -70,7 +70,7 @@ def off(session: str, withdraws: bool, as_json: bool) -> None:
     """
     project = existing_project()
     id = anyio.run(_found, project, session)
-    result = keep_session(project, id, withdraws=withdraws)
+    result = switch_off(project, id, withdraws=withdraws)
     if as_json:
         print_json({"session_id": id, **result._asdict()})
         return
@@ -93,7 +93,7 @@ def on(session: str, as_json: bool) -> None:
     """
     project = existing_project()
     id = anyio.run(_found, project, session)
-    result = release_session(project, id)
+    result = switch_on(project, id)
     if as_json:
         print_json({"session_id": id, **result._asdict()})
     else:
@@ -101,9 +101,9 @@ def on(session: str, as_json: bool) -> None:
 
 
 async def _found(project: Project, session: str) -> str:
-    """Return the id that a session begins with; one that is kept need not be recorded any more."""
+    """Return the id that a session begins with; one that is off need not be recorded any more."""
     current = await to_thread.run_sync(team_status, project)
-    if session in (kept.session_id for kept in current.kept):
+    if session in (off_session.session_id for off_session in current.off_sessions):
         return session
     return await find_session(project, session)
 
@@ -116,18 +116,19 @@ def _print(current: TeamStatus) -> None:
         click.echo("as person {}, machine {}, project {}".format(*map(cell, names)))
     else:
         click.echo("nothing leaves: team.url or team.form is not set")
-    rows = [(*left,) for left in current.left]
+    rows = [(*total,) for total in current.totals]
     print_table(_COLUMNS, rows, "nothing has left")
-    if current.forms or current.left:
-        click.echo(f"{current.waiting} records wait; the last push was {_when(current)}")
-    for kept in current.kept:
-        click.echo(f"nothing of session {cell(kept.session_id)} leaves since {kept.since[:19]}")
+    if current.forms or current.totals:
+        click.echo(f"{current.pending} records wait; the last push was {_when(current)}")
+    for session in current.off_sessions:
+        since = session.since[:19]
+        click.echo(f"nothing of session {cell(session.session_id)} leaves since {since}")
     if current.withdrawing:
         warn(f"{current.withdrawing} records are not yet taken out of the team's store")
     if current.problem:
         warn(f"the last push failed: {cell(current.problem)}")
-    for missed in current.missed:
-        warn(missed_line(missed))
+    for unsent in current.unsent:
+        warn(unsent_line(unsent))
 
 
 def _when(current: TeamStatus) -> str:

@@ -28,7 +28,7 @@ from khive_persist.store.sqlite.errors import translated
 from khive_persist.store.sqlite.named_rows import rows_as
 from khive_persist.store.sqlite.statements import scalar
 
-Withdrawal = Literal["purged", "deleted", "kept", "moved"]
+Withdrawal = Literal["purged", "deleted", "off", "moved"]
 
 _VERSION: Final = 1
 _PAGE_BYTES: Final = 4_096
@@ -111,10 +111,11 @@ class Sender(NamedTuple):
     is_hashed: bool
 
 
-class Left(NamedTuple):
-    """The records of one kind that left in one form; `purged` for those that were taken out again.
+class Total(NamedTuple):
+    """The sum of the records of one kind that left in one form.
 
-    A record that left in several versions counts as often.
+    A record that left in several versions counts as often. The form of those that were taken out
+    again is `purged`.
 
     Attributes:
         purpose: The name of their purpose.
@@ -133,8 +134,8 @@ class Left(NamedTuple):
     last_day: str
 
 
-class Missed(NamedTuple):
-    """What was there, and never left.
+class Unsent(NamedTuple):
+    """The sum of what was there, and never left.
 
     Attributes:
         purpose: The name of the purpose.
@@ -148,7 +149,7 @@ class Missed(NamedTuple):
     changes: int
 
 
-class Kept(NamedTuple):
+class OffSession(NamedTuple):
     """A session of which nothing leaves, since a time."""
 
     session_id: str
@@ -195,8 +196,8 @@ class Ledger:
         if len(entries) <= limit:
             return entries
         last = entries[-1].place.id
-        whole = [entry for entry in entries if entry.place.id != last]
-        return whole or self.entries(purpose, [last])
+        complete = [entry for entry in entries if entry.place.id != last]
+        return complete or self.entries(purpose, [last])
 
     def due(self, limit: int) -> list[Entry]:
         """Return entries that are to be taken out at the team, and are not yet."""
@@ -225,24 +226,24 @@ class Ledger:
             for number, machine, project, is_hashed in rows.fetchall()
         }
 
-    def kept_sessions(self) -> list[Kept]:
+    def off_sessions(self) -> list[OffSession]:
         """Return the sessions of which nothing leaves, the oldest first."""
-        sql = "SELECT session_id, since FROM kept_sessions ORDER BY since, session_id"
-        return list(rows_as(Kept, self._connection.execute(sql)))
+        sql = "SELECT session_id, since FROM off_sessions ORDER BY since, session_id"
+        return list(rows_as(OffSession, self._connection.execute(sql)))
 
-    def left(self) -> list[Left]:
+    def totals(self) -> list[Total]:
         """Return what left, by kind and form."""
         cursor = self._connection.execute(
             "SELECT purpose, form, sum(records) AS records, sum(bytes) AS bytes,"
             " min(day) AS first_day, max(day) AS last_day FROM days"
             " GROUP BY purpose, form ORDER BY purpose, form"
         )
-        return list(rows_as(Left, cursor))
+        return list(rows_as(Total, cursor))
 
-    def missed(self) -> list[Missed]:
+    def unsent(self) -> list[Unsent]:
         """Return what never left, by kind."""
-        sql = "SELECT purpose, records, changes FROM missed ORDER BY purpose"
-        return list(rows_as(Missed, self._connection.execute(sql)))
+        sql = "SELECT purpose, records, changes FROM unsent ORDER BY purpose"
+        return list(rows_as(Unsent, self._connection.execute(sql)))
 
     def next_version(self, version: int | None) -> int:
         """Return the version after one; of None, that of a record which never left."""
@@ -340,23 +341,21 @@ class Ledger:
                 " AND NOT EXISTS (SELECT 1 FROM records WHERE session = sessions.number)",
                 (number,),
             )
-            self._connection.execute(
-                "DELETE FROM kept_sessions WHERE session_id = ?", (session_id,)
-            )
+            self._connection.execute("DELETE FROM off_sessions WHERE session_id = ?", (session_id,))
         return self.count_due(session_id)
 
-    def keep_session(self, session_id: str) -> bool:
+    def switch_off(self, session_id: str) -> bool:
         """Let nothing of a session leave; return whether something of it left until now."""
         return bool(
             self._connection.execute(
-                "INSERT OR IGNORE INTO kept_sessions VALUES (?, ?)",
+                "INSERT OR IGNORE INTO off_sessions VALUES (?, ?)",
                 (session_id, clock.to_text(clock.now())),
             ).rowcount
         )
 
-    def release_session(self, session_id: str) -> bool:
+    def switch_on(self, session_id: str) -> bool:
         """Let a session leave again; return whether it did not."""
-        sql = "DELETE FROM kept_sessions WHERE session_id = ?"
+        sql = "DELETE FROM off_sessions WHERE session_id = ?"
         return bool(self._connection.execute(sql, (session_id,)).rowcount)
 
     def note_left(self, day: str, purpose: str, form: str, records: int, size: int) -> None:
@@ -367,12 +366,12 @@ class Ledger:
             (day, purpose, form, records, size),
         )
 
-    def note_missed(self, missed: Missed) -> None:
+    def note_unsent(self, unsent: Unsent) -> None:
         """Add to what never left."""
         self._connection.execute(
-            "INSERT INTO missed VALUES (?, ?, ?) ON CONFLICT (purpose) DO UPDATE"
+            "INSERT INTO unsent VALUES (?, ?, ?) ON CONFLICT (purpose) DO UPDATE"
             " SET records = records + excluded.records, changes = changes + excluded.changes",
-            missed,
+            unsent,
         )
 
     def _session(self, session_id: str) -> int | None:

@@ -66,10 +66,10 @@ CREATE TABLE days (
 ) WITHOUT ROWID;
 
 -- Sessions of which nothing leaves.
-CREATE TABLE kept_sessions (session_id TEXT PRIMARY KEY, since TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE off_sessions (session_id TEXT PRIMARY KEY, since TEXT NOT NULL) WITHOUT ROWID;
 
 -- What never left: records that were removed before, and entries of the log that were dropped.
-CREATE TABLE missed (
+CREATE TABLE unsent (
     purpose TEXT PRIMARY KEY,
     records INTEGER NOT NULL DEFAULT 0,
     changes INTEGER NOT NULL DEFAULT 0
