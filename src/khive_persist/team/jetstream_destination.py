@@ -50,6 +50,8 @@ class JetStreamDestination:
                     f"{self._servers.name}: a record is larger than the servers' messages may be",
                     hint="raise max_payload in their settings",
                 ) from limit
+            except DestinationError:
+                raise
             except NATS_ERRORS as failure:
                 error = failure
             if waiting:
