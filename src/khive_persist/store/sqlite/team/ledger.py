@@ -22,7 +22,6 @@ from khive_persist.store.sqlite.connection import (
     identity,
     open_memory,
     open_reader,
-    set_aside,
 )
 from khive_persist.store.sqlite.errors import translated
 from khive_persist.store.sqlite.named_rows import rows_as
@@ -434,12 +433,21 @@ class LedgerFile(AbstractContextManager["LedgerFile"]):
     def _reopen(self) -> None:
         self.close()
         if os.path.lexists(self.path) and not _is_usable(self.path):
-            make_directory(self._quarantine)
-            set_aside(self.path, self._quarantine)
+            self._set_aside()
         connection = derived_file.open_writer(self.path, schema())
         # A version that was sent must never be given to another one.
         connection.execute("PRAGMA synchronous = FULL")
         self._connection, self._identity = connection, identity(self.path)
+
+    def _set_aside(self) -> None:
+        """Move the file to quarantine, under the lock of its writers, which is held."""
+        make_directory(self._quarantine)
+        folder = self._quarantine / f"{self.path.name}.{clock.new_id()}"
+        make_directory(folder)
+        for suffix in ("-wal", "-shm", "-journal", ""):
+            sidecar = self.path.with_name(f"{self.path.name}{suffix}")
+            if os.path.lexists(sidecar):
+                os.rename(sidecar, folder / sidecar.name)
 
 
 class LedgerCopy(AbstractContextManager["LedgerCopy"]):
