@@ -10,6 +10,7 @@ from benchmarks import (
     asking,
     bulk,
     claude_session,
+    collect,
     disk,
     draining,
     first_event,
@@ -70,6 +71,7 @@ def _groups(arguments: argparse.Namespace) -> dict[str, Callable[[], list[Line]]
         "saving": saving.measure,
         "bulk": lambda: bulk.measure(arguments.many),
         "serving": serving.measure,
+        "collect": collect.measure,
         "asking": lambda: asking.measure(arguments.rows),
         "search": lambda: search.measure(arguments.messages),
     }

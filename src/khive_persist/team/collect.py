@@ -8,17 +8,18 @@ stored once.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Final, NamedTuple
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
-from nats.js import JetStreamContext
 from nats.js import errors as stream_errors
 from nats.js.api import AckPolicy, ConsumerConfig
 
 from khive_persist.errors import DestinationError, KhiveError, StoreError
 from khive_persist.store.postgres.team_tables import Rejection, Stored
 from khive_persist.team.jetstream import NATS_ERRORS, STREAM, Servers, make_stream, record_of
+from khive_persist.team.pull import Pull
 from khive_persist.team.team_record import TeamRecord
 from khive_persist.team.team_store import TeamStore
 
@@ -30,8 +31,6 @@ _MOST_UNACKNOWLEDGED: Final = 50_000
 _FETCH_SECONDS: Final = 1.0
 _PAUSE_SECONDS: Final = 0.5
 _SAY_SECONDS: Final = 60.0
-
-PullSubscription = JetStreamContext.PullSubscription
 
 
 class Collected(NamedTuple):
@@ -67,10 +66,15 @@ class Collector:
         self._say = say
         self._stopping = asyncio.Event()
         self._client: Client | None = None
-        self._source: PullSubscription | None = None
+        self._source: Pull | None = None
         self._lost: set[str] = set()
         self._collected = Collected()
         self._said_at = time.monotonic()
+
+    @property
+    def collected(self) -> Collected:
+        """What became of the messages so far: of those that are acknowledged."""
+        return self._collected
 
     def stop(self) -> None:
         """End `run`, once what was begun is committed and acknowledged."""
@@ -106,37 +110,34 @@ class Collector:
     async def _fetch_all(
         self, batches: "asyncio.Queue[list[Msg] | None]", until_empty: bool
     ) -> None:
-        while not self._stopping.is_set():
-            try:
-                messages = await self._fetch()
-                self._returned(self._servers.name)
-            except (*NATS_ERRORS, DestinationError) as error:
-                self._lose(self._servers.name, error)
-                self._source = None
-                await self._pause()
-                continue
-            if messages:
-                await batches.put(messages)
-            elif until_empty and batches.empty() and await self._is_empty():
-                break
-        await batches.put(None)
-
-    async def _fetch(self) -> list[Msg]:
-        """Return the next messages; none where none came for a second."""
-        if self._source is None:
-            self._source = await self._subscribed()
         try:
-            return await self._source.fetch(BATCH_RECORDS, timeout=_FETCH_SECONDS)
-        except TimeoutError:
-            # Of a server that was killed there is no answer, either.
-            if self._client is None or not self._client.is_connected:
-                raise self._servers.unavailable(None) from None
-            return []
+            while not self._stopping.is_set():
+                messages = await self._next()
+                if messages:
+                    await batches.put(messages)
+                elif messages is not None and until_empty and await self._is_empty():
+                    return
+        finally:
+            await batches.put(None)
+
+    async def _next(self) -> list[Msg] | None:
+        """Return the next messages: none where none came for a second, None where none could."""
+        try:
+            if self._source is None:
+                self._source = await self._subscribed()
+            messages = await self._source.fetch(BATCH_RECORDS, _FETCH_SECONDS)
+        except (*NATS_ERRORS, DestinationError) as error:
+            self._lose(self._servers.name, self._servers.unavailable(error))
+            await self._leave_source()
+            await self._pause()
+            return None
+        self._returned(self._servers.name)
+        return messages
 
     async def _is_empty(self) -> bool:
-        assert self._source is not None
+        assert self._client is not None
         try:
-            consumer = await self._source.consumer_info()
+            consumer = await self._client.jetstream().consumer_info(STREAM, CONSUMER)
         except NATS_ERRORS:
             return False
         return not consumer.num_pending and not consumer.num_ack_pending
@@ -182,7 +183,7 @@ class Collector:
                 self._returned(self._store.name)
                 return collected
 
-    async def _subscribed(self) -> PullSubscription:
+    async def _subscribed(self) -> Pull:
         if self._client is None or self._client.is_closed:
             self._client = await self._servers.connect()
         context = self._client.jetstream()
@@ -192,9 +193,15 @@ class Collector:
                 await context.consumer_info(STREAM, CONSUMER)
             except stream_errors.NotFoundError:
                 await context.add_consumer(STREAM, _consumer())
-            return await context.pull_subscribe_bind(CONSUMER, stream=STREAM)
+            return await Pull(self._client, STREAM, CONSUMER).open()
         except NATS_ERRORS as error:
             raise self._servers.unavailable(error) from error
+
+    async def _leave_source(self) -> None:
+        source, self._source = self._source, None
+        if source is not None:
+            with suppress(*NATS_ERRORS):
+                await source.close()
 
     async def _pause(self) -> None:
         try:
@@ -236,17 +243,13 @@ def _read(messages: Sequence[Msg]) -> tuple[list[TeamRecord], list[Rejection]]:
 
 
 async def _answered(messages: Sequence[Msg], answer: Callable[[Msg], Awaitable[None]]) -> None:
-    try:
+    # Where it fails they come once more, to be stored in vain: each version is there once.
+    with suppress(*NATS_ERRORS):
         for message in messages:
             await answer(message)
-    except NATS_ERRORS:
-        # They come once more, to be stored in vain: each version is there once.
-        return
 
 
 async def _closed(client: Client) -> None:
-    try:
+    with suppress(*NATS_ERRORS):
         await client.flush(timeout=2)
-    except (*NATS_ERRORS, ValueError):
-        pass
     await client.close()

@@ -38,7 +38,7 @@ class TeamRows:
         content = None if record.content is None else codec.column(record.content)
         fields = content if isinstance(content, dict) else {}
         tool, counts = self._counted(record, fields, at)
-        if any(count >= _LARGEST for count in counts):
+        if max(counts) >= _LARGEST:
             raise InvalidRecordError("a number of it is beyond 64 bits")
         return TeamRow(
             record.session,
@@ -105,13 +105,13 @@ def _as_sent(record: TeamRecord, content: Mapping[str, Any], spent: Spent) -> Sp
 
 
 def _check(record: TeamRecord) -> None:
-    names = (*record[:6], record.form)
-    if any("\0" in name for name in names) or (record.content and "\0" in record.content):
+    text = "".join((*record[:6], record.form, record.content or ""))
+    if "\0" in text:
         raise InvalidRecordError("it has a NUL, which PostgreSQL cannot hold")
     if not -_LARGEST <= record.version < _LARGEST:
         raise InvalidRecordError(f"its version is beyond 64 bits: {record.version}")
     try:
-        "".join((*names, record.content or "")).encode()
+        text.encode()
     except UnicodeEncodeError as error:
         raise InvalidRecordError("it has half a surrogate pair, which no UTF-8 spells") from error
 
