@@ -1,6 +1,8 @@
 """Records over JetStream into a team's PostgreSQL: each acknowledged one is there, once."""
 
+import asyncio
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -109,14 +111,27 @@ async def test_a_collector_ends_when_it_is_told(
     assert process.log.read_text().startswith("50 messages: 50 records were new, 0 replaced")
 
 
-async def test_nothing_goes_to_others_in_clear_text() -> None:
+async def test_nothing_goes_to_others_in_clear_text(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InvalidSettingsError, match="clear text"):
         destination_of("postgresql://user@db.example/team", "word")
     with pytest.raises(InvalidSettingsError, match="names no servers"):
         Servers("nats://user:word@n1.example")
-    # A server that does not encrypt, under a name that is not this machine's.
-    destination = Servers("nats://192.0.2.1:1")
-    assert destination.name == "192.0.2.1:1"
+    # A server that does not encrypt, under a name that anybody may have.
+    monkeypatch.setattr("khive_persist.team.jetstream._CONNECT_SECONDS", 0.5)
+    heard = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b'INFO {"max_payload": 1048576, "headers": true}\r\n')
+        heard.append(await reader.read())
+        writer.close()
+
+    async with await asyncio.start_server(answer, "0.0.0.0") as server:
+        port = server.sockets[0].getsockname()[1]
+        destination = destination_of(f"nats://{socket.gethostname()}:{port}", "secret")
+        with pytest.raises(DestinationError, match="secure connection required"):
+            await destination.send([record(1, 1)])
+        await destination.close()
+    assert set(heard) == {b""}
 
 
 async def test_a_cluster_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,6 +30,7 @@ BATCH_RECORDS: Final = 1_000
 _MOST_UNACKNOWLEDGED: Final = 50_000
 _FETCH_SECONDS: Final = 1.0
 _PAUSE_SECONDS: Final = 0.5
+_STARTS: Final = 3
 _SAY_SECONDS: Final = 60.0
 
 
@@ -91,7 +92,7 @@ class Collector:
         """
         await self._store.open()
         try:
-            self._source = await self._subscribed()
+            self._source = await self._first_subscribed()
             batches: asyncio.Queue[list[Msg] | None] = asyncio.Queue(1)
             # The next messages come while those before them are stored.
             fetching = asyncio.create_task(self._fetch_all(batches, until_empty))
@@ -196,6 +197,15 @@ class Collector:
             return await Pull(self._client, STREAM, CONSUMER).open()
         except NATS_ERRORS as error:
             raise self._servers.unavailable(error) from error
+
+    async def _first_subscribed(self) -> Pull:
+        """Subscribe; servers that have just been started may take some seconds."""
+        for _ in range(_STARTS - 1):
+            try:
+                return await self._subscribed()
+            except DestinationError:
+                await self._pause()
+        return await self._subscribed()
 
     async def _leave_source(self) -> None:
         source, self._source = self._source, None

@@ -124,6 +124,7 @@ async def make_stream(context: JetStreamContext) -> None:
 
     Raises:
         nats.errors.Error: The servers do not take it; a cluster of two has no quorum.
+        DestinationError: It is missing, and this user may not make it.
     """
     try:
         await context.stream_info(STREAM)
@@ -143,6 +144,11 @@ async def make_stream(context: JetStreamContext) -> None:
             if error.err_code != _IS_NO_CLUSTER:
                 raise
             await context.add_stream(config.evolve(num_replicas=1))
+        except TimeoutError as error:
+            # Who may not ask gets no answer.
+            raise DestinationError(
+                f"the servers have no stream {STREAM}", hint="start collect, which makes it"
+            ) from error
 
 
 def subject_of(record: TeamRecord) -> str:
@@ -178,7 +184,7 @@ def record_of(body: bytes, headers: dict[str, str] | None) -> TeamRecord:
 def _reason(error: BaseException | None) -> str:
     if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno)
-    return str(error or "").removeprefix("nats: ")
+    return str(error or "").removeprefix("nats: ").strip("'")
 
 
 def _token(name: str) -> str:
