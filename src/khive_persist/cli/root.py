@@ -18,6 +18,7 @@ from khive_persist.errors import InvalidQueryError, KhiveError
 # Each in a module of its name, which is imported only when it is called.
 COMMANDS: Final = {
     "backup": "Make, verify and restore backups.",
+    "collect": "Store the records of a team that come over NATS.",
     "compare": "Compare groups of sessions, with honest statistics.",
     "completion": "Install the completion of commands for your shell.",
     "config": "Show, change and check the settings.",

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 from urllib.parse import urlsplit
 
-from khive_persist.errors import InvalidSettingsError
+from khive_persist.errors import InvalidSettingsError, extra
 from khive_persist.team.team_record import TeamRecord
 
 MOST_RECORDS: Final = 500
@@ -49,6 +49,16 @@ def destination_of(url: str, token: str = "") -> Destination:
             from khive_persist.team.http_destination import HttpDestination
 
             return HttpDestination(url, token)
+        case "postgresql" | "postgres":
+            with extra("postgres", "PostgreSQL"):
+                from khive_persist.team.postgres_destination import PostgresDestination
+
+            return PostgresDestination(url, token)
+        case "nats" | "tls":
+            with extra("nats", "NATS"):
+                from khive_persist.team.jetstream_destination import JetStreamDestination
+
+            return JetStreamDestination(url, token)
     raise InvalidSettingsError(
         "team.url is no address of a team's store",
         hint="write https://…, postgresql://… or nats://…",

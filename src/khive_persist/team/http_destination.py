@@ -5,7 +5,6 @@ The body is a record a line, as `TeamRecord.to_json` gives it, packed with gzip;
 """
 
 import gzip
-import ipaddress
 from collections.abc import Sequence
 from typing import Final
 from urllib.parse import urlsplit
@@ -40,7 +39,7 @@ class HttpDestination:
         """Raise InvalidSettingsError where the token would leave the machine in clear text."""
         parts = urlsplit(url)
         self._host = parts.hostname or ""
-        if token and parts.scheme == "http" and not _is_loopback(self._host):
+        if token and parts.scheme == "http" and not web_requests.is_loopback(self._host):
             raise InvalidSettingsError(
                 f"the token of team.token_variable would go to {self._host} in clear text",
                 hint="write https:// in team.url",
@@ -92,12 +91,3 @@ class HttpDestination:
 def body_of(records: Sequence[TeamRecord]) -> bytes:
     """Return the body of a batch before it is packed: a record a line."""
     return "".join(f"{record.to_json()}\n" for record in records).encode()
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
