@@ -6,7 +6,7 @@ from itertools import groupby
 from operator import add, itemgetter, sub
 from typing import Any, Final, NamedTuple
 
-from khive_persist.store.postgres.documents import document
+from khive_persist.store.postgres.documents import any_document
 from khive_persist.store.postgres.migrations import migrate_team
 from khive_persist.store.postgres.pool import Database
 from khive_persist.store.postgres.team_row import NOTHING, Counts, TeamRow
@@ -213,7 +213,7 @@ def _changes(changed: Iterable[TeamRow], replaced: Iterable[Any]) -> Iterator[tu
 
 
 def _columns(row: TeamRow) -> tuple[Any, ...]:
-    return (*row[:9], document(row.content), row.content, *row[10:13], *row.counts)
+    return (*row[:9], any_document(row.content), row.content, *row[10:13], *row.counts)
 
 
 async def _execute(connection: Any, sql: str, rows: Iterable[tuple[Any, ...]]) -> None:
