@@ -187,6 +187,24 @@ async def test_many_save_at_once(url: Url) -> None:
             await plans.save(plan("s", odd=float("nan")))
 
 
+async def test_the_later_save_of_an_id_stays(url: Url) -> None:
+    async with open_store(PlannerSession, url) as plans:
+        async with anyio.create_task_group() as tasks:
+            for number in range(150):
+                tasks.start_soon(plans.save, plan(f"s{number}", id=f"{number % 3}", n=number))
+        numbers = [one.content["n"] for one in await plans.find(order_by=column("id"))]
+        assert numbers == [147, 148, 149]
+
+
+async def test_two_bulks_of_the_same_records(url: Url) -> None:
+    async with open_store(PlannerSession, url) as plans:
+        async with anyio.create_task_group() as tasks:
+            for number in range(2):
+                records = [plan("s", id=f"{n}", n=number) for n in range(2_500)]
+                tasks.start_soon(plans.save_many, records)
+        assert await plans.count() == 2_500
+
+
 async def test_bulks_streams_and_deletion(url: Url) -> None:
     async with open_store(PlannerSession, url) as plans:
         assert await plans.save_many(plan("s", n, id=f"{n:05}") for n in range(6_000)) == 6_000
