@@ -42,6 +42,20 @@ tracer:
 			apt-get install -qq -y --no-install-recommends strace >/dev/null; \
 	else echo "no strace: apt-get install strace, or the tests of power losses are skipped"; fi
 
+# A team's records go over NATS, too. Without its server those tests skip.
+.PHONY: nats
+nats:
+	@PATH="$$PATH:/usr/sbin" command -v nats-server >/dev/null \
+	|| if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+			apt-get install -qq -y --no-install-recommends nats-server >/dev/null 2>&1; \
+	else echo "no nats-server: apt-get install nats-server, or the tests of teams are skipped"; fi
+
+# Ten machines, three servers of NATS, two collectors and PostgreSQL, of which one each is killed.
+.PHONY: team
+team: $(READY) nats
+	$(BIN)/python -m examples.team $(WITH)
+
 demo: $(READY)
 	$(BIN)/khive-persist demo
 
@@ -56,14 +70,14 @@ $(PAGE): $(PAGE_SOURCES)
 # to reach their own folders in it.
 MEMORY := $(shell grep -qs ' /dev/shm .*noexec' /proc/mounts || df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 && $$4 > 4000000 {print "/dev/shm"}')
 
-test: $(READY) $(PAGE) browser tracer
+test: $(READY) $(PAGE) browser tracer nats
 	@folder=$$(mktemp -d $(or $(MEMORY),$${TMPDIR:-/tmp})/khive.XXXXXX) && export TMPDIR="$$folder" \
 	&& chmod 711 "$$folder" \
 	&& trap 'rm -rf "$$folder"' EXIT && trap 'exit 130' INT TERM \
 	&& $(BIN)/python -m pytest -n 4 --dist worksteal -m "not long and not crowd and not postgres" \
 	&& $(BIN)/python -m pytest -m "(crowd or postgres) and not long" tests/concurrency tests/server tests/postgres
 
-test-long: $(READY) $(PAGE) browser tracer
+test-long: $(READY) $(PAGE) browser tracer nats
 	$(BIN)/python -m pytest -m "long or not long" --timeout 3600 --hypothesis-profile=thorough
 
 # Apart from `test`: to count the lines doubles its time.

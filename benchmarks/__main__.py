@@ -10,10 +10,12 @@ from benchmarks import (
     asking,
     bulk,
     claude_session,
+    collect,
     disk,
     draining,
     first_event,
     hooks,
+    postgres,
     processes,
     saving,
     search,
@@ -70,7 +72,9 @@ def _groups(arguments: argparse.Namespace) -> dict[str, Callable[[], list[Line]]
         "saving": saving.measure,
         "bulk": lambda: bulk.measure(arguments.many),
         "serving": serving.measure,
+        "collect": collect.measure,
         "asking": lambda: asking.measure(arguments.rows),
+        "postgres": lambda: postgres.measure(arguments.rows),
         "search": lambda: search.measure(arguments.messages),
     }
 

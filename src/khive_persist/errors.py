@@ -14,6 +14,7 @@ KhiveError
 │   └── UntrustedError                   a .khive that this user has not trusted, or does not own
 ├── CaptureError (OSError)               an event that could not be put into the spool
 ├── EmissionError (OSError)              a replay whose target takes nothing at all
+├── DestinationError (OSError)           a team's store that has not taken what was sent
 ├── MirrorError (OSError)                a second copy that could not be written or read
 ├── BackupError (RuntimeError)           a backup that could not be made, read or restored
 │   └── BackupDamagedError               its bytes are not those that were written
@@ -131,6 +132,10 @@ class CaptureError(KhiveError, OSError, code="capture"):
 
 class EmissionError(KhiveError, OSError, code="emission"):
     """A replayed payload cannot be sent: the command does not start, or the server is not there."""
+
+
+class DestinationError(KhiveError, OSError, code="destination"):
+    """A team's store has not said that it has what was sent; it is sent again, and stays here."""
 
 
 class BackupError(KhiveError, RuntimeError, code="backup"):

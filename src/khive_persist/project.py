@@ -19,6 +19,9 @@ from khive_persist.trust import marks
 
 KHIVE: Final = ".khive"
 SEARCH_INDEX: Final = "search.db"
+TEAM_LEDGER: Final = "team.db"
+# They have the form of a database, and no records.
+RESERVED_DATABASES: Final = frozenset({SEARCH_INDEX, TEAM_LEDGER})
 GITIGNORE: Final = b"*\n!.gitignore\n!config.toml\n"
 
 
@@ -33,6 +36,7 @@ class Project:
         backups: The folder of backups, unless the settings name another one.
         quarantine: The folder of damaged files, which are never deleted.
         search_index: The index of the full-text search, which can be made anew from the databases.
+        team_ledger: The ledger of what has left for a team.
         config: The file of the settings that a person edits.
         local_config: The file of the settings of one person, which git ignores.
         server_url: The file that has the URL of its server, while one runs.
@@ -46,6 +50,7 @@ class Project:
         self.backups = self.khive / "backups"
         self.quarantine = self.khive / "quarantine"
         self.search_index = self.khive / SEARCH_INDEX
+        self.team_ledger = self.khive / TEAM_LEDGER
         self.config = self.khive / "config.toml"
         self.local_config = self.khive / "config.local.toml"
         self.server_url = self.khive / "server.url"

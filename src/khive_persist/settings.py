@@ -3,6 +3,7 @@
 The home's config.toml holds for all projects, then a project's own, then its `config.local.toml`,
 which git ignores. A setting that sends, listens, or records or redacts less (`GUARDED`) counts from
 a project's own config.toml only as the person trusted it: git can bring another with every pull.
+Those that let records leave for a team (`PERSONAL`) never count from there.
 """
 
 import re
@@ -22,6 +23,7 @@ Compression = Literal["auto", "zstd", "none"]
 OutcomesRule = Literal["none", "failures"]
 TimeStyle = Literal["local", "relative", "iso"]
 VectorSource = Literal["off", "local", "endpoint"]
+TeamForm = Literal["off", "metrics", "redacted", "all"]
 
 
 class Settings(NamedTuple):
@@ -73,6 +75,14 @@ class Settings(NamedTuple):
     search_semantic_url: str = ""
     search_semantic_model: str = ""
     search_semantic_key_variable: str = ""
+    team_url: str = ""
+    team_form: TeamForm = "off"
+    team_kinds: tuple[str, ...] = ()
+    team_person: str = ""
+    team_machine: str = ""
+    team_project: str = ""
+    team_token_variable: str = ""
+    team_every_minutes: float = 5.0
 
     @property
     def verdict_rule(self) -> float | None:
@@ -98,9 +108,12 @@ GUARDED: Final = frozenset(
         "budget_project_tokens", "backup_destination", "backup_recipients", "backup_every_hours",
         "backup_full_every_days", "backup_keep_count", "backup_keep_days", "server_address",
         "server_port", "server_allowed_hosts", "server_allowed_origins", "server_require_token",
-        "server_max_body_bytes", "search_semantic",
+        "server_max_body_bytes", "search_semantic", "team_url", "team_form", "team_kinds",
+        "team_person", "team_machine", "team_project", "team_token_variable", "team_every_minutes",
     }
 )  # fmt: skip
+# Of these nothing that a project's config.toml says counts, trusted or not: its records go there.
+PERSONAL: Final = frozenset(name for name in GUARDED if name.startswith("team_"))
 # It counts from the home's config.toml, and from nowhere else.
 HOME_ONLY: Final = frozenset(
     {
@@ -117,6 +130,8 @@ _MINIMUM: Final[dict[str, float]] = {
     "server_max_body_bytes": 65_536,
 }
 _ADDRESSES: Final = ("budget_webhook", "search_semantic_url")
+_TEAM_SCHEMES: Final = ("https", "http", "postgresql", "postgres", "nats", "tls")
+_VARIABLES: Final = ("search_semantic_key_variable", "team_token_variable")
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _WORDS: Final[dict[str, tuple[str, ...]]] = {
     "gemini_model_events": get_args(ModelEvents),
@@ -124,6 +139,7 @@ _WORDS: Final[dict[str, tuple[str, ...]]] = {
     "backup_compression": get_args(Compression),
     "display_time": get_args(TimeStyle),
     "search_semantic": get_args(VectorSource),
+    "team_form": get_args(TeamForm),
 }
 
 
@@ -164,13 +180,11 @@ def layers(path: Path) -> list[tuple[Path, dict[str, Any]]]:
     """
     home, local = _home_config(path), path.with_name(LOCAL)
     of_home = [] if home is None else [(home, read(home))]
-    of_project = [(path, _believed(path)), (local, _local(local))]
+    of_project, of_local = _believed(path), _local(local)
     if not marks.is_state(path.parent):
-        of_project = [
-            (file, {name: value for name, value in values.items() if name not in HOME_ONLY})
-            for file, values in of_project
-        ]
-    return [*of_home, *of_project]
+        of_project = _without(of_project, HOME_ONLY | PERSONAL)
+        of_local = _without(of_local, HOME_ONLY)
+    return [*of_home, (path, of_project), (local, of_local)]
 
 
 def dotted(name: str) -> str:
@@ -187,7 +201,7 @@ def withheld(path: Path) -> tuple[str, ...]:
     below = Settings()._asdict() | _of_home(path)
     values = below | read(path)
     believed = below | _believed(path)
-    names = [name for name in sorted(GUARDED) if values[name] != believed[name]]
+    names = [name for name in sorted(GUARDED - PERSONAL) if values[name] != believed[name]]
     local = path.with_name(LOCAL)
     if _came_with_git(local):
         names += sorted(GUARDED & read(local).keys())
@@ -264,7 +278,11 @@ def _local(path: Path) -> dict[str, Any]:
 
 
 def _unguarded(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if name not in GUARDED}
+    return _without(values, GUARDED)
+
+
+def _without(values: dict[str, Any], names: frozenset[str]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name not in names}
 
 
 def _came_with_git(path: Path) -> bool:
@@ -314,7 +332,9 @@ def checked(path: Path, table: str, key: str, value: Any) -> Any:
             raise InvalidSettingsError(
                 f"{label} has no user and password", hint="name a variable in semantic_key_variable"
             )
-        if name == "search_semantic_key_variable" and value and not _VARIABLE.fullmatch(value):
+        if name == "team_url" and value:
+            _check_team_address(label, value)
+        if name in _VARIABLES and value and not _VARIABLE.fullmatch(value):
             raise InvalidSettingsError(
                 f"{label} is the name of an environment variable, not the key that it has"
             )
@@ -338,6 +358,21 @@ def _is_web_address(text: str) -> bool:
         return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         return False
+
+
+def _check_team_address(label: str, value: str) -> None:
+    try:
+        # Of several servers with commas, as NATS has them, urllib reads no port.
+        parts = urlsplit(value)
+    except ValueError as error:
+        raise InvalidSettingsError(f"{label} is no address ({error})") from error
+    if parts.scheme not in _TEAM_SCHEMES or not parts.hostname:
+        raise InvalidSettingsError(f"{label} is an address with https://, postgresql:// or nats://")
+    user = parts.netloc.rpartition("@")[0]
+    if ":" in user or (user and parts.scheme in ("https", "http")):
+        raise InvalidSettingsError(
+            f"{label} has no password", hint="name a variable that has it in team.token_variable"
+        )
 
 
 def _check_expressions(label: str, expressions: list[str]) -> None:

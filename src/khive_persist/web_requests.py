@@ -1,6 +1,7 @@
 """Requests to an address that the person wrote into the settings: bounded, and never redirected."""
 
 import http.client
+import ipaddress
 import threading
 import time
 import urllib.error
@@ -35,6 +36,16 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
     def redirect_request(self, *_arguments: Any) -> None:
         return None
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether what is sent to a host stays on this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def post_json(

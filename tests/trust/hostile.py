@@ -214,6 +214,10 @@ HOSTILE: Final[dict[str, Hostile]] = {
         b"[search]\nsemantic = 'endpoint'\nsemantic_url = 'https://evil.test'\n"
         b"semantic_model = 'm'\nsemantic_key_variable = 'HOME'\n",
     ),
+    "records leave for a team": file(
+        "config.toml",
+        b"[team]\nurl = 'https://evil.test'\nform = 'all'\ntoken_variable = 'HOME'\n",
+    ),
     "a budget is warned of": file("budget_warnings.json", b'{"warnings": {}, "mac": "00"}'),
     "warnings are a link": link("budget_warnings.json", "precious"),
     "warnings are a pipe": pipe("budget_warnings.json"),

@@ -70,6 +70,14 @@ GIVEN: list[tuple[str, str, Any]] = [
     ("search.semantic_url = 'http://[::1]:1/v1'", "search_semantic_url", "http://[::1]:1/v1"),
     ("search.semantic_model = 'm:1'", "search_semantic_model", "m:1"),
     ("search.semantic_key_variable = 'A_KEY'", "search_semantic_key_variable", "A_KEY"),
+    ("team.url = 'postgresql://me@[::1]:1/team'", "team_url", "postgresql://me@[::1]:1/team"),
+    ("team.form = 'redacted'", "team_form", "redacted"),
+    ("team.kinds = ['messages form=off']", "team_kinds", ("messages form=off",)),
+    ("team.person = 'Ann'", "team_person", "Ann"),
+    ("team.machine = 'one'", "team_machine", "one"),
+    ("team.project = 'site'", "team_project", "site"),
+    ("team.token_variable = 'A_KEY'", "team_token_variable", "A_KEY"),
+    ("team.every_minutes = 0", "team_every_minutes", 0.0),
 ]
 
 
@@ -119,6 +127,12 @@ def test_every_setting_is_tried_here() -> None:
         ("search.semantic_url = 'file:///etc/passwd'", "search.semantic_url"),
         ("search.semantic_url = 'https://u:p@a.test/v1'", "search.semantic_url"),
         ("search.semantic_key_variable = 'sk-1234'", "search.semantic_key_variable"),
+        ("team.form = 'some'", "team.form"),
+        ("team.url = 'file:///etc/passwd'", "team.url"),
+        ("team.url = 'https://u:p@a.test/'", "team.url"),
+        ("team.url = 'https://u@a.test/'", "team.url"),
+        ("team.url = 'postgresql://u:p@a.test/team'", "team.url"),
+        ("team.token_variable = 'sk-1234'", "team.token_variable"),
         ("backup.destination = 3", "backup.destination"),
         ("backup.compression = 'gzip'", "backup.compression"),
         ("backup.recipients = 'age1'", "backup.recipients"),

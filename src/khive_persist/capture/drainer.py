@@ -67,6 +67,8 @@ def main() -> int:
             drain.recover()
         if home_store.is_due(drain.project, drain.settings):
             _start_process(_LIMITS, environment_for(drain.project.root))
+        if _is_of_team(drain.project, drain.settings):
+            _start_process(_push_command(drain.project), environment_for(drain.project.root))
         is_searched = os.path.lexists(drain.project.search_index)
         if is_searched:
             _prepare_search(drain.project)
@@ -180,6 +182,16 @@ def _start_process(command: list[str], environment: dict[str, str]) -> "subproce
         start_new_session=True,
         preexec_fn=partial(os.nice, _NICENESS),
     )
+
+
+def _is_of_team(project: Project, settings: Settings) -> bool:
+    """Return whether records may leave for a team, or did; the process sees whether it is time."""
+    return bool(settings.team_url) or os.path.lexists(project.team_ledger)
+
+
+def _push_command(project: Project) -> list[str]:
+    # It stands on a higher floor, and nobody here waits for a network.
+    return module_command("khive_persist.team.run", str(project.root))
 
 
 def _prepare_search(project: Project) -> None:

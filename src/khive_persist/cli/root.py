@@ -18,6 +18,7 @@ from khive_persist.errors import InvalidQueryError, KhiveError
 # Each in a module of its name, which is imported only when it is called.
 COMMANDS: Final = {
     "backup": "Make, verify and restore backups.",
+    "collect": "Store the records of a team that come over NATS.",
     "compare": "Compare groups of sessions, with honest statistics.",
     "completion": "Install the completion of commands for your shell.",
     "config": "Show, change and check the settings.",
@@ -42,6 +43,7 @@ COMMANDS: Final = {
     "projects": "List all projects that you trust.",
     "prune": "Remove what is too old or too much.",
     "purge": "Remove a session, to the last byte of it.",
+    "push": "Send what is new to your team, in the form that you let leave.",
     "query": "Run SQL over all files, for reading only.",
     "rebuild": "Make one copy of the records anew from the other.",
     "record": "Record an event, a plan or a record of your own by hand.",
@@ -58,6 +60,7 @@ COMMANDS: Final = {
     "stats": "Count events, failures, plans and costs, and the records of your own kinds.",
     "sync": "Read the tools' transcripts: every message, once.",
     "tail": "Show the latest events, and follow new ones.",
+    "team": "Say what leaves for your team, and keep a session out of it.",
     "trust": "Take a .khive for your own, after a look at what lies in it.",
     "uninstall": "Take recording out of this machine; what was recorded stays.",
     "verify": "Prove that both copies of the records are equal.",

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 from khive_persist.errors import InvalidRecordError
-from khive_persist.project import SEARCH_INDEX
+from khive_persist.project import RESERVED_DATABASES
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}\Z")
 _PATH: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*\Z")
@@ -87,7 +87,7 @@ def check(purpose: Purpose, others: Iterable[Purpose]) -> None:
     for name in (*relations, *_index_names(purpose)):
         word = name.lower()
         is_shadowing = name in relations and _SHADOWING.fullmatch(word)
-        is_index = name == purpose.name and f"{word}.db" == SEARCH_INDEX
+        is_index = name == purpose.name and f"{word}.db" in RESERVED_DATABASES
         if word in reserved_names or is_shadowing or is_index or _RESERVED.fullmatch(word):
             raise InvalidRecordError(
                 f"{name!r} is a name of khive-persist or of SQLite", hint=_hint(purpose, name)

@@ -28,12 +28,13 @@ from khive_persist.search_index import index_file, unchanged
 from khive_persist.search_index.batch import BATCH_RECORDS, Batch
 from khive_persist.search_index.index import Position, positions, purposes_pending
 from khive_persist.search_index.index_file import IndexFile
+from khive_persist.search_index.search_readers import SearchReaders, reading
 from khive_persist.settings import Settings
-from khive_persist.store.sqlite import change_log
+from khive_persist.store.sqlite import change_log, consumer_position
 from khive_persist.store.sqlite.change_log import BEHIND
 from khive_persist.store.sqlite.connection import Connection, open_reader
+from khive_persist.store.sqlite.consumer_position import LogPosition
 from khive_persist.store.sqlite.errors import translated
-from khive_persist.store.sqlite.sync_writer import FileWriter
 from khive_persist.threads import Advance, silent
 
 CONSUMER: Final = "search"
@@ -53,6 +54,7 @@ def catch_up(
     advance: Advance = silent,
     is_made: bool = True,
     may_write: bool = True,
+    readers: SearchReaders | None = None,
 ) -> int | None:
     """Bring the index up to what the files have, for so many seconds; begun batches are finished.
 
@@ -66,6 +68,7 @@ def catch_up(
         is_made: Whether the index is made where it is missing.
         may_write: Whether the files' logs are told, and comparisons with a whole file begun: both
             take the lock of their writers for a moment.
+        readers: The connections of who searches next.
 
     Returns:
         How many changes are not in it yet; None where a comparison with a whole file is not done,
@@ -91,7 +94,7 @@ def catch_up(
     purposes = known_purposes(project)
     with _Following(project, settings, advance, may_write=may_write) as following:
         try:
-            return following.run(purposes, end)
+            return following.run(purposes, end, readers)
         except StoreBusyError:
             # Others are at it: what they have done by now is searched in.
             if math.isinf(seconds) or not index_file.exists(project):
@@ -159,13 +162,9 @@ def remove(project: Project, settings: Settings) -> bool:
     for purpose in known_purposes(project):
         path = project.database(purpose.file)
         with suppress(StoreDamagedError):
-            if not path.exists() or not _is_registered(path):
-                continue
-            with (
-                FileWriter(path, purpose, settings.store_busy_timeout_seconds, None) as writer,
-                writer.transaction() as writing,
-            ):
-                change_log.drop_consumer(writing.connection, CONSUMER)
+            if path.exists():
+                timeout = settings.store_busy_timeout_seconds
+                consumer_position.drop(path, purpose, CONSUMER, timeout)
     return True
 
 
@@ -233,10 +232,12 @@ class _Following:
         """The longest wait for others, in seconds."""
         return min(self._longest_wait, max(0.0, self._end - time.monotonic()))
 
-    def run(self, purposes: Sequence[Purpose], end: float) -> int | None:
+    def run(
+        self, purposes: Sequence[Purpose], end: float, readers: SearchReaders | None
+    ) -> int | None:
         """Follow the files, one after the other, and return how many changes are left."""
         self._end = end
-        followed = _followed(self._project)
+        followed = _followed(self._project, readers)
         paths = {purpose.name: self._project.database(purpose.file) for purpose in purposes}
         present = [purpose for purpose in purposes if paths[purpose.name].exists()]
         for name in followed.positions.keys() - {purpose.name for purpose in present}:
@@ -261,7 +262,7 @@ class _Following:
                 if is_of_index(self._project, error):
                     raise
         if is_followed:
-            followed = _followed(self._project)
+            followed = _followed(self._project, readers)
         return _sum([_behind(self._project, purpose, followed) for purpose in present])
 
     def prepare(self, purpose: Purpose, position: Position | None) -> bool:
@@ -324,14 +325,7 @@ class _Following:
     def _register(self, purpose: Purpose) -> None:
         """Let the file's log keep what comes from now on, and begin with the whole table."""
         path = self._project.database(purpose.file)
-        # Its opening notes what others have inserted.
-        with (
-            FileWriter(path, purpose, self._timeout, None) as writer,
-            writer.transaction() as writing,
-        ):
-            epoch = change_log.state(writing.connection).epoch
-            seq = change_log.last(writing.connection)
-            change_log.set_position(writing.connection, CONSUMER, seq)
+        epoch, seq = consumer_position.register(path, purpose, CONSUMER, self._timeout)
         self._begin(purpose, epoch, seq)
 
     def _begin(self, purpose: Purpose, epoch: str, seq: int) -> None:
@@ -341,15 +335,8 @@ class _Following:
 
     def _tell(self, purpose: Purpose, position: Position) -> None:
         path = self._project.database(purpose.file)
-        with FileWriter(path, purpose, self._timeout, None) as writer:
-            writer.open()
-            # Lost with the power, it is told again.
-            writer.connection.execute("PRAGMA synchronous = NORMAL")
-            with writer.transaction() as writing:
-                acknowledged = change_log.positions(writing.connection).get(CONSUMER, BEHIND)
-                is_same = change_log.state(writing.connection).epoch == position.epoch
-                if is_same and BEHIND < acknowledged < position.seq:
-                    change_log.set_position(writing.connection, CONSUMER, position.seq)
+        place = LogPosition(position.epoch, position.seq)
+        consumer_position.tell(path, purpose, CONSUMER, place, self._timeout)
 
     def _batch(self, purpose: Purpose, path: Path) -> tuple[int, bool]:
         """Take one batch in; how many records were read, and whether it was the last."""
@@ -388,8 +375,8 @@ def _reading(path: Path) -> Iterator[Connection]:
         yield reader
 
 
-def _followed(project: Project) -> _Followed:
-    with index_file.reading(project) as connection:
+def _followed(project: Project, readers: SearchReaders | None = None) -> _Followed:
+    with reading(project) if readers is None else readers.index() as connection:
         if connection is None:
             return _Followed({}, set())
         return _Followed(positions(connection), purposes_pending(connection))
@@ -438,8 +425,3 @@ def _is_other(reader: Connection, path: Path, purpose: Purpose, position: Positi
     has_others_rows = state.last_rowid != change_log.last_rowid(reader, purpose.table)
     is_known = BEHIND < acknowledged <= position.seq
     return state.epoch != position.epoch or has_others_rows or not is_known
-
-
-def _is_registered(path: Path) -> bool:
-    with closing(open_reader(path)) as reader, translated(path):
-        return change_log.is_there(reader) and CONSUMER in change_log.positions(reader)

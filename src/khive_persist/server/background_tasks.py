@@ -18,12 +18,13 @@ from khive_persist.capture.spool import Spool
 from khive_persist.errors import KhiveError
 from khive_persist.maintenance.budget_warnings import run as budget_warnings
 from khive_persist.mirror.packing import is_due
-from khive_persist.project import Project
+from khive_persist.project import RESERVED_DATABASES, Project
 from khive_persist.recorder.logs import LOGGER
 from khive_persist.search_index import index_file
 from khive_persist.search_index.follow import catch_up
 from khive_persist.search_index.semantic.embedding import embed_new
 from khive_persist.server.context import ServerContext
+from khive_persist.team import run as pushing
 from khive_persist.trust.processes import environment_for, module_command
 
 _log = logging.getLogger(LOGGER)
@@ -48,6 +49,7 @@ class Intervals(NamedTuple):
         budgets: The interval between looks for budgets that are reached.
         search: The interval between looks for what the index of the search lacks.
         vectors: The interval between looks for passages without a vector.
+        team: The interval between looks for a push to the team that is due.
     """
 
     settings: float = 2.0
@@ -58,6 +60,7 @@ class Intervals(NamedTuple):
     budgets: float = 60.0
     search: float = 0.5
     vectors: float = 2.0
+    team: float = 5.0
 
 
 async def keep_settings(
@@ -157,6 +160,19 @@ async def keep_budgets(context: ServerContext, seconds: float) -> None:
             _log.error("budgets_failed", extra={"fields": {"reason": str(error)}})
 
 
+async def keep_pushed(context: ServerContext, seconds: float) -> None:
+    """Start a push to the team until cancelled, whenever it is due."""
+    while True:
+        await anyio.sleep(seconds)
+        try:
+            if await anyio.to_thread.run_sync(
+                pushing.is_due, context.project, context.live.settings
+            ):
+                await anyio.to_thread.run_sync(pushing.start, context.project)
+        except (KhiveError, OSError) as error:
+            _log.error("push_failed", extra={"fields": {"reason": str(error)}})
+
+
 async def keep_searchable(context: ServerContext, seconds: float) -> None:
     """Bring the index of the search up to date until cancelled, where there is one.
 
@@ -229,8 +245,8 @@ def _versions(project: Project) -> list[tuple[str, int, int]]:
     versions = []
     with os.scandir(project.khive) as entries:
         for entry in entries:
-            is_index = entry.name.startswith(project.search_index.name)
-            if is_index or not entry.name.endswith((".db", ".db-wal")):
+            has_no_records = entry.name.startswith(tuple(RESERVED_DATABASES))
+            if has_no_records or not entry.name.endswith((".db", ".db-wal")):
                 continue
             # Others end, and take the log of a database with them.
             with suppress(FileNotFoundError):

@@ -155,6 +155,7 @@ async def _serve(
             tasks.start_soon(background_tasks.keep_synced, context, intervals.sync)
             tasks.start_soon(background_tasks.keep_packed, context, intervals.packing)
             tasks.start_soon(background_tasks.keep_budgets, context, intervals.budgets)
+            tasks.start_soon(background_tasks.keep_pushed, context, intervals.team)
             tasks.start_soon(background_tasks.keep_searchable, context, intervals.search)
             tasks.start_soon(background_tasks.keep_vectors, context, intervals.vectors)
             tasks.start_soon(context.readers.keep, context.stopping)

@@ -22,6 +22,33 @@ from khive_persist.trust import marks
 
 KEY: Final = "key"
 _KEY_BYTES: Final = 32
+# As many bits as a random id has.
+_HASH_DIGITS: Final = 32
+
+
+class KeyedHashes:
+    """Hashes of texts by this user's key: the same in all projects of theirs.
+
+    Without the key a hash tells only whether two texts of one kind are the same.
+    """
+
+    def __init__(self) -> None:
+        """Read the key.
+
+        Raises:
+            ProjectError: It cannot be read or made, or would not outlast the process.
+        """
+        if marks.state_folder() is None:
+            raise ProjectError(
+                "no state folder can be written, so that no key of hashes would last",
+                hint="set KHIVE_HOME to a folder of yours",
+            )
+        self._key = _key()
+
+    def of(self, kind: str, text: str) -> str:
+        """Return the hash of a text, in hex."""
+        message = b"\0".join((b"hash", kind.encode(), text.encode("utf-8", "surrogatepass")))
+        return hmac.new(self._key, message, hashlib.sha256).hexdigest()[:_HASH_DIGITS]
 
 
 def mac(khive: Path, purpose: str, content: bytes) -> str:

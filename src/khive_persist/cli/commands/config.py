@@ -14,7 +14,7 @@ from khive_persist.errors import InvalidSettingsError, ProjectError
 from khive_persist.maintenance.config_files.check import Problem, check, config_files
 from khive_persist.maintenance.config_files.edit import parsed, set_value, setting_of
 from khive_persist.project import Project
-from khive_persist.settings import HOME_ONLY, dotted
+from khive_persist.settings import HOME_ONLY, PERSONAL, dotted
 from khive_persist.store.codec import dump_lossy
 from khive_persist.trust import marks
 
@@ -97,6 +97,8 @@ def set_(name: str, values: tuple[str, ...], place: str) -> int:
         project = existing_project()
     if setting in HOME_ONLY and not marks.is_state(project.khive):
         raise click.UsageError(f"{name} counts in the home's config.toml alone: say --home")
+    if setting in PERSONAL and place == "project" and not marks.is_state(project.khive):
+        raise click.UsageError(f"{name} does not count in config.toml: say --local or --home")
     path = project.local_config if place == "local" else project.config
     try:
         value = parsed(path, name, values)

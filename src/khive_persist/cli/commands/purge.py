@@ -40,7 +40,8 @@ def command(session_id: str, with_quarantine: bool, dry_run: bool, yes: bool, as
     until now does not come back from its transcript, a restored backup, an import or the mirror.
     What may have it still is listed, and the exit code is 1 then: backups that were made before,
     which only `backup prune` deletes; quarantine/, where --quarantine does; events that wait in the
-    home's spool; and a log that another program keeps. So it is where nothing of it was found.
+    home's spool; a log that another program keeps; and records that have left for a team, which
+    the next push takes out there. So it is where nothing of it was found.
     """
     project = existing_project()
     settings = configuration.load(project.config)
@@ -66,7 +67,7 @@ def command(session_id: str, with_quarantine: bool, dry_run: bool, yes: bool, as
     else:
         _print(result, session_id, dry_run=dry_run)
     is_found = bool(result.removed or result.spooled or result.quarantined)
-    return DONE if is_found and result.is_complete else FAILED
+    return DONE if is_found and (dry_run or result.is_complete) else FAILED
 
 
 def _print(result: Purged, session_id: str, *, dry_run: bool) -> None:
@@ -83,8 +84,16 @@ def _print(result: Purged, session_id: str, *, dry_run: bool) -> None:
         warn(f"{backup} was made before and may have it")
     for reason in result.unseen:
         warn(f"backups may have it; {reason}")
+    if result.at_team:
+        warn(_at_team(result.at_team, dry_run=dry_run))
     for path in result.left_in:
         warn(f"{path} {_why(path.name)}")
+
+
+def _at_team(count: int, *, dry_run: bool) -> str:
+    if dry_run:
+        return f"{count} records have left for the team: the push after it takes them out there"
+    return f"{count} records are still in the team's store: khive-persist push takes them out"
 
 
 def _why(name: str) -> str:

@@ -12,7 +12,8 @@ from khive_persist.hints import command_in
 from khive_persist.maintenance.retention import rules
 from khive_persist.prices import PriceTable
 from khive_persist.project import Project
-from khive_persist.settings import HOME_ONLY, Settings, dotted
+from khive_persist.settings import HOME_ONLY, PERSONAL, Settings, dotted
+from khive_persist.team import kinds
 from khive_persist.trust import marks
 
 Kind = Literal["invalid", "without_effect"]
@@ -120,6 +121,9 @@ def check_rules(name: str, value: Any) -> None:
     elif name == "retention.rules":
         for text in value:
             rules.parse(text)
+    elif name == "team.kinds":
+        for text in value:
+            kinds.parse(text)
     elif name == "server.port" and value > _LAST_PORT:
         raise InvalidSettingsError(f"server.port is a whole number from 0 to {_LAST_PORT}")
 
@@ -145,6 +149,8 @@ def _without_effect(project: Project) -> list[Problem]:
             if setting in HOME_ONLY:
                 place = folder / project.config.name if folder else "the home's config.toml"
                 reason = f"counts in {place} alone"
+            elif setting in PERSONAL and path == project.config:
+                reason = f"counts in {configuration.LOCAL} and the home's config.toml alone"
             elif name in withheld:
                 reason = (
                     "does not count until you accept the file:"

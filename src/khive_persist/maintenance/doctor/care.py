@@ -8,7 +8,7 @@ from typing import Final
 from khive_persist import clock
 from khive_persist import settings as configuration
 from khive_persist.clock import InstantText
-from khive_persist.errors import InvalidSettingsError, KhiveError
+from khive_persist.errors import InvalidSettingsError, KhiveError, StoreError
 from khive_persist.hints import command_in
 from khive_persist.maintenance.backup.catalogue import AHEAD, Catalogue, read_catalogue
 from khive_persist.maintenance.backup.destination import open_destination
@@ -17,7 +17,8 @@ from khive_persist.maintenance.doctor.findings import Finding, problem_findings
 from khive_persist.maintenance.doctor.hooks import HookState
 from khive_persist.mirror.verify_record import LastVerify
 from khive_persist.project import Project
-from khive_persist.settings import HOME_ONLY, Settings
+from khive_persist.settings import HOME_ONLY, PERSONAL, Settings, dotted
+from khive_persist.team.status import problems
 
 _OLD_BACKUP: Final = timedelta(days=7)
 _OLD_COMPARISON: Final = timedelta(days=30)
@@ -112,15 +113,23 @@ def budget_findings(project: Project) -> list[Finding]:
     """Return the warnings that were not delivered, and settings of a project that warn nobody."""
     findings = problem_findings(failed_warnings(project))
     try:
-        ignored = sorted(configuration.untrusted_values(project.config, HOME_ONLY))
+        ignored = sorted(configuration.untrusted_values(project.config, HOME_ONLY | PERSONAL))
     except InvalidSettingsError:
         ignored = []
     findings += problem_findings(
-        f"{project.config} sets {name.replace('_', '.', 1)}, which counts in the home's config.toml"
-        " alone"
+        f"{project.config} sets {dotted(name)}, which counts in"
+        f"{f' {configuration.LOCAL} and' if name in PERSONAL else ''} the home's config.toml alone"
         for name in ignored
     )
     return findings
+
+
+def team_findings(project: Project) -> list[Finding]:
+    """Return what keeps records from the team, and what never left."""
+    try:
+        return problem_findings(problems(project))
+    except StoreError as error:
+        return problem_findings([str(error)])
 
 
 def server_findings(running: str, installed: str) -> list[Finding]:

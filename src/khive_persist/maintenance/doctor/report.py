@@ -199,7 +199,7 @@ async def examine(project: Project, *, thoroughly: bool = True) -> DoctorReport:
     findings += care.disk_findings(project, free)
     has_records = any(database.rows for database in databases)
     of_backups, latest_backup = care.backup_findings(project, settings, has_records=has_records)
-    findings += of_backups + care.budget_findings(project)
+    findings += of_backups + care.budget_findings(project) + care.team_findings(project)
     unmatched: list[Unmatched] = []
     comparison: Verified | None = None
     sound = {database.file for database in databases if not database.problem}

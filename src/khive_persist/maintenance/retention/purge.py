@@ -23,6 +23,7 @@ from khive_persist.store.session_ids import SessionMatch, named_in
 from khive_persist.store.sqlite.rewrite import rehearse
 from khive_persist.store.sqlite.vacuum import erase
 from khive_persist.store.staging import staging, sweep
+from khive_persist.team.status import count_left, withdraw_purged
 from khive_persist.threads import Advance, silent
 from khive_persist.tombstones import Tombstones
 from khive_persist.transcripts.checkpoint import remove_sync_positions
@@ -40,6 +41,8 @@ class Purged(NamedTuple):
         backups: Backups that were made before, and may have it: each with its destination.
         unseen: Destinations of backups that could not be looked at, each with the reason.
         quarantined: The number of files of `quarantine/` removed.
+        at_team: The number of its records that have left for a team, and are there until the next
+            push.
     """
 
     removed: dict[str, int]
@@ -48,11 +51,12 @@ class Purged(NamedTuple):
     backups: list[str]
     unseen: list[str]
     quarantined: int
+    at_team: int = 0
 
     @property
     def is_complete(self) -> bool:
         """Return whether nothing of the session is left anywhere that is known."""
-        return not (self.left_in or self.backups or self.unseen)
+        return not (self.left_in or self.backups or self.unseen or self.at_team)
 
 
 def purge(
@@ -88,6 +92,7 @@ def purge(
         tombstones.note(project, lambda stones: stones.with_purge(session_id))
     if dry_run:
         return _rehearse(project, match, purposes, settings)
+    at_team = withdraw_purged(project, session_id)
     with removing(project, settings, advance) as removal:
         removal.announce_session(session_id, purposes)
         removed, left_in = _purge_databases(project, match, purposes, settings, removal, advance)
@@ -114,7 +119,7 @@ def purge(
     backups, unseen = remaining_copies.in_backups(
         project, settings, "" if is_any_removed else purged_before
     )
-    return Purged(removed, spooled, sorted({*left_in}), backups, unseen, quarantined)
+    return Purged(removed, spooled, sorted({*left_in}), backups, unseen, quarantined, at_team)
 
 
 def _rehearse(
@@ -129,7 +134,7 @@ def _rehearse(
             if count := sum(batch.removed for batch in rehearsal):
                 removed[purpose.name] = count
     spooled = remove_waiting(project, match, settings, dry_run=True)
-    return Purged(removed, spooled, [], [], [], 0)
+    return Purged(removed, spooled, [], [], [], 0, count_left(project, match.id))
 
 
 def _purge_databases(

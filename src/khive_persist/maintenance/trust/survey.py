@@ -19,7 +19,7 @@ from khive_persist.errors import InvalidSettingsError, ProjectError
 from khive_persist.maintenance.budget_warnings import record as budget_record
 from khive_persist.mirror import verify_record
 from khive_persist.models import purpose_registry
-from khive_persist.project import SEARCH_INDEX, Project
+from khive_persist.project import RESERVED_DATABASES, Project
 from khive_persist.store import redacting
 from khive_persist.store.sqlite import atomic_switch
 from khive_persist.store.sqlite.foreign_files import acting
@@ -38,11 +38,11 @@ FILES: Final = frozenset(
     {
         "config.toml", "config.local.toml", ".gitignore", atomic_switch.JOURNAL, redacting.KEY_FILE,
         "server.token", "server.tokens", "server.url", "server.lock", "server.recording",
-        "open.html", SEARCH_INDEX, tombstones.FILE, verify_record.FILE, budget_record.FILE,
+        "open.html", *RESERVED_DATABASES, tombstones.FILE, verify_record.FILE, budget_record.FILE,
     }
 )  # fmt: skip
 TOKENS: Final = "server.tokens"
-_SMALL: Final = FILES - {tombstones.FILE, budget_record.FILE, SEARCH_INDEX}
+_SMALL: Final = FILES - {tombstones.FILE, budget_record.FILE} - RESERVED_DATABASES
 _INSPECTED_FOLDERS: Final = ("spool", "purposes", "staging", "backups", "sessions")
 _MAX_ENTRIES: Final = 100_000
 _MAX_SMALL_FILE_BYTES: Final = 4 << 20

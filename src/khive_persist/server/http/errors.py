@@ -42,6 +42,7 @@ STATUSES: Final[dict[type[KhiveError], int]] = {
     errors.UntrustedError: 503,
     errors.CaptureError: 503,
     errors.EmissionError: 502,
+    errors.DestinationError: 502,
     errors.MirrorError: 503,
     errors.BackupError: 500,
     errors.BackupDamagedError: 500,

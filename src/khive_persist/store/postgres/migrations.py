@@ -9,9 +9,12 @@ from khive_persist.store.postgres.pool import Database
 from khive_persist.store.postgres.source import indexes, quoted
 
 LATEST: Final = 1
+# Of the tables of a team, which a database may have beside those of a store, or alone.
+LATEST_OF_TEAM: Final = 1
 # One process at a time makes what is missing.
 _LOCK: Final = 7_316_044_091_521
 _VERSION: Final = "khive.schema_version"
+_TEAM_VERSION: Final = "khive.team_schema_version"
 _TABLE: Final = """
 CREATE TABLE IF NOT EXISTS {table} (
     id text COLLATE "C" NOT NULL,
@@ -36,31 +39,53 @@ async def migrate(database: Database, purposes: tuple[Purpose, ...]) -> None:
         StoreError: As its other subclasses say.
     """
     async with database.connection() as connection:
-        existing = await connection.fetchval("SELECT to_regclass($1) IS NOT NULL", _VERSION)
-        version = await _version(connection) if existing else 0
+        version = await _version(connection, _VERSION)
         if version == LATEST and await _has_tables(connection, purposes):
             return
         async with connection.transaction():
-            await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
-            await connection.execute("CREATE SCHEMA IF NOT EXISTS khive")
-            await connection.execute(
-                f"CREATE TABLE IF NOT EXISTS {_VERSION} (version integer NOT NULL)"
-            )
-            version = await _version(connection)
-            if version > LATEST:
-                raise StoreUnavailableError(
-                    f"{database.name} is of a newer khive-persist", hint="update khive-persist"
-                )
-            for number in range(version + 1, LATEST + 1):
-                await connection.execute(_text(number))
-            await connection.execute(f"DELETE FROM {_VERSION}")
-            await connection.execute(f"INSERT INTO {_VERSION} VALUES ($1)", LATEST)
+            await _renew(connection, database, _VERSION, LATEST, "")
             for purpose in purposes:
                 await _make_table(connection, purpose)
 
 
-async def _version(connection: Any) -> int:
-    return int(await connection.fetchval(f"SELECT coalesce(max(version), 0) FROM {_VERSION}"))
+async def migrate_team(database: Database) -> None:
+    """Make the tables of a team that are missing.
+
+    Raises:
+        StoreUnavailableError: The database is of a newer version of this program.
+        StoreError: As its other subclasses say.
+    """
+    async with database.connection() as connection:
+        if await _version(connection, _TEAM_VERSION) == LATEST_OF_TEAM:
+            return
+        async with connection.transaction():
+            await _renew(connection, database, _TEAM_VERSION, LATEST_OF_TEAM, "team_")
+
+
+async def _renew(
+    connection: Any, database: Database, version_table: str, latest: int, prefix: str
+) -> None:
+    """Run the numbered files that were not run yet; no other process does in between."""
+    await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
+    await connection.execute("CREATE SCHEMA IF NOT EXISTS khive")
+    await connection.execute(
+        f"CREATE TABLE IF NOT EXISTS {version_table} (version integer NOT NULL)"
+    )
+    version = await _version(connection, version_table)
+    if version > latest:
+        raise StoreUnavailableError(
+            f"{database.name} is of a newer khive-persist", hint="update khive-persist"
+        )
+    for number in range(version + 1, latest + 1):
+        await connection.execute(_text(f"{prefix}{number:04}"))
+    await connection.execute(f"DELETE FROM {version_table}")
+    await connection.execute(f"INSERT INTO {version_table} VALUES ($1)", latest)
+
+
+async def _version(connection: Any, table: str) -> int:
+    if await connection.fetchval("SELECT to_regclass($1)", table) is None:
+        return 0
+    return int(await connection.fetchval(f"SELECT coalesce(max(version), 0) FROM {table}"))
 
 
 async def _has_tables(connection: Any, purposes: tuple[Purpose, ...]) -> bool:
@@ -78,6 +103,6 @@ async def _make_table(connection: Any, purpose: Purpose) -> None:
         await connection.execute(statement)
 
 
-def _text(number: int) -> str:
+def _text(name: str) -> str:
     folder = resources.files("khive_persist.store.postgres") / "sql"
-    return (folder / f"{number:04}.sql").read_text()
+    return (folder / f"{name}.sql").read_text()

@@ -1,6 +1,7 @@
 """`Database`: the connections of this process to one database, and their errors as ours."""
 
 import asyncio
+import logging
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -24,6 +25,9 @@ from khive_persist.store import codec
 
 Result = TypeVar("Result")
 
+# It tells of a server that is away with a stack; who asks is told by an error.
+logging.getLogger("asyncpg").addHandler(logging.NullHandler())
+
 _CONNECTIONS: Final = 8
 # https://github.com/postgres/postgres/blob/master/src/backend/utils/adt/jsonb.c: jsonb_send
 _JSONB_VERSION: Final = b"\x01"
@@ -33,6 +37,7 @@ _FIRST_PAUSE_SECONDS: Final = 0.05
 _AGAIN: Final = (
     asyncpg.SerializationError,
     asyncpg.DeadlockDetectedError,
+    asyncpg.UniqueViolationError,
     asyncpg.TooManyConnectionsError,
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,

@@ -23,7 +23,7 @@ from khive_persist import clock
 from khive_persist.errors import StoreUnavailableError
 from khive_persist.files import read_regular
 from khive_persist.hints import command_in
-from khive_persist.project import SEARCH_INDEX, make_directory, sync_directory, write_private
+from khive_persist.project import RESERVED_DATABASES, make_directory, sync_directory, write_private
 from khive_persist.store import codec
 from khive_persist.store.sqlite import write_lock
 from khive_persist.trust import macs
@@ -141,9 +141,9 @@ def _databases(
 def is_database(name: str) -> bool:
     """Return whether a file of this name is taken for a database of records.
 
-    The index of the search is none: it is made from them.
+    The index of the search is none, nor is the ledger of what has left for a team.
     """
-    return name.endswith(".db") and not name.startswith(".") and name != SEARCH_INDEX
+    return name.endswith(".db") and not name.startswith(".") and name not in RESERVED_DATABASES
 
 
 def _carry_out(folder: Path, switch: Switch) -> None:
