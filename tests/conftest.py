@@ -1,5 +1,6 @@
 """What all tests share: a home and a project of their own, and the real hook to run."""
 
+import gc
 import itertools
 import os
 import re
@@ -34,6 +35,17 @@ def pytest_runtest_makereport(
     if report.failed:
         item.stash[FAILED] = True
     return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Keep what is collected and imported out of the garbage collector, which finds none in it."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

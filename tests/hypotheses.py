@@ -11,7 +11,7 @@ THOROUGH: Final = "thorough"
 def register() -> None:
     """Make the profiles known, and the quick one the default."""
     # How long an example takes tells what else the machine does.
-    settings.register_profile(QUICK, deadline=None, max_examples=25)
+    settings.register_profile(QUICK, deadline=None, max_examples=15)
     settings.register_profile(THOROUGH, deadline=None, max_examples=100)
     settings.load_profile(QUICK)
 

@@ -1,4 +1,4 @@
-"""One population against itself, a thousand times: how often a test cries, an interval misses."""
+"""One population against itself, some hundred times: how often a test cries, an interval misses."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +14,8 @@ from khive_persist.analytics.compare.statistics.proportions import Proportion, p
 from khive_persist.analytics.compare.statistics.results import Pair
 from khive_persist.analytics.compare.statistics.two_samples import mann_whitney, welch
 
-TIMES = 1_000
+# Wide enough for that number of them, with a thousand as with some hundred.
+TIMES = [400, pytest.param(1_000, marks=pytest.mark.long)]
 Draw = Callable[[np.random.Generator], Any]
 
 
@@ -66,10 +67,13 @@ def p_of(done: Any) -> float:
         pytest.param(counts(2_000), lambda s: p_of(proportion_difference(*s)), id="fisher"),
     ],
 )
-def test_of_equal_samples_one_in_twenty_is_a_finding(draw: Draw, p: Callable[[Any], float]) -> None:
+@pytest.mark.parametrize("times", TIMES)
+def test_of_equal_samples_one_in_twenty_is_a_finding(
+    draw: Draw, p: Callable[[Any], float], times: int
+) -> None:
     random = np.random.default_rng(20_261_121)
-    found = sum(p(draw(random)) < 0.05 for _ in range(TIMES))
-    assert 0.03 <= found / TIMES <= 0.07
+    found = sum(p(draw(random)) < 0.05 for _ in range(times))
+    assert 0.03 <= found / times <= 0.07
 
 
 def interval(name: str, function: Callable[..., Any]) -> Callable[[Any], Any]:
@@ -89,15 +93,16 @@ def interval(name: str, function: Callable[..., Any]) -> Callable[[Any], Any]:
         pytest.param(counts(60), interval("interval", proportion_difference), id="proportions"),
     ],
 )
+@pytest.mark.parametrize("times", TIMES)
 def test_intervals_cover_the_true_difference_which_is_none(
-    draw: Draw, ends: Callable[[Any], Any]
+    draw: Draw, ends: Callable[[Any], Any], times: int
 ) -> None:
     random = np.random.default_rng(20_261_121)
     covered = 0
-    for _ in range(TIMES):
+    for _ in range(times):
         low, high, _ = ends(draw(random))
         covered += low <= 0 <= high
-    assert 0.93 <= covered / TIMES <= 0.97
+    assert 0.93 <= covered / times <= 0.97
 
 
 def test_intervals_of_pairs_miss_where_the_test_cries() -> None:
@@ -111,11 +116,12 @@ def test_intervals_of_pairs_miss_where_the_test_cries() -> None:
     assert not all(cries)
 
 
-def test_an_effect_that_is_there_is_covered_too() -> None:
+@pytest.mark.parametrize("times", TIMES)
+def test_an_effect_that_is_there_is_covered_too(times: int) -> None:
     random = np.random.default_rng(20_261_121)
     covered = 0
-    for _ in range(TIMES):
+    for _ in range(times):
         done = effect(random.normal(0, 2, 20).tolist(), random.normal(2, 2, 30).tolist())
         assert done is not None
         covered += done.d_interval.low <= 1 <= done.d_interval.high
-    assert 0.93 <= covered / TIMES <= 0.97
+    assert 0.93 <= covered / times <= 0.97

@@ -13,6 +13,7 @@ import anyio
 import pytest
 
 from khive_persist import load_document
+from tests.server import warm
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = [sys.executable, "-m", "examples.state_store"]
@@ -81,10 +82,7 @@ def start(directory: Path) -> Iterator[Start]:
 
 
 def run(command: str, directory: Path) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [*PROGRAM, command, "--dir", str(directory)],
-        cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    return warm.run_module("examples.state_store", command, "--dir", str(directory))
 
 
 def saved(directory: Path) -> Any:

@@ -6,7 +6,6 @@ import re
 import sqlite3
 import statistics
 import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -15,16 +14,14 @@ import openpyxl
 import pytest
 
 from examples.training_platform.scenario import GROUPS, MOST_POINTS, STEPS, expected
+from tests.server import warm
 
 ROOT = Path(__file__).parents[2]
 STUDENTS = 20
 
 
 def run(module: str, directory: Path, *words: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", module, "--dir", str(directory), *words],
-        cwd=ROOT, capture_output=True, text=True, timeout=100, check=False,
-    )  # fmt: skip
+    return warm.run_module(module, "--dir", str(directory), *words, timeout=100)
 
 
 def contents(directory: Path, file: str, table: str) -> list[Any]:

@@ -4,13 +4,14 @@ import json
 import re
 import sqlite3
 import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.server import warm
 
 ROOT = Path(__file__).parents[2]
 Call = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -21,10 +22,7 @@ def call(tmp_path: Path) -> Call:
     """Run the program as a person does, in a directory of the test's own."""
 
     def run(*words: str) -> "subprocess.CompletedProcess[str]":
-        command = [sys.executable, "-m", "examples.traininglogs", "--dir", str(tmp_path), *words]
-        return subprocess.run(
-            command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
-        )
+        return warm.run_module("examples.traininglogs", "--dir", str(tmp_path), *words)
 
     return run
 
@@ -46,7 +44,8 @@ for words in (
 @pytest.fixture
 def logged(tmp_path: Path) -> Path:
     """The .khive of a log with four sessions of two athletes."""
-    subprocess.run([sys.executable, "-c", LOGGED, str(tmp_path)], cwd=ROOT, check=True)
+    done = warm.run(LOGGED, str(tmp_path))
+    assert done.returncode == 0, done.stderr
     return tmp_path / ".khive"
 
 
@@ -108,12 +107,10 @@ def test_the_database_comes_back_from_the_files(call: Call, logged: Path, damage
 
 
 def test_the_command_line_knows_the_record_too(logged: Path) -> None:
-    command = [sys.executable, "-m", "khive_persist.cli", "--dir", str(logged.parent)]
+    place = ["--dir", str(logged.parent)]
     (logged / "training_sessions.db").unlink()
-    assert subprocess.run([*command, "verify"], check=False, capture_output=True).returncode == 1
-    rebuilt = subprocess.run(
-        [*command, "rebuild", "--from-mirror"], check=False, capture_output=True, text=True
-    )
+    assert warm.run_module("khive_persist.cli", *place, "verify").returncode == 1
+    rebuilt = warm.run_module("khive_persist.cli", *place, "rebuild", "--from-mirror")
     assert rebuilt.returncode == 0, rebuilt.stderr
     assert len(rows(logged)) == 4
 

@@ -27,6 +27,7 @@ from tests.exchange.rows import (
     write,
 )
 from tests.exchange.test_formats import JSON
+from tests.hypotheses import examples
 from tests.payloads import sample_payloads
 from tests.store.old_files import ROWS
 
@@ -89,7 +90,7 @@ ROW = st.builds(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(rows=st.lists(ROW, max_size=12, unique_by=lambda row: row[0]))
 def test_any_rows_come_back(tmp_path_factory: pytest.TempPathFactory, rows: list[Any]) -> None:
     folder = tmp_path_factory.mktemp("any")

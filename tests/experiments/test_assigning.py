@@ -1,8 +1,7 @@
 """A session is assigned once: by one of many, for good, and marked where its work had begun."""
 
 import json
-import subprocess
-import sys
+import os
 from collections import Counter
 from typing import Any
 
@@ -37,6 +36,8 @@ from khive_persist.sessions.has_started import statement as begun_statement
 from khive_persist.store.reader import Reader
 from khive_persist.store.source import Source, Statement
 from tests.experiments.records import HALVES, rows, save
+from tests.server import warm
+from tests.server.warm import Forked
 
 SECRET = "ghp_" + "a1B2" * 9
 # Assigns many sessions by name, each process another variant, and says what it got.
@@ -201,21 +202,20 @@ async def test_it_is_not_late_for_what_comes_after(prompt: Experiment, project: 
 async def test_of_many_processes_one_wins_and_all_get_the_same(project: Project) -> None:
     await create_experiment("race", [f"v{n}" for n in range(4)], dir=project.root)
     each = 12
-    command = [sys.executable, "-m", "tests.programs.assigner", str(project.root)]
-    racers = [
-        subprocess.Popen([*command, f"v{n}", str(each)], text=True,
-                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        for n in range(4)
-    ]  # fmt: skip
+    waiting, start = os.pipe()
+    program = warm.of_module("tests.programs.assigner")
+    with open(waiting, "rb") as stdin:
+        racers = [
+            Forked(program, [str(project.root), f"v{n}", str(each)], stdin=stdin) for n in range(4)
+        ]
     for one in racers:
-        assert one.stdout is not None
         assert one.stdout.readline() == "ready\n"
+    # The end of what they read, for all at once.
+    os.close(start)
+    got = [one.stdout.read().split() for one in racers]
+    assert [one.wait(60) for one in racers] == [0] * 4
     for one in racers:
-        assert one.stdin is not None
-        one.stdin.write("go\n")
-        one.stdin.flush()
-    got = [one.communicate(timeout=60)[0].split() for one in racers]
-    assert [one.returncode for one in racers] == [0] * 4
+        one.stdout.close()
     assert all(one == got[0] for one in got)
     assert len(got[0]) == each
     stored = rows(project, "assignments").values()

@@ -14,13 +14,28 @@ from khive_persist.cli.root import run
 from khive_persist.models.query import field
 from khive_persist.project import Project
 from tests.experiments.records import HALVES, rows, save
+from tests.factories import make_project
+from tests.homes import known_projects
+
+__all__ = ["known_projects"]
 
 EACH = 12
 Captured = pytest.CaptureFixture[str]
 
 
+@pytest.fixture(scope="module")
+def tried(first_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """What is tried, for reading."""
+    return filled(make_project(tmp_path_factory.mktemp("tried")))
+
+
 @pytest.fixture
-def tried(project: Project) -> Project:
+def changed(project: Project) -> Project:
+    """What is tried, of a test that changes it."""
+    return filled(project)
+
+
+def filled(project: Project) -> Project:
     """Sessions that drew their variant, some named ones, late ones, and others."""
 
     async def make() -> None:
@@ -123,17 +138,17 @@ def test_variants_come_in_their_order_or_as_they_are_named(
     assert (sum(found["groups"].values()), found["experiment"]["late_named"]) == (2 * EACH, 0)
 
 
-def test_groups_that_lost_sessions_are_told(tried: Project, capsys: Captured) -> None:
+def test_groups_that_lost_sessions_are_told(changed: Project, capsys: Captured) -> None:
     async def lose() -> None:
-        async with open_store(Assignment, dir=tried.root) as assignments:
+        async with open_store(Assignment, dir=changed.root) as assignments:
             wanted: list[Any] = [field("experiment") == "prompt", field("variant") == "control"]
             for one in await assignments.find(*wanted):
                 await assignments.delete(one.id)
 
-    assert compare(tried) == 0
+    assert compare(changed) == 0
     assert "do not fit the weights" not in capsys.readouterr().out
     anyio.run(lose)
-    compare(tried)
+    compare(changed)
     assert "The sessions that drew their variant do not fit the weights" in capsys.readouterr().out
 
 
@@ -162,7 +177,7 @@ def test_other_comparisons_do_not_see_them(tried: Project, capsys: Captured) -> 
 
 
 def test_of_several_assignments_of_one_session_the_first_counts(
-    tried: Project, capsys: Captured
+    changed: Project, capsys: Captured
 ) -> None:
     # As another program could write it, past the store.
     async def write() -> None:
@@ -171,12 +186,12 @@ def test_of_several_assignments_of_one_session_the_first_counts(
         class Written(Node):
             purpose = Assignment.purpose
 
-        content = next(iter(rows(tried, "assignments").values())) | {
+        content = next(iter(rows(changed, "assignments").values())) | {
             "session_id": "named", "experiment": "prompt", "variant": "control",
         }  # fmt: skip
-        async with open_store(Written, dir=tried.root) as store:
+        async with open_store(Written, dir=changed.root) as store:
             await store.save(Written(id="other", content=content))
 
     anyio.run(partial(write))
-    assert compare(tried, "--json") == 0
-    assert json.loads(capsys.readouterr().out)["groups"]["new"] == drawn(tried)["new"] + 1
+    assert compare(changed, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["groups"]["new"] == drawn(changed)["new"] + 1

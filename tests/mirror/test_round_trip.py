@@ -18,6 +18,7 @@ from khive_persist.project import Project
 from khive_persist.store.sqlite.connection import open_writer
 from tests.exchange.test_round_trip import ODD
 from tests.factories import make_project
+from tests.hypotheses import examples
 from tests.mirror.records import CLAUDE, CODEX, comparing, everything, rows, tree
 from tests.store.old_files import ROWS
 
@@ -99,7 +100,7 @@ def comes_back(project: Project) -> None:
         assert list(comparison.differences()) == []
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(100))
 @given(ROWS_OF_A_FILE, ROWS_OF_A_FILE, ROWS_OF_A_FILE)
 def test_whatever_the_rows_are(
     plans: list[tuple[Any, ...]], claude: list[tuple[Any, ...]], codex: list[tuple[Any, ...]]

@@ -151,14 +151,12 @@ HEADS = [
 ]
 
 
-@pytest.mark.parametrize(("content", "statuses"), HEADS, ids=range(len(HEADS)))
-def test_a_head_that_is_too_large_or_none_is_refused(
-    content: bytes, statuses: set[int], server: Server
-) -> None:
-    status, answer = sent(server, content)
-    assert status in statuses, answer
-    if status:
-        assert b'{"error":' in answer
+def test_a_head_that_is_too_large_or_none_is_refused(server: Server) -> None:
+    for content, statuses in HEADS:
+        status, answer = sent(server, content)
+        assert status in statuses, (content[:60], answer)
+        if status:
+            assert b'{"error":' in answer, content[:60]
 
 
 BOTH = [
@@ -177,14 +175,12 @@ BOTH = [
 ]
 
 
-@pytest.mark.parametrize("lines", BOTH, ids=range(len(BOTH)))
-def test_what_two_programs_could_read_in_two_ways_is_refused(
-    lines: list[str], server: Server
-) -> None:
+def test_what_two_programs_could_read_in_two_ways_is_refused(server: Server) -> None:
     smuggled = b"2\r\n{}\r\n0\r\n\r\nGET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
-    status, answer = sent(server, head(server, *lines), smuggled)
-    assert status in {400, 501, 415}, answer
-    assert b'"status":"ok"' not in answer
+    for lines in BOTH:
+        status, answer = sent(server, head(server, *lines), smuggled)
+        assert status in {400, 501, 415}, (lines, answer)
+        assert b'"status":"ok"' not in answer, lines
 
 
 def closed_within(connection: socket.socket, seconds: float) -> bool:

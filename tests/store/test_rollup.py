@@ -38,6 +38,7 @@ from khive_persist.sessions.rollup.sessions import SessionQuery, session, sessio
 from khive_persist.store.reader import Reader
 from khive_persist.store.sqlite.connection import open_writer
 from tests.factories import make_project, row, store_rows
+from tests.hypotheses import examples
 from tests.server.filling import BEGIN, delete, event, fill, message
 from tests.stored import select
 
@@ -324,7 +325,7 @@ def _store(project: Project, one: dict[str, Any]) -> None:
     store_rows(project, purpose, [row(content, at, id)])
 
 
-@settings(max_examples=25, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(100), suppress_health_check=list(HealthCheck))
 @given(steps=STEPS, few_rows=st.sampled_from([3, 2_000]))
 def test_it_equals_a_recount_after_whatever_is_done_to_the_files(
     steps: list[tuple[str, Any]], few_rows: int
