@@ -82,7 +82,8 @@ def team_server() -> Iterator[TeamServer]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_error(404)
+            got.arrivals += 1
+            self._answer(b'{"stored": 3}')
 
         def do_POST(self) -> None:
             body = gzip.decompress(self.rfile.read(int(self.headers["Content-Length"])))
@@ -98,7 +99,7 @@ def team_server() -> Iterator[TeamServer]:
                     got.bodies.append(body)
                     self.connection.shutdown(socket.SHUT_RDWR)
                 case "redirect":
-                    self.send_response(307)
+                    self.send_response(302)
                     self.send_header("Location", got.redirected_to)
                     self.end_headers()
                 case "say nothing":
