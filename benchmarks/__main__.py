@@ -14,6 +14,7 @@ from benchmarks import (
     draining,
     first_event,
     hooks,
+    postgres,
     processes,
     saving,
     search,
@@ -71,6 +72,7 @@ def _groups(arguments: argparse.Namespace) -> dict[str, Callable[[], list[Line]]
         "bulk": lambda: bulk.measure(arguments.many),
         "serving": serving.measure,
         "asking": lambda: asking.measure(arguments.rows),
+        "postgres": lambda: postgres.measure(arguments.rows),
         "search": lambda: search.measure(arguments.messages),
     }
 

@@ -93,6 +93,7 @@ if TYPE_CHECKING:
     from khive_persist.sessions.projects import ProjectSummary as ProjectSummary
     from khive_persist.sessions.projects import list_projects as list_projects
     from khive_persist.sessions.search import search as search
+    from khive_persist.sessions.searcher import Searcher as Searcher
     from khive_persist.sessions.verdicts import record_outcome as record_outcome
     from khive_persist.sql_query import QueryResult as QueryResult
     from khive_persist.sql_query import list_tables as list_tables
@@ -174,6 +175,7 @@ _NAMES = {
     "search_index.result": "Mark SearchHit SearchResult SessionHits VectorsState",
     "sessions.projects": "ProjectSummary list_projects",
     "sessions.search": "search",
+    "sessions.searcher": "Searcher",
     "sessions.verdicts": "record_outcome",
     "sql_query": "QueryResult list_tables query_sql",
     "store.aggregates": "Aggregate",

@@ -19,8 +19,8 @@ from khive_persist.mirror.packing import packing_problems
 from khive_persist.models.node import Node
 from khive_persist.models.purpose_registry import known_purposes
 from khive_persist.models.purposes import Purpose
-from khive_persist.opening import existing_project
 from khive_persist.project import Project
+from khive_persist.project_search import existing_project
 from khive_persist.redaction import Redactor
 from khive_persist.search_index.removal import removing
 from khive_persist.settings import Settings
