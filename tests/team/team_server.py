@@ -12,7 +12,15 @@ from typing import Any, Literal
 from khive_persist.team.team_record import TeamRecord
 
 Behaviour = Literal[
-    "store", "fail", "cut", "cut after storing", "redirect", "say nothing", "say less", "hang"
+    "store",
+    "fail",
+    "cut",
+    "cut after storing",
+    "redirect",
+    "say nothing",
+    "say less",
+    "hang",
+    "store late",
 ]
 Key = tuple[str, str, str, str, str]
 
@@ -108,7 +116,9 @@ def team_server() -> Iterator[TeamServer]:
                     self._answer(b'{"stored": 0}')
                 case "hang":
                     got.released.wait(60)
-                case "store":
+                case "store" | "store late":
+                    if got.behaviour == "store late":
+                        got.released.wait(60)
                     assert self.path == "/v1/team/records"
                     got.bodies.append(body)
                     count = body.count(b"\n")

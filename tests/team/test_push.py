@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -216,6 +217,20 @@ def test_a_purge_of_what_was_sent_just_then(project: Project, server: TeamServer
     pushed(project)
     contents = [(r.content is None) for r in server.versions]
     assert sorted(contents) == [False, True, True]
+
+
+def test_a_purge_while_it_is_under_way(project: Project, server: TeamServer) -> None:
+    server.behaviour = "store late"
+    with ThreadPoolExecutor(1) as thread:
+        under_way = thread.submit(pushed, project)
+        assert server.arrived.wait(60)
+        assert in_own_thread(lambda: purge("s0", dir=project.root)).at_team == 2
+        server.behaviour = "store"
+        server.released.set()
+        under_way.result(60)
+    pushed(project)
+    assert [r.content for r in server.records.values()].count(None) == 2
+    assert status(project).withdrawing == 0
 
 
 def test_what_was_never_sent_of_a_purge_is_not_told(project: Project, server: TeamServer) -> None:
