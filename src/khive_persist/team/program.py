@@ -6,8 +6,8 @@ from pathlib import Path
 from anyio import to_thread
 
 from khive_persist.capture.drain import drain
-from khive_persist.opening import existing_project
 from khive_persist.project import Project
+from khive_persist.project_search import existing_project
 from khive_persist.team import push as pushing
 from khive_persist.team import status
 from khive_persist.team.push import Pushed
