@@ -252,9 +252,10 @@ class _Push:
             entries.setdefault(entry.place.id, []).append(entry)
         form = self._forms[purpose.name]
         sender = ledger.sender(self._names.sender(is_hashed=form == "metrics"))
+        tombstones = self._tombstones.get()
         outgoing = []
         for row in chunk.rows:
-            if _is_of(row, off_sessions) or self._tombstones.get().is_purged(row):
+            if _is_of(row, off_sessions) or tombstones.is_purged(row):
                 continue
             item = self._versions.of_row(
                 purpose, form, sender, row, entries.get(row[0], []), ledger
@@ -267,25 +268,24 @@ class _Push:
     def _note_gone(
         self, purpose: Purpose, chunk: Chunk, off_sessions: set[str], ledger: Ledger
     ) -> None:
-        """Take out at the team what was removed here, but for what only grew old."""
-        gone_ids = [change.id for change in chunk.removals]
-        entries: dict[str, list[Entry]] = {}
-        for entry in ledger.entries(purpose.name, [*gone_ids, *chunk.checked]):
-            entries.setdefault(entry.place.id, []).append(entry)
-        pruning = self._tombstones.get().pruning(purpose.name)
-        for id in [*gone_ids, *chunk.checked]:
-            for entry in entries.get(id, []):
-                created_at = entry.created_at or ""
-                if entry.withdrawal is not None:
-                    continue
-                if self._is_purged(entry.place.session_id, created_at):
-                    ledger.withdraw(entry, _PURGED)
-                elif id in gone_ids and (pruning is None or created_at > pruning.until):
-                    ledger.withdraw(entry, "deleted")
+        """Take out at the team what was purged or deleted here, and not what only grew old."""
+        changes = {change.id: change for change in chunk.removals}
+        ids = [*changes, *chunk.checked]
+        entries = ledger.entries(purpose.name, ids)
+        for entry in entries:
+            change = changes.get(entry.place.id)
+            if entry.withdrawal is not None:
+                continue
+            if self._is_purged(entry.place.session_id, entry.created_at or ""):
+                ledger.withdraw(entry, _PURGED)
+            elif change is not None and change.kind == "delete":
+                # What is pruned is not logged as such.
+                ledger.withdraw(entry, "deleted")
+        known_ids = {entry.place.id for entry in entries}
         unsent = sum(
             1
             for change in chunk.removals
-            if change.id not in entries
+            if change.id not in known_ids
             and change.session not in off_sessions
             and not self._is_purged(change.session or "", "")
         )

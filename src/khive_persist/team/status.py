@@ -155,6 +155,19 @@ def withdraw_purged(project: Project, session_id: str) -> int:
         return ledger.withdraw_session(session_id, "purged")
 
 
+def look_again(project: Project) -> None:
+    """Let the next push look at all records, as where rows were changed past the change logs.
+
+    Raises:
+        StoreError: The ledger cannot be read or written.
+    """
+    with reading(project.team_ledger) as ledger:
+        if ledger is None:
+            return
+    with ledger_file(project) as file, file.transaction(_timeout(project)) as ledger:
+        ledger.look_again()
+
+
 def count_left(project: Project, session_id: str) -> int:
     """Count the records of a session that the team has, or may have.
 

@@ -10,6 +10,7 @@ from khive_persist.store.sqlite.connection import (
 )
 from khive_persist.store.sqlite.named_rows import rows_as
 from khive_persist.store.sqlite.statements import scalar
+from khive_persist.store.sqlite.team.rows import BELOW_ALL
 
 Withdrawal = Literal["purged", "deleted", "off", "moved"]
 
@@ -239,6 +240,10 @@ class Ledger:
     def forget_positions(self) -> None:
         """Let every file be looked at from its beginning."""
         self._connection.execute("DELETE FROM positions")
+
+    def look_again(self) -> None:
+        """Let the whole table of every file be looked at, besides what is new."""
+        self._connection.execute("UPDATE positions SET scanned = ?", (BELOW_ALL,))
 
     def forget_sent(self) -> None:
         """Let all be sent again, as to a team that has nothing."""
