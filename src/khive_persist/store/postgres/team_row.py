@@ -48,7 +48,7 @@ class TeamRow(NamedTuple):
         project: Its project.
         purpose: The name of its purpose.
         id: Its id, which is its own among those of its machine, project and purpose.
-        person: Who sent it.
+        person: The name of its sender.
         version: The number of this version; the largest counts.
         form: How much of it is there.
         created_at: Its time; None where that cannot be read.
