@@ -74,7 +74,7 @@ class Collector:
 
     @property
     def collected(self) -> Collected:
-        """What became of the messages so far: of those that are acknowledged."""
+        """The numbers so far, of the messages that are acknowledged."""
         return self._collected
 
     def stop(self) -> None:

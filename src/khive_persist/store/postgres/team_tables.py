@@ -77,12 +77,12 @@ class Stored(NamedTuple):
 
 
 class Rejection(NamedTuple):
-    """What came and cannot be stored as a record.
+    """A message or record that cannot be stored.
 
     Attributes:
-        origin: Where it came from: the same each time that it comes.
-        reason: Why it cannot be stored.
-        body: What came.
+        origin: The place that it came from, the same each time that it comes.
+        reason: The cause.
+        body: Its bytes.
     """
 
     origin: str
