@@ -15,6 +15,7 @@ from benchmarks import (
     draining,
     first_event,
     hooks,
+    postgres,
     processes,
     saving,
     search,
@@ -73,6 +74,7 @@ def _groups(arguments: argparse.Namespace) -> dict[str, Callable[[], list[Line]]
         "serving": serving.measure,
         "collect": collect.measure,
         "asking": lambda: asking.measure(arguments.rows),
+        "postgres": lambda: postgres.measure(arguments.rows),
         "search": lambda: search.measure(arguments.messages),
     }
 

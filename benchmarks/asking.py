@@ -15,7 +15,8 @@ from benchmarks.table import Line
 from khive_persist import PlannerSession, field, open_store
 from khive_persist.models.purposes import PLANNER_SESSIONS
 from khive_persist.store.sqlite.connection import open_reader, open_writer
-from khive_persist.store.sqlite.statements import extract, upsert
+from khive_persist.store.sqlite.source import extract
+from khive_persist.store.sqlite.statements import upsert
 
 FEW = 10_000
 REPEATS = 20

@@ -14,15 +14,16 @@ def main() -> None:
     began = time.perf_counter()
     import anyio
 
-    from khive_persist.sessions.search import search
+    from khive_persist import Searcher, search
 
     async def answer() -> list[float]:
         ends = [time.perf_counter()]
-        for words in questions:
-            result = await search(" ".join(words), dir=folder)
-            if not result.matched or not result.shown:
-                raise RuntimeError(f"nothing for {words}")
-            ends.append(time.perf_counter())
+        async with Searcher(folder) as searcher:
+            for words in questions:
+                result = await search(" ".join(words), searcher=searcher)
+                if not result.matched or not result.shown:
+                    raise RuntimeError(f"nothing for {words}")
+                ends.append(time.perf_counter())
         return ends
 
     ends = anyio.run(answer)

@@ -6,8 +6,8 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -110,6 +110,20 @@ def home(home_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def project(tmp_path: Path) -> Project:
     """A project whose drainers leave soon."""
     return make_project(tmp_path / "project", "[capture]\nlinger_seconds = 0.2\n")
+
+
+@pytest.fixture
+def hold_off() -> Iterator[Callable[[Project], None]]:
+    """Hold off a project's drainer, so that a hook starts none: what came stays until we drain."""
+    with ExitStack() as stack:
+
+        def hold(project: Project) -> None:
+            project.spool.mkdir(mode=0o700, exist_ok=True)
+            os.mkfifo(project.spool / "wake", 0o600)
+            reader = os.open(project.spool / "wake", os.O_RDWR | os.O_NONBLOCK)
+            stack.callback(os.close, reader)
+
+        yield hold
 
 
 @pytest.fixture

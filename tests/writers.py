@@ -1,12 +1,14 @@
 """Processes that save and record as much as they may, and say what was acknowledged."""
 
-import subprocess
-import sys
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from tempfile import TemporaryFile
 
 from khive_persist.project import Project
+from tests.server import warm
+from tests.server.warm import Forked
 
 # Each with a word of its own.
 BOTH_KINDS = (
@@ -26,19 +28,18 @@ class Writer:
     def __init__(self, program: str, *words: str) -> None:
         self.acknowledged: list[str] = []
         self.errors = ""
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", f"tests.programs.{program}", *words],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        reading, writing = os.pipe()
+        self._stderr = TemporaryFile()  # noqa: SIM115 - as long as the process writes to it
+        with open(reading, "rb") as stdin:
+            self._process = Forked(
+                warm.of_module(f"tests.programs.{program}"), words, self._stderr, stdin=stdin
+            )
+        self._allowance = os.fdopen(writing, "w")
         self._grown = threading.Condition()
         self._reading = threading.Thread(target=self._read)
         self._reading.start()
 
     def _read(self) -> None:
-        assert self._process.stdout is not None
         for line in self._process.stdout:
             # Half of a line was never said.
             if line.endswith("\n"):
@@ -57,10 +58,9 @@ class Writer:
 
     def go_on(self, more: int) -> int:
         """Let it write so many more; how many were acknowledged before."""
-        assert self._process.stdin is not None
         before = len(self.acknowledged)
-        self._process.stdin.write(f"{more}\n")
-        self._process.stdin.flush()
+        self._allowance.write(f"{more}\n")
+        self._allowance.flush()
         return before
 
     def wait_for(self, more: int) -> None:
@@ -82,21 +82,31 @@ class Writer:
     def stop(self) -> None:
         """Kill it, and read what it still had said."""
         self._process.kill()
+        self._process.wait(60)
         self._reading.join()
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        assert self._process.stderr is not None
-        self.errors = self._process.stderr.read()
-        self._process.stdin.close()
+        self.errors = self._said_on_stderr()
+        self._allowance.close()
         self._process.stdout.close()
-        self._process.stderr.close()
-        self._process.wait()
+        self._stderr.close()
 
     def _failed(self) -> str:
         code = self._process.poll()
-        assert self._process.stderr is not None
-        errors = "" if code is None else self._process.stderr.read()
-        return f"a writer stands still, its exit code is {code}\n{errors}"
+        return f"a writer stands still, its exit code is {code}\n{self._said_on_stderr()}"
+
+    def _said_on_stderr(self) -> str:
+        self._stderr.seek(0)
+        return self._stderr.read().decode()
+
+
+def go_on(writers: Sequence[Writer], more: int, least: int) -> None:
+    """Let each write so many more, and wait until so many are acknowledged.
+
+    While they write the rest, a test does its own part; without end they would write the more, the
+    slower the machine is.
+    """
+    before = [writer.go_on(more) for writer in writers]
+    for writer, count in zip(writers, before, strict=True):
+        writer.wait_until(count + least)
 
 
 @contextmanager

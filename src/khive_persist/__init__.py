@@ -93,6 +93,7 @@ if TYPE_CHECKING:
     from khive_persist.sessions.projects import ProjectSummary as ProjectSummary
     from khive_persist.sessions.projects import list_projects as list_projects
     from khive_persist.sessions.search import search as search
+    from khive_persist.sessions.searcher import Searcher as Searcher
     from khive_persist.sessions.verdicts import record_outcome as record_outcome
     from khive_persist.sql_query import QueryResult as QueryResult
     from khive_persist.sql_query import list_tables as list_tables
@@ -113,8 +114,18 @@ if TYPE_CHECKING:
     from khive_persist.store.sqlite.catalogue import Table as Table
     from khive_persist.store.sqlite.catalogue import TableColumn as TableColumn
     from khive_persist.store.sqlite.comparison_index import Difference as Difference
+    from khive_persist.store.sqlite.team.ledger import OffSession as OffSession
+    from khive_persist.store.sqlite.team.ledger import Total as Total
+    from khive_persist.store.sqlite.team.ledger import Unsent as Unsent
     from khive_persist.store.store import Store as Store
     from khive_persist.store.time_series import TimedStore as TimedStore
+    from khive_persist.team.program import push as push
+    from khive_persist.team.program import team_off as team_off
+    from khive_persist.team.program import team_on as team_on
+    from khive_persist.team.program import team_status as team_status
+    from khive_persist.team.push import Pushed as Pushed
+    from khive_persist.team.status import TeamStatus as TeamStatus
+    from khive_persist.team.status import Withdrawn as Withdrawn
     from khive_persist.transcripts.collection import Collected as Collected
     from khive_persist.transcripts.collection import sync as sync
     from khive_persist.transfer.files import load_document as load_document
@@ -164,6 +175,7 @@ _NAMES = {
     "search_index.result": "Mark SearchHit SearchResult SessionHits VectorsState",
     "sessions.projects": "ProjectSummary list_projects",
     "sessions.search": "search",
+    "sessions.searcher": "Searcher",
     "sessions.verdicts": "record_outcome",
     "sql_query": "QueryResult list_tables query_sql",
     "store.aggregates": "Aggregate",
@@ -176,9 +188,13 @@ _NAMES = {
     "store.planner_sessions": "PlannerSessionStore",
     "store.sqlite.catalogue": "Table TableColumn",
     "store.sqlite.comparison_index": "Difference",
+    "store.sqlite.team.ledger": "OffSession Total Unsent",
     "store.store": "Store",
     "store.time_series": "TimedStore",
     "transcripts.collection": "Collected sync",
+    "team.program": "push team_off team_on team_status",
+    "team.push": "Pushed",
+    "team.status": "TeamStatus Withdrawn",
     "transfer.files": "load_document save_document",
     "transfer.import_": "Imported",
     "transfer.transfer": "export_records import_records",

@@ -18,8 +18,8 @@ from khive_persist.mirror.verify_record import write_last_verify
 from khive_persist.models.node import Node
 from khive_persist.models.purpose_registry import mirrored_purposes, remember
 from khive_persist.models.purposes import Purpose
-from khive_persist.opening import existing_project
 from khive_persist.project import Project
+from khive_persist.project_search import existing_project
 from khive_persist.search_index import follow
 from khive_persist.search_index.removal import Removal, removing
 from khive_persist.search_index.semantic.embedding import embed_new

@@ -14,7 +14,7 @@ from khive_persist import settings as configuration
 from khive_persist.capture.record_spool import PASSING, spool_instead
 from khive_persist.capture.shared_drain import drained, records_drained
 from khive_persist.capture.todo_lists.from_events import gather
-from khive_persist.errors import InvalidRecordError, ProjectError
+from khive_persist.errors import InvalidRecordError
 from khive_persist.mirror.mirror import Mirror
 from khive_persist.mirror.recovery import FEW_RECORDS, recover_file
 from khive_persist.models.active_store import bind, set_opener, unbind
@@ -34,6 +34,7 @@ from khive_persist.models.purposes import FOCUS_CHAINS, Purpose
 from khive_persist.models.refusal import refusal
 from khive_persist.models.score import Score as Score
 from khive_persist.project import Project
+from khive_persist.project_search import find_project
 from khive_persist.store import postgres
 from khive_persist.store.application_sessions import ApplicationSessionStore
 from khive_persist.store.callbacks import CallbackOptions, Callbacks
@@ -45,10 +46,8 @@ from khive_persist.store.planner_sessions import PlannerSessionStore
 from khive_persist.store.reader import Reader
 from khive_persist.store.redacting import load_redactor, redact_row
 from khive_persist.store.shared_stores import shared_store
-from khive_persist.store.sqlite import atomic_switch
 from khive_persist.store.store import Store
 from khive_persist.store.time_series import TimedStore
-from khive_persist.trust import search
 
 Record = TypeVar("Record", bound=Node)
 TimeSeriesRecord = TypeVar("TimeSeriesRecord", bound=TimeSeries)
@@ -63,39 +62,6 @@ class OpenOptions(CallbackOptions, total=False):
     dir: Path | str | None
     busy_timeout_seconds: float | None
     read_only: bool
-
-
-def find_project(directory: Path | str | None = None) -> Project:
-    """Find the project: the named directory, KHIVE_DIR, upward from here, or home.
-
-    A named directory is trusted from now on, if this user owns it.
-
-    Raises:
-        UntrustedError: The nearest `.khive` is not trusted, or the named one is another user's.
-        ProjectError: None is named or found, and there is no home directory.
-    """
-    if directory is not None:
-        return Project(search.meant(directory))
-    root = search.by_environment()
-    if root is None:
-        root, passed = search.upward()
-        if passed is not None:
-            raise search.untrusted(Project(passed).khive)
-    return Project(root)
-
-
-def existing_project(directory: Path | str | None) -> Project:
-    """Return the requested project; an interrupted restore of it is finished.
-
-    Raises:
-        ProjectError: It has no `.khive`, or none is named or found.
-        StoreError: The restore cannot be finished.
-    """
-    project = find_project(directory)
-    if not project.exists():
-        raise ProjectError(f"{project.khive} is not there", hint="name the directory that holds it")
-    atomic_switch.settle(project.khive)
-    return project
 
 
 @overload

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from khive_persist.capture.drain import drain
-from khive_persist.opening import existing_project
+from khive_persist.project_search import existing_project
 from khive_persist.store.sqlite.catalogue import Table, databases_in
 from khive_persist.store.sqlite.readonly_query import AdHoc, tables_in
 from khive_persist.threads import Advance, run_stoppable

@@ -15,7 +15,7 @@ from khive_persist.maintenance.backup.folder import Folder
 from khive_persist.mirror.verify import compared
 from khive_persist.project import Project
 from tests.backup.records import elsewhere, restored, rows
-from tests.writers import writing
+from tests.writers import go_on, writing
 
 
 def ids(project: Project) -> set[object]:
@@ -30,11 +30,9 @@ def test_each_backup_has_what_was_acknowledged_before_in_both_copies(
     project: Project, folder: Folder, tmp_path: Path, backups: int
 ) -> None:
     # Without end, they would write the more, the longer a backup of all that takes.
-    with writing(project, 150) as writers:
+    with writing(project, 1) as writers:
         for number in range(backups):
-            written = [writer.go_on(150) for writer in writers]
-            for writer, count in zip(writers, written, strict=True):
-                writer.wait_until(count + 5)
+            go_on(writers, 80, 5)
             before = {id for writer in writers for id in writer.ids}
             # Every third is a full one.
             since = "latest" if number % 3 else ""
@@ -56,15 +54,14 @@ def test_each_backup_has_what_was_acknowledged_before_in_both_copies(
 def test_writers_go_on_with_what_was_restored_and_lose_nothing(
     project: Project, folder: Folder, restores: int
 ) -> None:
-    with writing(project, 1_000_000) as writers:
-        for writer in writers:
-            writer.wait_for(10)
+    with writing(project, 10) as writers:
+        go_on(writers, 10, 10)
         create_backup(project, folder)
         for _ in range(restores):
-            for writer in writers:
-                writer.wait_for(60)
+            go_on(writers, 200, 60)
             assert restored(project, folder).set_aside is not None
         restored_at = time.monotonic()
+        go_on(writers, 60, 1)
         for writer in writers:
             writer.wait_since(restored_at, 60)
     assert [writer.errors for writer in writers] == [""] * 4

@@ -4,8 +4,6 @@ import hashlib
 import json
 import os
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -28,6 +26,7 @@ from khive_persist.settings import Settings
 from khive_persist.store.sqlite.connection import open_writer
 from khive_persist.tools import TOOLS
 from tests.payloads import Hook, sample_payloads
+from tests.server import warm
 from tests.stored import select
 
 PURPOSE = HOOK_EVENTS["claude-code"]
@@ -315,7 +314,7 @@ def test_a_drain_that_is_killed_anywhere_loses_and_doubles_nothing(project: Proj
     accepted = {spool.accept("claude-code", payload(n)).id for n in range(20)}
     for point in ("before-commit", "after-commit", "first-unlink"):
         program = _KILLED.format(point=point, root=str(project.root))
-        done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+        done = warm.run(program)
         assert done.returncode == -9, done.stderr
         drain(project)
         assert {id for id, _ in rows(project)} == accepted
@@ -333,7 +332,7 @@ def test_files_are_removed_while_those_that_follow_are_stored(project: Project) 
         (spool.path / event.name).write_bytes(payload(number))
         accepted.add(event.id)
     program = _KILLED.format(point="first-unlink", root=str(project.root))
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    done = warm.run(program)
     assert done.returncode == -9, done.stderr
     assert not spool.is_empty()
     result = drain(project)

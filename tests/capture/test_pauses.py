@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -28,12 +29,9 @@ def hook_kind(request: pytest.FixtureRequest) -> HookKind:
 
 
 @pytest.fixture
-def quiet(project: Project) -> Project:
+def quiet(project: Project, hold_off: Callable[[Project], None]) -> Project:
     """A project whose drainer is held off, so that what the hook wrote can be looked at."""
-    project.spool.mkdir(mode=0o700)
-    os.mkfifo(project.spool / "wake", 0o600)
-    reader = os.open(project.spool / "wake", os.O_RDWR | os.O_NONBLOCK)
-    os.set_inheritable(reader, False)
+    hold_off(project)
     return project
 
 

@@ -110,4 +110,5 @@ def test_an_export_without_room_ends_with_one_line(
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert "File too large" in done.stderr
+    assert str(target) in done.stderr
     assert not any(folder.iterdir())

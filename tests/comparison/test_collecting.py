@@ -13,6 +13,7 @@ import pytest
 from khive_persist import record_outcome
 from khive_persist.analytics.compare.collect import CollectedSamples, collect
 from khive_persist.analytics.compare.metric import ABSENT, NO_NUMBER
+from khive_persist.analytics.stats import read_stats
 from khive_persist.cli.root import run
 from khive_persist.errors import InvalidQueryError
 from khive_persist.models.application_session import ApplicationSession
@@ -23,6 +24,7 @@ from khive_persist.models.node import Node
 from khive_persist.models.planner_session import PlannerSession
 from khive_persist.models.purposes import PLANNER_SESSIONS
 from khive_persist.models.score import Score
+from khive_persist.prices import PriceTable
 from khive_persist.project import Project
 from khive_persist.sessions.facts import SessionFacts, session_facts
 from tests.factories import NOON, record, row, save_many, store_rows
@@ -318,3 +320,16 @@ def test_a_tiny_p_is_shown_as_what_can_be_told(
     p = [line for line in figures if re.search('"p(_holm|_bh)?"', line)]
     assert len(p) > 6
     assert all(line.endswith('"< 1e-12"') for line in p if 'Brown-Forsythe"' not in line)
+
+
+def test_a_number_that_is_no_confidence_is_in_no_mean(project: Project) -> None:
+    numbers = (0.5, 0.7, 1.5, -1)
+    plans = [plan(f"s{number}", complexity="complex", confidence=number) for number in numbers]
+    save(project, PlannerSession, *plans)
+    done = collected(project, "plan:complexity", "confidence")
+    assert values(done, "confidence") == {"complex": [0.5, 0.7]}
+    ((sample,),) = [by_group.values() for by_group in done.samples.values()]
+    assert sample.left_out == {NO_NUMBER: 2}
+    stats = anyio.run(read_stats, project, [], [], "complexity", PriceTable(), None)
+    assert stats["plans"]["avg_confidence"] == pytest.approx(0.6)
+    assert [one.avg_confidence for one in stats["plan_groups"]] == [pytest.approx(0.6)]

@@ -236,6 +236,18 @@ def test_welch_anova_and_games_howell() -> None:
     assert [(pair.first, pair.second) for pair in pairs] == [(0, 1), (0, 2), (1, 2)]
 
 
+@pytest.mark.parametrize(("sizes", "level"), [((2, 2, 2), 0.95), ((2, 3, 40, 5), 0.999)])
+def test_games_howell_has_the_studentized_range_of_scipy(
+    sizes: tuple[int, ...], level: float
+) -> None:
+    random = np.random.default_rng(7)
+    samples = [random.normal(n, 1 + n % 7, n).tolist() for n in sizes]
+    for pair in games_howell(samples, level) or ():
+        quantile = float(stats.studentized_range.ppf(level, len(sizes), pair.df))
+        half = quantile / sqrt(2) * abs(pair.difference / pair.t)
+        assert pair.interval.high - pair.difference == pytest.approx(half, rel=1e-9)
+
+
 def test_paired() -> None:
     # R has `t.test(sleep 2, sleep 1, paired = TRUE); mean and sd of the differences`
     done = paired_t(SLEEP_1, SLEEP_2)

@@ -2,14 +2,13 @@
 
 import random
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from khive_persist.models.purposes import HOOK_EVENTS, PLANNER_SESSIONS, Purpose
 from khive_persist.project import Project
 from tests.mirror.records import assert_equal, ids, recovered
+from tests.server.warm import Forked
 
 ROWS = 800
 PLANS = """
@@ -43,13 +42,7 @@ anyio.run(main)
 
 def killed(project: Project, program: str, round: int, seconds: float) -> list[str]:
     """What was acknowledged by a process that saves until it is killed."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", IMPORTS + program + SAVER, str(project.root), str(round)],
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=Path(__file__).parents[2],
-    )
-    assert process.stdout is not None
+    process = Forked(IMPORTS + program + SAVER, [str(project.root), str(round)])
     assert process.stdout.readline() == "begun\n"
     try:
         process.wait(timeout=seconds)
@@ -57,7 +50,7 @@ def killed(project: Project, program: str, round: int, seconds: float) -> list[s
     except subprocess.TimeoutExpired:
         process.kill()
     said = process.stdout.read().splitlines()
-    process.wait()
+    process.wait(60)
     process.stdout.close()
     return [word for word in said if word != "begun"]
 

@@ -3,10 +3,7 @@
 import json
 import random
 import signal
-import subprocess
-import sys
 import threading
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,6 +24,8 @@ from tests.mirror.records import (
     recovered,
     unfinished,
 )
+from tests.server import warm
+from tests.server.warm import Forked
 
 # Five tasks save plans and events, change, move and delete them, and share their commits; beside
 # them a thread accepts events and drains them, as the hook and its drainer do.
@@ -34,16 +33,13 @@ from tests.mirror.records import (
 
 def killed_at_work(project: Project, round: int, seconds: float) -> dict[str, str]:
     """What it said last of each id before it was killed."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.programs.mirrored_writer",
-         str(project.root), str(round * 100_000)],
-        stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    assert process.stdout is not None
+    program = warm.of_module("tests.programs.mirrored_writer")
+    process = Forked(program, [str(project.root), str(round * 100_000)])
     said = [process.stdout.readline()]
     threading.Timer(seconds, process.send_signal, [signal.SIGKILL]).start()
-    rest, _ = process.communicate()
-    assert process.returncode == -signal.SIGKILL
+    with process.stdout:
+        rest = process.stdout.read()
+    assert process.wait(60) == -signal.SIGKILL
     said += rest[: rest.rfind("\n") + 1].splitlines()
     pairs = (line.split() for line in said)
     return {id: word for id, word in pairs}  # noqa: C416 - mypy sees that they are two words
@@ -181,13 +177,7 @@ def test_killed_at_each_step(project: Project, step: str, act: str) -> None:
     """One of both copies has what was acknowledged before, at any step."""
     save(project, plan("plan0001"), plan("plan0002"))
     save(project, event("event", "s1"), event("other", "s1"))
-    done = subprocess.run(
-        [sys.executable, "-c", CHANGED + STEPS[step] + "\n" + act, str(project.root)],
-        capture_output=True,
-        cwd=Path(__file__).parents[2],
-        check=False,
-        timeout=30,
-    )
+    done = warm.run(CHANGED + STEPS[step] + "\n" + act, str(project.root))
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert_explained(project)
     recovered(project)

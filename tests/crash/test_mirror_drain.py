@@ -1,9 +1,6 @@
 """A drain that is killed at each of its steps: run again, every event is once in both copies."""
 
 import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
@@ -22,6 +19,7 @@ from tests.mirror.records import (
     lines,
     recorded,
 )
+from tests.server import warm
 
 # Each patches what the operating system or SQLite is asked for, so that it dies just there.
 STEPS = {
@@ -91,13 +89,7 @@ with module.Drain(Project(sys.argv[1])) as draining:
 
 
 def killed(project: Project, step: str, *, surely: bool = True) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED + STEPS[step] + RUN, str(project.root)],
-        capture_output=True,
-        cwd=Path(__file__).parents[2],
-        check=False,
-        timeout=30,
-    )
+    done = warm.run(KILLED + STEPS[step] + RUN, str(project.root))
     assert done.returncode == -signal.SIGKILL or not (surely or done.returncode), done.stderr
 
 

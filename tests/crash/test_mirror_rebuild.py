@@ -3,8 +3,6 @@
 import os
 import random
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -25,6 +23,7 @@ from tests.mirror.records import (
     tree,
     unfinished,
 )
+from tests.server import warm
 
 # Dies just before the operation of that number, of those that Python tells of: what is opened,
 # linked, renamed, removed or locked. Without a number it says how many there are.
@@ -34,11 +33,7 @@ KILLS = [pytest.param(4, id="a few"), pytest.param(30, id="many", marks=pytest.m
 
 def run(project: Project, direction: str, at: int = 0) -> int:
     """How many operations it took; 0 where it was killed. Another damage may take fewer."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.programs.killed_rebuild",
-         str(project.root), direction, str(at)],
-        capture_output=True, check=False, text=True, timeout=60,
-    )  # fmt: skip
+    done = warm.run_module("tests.programs.killed_rebuild", str(project.root), direction, str(at))
     assert done.returncode == 0 or (at and done.returncode == -signal.SIGKILL), done.stderr
     return int(done.stdout or 0)
 

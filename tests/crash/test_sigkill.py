@@ -6,7 +6,6 @@ import random
 import signal
 import sqlite3
 import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -17,6 +16,8 @@ from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool
 from khive_persist.project import Project
 from tests.compiled_hook import KINDS
+from tests.server import warm
+from tests.server.warm import Forked
 
 KILLS = 200
 FEW_KILLS = 5
@@ -89,17 +90,16 @@ def test_killed_drainers(project: Project, kills: int) -> None:
     some = random.Random(2)
     spool = Spool(project)
     accepted = []
-    command = [sys.executable, "-c", f"""
+    program = f"""
 from khive_persist.capture.drain import Drain
 from khive_persist.project import Project
 with Drain(Project({str(project.root)!r})) as drain:
     print("ready", flush=True)
     while True:
         drain.run()
-"""]  # fmt: skip
+"""
     for number in range(kills):
-        process = subprocess.Popen(command, stdout=subprocess.PIPE)
-        assert process.stdout is not None
+        process = Forked(program, [])
         process.stdout.readline()
         killed = threading.Timer(some.uniform(0, 0.05), process.send_signal, [signal.SIGKILL])
         killed.start()
@@ -118,18 +118,15 @@ def test_killed_savers(project: Project, kills: int) -> None:
     some = random.Random(3)
     acknowledged: list[str] = []
     for number in range(kills):
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.programs.saver", str(project.root), str(number)],
-            stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        assert process.stdout is not None
+        process = Forked(warm.of_module("tests.programs.saver"), [str(project.root), str(number)])
         acknowledged.append(process.stdout.readline().strip())
         threading.Timer(some.uniform(0, 0.1), process.send_signal, [signal.SIGKILL]).start()
-        rest, _ = process.communicate()
+        with process.stdout:
+            rest = process.stdout.read()
         # The last line may be half of one: an id that was never said.
         whole = rest[: rest.rfind("\n") + 1]
         acknowledged += whole.splitlines()
-        assert process.returncode == -signal.SIGKILL
+        assert process.wait(60) == -signal.SIGKILL
     saved = ids(project.database("planner_sessions.db"), "planner_sessions")
     assert len(acknowledged) > kills
     assert set(acknowledged) <= set(saved)

@@ -4,9 +4,6 @@ import json
 import os
 import signal
 import sqlite3
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
@@ -16,6 +13,7 @@ from khive_persist.capture.drain import drain
 from khive_persist.capture.record_file import SpooledRecord
 from khive_persist.capture.spool import Spool
 from khive_persist.project import Project
+from tests.server import warm
 
 # Each patches what the operating system or SQLite is asked for, so that it dies just there.
 STEPS = {
@@ -69,14 +67,7 @@ def wait_in_spool(project: Project, arrival_ns: int, id: str, text: str, *older:
 
 
 def killed(project: Project, step: str) -> int:
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED + STEPS[step] + RUN, str(project.root)],
-        capture_output=True,
-        cwd=Path(__file__).parents[2],
-        check=False,
-        timeout=30,
-    )
-    return done.returncode
+    return warm.run(KILLED + STEPS[step] + RUN, str(project.root)).returncode
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -128,11 +119,7 @@ SAVE_STEPS = {
 def test_a_save_that_is_killed_beside_a_damaged_database(project: Project, step: str) -> None:
     database = project.database("planner_sessions.db")
     database.write_bytes(b"no database\n" * 1_000)
-    done = subprocess.run(
-        [sys.executable, "-c", SAVES.replace("STEP", SAVE_STEPS[step]), str(project.root)],
-        check=False,
-        timeout=30,
-    )
+    done = warm.run(SAVES.replace("STEP", SAVE_STEPS[step]), str(project.root))
     assert done.returncode == -signal.SIGKILL
     names = os.listdir(project.spool)
     assert len(names) == 1

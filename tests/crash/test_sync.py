@@ -2,8 +2,6 @@
 
 import json
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ from khive_persist.transcripts.sync import Sync, Synced
 from khive_persist.transcripts.writer import BATCHES_AT_ONCE
 from tests.factories import make_project
 from tests.mirror.records import assert_equal, files, lines, rows
+from tests.server import warm
 
 # Each patches what the operating system or SQLite is asked for, so that it dies just there, at the
 # second transaction.
@@ -148,9 +147,7 @@ def mirrored(project: Project) -> list[str]:
 
 
 def killed(project: Project, transcript: Path, step: str) -> None:
-    words = [sys.executable, "-c", KILLED + STEPS[step] + RUN, str(project.root), str(transcript)]
-    root = Path(__file__).parents[2]
-    done = subprocess.run(words, capture_output=True, check=False, cwd=root, timeout=60)
+    done = warm.run(KILLED + STEPS[step] + RUN, str(project.root), str(transcript))
     assert done.returncode == -signal.SIGKILL, done.stderr
 
 

@@ -22,7 +22,7 @@ from tests.chromium import chromium
 from tests.dashboard.opened import Opened
 from tests.dashboard.records import COMPARED, PLAN, REPORT, STORY, TRIAL_PAGE, fill
 from tests.factories import make_project
-from tests.server.process import ROOT, Server
+from tests.server.process import ROOT, Server, until
 
 Scheme = Literal["light", "dark"]
 SCHEMES: Final[tuple[Scheme, ...]] = ("light", "dark")
@@ -68,6 +68,7 @@ def take(folder: Path) -> None:
         project = make_project(Path(name, "shop"))
         fill(project)
         with Server(project, is_fork=False) as server:
+            _index(server)
             for (page, (address, content)), screen in product(PAGES.items(), SCREENS):
                 halves = [_half(browser, server, screen, scheme, address, content)
                           for scheme in SCHEMES]  # fmt: skip
@@ -76,6 +77,12 @@ def take(folder: Path) -> None:
             page_of_report = browser.new_page(viewport={"width": 780, "height": 600})
             page_of_report.goto(url)
             _save(_picture(page_of_report, is_whole=True), folder / "training_report.png")
+
+
+def _index(server: Server) -> None:
+    """Search until the index, which the first search begins to make, has everything."""
+    with server.client() as client:
+        until(lambda: client.get("/v1/search?q=importer").json()["behind"] == 0, 120)
 
 
 def _half(

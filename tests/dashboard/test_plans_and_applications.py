@@ -41,6 +41,10 @@ def test_sessions_of_applications_are_filtered_and_each_is_drawn(opened: Opened)
     rows = page.locator("tbody tr[data-index]")
     expect(rows).to_have_count(3)
     expect(rows.first).to_contain_text("active")
+    # From its start to its end, which is not from its first record to its last.
+    heads = page.get_by_role("table", name="Application sessions").locator("th")
+    expect(heads.filter(has_text="Took")).to_be_visible()
+    expect(heads.filter(has_text="Lasted")).to_have_count(0)
     experiment = page.get_by_role("region", name="Experiment prompt, variants").locator("tbody tr")
     expect(experiment.locator("td:nth-child(3)")).to_have_text(["2", "1"])
     page.get_by_label("Group").fill("b")
@@ -70,6 +74,10 @@ def test_a_session_grows_on_the_page_and_shows_texts_of_any_kind(
         values = [{"name": "pulse", "value": value} for value in (70, 0, 90)]
         client.post(f"{at}/measurements", json=values)
         expect(page.locator("figure")).to_contain_text("3 values, mean 53.33, 0 to 90")
+        client.post(f"{at}/scores", json={"name": "all", "value": -1e300, "max_value": 1e300})
+        scored = page.get_by_role("region", name="Scores", exact=True).locator("td").nth(1)
+        expect(scored).to_have_text("-1.00e+300 of 1.00e+300")
+        assert scored.evaluate("cell => cell.scrollWidth <= cell.clientWidth")
         text = "<b>مرحبا</b> " + "word " * 2_000
         client.post(f"{at}/messages", json={"role": "user", "text": text})
         page.get_by_role("region", name="Messages", exact=True).get_by_role("button").click()

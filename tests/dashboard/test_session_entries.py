@@ -179,11 +179,45 @@ def test_what_comes_after_its_page_was_left_reads_nothing_of_it(
         with opened.page.expect_request("**/markdown-*.js"):
             page = opened.go("#/sessions/odd")
             choose(page, "a prompt of an event alone")
+        # Of an entry that is no text nobody asks the page's text: it is still of the one before.
+        choose(page, "Edit /src/a.py")
+        expect(page.get_by_label("The entry", exact=True)).to_contain_text("old line")
         opened.follow("#/sessions")
         expect(page.locator("[role=option]")).to_have_count(0)
         with page.expect_event("requestfinished"):
             held[0].continue_()
         page.evaluate("url => import(url)", held[0].request.url)
+        assert opened.errors == []
+
+
+def test_a_search_is_broken_off_when_its_page_is_left(page: Page) -> None:
+    held: list[Route] = []
+    page.route("**/entries?*", lambda route: held.append(route))
+    with page.expect_request("**/entries?*"):
+        page.get_by_placeholder("text, then Enter").fill("needle")
+        page.keyboard.press("Enter")
+    with page.expect_event("requestfailed"):
+        page.goto(page.url.split("#")[0] + "#/sessions")
+
+
+def test_what_was_about_to_be_remembered_is_not_of_the_page_that_was_gone_to(
+    browser: Browser, odd: Server
+) -> None:
+    with Opened.of(browser, odd) as opened:
+        opened.log_in(odd.token)
+        held: list[Route] = []
+        opened.page.route("**/Events-*.js", lambda route: held.append(route))
+        page = opened.go("#/sessions/odd")
+        expect(page.locator("[role=option]").first).to_be_visible()
+        page.clock.install()
+        page.keyboard.press("j")
+        with page.expect_request("**/Events-*.js"):
+            opened.follow("#/events")
+        page.clock.run_for(1_000)
+        assert page.url.endswith("#/events")
+        held[0].continue_()
+        expect(page.locator("h1")).to_have_text("Events")
+        assert page.url.endswith("#/events")
         assert opened.errors == []
 
 

@@ -12,7 +12,7 @@ from khive_persist.models.hook_event import HookEvent
 from khive_persist.models.planner_session import PlannerSession
 from khive_persist.models.purposes import EVENT_FILES, HOOK_EVENTS, PLANNER_SESSIONS, Purpose
 from khive_persist.project import Project
-from khive_persist.store.sqlite import statements
+from khive_persist.store.source import COLUMNS
 from khive_persist.transfer.export import ExportPart, Form, export, parts_of
 from khive_persist.transfer.import_ import Imported, import_rows
 from tests.factories import make_project, store_rows
@@ -44,7 +44,7 @@ def put(
 
 def stored(path: Path, table: str = "planner_sessions") -> dict[str, tuple[Any, ...]]:
     """Every column of every row with its type, by id."""
-    columns = ", ".join(f"typeof({name}), {name}" for name in statements.COLUMNS.split(", "))
+    columns = ", ".join(f"typeof({name}), {name}" for name in COLUMNS.split(", "))
     with closing(sqlite3.connect(path)) as connection:
         return {row[1]: row for row in connection.execute(f"SELECT {columns} FROM {table}")}
 

@@ -35,7 +35,7 @@ from khive_persist.project import Project
 from khive_persist.sessions.has_started import PURPOSES
 from khive_persist.sessions.has_started import statement as begun_statement
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import Source, Statement
+from khive_persist.store.source import Source, Statement
 from tests.experiments.records import HALVES, rows, save
 
 SECRET = "ghp_" + "a1B2" * 9

@@ -4,7 +4,6 @@ import gzip
 import json
 import os
 import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -25,6 +24,7 @@ from tests.capture.test_drain import until
 from tests.factories import save, save_many
 from tests.mirror.records import CLAUDE, delete, drained, event, plan
 from tests.payloads import Hook
+from tests.server import warm
 
 STREAM = "hook_events_2026_11_01_s1.jsonl"
 PACKED = f"{STREAM}.gz"
@@ -233,14 +233,7 @@ def test_killed_at_any_point_nothing_is_lost_or_doubled(is_merge: bool, filled: 
     kills = 0
     while True:
         grow_old(filled)
-        words = [
-            sys.executable,
-            "-m",
-            "tests.programs.killed_packing",
-            str(filled.root),
-            str(kills),
-        ]
-        done = subprocess.run(words, capture_output=True, check=False)
+        done = warm.run_module("tests.programs.killed_packing", str(filled.root), str(kills))
         if done.returncode == 0:
             break
         assert done.returncode == -9, done.stderr
@@ -278,8 +271,9 @@ PROGRAM
 
 def calls_in_order(program: str, project: Project) -> list[str]:
     """What a program syncs, renames and unlinks, in order."""
-    words = [sys.executable, "-c", ORDER.replace("PROGRAM", program), str(project.root)]
-    return subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()
+    done = warm.run(ORDER.replace("PROGRAM", program), str(project.root))
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
 
 
 def test_the_plain_file_goes_when_the_packed_one_is_on_the_disk(filled: Project) -> None:

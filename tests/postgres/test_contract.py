@@ -150,6 +150,32 @@ async def test_aggregates(url: Url) -> None:
         assert (await plans.first(order_by=-cost)) is not None
 
 
+async def test_a_float_with_a_whole_value_stays_one(url: Url) -> None:
+    async with open_store(PlannerSession, url) as plans:
+        for number, value in enumerate([1.0, 0.5, 3, -2.0, 1e22, 0.0]):
+            await plans.save(plan("s", number, confidence=value, planning_cost=2.0))
+        confidence, cost = field("confidence"), field("planning_cost")
+        least, most = Aggregate.min(confidence), Aggregate.max(confidence)
+        assert (
+            repr(await plans.aggregate(least=least, most=most))
+            == "[{'least': -2.0, 'most': 1e+22}]"
+        )
+        small = await plans.aggregate(
+            confidence < 4, least=least, most=most, cost=Aggregate.max(cost)
+        )
+        assert repr(small) == "[{'least': -2.0, 'most': 3, 'cost': 2.0}]"
+        none = await plans.aggregate(confidence < -4, least=least, most=most)
+        assert none == [{"least": None, "most": None}]
+        counted = await plans.aggregate(
+            number=Aggregate.count(), most=most, group_by=[cost, confidence]
+        )
+        assert [repr(group["confidence"]) for group in counted] == [
+            "-2.0", "0.0", "0.5", "1.0", "3", "1e+22",
+        ]  # fmt: skip
+        assert [repr(group["most"]) for group in counted][:2] == ["-2.0", "0.0"]
+        assert repr(counted[0]["planning_cost"]) == "2.0"
+
+
 async def test_many_save_at_once(url: Url) -> None:
     async with open_store(PlannerSession, url) as plans:
         async with anyio.create_task_group() as tasks:

@@ -10,7 +10,7 @@ from khive_persist.models.purposes import PLANNER_SESSIONS
 from khive_persist.project import Project
 from khive_persist.store.postgres.reader import numbered
 from khive_persist.store.postgres.source import source_of
-from khive_persist.store.sqlite.statements import select
+from khive_persist.store.source import select
 from tests.factories import plan
 
 pytestmark = pytest.mark.postgres

@@ -9,8 +9,8 @@ import anyio
 from khive_persist.errors import KhiveError
 from khive_persist.models.purposes import PLANNER_SESSIONS
 from khive_persist.store.reader import Reader
+from khive_persist.store.source import select
 from khive_persist.store.sqlite.connection import frozen_version
-from khive_persist.store.sqlite.statements import select
 
 path = Path(sys.argv[1])
 ALL = partial(select, filters=())

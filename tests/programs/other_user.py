@@ -8,7 +8,7 @@ import anyio
 from khive_persist.errors import KhiveError
 from khive_persist.models.purposes import PLANNER_SESSIONS
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import select
+from khive_persist.store.source import select
 from tests.factories import plan
 from tests.store.records import plan_store
 

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -44,9 +44,11 @@ def sessions(project: Project, tool: str) -> set[str]:
 
 
 @pytest.fixture
-def other(tmp_path: Path) -> Project:
-    """An empty project beside the test's own."""
-    return make_project(tmp_path / "other", "[capture]\nlinger_seconds = 0.2\n")
+def other(tmp_path: Path, hold_off: Callable[[Project], None]) -> Project:
+    """An empty project beside the test's own, which we drain."""
+    made = make_project(tmp_path / "other")
+    hold_off(made)
+    return made
 
 
 def replay(project: Project, *words: str) -> int:

@@ -10,16 +10,17 @@ import pytest
 
 from khive_persist import clock
 from khive_persist.project import Project
-from khive_persist.search_index import expression, index_file, query, ranking
+from khive_persist.search_index import expression, query, ranking
 from khive_persist.search_index.index_file import IndexFile
 from khive_persist.search_index.passages import Indexed, Passage
 from khive_persist.search_index.result import PassageKind, VectorsState
+from khive_persist.search_index.search_readers import reading
 from khive_persist.search_index.semantic import vectors
 from khive_persist.search_index.semantic.embedding import LOCK, embed_passages
 from khive_persist.search_index.semantic.endpoint import Endpoint
 from khive_persist.search_index.semantic.fusion import filters_of, with_nearest
+from khive_persist.store.source import Statement
 from khive_persist.store.sqlite import write_lock
-from khive_persist.store.sqlite.statements import Statement
 from tests.search.embedding_server import EmbeddingServer, embedding_server
 from tests.search.embedding_server import vectors as answered
 
@@ -51,7 +52,7 @@ def near(
     project: Project, endpoint: Endpoint, text: str, condition: Statement | None = None
 ) -> list[int]:
     row = endpoint.embed([text], 5)
-    with index_file.reading(project) as connection:
+    with reading(project) as connection:
         assert connection is not None
         return [
             number for number, _ in vectors.nearest(connection, endpoint.model, row, condition, 2)
@@ -59,7 +60,7 @@ def near(
 
 
 def stored(project: Project) -> list[tuple[int, str]]:
-    with index_file.reading(project) as connection:
+    with reading(project) as connection:
         assert connection is not None
         return connection.execute("SELECT passage, model FROM vectors ORDER BY passage").fetchall()
 
@@ -135,7 +136,7 @@ def test_a_vector_goes_with_its_passage_and_comes_for_none_that_went(
 ) -> None:
     put(project, "slow", "locked")
     embed_passages(project, source(server), 5, 5)
-    with index_file.reading(project) as connection:
+    with reading(project) as connection:
         assert connection is not None
         ((kept,),) = connection.execute("SELECT vector FROM vectors WHERE passage = 2")
     take_out(project, 2)
@@ -171,7 +172,7 @@ def test_what_has_the_words_and_what_is_near_are_ranked_together(
     def ranked(text: str) -> tuple[int, list[tuple[int, bool]]]:
         parsed = query.parse(text)
         row = endpoint.embed(["busy" if "locked" in text else text], 5)
-        with index_file.reading(project) as connection:
+        with reading(project) as connection:
             assert connection is not None
             words = ranking.find_matches(connection, expression.compiled(parsed), clock.now())
             matches = with_nearest(connection, words, parsed, endpoint.model, row)

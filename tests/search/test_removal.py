@@ -25,6 +25,7 @@ from khive_persist.project import Project
 from khive_persist.search_index import index_file
 from khive_persist.search_index.follow import catch_up, count_behind
 from khive_persist.search_index.removal import removing
+from khive_persist.search_index.search_readers import reading
 from khive_persist.search_index.state import index_state
 from khive_persist.settings import Settings
 from khive_persist.store.sqlite.rewrite import revise
@@ -124,7 +125,7 @@ def test_who_is_killed_leaves_it_to_the_next(searched: Project) -> None:
 
 
 def test_an_index_that_is_read_all_the_time_is_named(searched: Project) -> None:
-    with index_file.reading(searched) as connection:
+    with reading(searched) as connection:
         assert connection is not None
         connection.execute("BEGIN")
         connection.execute("SELECT count(*) FROM records").fetchone()

@@ -7,12 +7,14 @@ from pathlib import Path
 import anyio
 import pytest
 
-from khive_persist.errors import InvalidQueryError
+from khive_persist.errors import InvalidQueryError, StoreClosedError
 from khive_persist.project import Project
+from khive_persist.search_index.follow import make_anew
 from khive_persist.search_index.query import parse
 from khive_persist.search_index.result import SearchHit, SearchResult
-from khive_persist.sessions.search import search, search_index
-from tests.factories import event, make_project, message, outcome, plan, save_many, todos
+from khive_persist.sessions.search import search
+from khive_persist.sessions.searcher import Searcher
+from tests.factories import event, make_project, message, outcome, plan, save, save_many, todos
 
 
 @pytest.fixture(scope="module")
@@ -153,13 +155,40 @@ def test_what_a_record_has_no_longer_is_not_shown(tmp_path: Path) -> None:
 
     # As the index has it: `search` would bring it up to date.
     query = parse("walrus")
-    result = anyio.run(lambda: search_index(project, query, 0, limit=1))
+    result = anyio.run(lambda: Searcher(project=project).search_index(query, 0, limit=1))
     assert result.shown == 1
     assert [hit.excerpt for hit in hits(result)] == ["a walrus stays"]
-    whole = anyio.run(lambda: search_index(project, query, 0))
+    whole = anyio.run(lambda: Searcher(project=project).search_index(query, 0))
     assert (whole.matched, [hit.excerpt for hit in hits(whole)]) == (1, ["a walrus stays"])
 
 
 def test_an_index_of_a_new_project_is_empty(tmp_path: Path) -> None:
     result = find(make_project(tmp_path), "anything")
     assert (result.matched, result.behind) == (0, 0)
+
+
+def test_a_searcher_sees_what_others_write_replace_and_remove(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    save(project, message("s1", 1, text="walrus"))
+    searcher = Searcher(project.root)
+
+    def matched(words: str) -> int:
+        return anyio.run(lambda: search(words, searcher=searcher)).matched
+
+    assert [matched("walrus"), matched("otter")] == [1, 0]
+    save(project, message("s2", 2, text="otter"))
+    assert matched("otter") == 1
+    # Another file in its place, as `rebuild --search` leaves it.
+    make_anew(project)
+    save(project, message("s3", 3, text="otter"))
+    assert [matched("walrus"), matched("otter")] == [1, 2]
+    project.database("conversations.db").unlink()
+    for log in project.khive.glob("conversations.db-*"):
+        log.unlink()
+    assert [matched("walrus"), matched("otter")] == [0, 0]
+    project.search_index.unlink()
+    save(project, message("s4", 4, text="walrus"))
+    assert matched("walrus") == 1
+    anyio.run(searcher.close)
+    with pytest.raises(StoreClosedError):
+        matched("walrus")

@@ -35,7 +35,7 @@ def client(server: Server) -> Iterator[httpx.Client]:
 
 def test_an_answer_is_that_of_python(server: Server, client: httpx.Client) -> None:
     answer = client.get("/v1/search", params={"q": "deadlock tool:Bash"}).json()
-    result = anyio.run(lambda: search("deadlock tool:Bash", project=server.project))
+    result = anyio.run(lambda: search("deadlock tool:Bash", dir=server.project.root))
     known = codec.load(codec.dump_lossy(result))
     for each in (answer, known):
         # It falls with every second.

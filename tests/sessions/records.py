@@ -109,7 +109,7 @@ PLANS = st.tuples(
         _some(
             agent_session_id=st.sampled_from(["s1", "only planned", "", None]),
             complexity=st.sampled_from(["simple", "complex", 3]),
-            confidence=st.sampled_from([0.5, 0.9, "high", True, None]),
+            confidence=st.sampled_from([0.5, 0.9, 1.5, -1, "high", True, None]),
             planning_cost=st.sampled_from([0.25, 1]),
             agent_count=st.integers(1, 4),
         ),

@@ -12,7 +12,7 @@ from khive_persist import clock
 from khive_persist.prices import PRICED, PriceTable
 from khive_persist.sessions import definitions as d
 from khive_persist.sessions.definitions import ModelUse, Spent
-from khive_persist.store.sqlite.statements import Source
+from khive_persist.store.sqlite.source import SqliteSource
 from tests.sessions.records import (
     EVENTS,
     MESSAGES,
@@ -24,7 +24,7 @@ from tests.sessions.records import (
     verdict_order,
 )
 
-ROW = Source("", "created_at", {})
+ROW = SqliteSource("", "created_at", {})
 AT = datetime(2026, 11, 16, tzinfo=UTC)
 
 
@@ -78,6 +78,9 @@ def test_of_plans(plan: Record) -> None:
         content, d.plan_session_sql(ROW), *(d.plan_field_sql(ROW, name) for name in d.PLAN_FIELDS)
     )
     assert session == plan_session(content)
+    (confidence,) = asked(content, d.confidence_sql(ROW))
+    number = fields[d.PLAN_FIELDS.index("confidence")]
+    assert confidence == (number if number is not None and d.is_confidence(number) else None)
     assert fields == [plan_field(content, name) for name in d.PLAN_FIELDS]
 
 

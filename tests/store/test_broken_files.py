@@ -20,8 +20,8 @@ from khive_persist.models.purposes import PLANNER_SESSIONS
 from khive_persist.store.hook_events import HookEventStore
 from khive_persist.store.planner_sessions import PlannerSessionStore
 from khive_persist.store.reader import Reader
+from khive_persist.store.source import select
 from khive_persist.store.sqlite.connection import check, set_aside
-from khive_persist.store.sqlite.statements import select
 from tests.factories import event, plan
 from tests.store import old_files
 from tests.store.records import opened, plan_store

@@ -16,7 +16,7 @@ from khive_persist.models.purposes import PLANNER_SESSIONS
 from khive_persist.project import Project
 from khive_persist.store import pages as long_reads
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import select
+from khive_persist.store.source import select
 from tests.exchange.rows import put, row
 
 ROWS = 1_000

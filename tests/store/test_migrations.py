@@ -10,6 +10,7 @@ from khive_persist.errors import InvalidRecordError, StoreBusyError, StoreUnavai
 from khive_persist.models.purposes import BUILT_IN, PLANNER_SESSIONS, Purpose, purpose
 from khive_persist.store.sqlite import connection as sqlite
 from khive_persist.store.sqlite import migrations, statements, write_lock
+from khive_persist.store.sqlite.source import extract
 from khive_persist.store.sqlite.words import KEYWORDS, quoted
 from tests.cases import for_each
 from tests.store import old_files
@@ -116,7 +117,7 @@ def test_an_index_whose_fields_change_under_its_name_is_made_anew(notes: Path) -
         with opened(notes, NOTES._replace(indexes=(paths,))) as connection:
             (name,) = (name for name in schema(notes) if name.startswith("notes_a_b"))
             assert schema(notes)[name] == statements.indexes(NOTES._replace(indexes=(paths,)))[name]
-            where = f"{statements.extract(f'$.{paths[0]}')} = 1"
+            where = f"{extract(f'$.{paths[0]}')} = 1"
             steps = connection.execute(f"EXPLAIN QUERY PLAN SELECT 1 FROM notes WHERE {where}")
             assert name in steps.fetchone()[3]
 

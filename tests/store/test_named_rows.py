@@ -12,8 +12,8 @@ import pytest
 from khive_persist.models.purposes import PLANNER_SESSIONS
 from khive_persist.store import pages
 from khive_persist.store.reader import Reader
+from khive_persist.store.source import NO_ROWS, Source, Statement
 from khive_persist.store.sqlite.named_rows import rows_by_key
-from khive_persist.store.sqlite.statements import NO_ROWS, Source, Statement
 
 
 class Count(NamedTuple):

@@ -13,7 +13,7 @@ from khive_persist.models.query import Filter, column, field
 from khive_persist.store.hook_events import HookEventStore
 from khive_persist.store.planner_sessions import PlannerSessionStore
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import select
+from khive_persist.store.source import select
 from tests.factories import event, plan
 from tests.store import old_files
 from tests.store.old_files import MALFORMED, ROWS

@@ -17,7 +17,7 @@ from khive_persist.errors import StoreClosedError
 from khive_persist.models.purposes import PLANNER_SESSIONS
 from khive_persist.store.planner_sessions import PlannerSessionStore
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import Source, Statement, select
+from khive_persist.store.source import Source, Statement, select
 from tests.factories import plan
 from tests.store.records import opened, plan_store
 

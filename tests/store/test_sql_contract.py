@@ -16,7 +16,7 @@ from khive_persist.project import Project
 from khive_persist.store.hook_events import HookEventStore
 from khive_persist.store.planner_sessions import PlannerSessionStore
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import Source, Statement, select
+from khive_persist.store.source import Source, Statement, select
 from tests.factories import event, plan
 from tests.store.records import opened, plan_store
 from tests.store.sqlite_program import needs_program, query_plan, rows

@@ -12,7 +12,15 @@ from typing import Any, Literal
 from khive_persist.team.team_record import TeamRecord
 
 Behaviour = Literal[
-    "store", "fail", "cut", "cut after storing", "redirect", "say nothing", "say less", "hang"
+    "store",
+    "fail",
+    "cut",
+    "cut after storing",
+    "redirect",
+    "say nothing",
+    "say less",
+    "hang",
+    "store late",
 ]
 Key = tuple[str, str, str, str, str]
 
@@ -82,7 +90,8 @@ def team_server() -> Iterator[TeamServer]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_error(404)
+            got.arrivals += 1
+            self._answer(b'{"stored": 3}')
 
         def do_POST(self) -> None:
             body = gzip.decompress(self.rfile.read(int(self.headers["Content-Length"])))
@@ -98,7 +107,7 @@ def team_server() -> Iterator[TeamServer]:
                     got.bodies.append(body)
                     self.connection.shutdown(socket.SHUT_RDWR)
                 case "redirect":
-                    self.send_response(307)
+                    self.send_response(302)
                     self.send_header("Location", got.redirected_to)
                     self.end_headers()
                 case "say nothing":
@@ -107,7 +116,9 @@ def team_server() -> Iterator[TeamServer]:
                     self._answer(b'{"stored": 0}')
                 case "hang":
                     got.released.wait(60)
-                case "store":
+                case "store" | "store late":
+                    if got.behaviour == "store late":
+                        got.released.wait(60)
                     assert self.path == "/v1/team/records"
                     got.bodies.append(body)
                     count = body.count(b"\n")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from khive_persist.cli import run
+from khive_persist.cli.root import run
 from khive_persist.project import Project
 from tests.factories import event, save
 from tests.team.team_server import TeamServer
@@ -52,8 +52,8 @@ def test_status_says_what_left_and_what_waits(call: Call, server: TeamServer) ->
     server.behaviour = "redirect"
     code, _, error = call("push")
     assert (code, error.count("\n")) == (1, 1)
-    assert "127.0.0.1 answered 307" in error
-    assert "answered 307" in call("team", "status")[2]
+    assert "127.0.0.1 answered 302" in error
+    assert "answered 302" in call("team", "status")[2]
 
 
 def test_a_session_is_switched_off_and_on(call: Call, server: TeamServer) -> None:

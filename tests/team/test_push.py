@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import anyio
 import pytest
 
-from khive_persist import purge
+from khive_persist import HookEvent, open_store, prune, purge, rescan
 from khive_persist.errors import DestinationError, InvalidSettingsError, StoreBusyError
 from khive_persist.models.purposes import EVENT_FILES, PLANNER_SESSIONS
 from khive_persist.project import Project
@@ -23,7 +24,17 @@ from khive_persist.team.push import Pushed, push, rehearse
 from khive_persist.team.run import LOCK
 from khive_persist.team.status import TeamStatus, switch_off, switch_on, team_status
 from khive_persist.trust import records
-from tests.factories import event, in_own_thread, message, plan, save, save_many
+from tests.factories import (
+    NOON,
+    event,
+    in_own_thread,
+    message,
+    plan,
+    row,
+    save,
+    save_many,
+    store_rows,
+)
 from tests.payloads import Hook
 from tests.team.team_server import Behaviour, TeamServer
 
@@ -92,7 +103,7 @@ def test_a_batch_has_a_megabyte_at_the_most(project: Project, server: TeamServer
     [
         ("fail", "answered 500"),
         ("cut", "does not answer"),
-        ("redirect", "answered 307"),
+        ("redirect", "answered 302"),
         ("say nothing", "has not said that it stored 3 records"),
         ("say less", "has not said that it stored 3 records"),
     ],
@@ -208,6 +219,20 @@ def test_a_purge_of_what_was_sent_just_then(project: Project, server: TeamServer
     assert sorted(contents) == [False, True, True]
 
 
+def test_a_purge_while_it_is_under_way(project: Project, server: TeamServer) -> None:
+    server.behaviour = "store late"
+    with ThreadPoolExecutor(1) as thread:
+        under_way = thread.submit(pushed, project)
+        assert server.arrived.wait(60)
+        assert in_own_thread(lambda: purge("s0", dir=project.root)).at_team == 2
+        server.behaviour = "store"
+        server.released.set()
+        under_way.result(60)
+    pushed(project)
+    assert [r.content for r in server.records.values()].count(None) == 2
+    assert status(project).withdrawing == 0
+
+
 def test_what_was_never_sent_of_a_purge_is_not_told(project: Project, server: TeamServer) -> None:
     result = in_own_thread(lambda: purge("s0", dir=project.root))
     assert (result.at_team, result.is_complete) == (0, True)
@@ -218,8 +243,6 @@ def test_what_was_never_sent_of_a_purge_is_not_told(project: Project, server: Te
 def test_what_is_deleted_goes_and_what_is_pruned_stays(
     project: Project, server: TeamServer
 ) -> None:
-    from khive_persist import HookEvent, open_store, prune
-
     async def delete(id: str) -> None:
         async with open_store(HookEvent, dir=project.root) as store:
             await store.delete(id)
@@ -227,7 +250,8 @@ def test_what_is_deleted_goes_and_what_is_pruned_stays(
     pushed(project)
     in_own_thread(partial(delete, "e2"))
     assert pushed(project)[:2] == (0, 1)
-    save(project, event("stop", "s1", 5, id="late"))
+    # One that had left is changed before it goes, too.
+    save(project, event("stop", "s1", 5, id="late"), event("stop", "s1", 1, id="e1", success=True))
     in_own_thread(lambda: prune(keep_age=timedelta(0), dir=project.root))
     # Of the two that had left nothing changes at the team; the third never will leave.
     assert pushed(project) == Pushed()
@@ -306,6 +330,18 @@ def test_redaction_runs_again_with_the_present_rules(project: Project, server: T
     pushed(project)
     assert not any("ACME-12345678" in body.decode() for body in server.bodies)
     assert any("[REDACTED:" in str(content) for content in server.contents)
+
+
+def test_what_is_redacted_later_is_replaced(project: Project, server: TeamServer) -> None:
+    configure(project, server, "all")
+    token = "ghp_" + "a1B2" * 9
+    content = {"event_type": "stop", "session_id": "s0", "error": token}
+    store_rows(project, EVENTS, [row(content, NOON, id="e0")])
+    pushed(project)
+    assert any(token in str(content) for content in server.contents)
+    in_own_thread(lambda: rescan(dir=project.root))
+    assert pushed(project).records == 1
+    assert not any(token in str(content) for content in server.contents)
 
 
 def test_a_log_that_was_cut_is_said(
@@ -392,7 +428,9 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a request that failed be tried again at once."""
     from khive_persist import web_requests
 
-    monkeypatch.setitem(web_requests.post_json.__kwdefaults__, "first_pause", 0.001)
+    defaults = web_requests.post_json.__kwdefaults__
+    assert defaults
+    monkeypatch.setitem(defaults, "first_pause", 0.001)
 
 
 def test_the_process_pushes_when_it_is_time(project: Project, server: TeamServer) -> None:

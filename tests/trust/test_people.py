@@ -20,8 +20,8 @@ from khive_persist.capture.drain import drain
 from khive_persist.capture.spool import Spool
 from khive_persist.cli.root import run
 from khive_persist.errors import UntrustedError
-from khive_persist.opening import find_project
 from khive_persist.project import Project
+from khive_persist.project_search import find_project
 from khive_persist.trust import macs, marks, search
 from tests.payloads import Hook
 from tests.stored import select

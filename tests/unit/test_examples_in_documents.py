@@ -4,7 +4,6 @@ import os
 import re
 import sqlite3
 import subprocess
-import sys
 import sysconfig
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from khive_persist.capture.spool import Spool
 from khive_persist.cli.root import run
 from khive_persist.project import Project
 from tests.payloads import sample_payloads
+from tests.server import warm
 from tests.unit.documents import ROOT, Block, blocks
 
 PYTHON = blocks("python")
@@ -42,8 +42,8 @@ def expected(program: str) -> list[str]:
 @pytest.mark.parametrize("block", PYTHON, ids=[block.name for block in PYTHON])
 def test_a_program_prints_what_its_comments_say(block: Block, tmp_path: Path) -> None:
     (tmp_path / ".khive").mkdir()
-    command = [sys.executable, "-W", "error", "-c", block.text]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    program = f"import warnings\nwarnings.simplefilter('error')\n{block.text}"
+    done = warm.run(program, directory=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert expected(block.text), "a program of the documents says what it prints"
     lines = iter(done.stdout.splitlines())
@@ -52,14 +52,15 @@ def test_a_program_prints_what_its_comments_say(block: Block, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("block", SHELL, ids=[block.name for block in SHELL])
-def test_a_shell_block_runs_in_a_new_project(block: Block, tmp_path: Path) -> None:
-    path = os.pathsep.join([sysconfig.get_path("scripts"), os.environ["PATH"]])
+def test_a_shell_block_runs_in_a_new_project(block: Block, tmp_path: Path, home: Path) -> None:
+    path = os.pathsep.join([str(home), sysconfig.get_path("scripts"), os.environ["PATH"]])
     Project(tmp_path).make()
     program = f"set -euo pipefail\n{block.text}"
-    done = subprocess.run(
-        ["bash", "-c", program], cwd=tmp_path, env={**os.environ, "PATH": path},
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    with warm.command_in(home):
+        done = subprocess.run(
+            ["bash", "-c", program], cwd=tmp_path, env={**os.environ, "PATH": path},
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+        )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout
 

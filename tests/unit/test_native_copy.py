@@ -5,6 +5,7 @@ import os
 import shutil
 import stat
 import subprocess
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
@@ -74,10 +75,9 @@ def kept(project: Project) -> list[bytes]:
 
 
 @pytest.fixture
-def quiet(project: Project) -> Project:
-    """A project whose database takes no event, so that they stay in the spool."""
-    Spool(project).make()
-    project.database("claude_hooks.db").mkdir()
+def quiet(project: Project, hold_off: Callable[[Project], None]) -> Project:
+    """A project whose drainer is held off, so that its events stay in the spool."""
+    hold_off(project)
     return project
 
 

@@ -7,9 +7,10 @@ import pytest
 
 from khive_persist.errors import InvalidQueryError
 from khive_persist.models.query import Field, Filter, checked_count, column, field
-from khive_persist.store.sqlite.statements import Source, select
+from khive_persist.store.source import select
+from khive_persist.store.sqlite.source import SqliteSource
 
-TABLE = Source("notes", "created_at", {})
+TABLE = SqliteSource("notes", "created_at", {})
 
 
 def where(*filters: Filter) -> tuple[str, list[Any]]:

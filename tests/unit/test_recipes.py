@@ -26,6 +26,7 @@ from khive_persist.sessions.listing import SessionSummary
 from khive_persist.sessions.rollup.session_item import SessionItem
 from khive_persist.tools import TOOLS, transcripts_of
 from khive_persist.tools.transcripts import Transcripts
+from tests.server import warm
 
 ROOT = Path(__file__).parents[2]
 # As a folder of `tools/`, which its name in the hook's list is enough for. With another one beside
@@ -40,6 +41,9 @@ for name in ("made_up", "another"):
 from khive_persist.cli.root import run
 sys.exit(run(sys.argv[1:]))
 """
+# Where the import of ours begins, which comes after that.
+THEN = "from khive_persist.cli.root import run\n"
+FROM_HERE = f"import sys\nsys.path.insert(0, {str(ROOT)!r})\n"
 # As three places are enough for: a purpose, its class, and the class's line.
 WITH_MADE_UP_PURPOSE = """
 import sys
@@ -99,9 +103,10 @@ for read in (
 
 
 def run_with(script: str, project: Project, *words: str, payload: str = "", code: int = 0) -> str:
-    done = subprocess.run(
-        [sys.executable, "-c", script, "--dir", str(project.root), *words],
-        input=payload, capture_output=True, text=True, timeout=60, cwd=ROOT, check=False,
+    before, imports, program = script.partition(THEN)
+    done = warm.run(
+        imports + program, "--dir", str(project.root), *words,
+        input=payload.encode(), before=FROM_HERE + before,
     )  # fmt: skip
     assert done.returncode == code, done.stderr
     return done.stdout
@@ -215,7 +220,11 @@ def test_a_made_up_purpose_is_kept_shown_and_exported_as_the_others(project: Pro
 
 
 def test_a_column_of_each_session_list_is_a_field_and_its_sql(project: Project) -> None:
-    run = partial(run_with, WITH_MADE_UP_COLUMN, project, "column")
+    def run(column: str) -> str:
+        words = ["--dir", str(project.root), "column", column]
+        command = [sys.executable, "-c", WITH_MADE_UP_COLUMN, *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
     assert run("calls").split() == ["[]", "None"]
     assert run("colour").count("no such column: colour") == 2
 

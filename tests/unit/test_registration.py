@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,9 @@ from khive_persist.capture.hook_config.command import (
     resembles_ours,
 )
 from khive_persist.capture.hook_config.launcher import interpreter
+from khive_persist.capture.spool import Spool
 from khive_persist.errors import InvalidSettingsError
+from khive_persist.project import Project
 from khive_persist.tools import TOOLS, Registration, Scope
 from tests.factories import make_project
 
@@ -89,17 +91,14 @@ def run(command: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
     )
 
 
-def recording(directory: Path) -> Path:
-    """The spool of a directory whose drainer leaves soon."""
-    project = make_project(directory, "[capture]\nlinger_seconds = 0.2\n")
-    return project.spool
-
-
-def test_the_command_records_an_event(tmp_path: Path, home: Path) -> None:
-    spool = recording(tmp_path)
+def test_the_command_records_an_event(
+    tmp_path: Path, home: Path, hold_off: Callable[[Project], None]
+) -> None:
+    project = make_project(tmp_path)
+    hold_off(project)
     done = run(hook_command("codex", tmp_path), HOME=str(home))
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
-    assert spool.is_dir()
+    assert len(Spool(project).events()) == 1
     assert not (home / ".khive" / "spool").exists()
 
 
@@ -107,11 +106,14 @@ def test_the_command_records_an_event(tmp_path: Path, home: Path) -> None:
     "name",
     ["a b", "it's", 'say "no"', "$HOME", "${PATH}", "`id`; exit 2", "日本\nnew", "-x", "a\\"],
 )
-def test_a_path_may_have_any_characters(tmp_path: Path, home: Path, name: str) -> None:
-    spool = recording(tmp_path / name)
+def test_a_path_may_have_any_characters(
+    tmp_path: Path, home: Path, name: str, hold_off: Callable[[Project], None]
+) -> None:
+    project = make_project(tmp_path / name)
+    hold_off(project)
     done = run(hook_command("gemini-cli", tmp_path / name), HOME=str(home))
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
-    assert spool.is_dir()
+    assert len(Spool(project).events()) == 1
 
 
 def test_gemini_finds_no_variable_in_a_path(tmp_path: Path) -> None:
@@ -494,7 +496,7 @@ def test_the_command_means_the_same_in_every_shell(tmp_path: Path, home: Path, s
     if program is None:
         return
     directory = tmp_path / "it's $HOME"
-    spool = recording(directory)
+    spool = make_project(directory, "[capture]\nlinger_seconds = 0.2\n").spool
     good = hook_command("codex", directory)
     for command, code in ((good, 0), (good.replace(interpreter(), "/gone/python"), 1)):
         done = subprocess.run(

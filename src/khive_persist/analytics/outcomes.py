@@ -21,11 +21,12 @@ from khive_persist.errors import InvalidQueryError
 from khive_persist.models.criteria import filters_of
 from khive_persist.models.purposes import CONVERSATIONS
 from khive_persist.models.query import Filter, checked_count, field
-from khive_persist.opening import find_project, reading
+from khive_persist.opening import reading
 from khive_persist.prices import PriceTable
 from khive_persist.project import Project
+from khive_persist.project_search import find_project
 from khive_persist.sessions import event_facts as facts
-from khive_persist.sessions.definitions import ruled
+from khive_persist.sessions.definitions import is_confidence, ruled
 from khive_persist.sessions.read import is_known
 from khive_persist.sessions.token_totals import TokenTotal, token_totals
 from khive_persist.store.numbers import is_countable
@@ -241,7 +242,7 @@ async def calibration(
                 continue
             plans += 1
             confidence = plan.confidence
-            if plan.verdict in value and confidence is not None and 0 <= confidence <= 1:
+            if plan.verdict in value and confidence is not None and is_confidence(confidence):
                 table.add(confidence, value[plan.verdict])
             planned = plan.planning_cost
             if planned is not None and is_countable(planned) and plan.actual_cost is not None:

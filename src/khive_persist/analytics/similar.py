@@ -13,8 +13,9 @@ from khive_persist.analytics.outcomes import PlanOutcome, joined
 from khive_persist.errors import InvalidQueryError
 from khive_persist.models.purposes import PLANNER_SESSIONS
 from khive_persist.models.query import checked_count, column
-from khive_persist.opening import find_project, reading
+from khive_persist.opening import reading
 from khive_persist.project import Project
+from khive_persist.project_search import find_project
 from khive_persist.sessions import event_facts as facts
 
 DEFAULT_LIMIT: Final = 5

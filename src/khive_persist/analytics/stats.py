@@ -19,7 +19,11 @@ from khive_persist.opening import open_store, reading
 from khive_persist.prices import PriceTable
 from khive_persist.project import Project
 from khive_persist.sessions.budgets import BudgetState, budget_states, budgets_of
-from khive_persist.sessions.event_counts import EventCount, count_events
+from khive_persist.sessions.event_counts import (
+    EventCount,
+    count_events,
+    count_unreported_failures,
+)
 from khive_persist.sessions.plan_totals import PLANS_BY, PlanTotal, plan_groups, plan_totals
 from khive_persist.sessions.projects import ProjectResults, read_everywhere
 from khive_persist.sessions.reported_costs import ReportedCost, reported_costs
@@ -52,12 +56,15 @@ class Stats(TypedDict):
     """The counts of events by tool and type, of tokens and costs, of plans, and of own kinds.
 
     Attributes:
+        unreported_failures: The number of failures that no event tells of, and messages do: with
+            those of `events` they are all.
         reported: The costs of sessions that the clients themselves report.
         plan_groups: The plans by group, where they have what the groups are made by.
         budgets: The limits of config.toml and what is spent of them, whatever the filters.
     """
 
     events: list[EventCount]
+    unreported_failures: int
     tokens: list[TokenCount]
     reported: list[ReportedCost]
     budgets: list[BudgetState]
@@ -98,6 +105,7 @@ async def read_stats(
                 plan_totals_by_group = await plan_totals(reader, group, *plan_filters)
     async with reading(project, CONVERSATIONS) as reader:
         totals = await token_totals(reader, by, prices, *message_filters, plan_groups=groups)
+        unreported_failures = await count_unreported_failures(reader, *message_filters)
         reported = []
         if session_filters is not None:
             reported = await reported_costs(reader, prices, *session_filters)
@@ -111,6 +119,7 @@ async def read_stats(
     kinds = await count_records((project.database(kind.file), kind) for kind in own_kinds)
     return {
         "events": events,
+        "unreported_failures": unreported_failures,
         "tokens": tokens,
         "reported": reported,
         "budgets": await budget_states(project, settings, budgets_of(project, settings)),

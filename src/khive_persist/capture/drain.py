@@ -20,7 +20,14 @@ from khive_persist.capture.event_reading import EventReader
 from khive_persist.capture.fallback_spool import hand_over, move_home_events, reason, waits
 from khive_persist.capture.pauses import CurrentPauses
 from khive_persist.capture.record_drain import RecordDrain
-from khive_persist.capture.spool import DRAIN_LOCK, Event, Spool, home_project, waiting_at_home
+from khive_persist.capture.spool import (
+    DRAIN_LOCK,
+    Event,
+    Spool,
+    home_project,
+    is_anything_waiting,
+    waiting_at_home,
+)
 from khive_persist.errors import (
     CaptureError,
     InvalidSettingsError,
@@ -295,8 +302,7 @@ def drain(project: Project) -> DrainResult:
     """
     spool = Spool(project)
     try:
-        # The home first: what moves meanwhile is in the spool by then.
-        if not waiting_at_home(project) and spool.is_empty():
+        if not is_anything_waiting(project):
             return DrainResult(0, 0, ())
         with Drain(project) as draining:
             result = draining.run()

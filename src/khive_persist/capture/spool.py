@@ -259,6 +259,16 @@ def waiting_at_home(project: Project) -> int:
     return sum(event.is_away and _may_be_for(spool, event, project) for event in spool.events())
 
 
+def is_anything_waiting(project: Project) -> bool:
+    """Return whether a drain of a project has anything to bring in.
+
+    Raises:
+        OSError: A spool cannot be read.
+    """
+    # The home first: what moves meanwhile is in the spool by then.
+    return waiting_at_home(project) > 0 or not Spool(project).is_empty()
+
+
 def home_spool_line(count: int, directory: Path) -> str:
     """Return the line that says how many events of a project wait in the home's spool."""
     return f"{count} events of {directory} wait in the home's spool"

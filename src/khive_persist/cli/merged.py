@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from khive_persist.cli.empty import none_of
 from khive_persist.cli.output import print_table
 from khive_persist.project import Project
-from khive_persist.store.writer import Merged
+from khive_persist.store.backend import Merged
 
 
 def print_merged(counts: Mapping[str, Merged], project: Project) -> None:

@@ -21,8 +21,8 @@ from khive_persist.cli.times import note_project, note_style, note_utc
 from khive_persist.errors import ProjectError
 from khive_persist.models.criteria import CRITERIA
 from khive_persist.models.purposes import HOOK_EVENTS, OTHER_CLIENTS
-from khive_persist.opening import find_project
 from khive_persist.project import Project
+from khive_persist.project_search import find_project
 from khive_persist.sessions.projects import ProjectResults
 from khive_persist.sessions.short_ids import short_ids
 from khive_persist.settings import TimeStyle

@@ -4,6 +4,7 @@ import logging
 import sys
 from collections.abc import Awaitable, Callable
 from importlib.metadata import version
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 from mcp.server.mcpserver import MCPServer
@@ -25,6 +26,7 @@ from khive_persist.mcp_server.tools.search import search as search_sessions
 from khive_persist.mcp_server.tools.session import SessionAnswer
 from khive_persist.mcp_server.tools.session import get_session as read_session
 from khive_persist.project import Project
+from khive_persist.sessions.searcher import Searcher
 
 NAME: Final = "khive-persist"
 INSTRUCTIONS: Final = (
@@ -71,6 +73,10 @@ def build_server(directory: str | None) -> MCPServer[Any]:
         log_level="ERROR",
     )
     projects = Projects(directory)
+    searchers: dict[Path, Searcher] = {}
+
+    def searcher_of(place: Project) -> Searcher:
+        return searchers.setdefault(place.root, Searcher(project=place))
 
     async def search(
         query: Annotated[
@@ -91,7 +97,7 @@ def build_server(directory: str | None) -> MCPServer[Any]:
             projects,
             project,
             SearchAnswer,
-            lambda place: search_sessions(place, query, limit, near=near),
+            lambda place: search_sessions(searcher_of(place), query, limit, near=near),
         )
 
     async def get_session(

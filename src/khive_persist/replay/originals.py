@@ -13,7 +13,7 @@ from khive_persist.models.query import Filter
 from khive_persist.opening import reading
 from khive_persist.project import Project
 from khive_persist.store import codec
-from khive_persist.store.sqlite.statements import Source, Statement, select
+from khive_persist.store.source import Source, Statement, select
 
 RECONSTRUCTED: Final = "made from a transcript, no tool sent it"
 

@@ -21,7 +21,7 @@ from khive_persist.search_index.query import (
 )
 from khive_persist.search_index.tokens import is_cjk, parts_of
 from khive_persist.search_index.words import words
-from khive_persist.store.sqlite.statements import Statement
+from khive_persist.store.source import Statement
 
 MAX_CANDIDATES: Final = 500
 # Words that so many passages have tell little of which is meant: of more, the newest are ranked.

@@ -28,6 +28,7 @@ from khive_persist.search_index import index_file, unchanged
 from khive_persist.search_index.batch import BATCH_RECORDS, Batch
 from khive_persist.search_index.index import Position, positions, purposes_pending
 from khive_persist.search_index.index_file import IndexFile
+from khive_persist.search_index.search_readers import SearchReaders, reading
 from khive_persist.settings import Settings
 from khive_persist.store.sqlite import change_log, consumer_position
 from khive_persist.store.sqlite.change_log import BEHIND
@@ -53,6 +54,7 @@ def catch_up(
     advance: Advance = silent,
     is_made: bool = True,
     may_write: bool = True,
+    readers: SearchReaders | None = None,
 ) -> int | None:
     """Bring the index up to what the files have, for so many seconds; begun batches are finished.
 
@@ -66,6 +68,7 @@ def catch_up(
         is_made: Whether the index is made where it is missing.
         may_write: Whether the files' logs are told, and comparisons with a whole file begun: both
             take the lock of their writers for a moment.
+        readers: The connections of who searches next.
 
     Returns:
         How many changes are not in it yet; None where a comparison with a whole file is not done,
@@ -91,7 +94,7 @@ def catch_up(
     purposes = known_purposes(project)
     with _Following(project, settings, advance, may_write=may_write) as following:
         try:
-            return following.run(purposes, end)
+            return following.run(purposes, end, readers)
         except StoreBusyError:
             # Others are at it: what they have done by now is searched in.
             if math.isinf(seconds) or not index_file.exists(project):
@@ -229,10 +232,12 @@ class _Following:
         """The longest wait for others, in seconds."""
         return min(self._longest_wait, max(0.0, self._end - time.monotonic()))
 
-    def run(self, purposes: Sequence[Purpose], end: float) -> int | None:
+    def run(
+        self, purposes: Sequence[Purpose], end: float, readers: SearchReaders | None
+    ) -> int | None:
         """Follow the files, one after the other, and return how many changes are left."""
         self._end = end
-        followed = _followed(self._project)
+        followed = _followed(self._project, readers)
         paths = {purpose.name: self._project.database(purpose.file) for purpose in purposes}
         present = [purpose for purpose in purposes if paths[purpose.name].exists()]
         for name in followed.positions.keys() - {purpose.name for purpose in present}:
@@ -257,7 +262,7 @@ class _Following:
                 if is_of_index(self._project, error):
                     raise
         if is_followed:
-            followed = _followed(self._project)
+            followed = _followed(self._project, readers)
         return _sum([_behind(self._project, purpose, followed) for purpose in present])
 
     def prepare(self, purpose: Purpose, position: Position | None) -> bool:
@@ -370,8 +375,8 @@ def _reading(path: Path) -> Iterator[Connection]:
         yield reader
 
 
-def _followed(project: Project) -> _Followed:
-    with index_file.reading(project) as connection:
+def _followed(project: Project, readers: SearchReaders | None = None) -> _Followed:
+    with reading(project) if readers is None else readers.index() as connection:
         if connection is None:
             return _Followed({}, set())
         return _Followed(positions(connection), purposes_pending(connection))

@@ -7,7 +7,8 @@ read or written raises a StoreError, as its subclasses say.
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Final, Self
@@ -31,13 +32,13 @@ _PAGE_BYTES: Final = 8_192
 # The words of a batch gather in memory before they are written as one segment.
 _HASH_BYTES: Final = 8 << 20
 _TABLES: Final = ("words", "substrings")
-_CACHE_KIB: Final = 32 << 10
 _WAIT_SECONDS: Final = 0.05
 _CLOSING_SECONDS: Final = 10.0
 # A step of joining the segments writes about so many pages.
 _MERGED_PAGES: Final = 2_000
 
 
+@cache
 def schema() -> derived_file.Schema:
     """Return the schema of the index."""
     sql = (files("khive_persist.search_index") / "sql" / "0001.sql").read_text("utf-8")
@@ -47,24 +48,6 @@ def schema() -> derived_file.Schema:
 def exists(project: Project) -> bool:
     """Return whether a project has an index, or something in its place."""
     return os.path.lexists(project.search_index)
-
-
-@contextmanager
-def reading(project: Project) -> Iterator[Connection | None]:
-    """Open the index for reading; None where there is none of ours."""
-    try:
-        connection = derived_file.open_reader_if_ours(project.search_index, schema())
-        if connection is None:
-            yield None
-            return
-        with closing(connection), translated(project.search_index):
-            # A search goes three times over what the index has of a word.
-            connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
-            yield connection
-    except StoreDamagedError as error:
-        if str(project.search_index) not in str(error):
-            raise
-        raise damaged(error) from error
 
 
 def damaged(error: StoreDamagedError) -> StoreDamagedError:

@@ -162,8 +162,8 @@ def _message(content: Content) -> Iterator[Passage]:
         yield Passage("thinking", thinking, role, client, "", agent)
     if calls := _objects(content, "tool_calls"):
         name = next((name for call in calls if (name := _text(call, "name"))), "")
-        given = _lines(_given(call.get("input")) for call in calls)
-        yield Passage("command", given, role, client, name, agent)
+        command = _lines(_command_of(call.get("input")) for call in calls)
+        yield Passage("command", command, role, client, name, agent)
         paths = dict.fromkeys(path for call in calls for path in _paths(call.get("input")))
         yield Passage("path", _lines(paths), role, client, name, agent)
     if results := _objects(content, "tool_results"):
@@ -184,7 +184,7 @@ def _failed(result: Content) -> bool:
     return result.get("is_error") is True or bool(result.get("exit_code"))
 
 
-def _given(value: Any) -> str:
+def _command_of(value: Any) -> str:
     """Return the command that a call was given, else all its strings but those of paths."""
     if isinstance(value, Mapping):
         for name in _COMMANDS:

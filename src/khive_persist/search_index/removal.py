@@ -19,6 +19,7 @@ from khive_persist.project import Project
 from khive_persist.search_index import follow, index_file
 from khive_persist.search_index.index import Index
 from khive_persist.search_index.index_file import IndexFile
+from khive_persist.search_index.search_readers import reading
 from khive_persist.settings import Settings
 from khive_persist.store.sqlite import write_lock
 from khive_persist.store.staging import staging
@@ -120,7 +121,7 @@ class Removal:
         if not index_file.exists(self._project):
             return False
         try:
-            with index_file.reading(self._project) as connection:
+            with reading(self._project) as connection:
                 if connection is not None:
                     return True
         except StoreDamagedError as error:

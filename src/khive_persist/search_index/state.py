@@ -8,6 +8,7 @@ from khive_persist.search_index import index_file
 from khive_persist.search_index.follow import count_behind
 from khive_persist.search_index.index_file import IndexFile
 from khive_persist.search_index.result import VectorsState
+from khive_persist.search_index.search_readers import reading
 from khive_persist.settings import Settings
 from khive_persist.store.sqlite.connection import fault_of
 from khive_persist.store.sqlite.statements import scalar
@@ -43,7 +44,7 @@ def index_state(project: Project) -> IndexState:
     records = passages = size = 0
     try:
         size = project.search_index.lstat().st_size
-        with index_file.reading(project) as connection:
+        with reading(project) as connection:
             if connection is None:
                 problem = f"{project.search_index} is of another version, or not this user's own"
                 return IndexState(True, 0, 0, size, None, problem)

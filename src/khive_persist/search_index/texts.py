@@ -2,27 +2,27 @@
 
 import zlib
 from collections.abc import Iterable
-from contextlib import closing, suppress
+from contextlib import suppress
 from typing import Final
 
 from khive_persist.errors import StoreError
 from khive_persist.models.purpose_registry import known_purposes
-from khive_persist.project import Project
 from khive_persist.search_index.passages import indexed
 from khive_persist.search_index.ranking import Candidate
+from khive_persist.search_index.search_readers import SearchReaders
 from khive_persist.search_index.source import rows_of_ids
 from khive_persist.store import codec
-from khive_persist.store.sqlite.connection import Connection, open_reader
-from khive_persist.store.sqlite.errors import translated
+from khive_persist.store.sqlite.connection import Connection
 
 _TEXTS: Final = "SELECT number, text FROM passages WHERE number IN (SELECT value FROM json_each(?))"
 
 
-def current_texts(project: Project, candidates: Iterable[Candidate]) -> dict[int, str]:
+def current_texts(readers: SearchReaders, candidates: Iterable[Candidate]) -> dict[int, str]:
     """Return the texts of passages by number, from their records as they are now.
 
     One whose record is gone, has no passage of that kind any more, or cannot be read, is left out.
     """
+    project = readers.project
     by_purpose: dict[str, list[Candidate]] = {}
     for candidate in candidates:
         by_purpose.setdefault(candidate.purpose, []).append(candidate)
@@ -35,7 +35,7 @@ def current_texts(project: Project, candidates: Iterable[Candidate]) -> dict[int
         ids = list({candidate.record_id for candidate in of_purpose})
         by_record: dict[tuple[str, str], str] = {}
         # `doctor` names a file that cannot be read; its passages are not shown.
-        with suppress(StoreError), closing(open_reader(path)) as reader, translated(path):
+        with suppress(StoreError), readers.records(path) as reader:
             for row in rows_of_ids(reader, purposes[name], ids):
                 for passage in indexed(purposes[name], row).passages:
                     by_record[row.id, passage.kind] = passage.text

@@ -21,6 +21,7 @@ from khive_persist.sessions.application_series import PURPOSES
 from khive_persist.sessions.rollup.follower import Follower
 from khive_persist.sessions.rollup.hours import Hours
 from khive_persist.sessions.rollup.rollup import Rollup
+from khive_persist.sessions.searcher import Searcher
 from khive_persist.store.reader import Reader
 
 Result = TypeVar("Result")
@@ -60,6 +61,7 @@ class ReaderPool:
         # A long question must not keep the short ones waiting: each file is open several times.
         self._turns = anyio.CapacityLimiter(READERS)
         self._heavy = anyio.CapacityLimiter(HEAVY_AT_ONCE)
+        self._searchers: list[Searcher] = []
         self._is_closed = False
         self._was_read = anyio.Event()
         self._settings = live.settings
@@ -99,6 +101,19 @@ class ReaderPool:
         except InvalidSettingsError as error:
             _log.error("settings_wrong", extra={"fields": {"reason": str(error)}})
             return PriceTable()
+
+    @asynccontextmanager
+    async def searcher(self) -> AsyncIterator[Searcher]:
+        """Yield what searches, for the time of the `async with`; a few do at once."""
+        async with self._heavy:
+            searcher = self._searchers.pop() if self._searchers else Searcher(project=self._project)
+            try:
+                yield searcher
+            finally:
+                if self._is_closed:
+                    await searcher.close()
+                else:
+                    self._searchers.append(searcher)
 
     async def run_heavy(self, work: Callable[[], Awaitable[Result]]) -> Result:
         """Run long work in a thread with an event loop of its own, a few at a time.
@@ -161,6 +176,8 @@ class ReaderPool:
         for idle in self._idle.values():
             while idle:
                 await idle.pop().close()
+        while self._searchers:
+            await self._searchers.pop().close()
         await self.feed.close()
         await self.session_watch.close()
         await self.follower.close()

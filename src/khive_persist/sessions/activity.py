@@ -18,7 +18,7 @@ from khive_persist.sessions.definitions import (
 )
 from khive_persist.store.numbers import LARGEST
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import Source, Statement, union_all
+from khive_persist.store.source import Source, Statement, union_all
 
 DAY_CHARACTERS = len("YYYY-MM-DD")
 

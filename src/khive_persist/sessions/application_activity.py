@@ -9,7 +9,7 @@ from khive_persist.sessions.activity import Time
 from khive_persist.store import codec
 from khive_persist.store.numbers import LARGEST
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import Source, Statement
+from khive_persist.store.source import Source, Statement
 
 SeriesKind = Literal["score", "measurement"]
 # What kind it is of, and what was scored or measured.

@@ -21,7 +21,7 @@ from khive_persist.sessions.application_activity import (
 )
 from khive_persist.store import codec
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import Source, Statement
+from khive_persist.store.source import Source, Statement
 
 PURPOSES: Final = (APPLICATION_SESSIONS, CONVERSATIONS, MEASUREMENTS, SCORES)
 # Of each kind; a platform has some.

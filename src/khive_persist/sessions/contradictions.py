@@ -35,7 +35,7 @@ from khive_persist.sessions.definitions import (
 from khive_persist.sessions.timeline.tool_call import diff, paths_of
 from khive_persist.store import codec
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import Source, Statement, union_all
+from khive_persist.store.source import Source, Statement, union_all
 from khive_persist.tools.message_part import mapping_of, mappings_in
 
 ContradictionKind = Literal["edited again", "planned anew", "other verdict", "succeeded later"]

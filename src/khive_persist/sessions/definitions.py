@@ -22,14 +22,18 @@ Model: of a session, the one whose messages used most tokens; of equals, the one
     events and no prompts name one: as a group, they count with that of their session. Tokens and
     costs count with the model that their message names, as that is what they are priced by. A
     project is counted in the same way.
-Time: from the first event or message to the last, pauses included. A plan is made before the work
-    begins, a verdict is given after it: only a session of nothing but plans has the time of these.
+Time: from the first event or message to the last, pauses included: so long a session lasted. A plan
+    is made before the work begins, a verdict is given after it: only a session of nothing but plans
+    has the time of these. An application says when its session starts and is completed: so long
+    it took, whatever is recorded of it.
 In progress: a session with an event in the last 12 hours that has not ended. It waits for a
     permission after it asked for one, until its next event; for the user once its turn is over;
     and seems stuck 10 minutes after the latest event of a turn, in a call or between two. Of one
     instant, a turn begins before its calls, and they before it ends.
 Plan: belongs to the session that it names as its agent's, else to its own. The latest counts, of
     one instant the one with the larger id.
+Confidence: of a plan, from 0 to 1. Another number is shown as it was saved; it is in no mean, no
+    comparison and no calibration.
 Verdict: of a person before that of a rule, then the latest, of one instant the one with the larger
     id. Where the session has none, that on its plan's own session counts, else that of the rule in
     config.toml, which judges the calls that are recorded by now.
@@ -50,7 +54,7 @@ from khive_persist.prices import (
     PriceTable,
     priced_field,
 )
-from khive_persist.store.sqlite.statements import Source
+from khive_persist.store.source import Source
 from khive_persist.tools.message_part import NO_MESSAGE
 
 # Stands where a time cannot be read: before all others.
@@ -307,6 +311,16 @@ def plan_field_sql(row: Row, name: str) -> str:
     kind = value.replace("json_extract(", "json_type(", 1)
     finite = f"{value} BETWEEN -{sys.float_info.max} AND {sys.float_info.max}"
     return f"CASE WHEN {kind} IN ('integer', 'real') AND {finite} THEN {value} END"
+
+
+def confidence_sql(row: Row) -> str:
+    """Return the confidence of a plan; NULL where it is none."""
+    number = plan_field_sql(row, "confidence")
+    return f"CASE WHEN {number} BETWEEN 0 AND 1 THEN {number} END"
+
+
+def is_confidence(number: float) -> bool:
+    return 0 <= number <= 1
 
 
 def is_verdict_sql(row: Row) -> str:

@@ -1,16 +1,19 @@
-"""The counts of `stats` over the events of all tools."""
+"""The counts of `stats` over the events of all tools, and over calls that no event tells of."""
 
+from dataclasses import replace
 from typing import NamedTuple
 
+from khive_persist.models.purposes import CONVERSATIONS
 from khive_persist.models.query import Filter
 from khive_persist.sessions.definitions import (
     event_tables,
     is_failed_call_sql,
     session_sql,
     tool_sql,
+    unreported_sql,
 )
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import Source, Statement, select
+from khive_persist.store.source import Source, Statement, select
 
 
 class EventCount(NamedTuple):
@@ -37,6 +40,20 @@ async def count_events(reader: Reader, *filters: Filter) -> list[EventCount]:
     return await reader.fetch_as(EventCount, lambda source: _statement(source, filters))
 
 
+async def count_unreported_failures(reader: Reader, *filters: Filter) -> int:
+    """Count the tool calls that failed and that no event tells of, by messages that pass filters.
+
+    Raises:
+        StoreError: As its subclasses say.
+    """
+
+    def build(source: Source) -> Statement:
+        columns = f"coalesce(sum({unreported_sql(source, 'failures')}), 0)"
+        return select(source.only(CONVERSATIONS.name), filters, columns=columns)
+
+    return int((await reader.fetch(build))[0][0])
+
+
 def _statement(source: Source, filters: tuple[Filter, ...]) -> Statement:
     selects, values = [], []
     event_type = source.extract("$.event_type")
@@ -47,7 +64,7 @@ def _statement(source: Source, filters: tuple[Filter, ...]) -> Statement:
             f" count(CASE WHEN {is_failed_call_sql(source)} THEN 1 END) AS failures,"
             f" count(DISTINCT nullif({session_sql(source)}, '')) AS sessions"
         )
-        statement = select(source._replace(sql=table), filters, columns=columns)
+        statement = select(replace(source, sql=table), filters, columns=columns)
         selects.append(f"{statement.sql} GROUP BY 1, 2")
         values += statement.values
     return Statement(" UNION ALL ".join(selects) + " ORDER BY events DESC, 1, 2", values)

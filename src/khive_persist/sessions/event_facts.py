@@ -37,7 +37,7 @@ from khive_persist.sessions.definitions import (
 )
 from khive_persist.store import codec
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import NO_ROWS, Source, Statement, select, union_all
+from khive_persist.store.source import NO_ROWS, Source, Statement, select, union_all
 
 PURPOSES: Final = (
     PLANNER_SESSIONS,

@@ -7,7 +7,7 @@ from khive_persist.models.purposes import EVENT_FILES
 from khive_persist.sessions.definitions import event_tables, text_sql
 from khive_persist.sessions.rollup.rollup import Rollup
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import Source, Statement, union_all
+from khive_persist.store.source import Source, Statement, union_all
 
 VALUES: Final = 200
 # The names of tools have no index: they are those of the latest events.

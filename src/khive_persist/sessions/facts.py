@@ -25,7 +25,8 @@ from khive_persist.sessions.pages import linked_plans, plan_contents, session_pa
 from khive_persist.sessions.token_totals import token_totals
 from khive_persist.store import codec
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import NO_ROWS, Source, Statement, aggregate
+from khive_persist.store.source import NO_ROWS, Source, Statement
+from khive_persist.store.sqlite.statements import aggregate
 
 
 class Assigned(NamedTuple):

@@ -18,7 +18,7 @@ from khive_persist.sessions.definitions import (
 from khive_persist.sessions.timeline.labels import text_of
 from khive_persist.store import codec
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import Source, Statement
+from khive_persist.store.source import Source, Statement
 from khive_persist.tools.message_part import mappings_in
 
 PURPOSES: Final = (*EVENT_FILES.values(), CONVERSATIONS)

@@ -15,9 +15,10 @@ from khive_persist.errors import InvalidQueryError
 from khive_persist.models.event_types import POST, PRE
 from khive_persist.models.purposes import CONVERSATIONS, EVENT_FILES
 from khive_persist.models.query import checked_count
-from khive_persist.opening import find_project, reading
+from khive_persist.opening import reading
 from khive_persist.prices import PriceTable
 from khive_persist.project import Project
+from khive_persist.project_search import find_project
 from khive_persist.sessions.definitions import (
     event_tables,
     is_message_sql,
@@ -34,7 +35,7 @@ from khive_persist.sessions.timeline.tool_call import diff
 from khive_persist.sessions.titles import read_titles
 from khive_persist.store import codec
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import Source, Statement
+from khive_persist.store.source import Source, Statement
 from khive_persist.tools.message_part import mapping_of, mappings_in
 from khive_persist.trust import marks
 

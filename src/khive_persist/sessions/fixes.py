@@ -14,9 +14,10 @@ from khive_persist.clock import InstantText
 from khive_persist.errors import InvalidQueryError
 from khive_persist.models.purposes import CONVERSATIONS
 from khive_persist.models.query import checked_count
-from khive_persist.opening import find_project, reading
+from khive_persist.opening import reading
 from khive_persist.prices import PriceTable
 from khive_persist.project import Project
+from khive_persist.project_search import find_project
 from khive_persist.sessions import failures as failed_calls
 from khive_persist.sessions.call_kind import CallKind, command_of, is_same, kind_of
 from khive_persist.sessions.error_text import Signature

@@ -16,7 +16,7 @@ from khive_persist.models.purposes import (
     Purpose,
 )
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import Source, Statement, union_all
+from khive_persist.store.source import Source, Statement, union_all
 
 # The files of each are read together: SQLite attaches ten at most.
 PURPOSES: Final[tuple[tuple[Purpose, ...], ...]] = (

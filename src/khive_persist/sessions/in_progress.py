@@ -22,7 +22,7 @@ from khive_persist.sessions.definitions import (
     tool_sql,
 )
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import Source, Statement, union_all
+from khive_persist.store.source import Source, Statement, union_all
 
 Status = Literal["waits_for_permission", "stuck", "working", "waits_for_user"]
 

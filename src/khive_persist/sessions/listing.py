@@ -30,7 +30,7 @@ from khive_persist.sessions.event_facts import models, projects
 from khive_persist.sessions.titles import read_titles
 from khive_persist.sessions.token_totals import token_totals
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import Source, Statement
+from khive_persist.store.source import Source, Statement
 
 _AFTER_TIME: Final = clock.CREATED_AT_CHARACTERS + 1
 

@@ -8,7 +8,7 @@ from khive_persist.models.event_types import POST, PRE
 from khive_persist.models.query import field
 from khive_persist.sessions.definitions import event_tables, stands_for_end_sql, tool_sql
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import Source, Statement, select, union_all
+from khive_persist.store.source import Source, Statement, select, union_all
 from khive_persist.tools import TOOLS
 
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from khive_persist.models.purposes import HOOK_EVENTS
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import Source, Statement, union_all
+from khive_persist.store.source import Source, Statement, union_all
 
 
 class ClientEvents(NamedTuple):

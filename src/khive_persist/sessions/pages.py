@@ -14,7 +14,7 @@ from khive_persist.sessions.definitions import (
 )
 from khive_persist.store import codec
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import NO_ROWS, Source, Statement
+from khive_persist.store.source import NO_ROWS, Source, Statement
 
 _SESSIONS_AT_ONCE: Final = 512
 

@@ -14,7 +14,7 @@ from khive_persist.sessions.event_facts import linked_to
 from khive_persist.store import codec
 from khive_persist.store.codec import is_plain
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import Source, Statement, named, select
+from khive_persist.store.source import Source, Statement, named, select
 
 _MAX_NAMED: Final = 3
 _MOST_LINKED: Final = 1_000

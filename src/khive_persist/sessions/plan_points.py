@@ -7,7 +7,7 @@ from khive_persist.models.purposes import PLANNER_SESSIONS
 from khive_persist.models.query import Filter, column
 from khive_persist.sessions.definitions import plan_field_sql
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import Source, Statement, select
+from khive_persist.store.source import Source, Statement, select
 
 _TITLE_CHARACTERS: Final = 60
 

@@ -5,9 +5,14 @@ from typing import Final, Literal, NamedTuple, get_args
 
 from khive_persist.models.purposes import PLANNER_SESSIONS
 from khive_persist.models.query import Filter
-from khive_persist.sessions.definitions import plan_field_sql, plan_order_sql, plan_session_sql
+from khive_persist.sessions.definitions import (
+    confidence_sql,
+    plan_field_sql,
+    plan_order_sql,
+    plan_session_sql,
+)
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import Source, Statement, named, select
+from khive_persist.store.source import Source, Statement, named, select
 
 PlansBy = Literal["complexity", "pattern", "day", "session"]
 
@@ -21,7 +26,7 @@ class PlanTotal(NamedTuple):
         group: The complexity, workflow pattern, day in UTC or session; None for those of none.
         plans: Their number.
         avg_agent_count: The average number of planned agents, or None.
-        avg_confidence: The average confidence, or None.
+        avg_confidence: The average confidence, of those from 0 to 1, or None.
         planning_cost: The sum of what they cost, in USD; None where none says it.
     """
 
@@ -65,7 +70,7 @@ def _totals(by: PlansBy, filters: tuple[Filter, ...], source: Source) -> Stateme
         '"group"': group,
         "plans": "count(*)",
         "avg_agent_count": f"avg({plan_field_sql(source, 'agent_count')})",
-        "avg_confidence": f"avg({plan_field_sql(source, 'confidence')})",
+        "avg_confidence": f"avg({confidence_sql(source)})",
         "planning_cost": f"sum({plan_field_sql(source, 'planning_cost')})",
     }
     plans = source.only(PLANNER_SESSIONS.name)

@@ -28,8 +28,8 @@ from khive_persist.opening import open_store, reading
 from khive_persist.project import Project
 from khive_persist.store.kinds import find_records, session_ids
 from khive_persist.store.reader import Reader
+from khive_persist.store.source import Source, Statement, select
 from khive_persist.store.sqlite.connection import MOST_ATTACHED
-from khive_persist.store.sqlite.statements import Source, Statement, select
 from khive_persist.store.store import Store
 
 _MAX_NAMED: Final = 3

@@ -16,7 +16,7 @@ from khive_persist.project import Project
 from khive_persist.sessions.token_totals import token_totals
 from khive_persist.store import codec
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import Source, Statement, named, select
+from khive_persist.store.source import Source, Statement, named, select
 
 # The explanation of a difference between the two costs.
 DIFFERENCE: Final = (

@@ -11,7 +11,7 @@ from khive_persist.opening import reading
 from khive_persist.project import Project
 from khive_persist.sessions.read import SESSION_FILES
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import Source, Statement, select
+from khive_persist.store.source import Source, Statement, select
 
 _LEAST_CHARACTERS: Final = 8
 

@@ -9,7 +9,7 @@ from khive_persist.models.purposes import APPLICATION_SESSIONS, CONVERSATIONS
 from khive_persist.sessions.definitions import Row, event_tables, text_sql, time_sql
 from khive_persist.store import codec
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import Source, Statement
+from khive_persist.store.source import Source, Statement
 
 TITLE_CHARACTERS: Final = 160
 _PART_CHARACTERS: Final = TITLE_CHARACTERS // 2

@@ -17,7 +17,7 @@ from khive_persist.sessions.definitions import (
     used_sql,
 )
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import Source, Statement, named, select
+from khive_persist.store.source import Source, Statement, named, select
 
 By = Literal["day", "project", "tool", "model", "session", "agent", "complexity", "pattern"]
 

@@ -13,7 +13,7 @@ from khive_persist.sessions.definitions import (
     tool_sql,
 )
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import Source, Statement
+from khive_persist.store.source import Source, Statement
 
 EXAMPLE_CHARACTERS: Final = 2_000
 LINE_CHARACTERS: Final = 300

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import Source, Statement
+from khive_persist.store.source import Source, Statement
 from khive_persist.tools.message_part import HOOK, NO_MESSAGE
 
 

@@ -6,8 +6,8 @@ from typing import Any, Final, Literal
 
 from khive_persist import clock
 from khive_persist.errors import InvalidQueryError
-from khive_persist.models.query import Field, Filter
-from khive_persist.store.sqlite.statements import Source, Statement, select
+from khive_persist.models.query import Compare, Field, Filter, Order
+from khive_persist.store.source import Source, Statement, select
 
 Function = Literal["count", "avg", "sum", "min", "max"]
 Grouping = Field | Sequence[Field]
@@ -79,12 +79,14 @@ class Aggregation:
 
     def statement(self, source: Source) -> Statement:
         """Return the SELECT; its columns are the groups, then two for each aggregate."""
-        operands = [source.operand(group) for group in self._groups]
-        groups = [source.value(operand) for operand in operands]
-        numbers = [self._sql(source, aggregate) for aggregate in self._aggregates.values()]
+        aggregates = list(self._aggregates.values())
+        if not self._groups and {one.function for one in aggregates} <= {"min", "max"}:
+            return self._extremes(source)
+        groups = [source.group(group) for group in self._groups]
+        numbers = [self._sql(source, aggregate) for aggregate in aggregates]
         sql, values = select(source, self._filters, columns=", ".join([*groups, *numbers]))
         if groups:
-            sql += source.grouping(operands)
+            sql += source.grouping(self._groups)
         return Statement(sql, values)
 
     def results(self, rows: Iterable[Sequence[Any]]) -> list[dict[str, Any]]:
@@ -111,9 +113,22 @@ class Aggregation:
                 return f"{source.total(source.number(field))}, max({source.is_real(field)})"
             case "count":
                 return f"count({source.operand(field)}), 0"
-            case _:
-                extreme = f"{aggregate.function}({source.operand(field)})"
-                return f"{source.value(extreme)}, 0"
+            case "min" | "max" as function:
+                return f"{source.extreme(function, field)}, 0"
+
+    def _extremes(self, source: Source) -> Statement:
+        """Select each as the first row of an order, which an index has."""
+        columns: list[str] = []
+        values: list[Any] = []
+        for aggregate in self._aggregates.values():
+            field = aggregate.field
+            assert field is not None
+            order = Order(field, descending=aggregate.function == "max")
+            filters = [*self._filters, Compare(field, "!=", None)]
+            first = select(source, filters, order, limit=1, columns=source.shown(field))
+            columns.append(f"({first.sql}), 0")
+            values += first.values
+        return Statement(f"SELECT {', '.join(columns)}", values)
 
     def _check(self) -> None:
         if not self._aggregates:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import cast
 
 from khive_persist.models.purposes import Purpose
 from khive_persist.store.callbacks import SQLITE
@@ -30,8 +29,8 @@ class SqliteFiles:
         read_only: bool,
     ) -> None:
         """Prepare to open them."""
-        self.writers: dict[Purpose, Writer] = {
-            purpose: cast("Writer", NoWriter(path, purpose))
+        self.writers: dict[Purpose, Writer | NoWriter] = {
+            purpose: NoWriter(path, purpose)
             if read_only
             else Writer(
                 path,
@@ -72,7 +71,7 @@ class SqliteFiles:
         for writer in self.writers.values():
             await writer.close()
 
-    def existing_writers(self) -> list[Writer]:
+    def existing_writers(self) -> list[Writer | NoWriter]:
         """Return those whose files are there."""
         return [writer for writer in self.writers.values() if writer.path.exists()]
 
@@ -88,7 +87,7 @@ class SqliteFiles:
         """Return another value after another process has written to the files."""
         return tuple([await writer.changes_of_others() for writer in self.writers.values()])
 
-    def file_of(self, id: str) -> tuple[Writer, StoredRow] | None:
+    def file_of(self, id: str) -> tuple[Writer | NoWriter, StoredRow] | None:
         """Return the writer of the file that has the row with an id, and the row; None for none."""
         for writer in self.existing_writers():
             if rows := stored.read_ids(writer.path, writer.purpose.table, [id]):

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final
 
 from khive_persist.models.query import Filter
-from khive_persist.store.sqlite.statements import Source, Statement, select
+from khive_persist.store.source import Source, Statement, select
 
 _REMEMBERED_ROWS: Final = 100
 _CHUNK_ROWS: Final = 500

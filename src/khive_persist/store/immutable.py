@@ -12,7 +12,7 @@ from khive_persist.models.query import column
 from khive_persist.models.refusal import refusal
 from khive_persist.store import codec
 from khive_persist.store.callbacks import Tally
-from khive_persist.store.sqlite.statements import select
+from khive_persist.store.source import select
 from khive_persist.store.store import Store
 
 Record = TypeVar("Record", bound=Immutable)

@@ -13,13 +13,8 @@ from khive_persist.models.purposes import Purpose
 from khive_persist.models.query import Filter
 from khive_persist.store.codec import StoredRow, as_text
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import (
-    COLUMNS,
-    Source,
-    Statement,
-    content_without,
-    passing,
-)
+from khive_persist.store.source import COLUMNS, Source, Statement, passing
+from khive_persist.store.sqlite.statements import content_without
 
 _WINDOW_ROWS: Final = 500
 _COLUMNS: Final = len(COLUMNS.split(", "))

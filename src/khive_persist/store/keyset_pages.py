@@ -1,19 +1,15 @@
 """The newest rows of several tables, a page at a time, each page as quick as the first."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 from khive_persist.models.purposes import Purpose
 from khive_persist.models.query import Filter, column
 from khive_persist.store.codec import StoredRow, as_text
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import (
-    COLUMNS,
-    Source,
-    Statement,
-    content_without,
-    select,
-)
+from khive_persist.store.source import COLUMNS, Source, Statement, select
+from khive_persist.store.sqlite.statements import content_without
 
 # What cannot be read as a time counts as the epoch, as it does in a record.
 _UNREADABLE: Final = "1970-01-01 00:00:00.000000"
@@ -101,7 +97,7 @@ def _keys(purpose: Purpose, filters: Sequence[Filter], last_key: PageKey | None,
         at = source.created_at
         if at != "created_at":
             at = f"coalesce({at}, '{_UNREADABLE}')"
-        table = source.only(purpose.name)._replace(created_at=at)
+        table = replace(source.only(purpose.name), created_at=at)
         sql, values = select(table, filters, columns=f"{at} AS created_at, id")
         if last_key is not None:
             # Both: the first lets the index begin there, the second leaves out what was shown.

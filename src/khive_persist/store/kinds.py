@@ -14,7 +14,7 @@ from khive_persist.models.purposes import Purpose
 from khive_persist.models.query import Filter, column
 from khive_persist.store import codec
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import Source, Statement, select
+from khive_persist.store.source import Source, Statement, select
 
 Files = Iterable[tuple[Path, Purpose]]
 

@@ -1,7 +1,7 @@
 """`NoWriter`: stands in the place of a writer where a store is open for reading only."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from khive_persist.errors import StoreUnavailableError
 from khive_persist.models.purposes import Purpose
@@ -14,6 +14,11 @@ class NoWriter:
         self.path = path
         self.purpose = purpose
 
+    @property
+    def chunk_rows(self) -> int:
+        """Refuse a bulk."""
+        self._refuse()
+
     async def open(self) -> None:
         """Open nothing."""
 
@@ -24,7 +29,13 @@ class NoWriter:
         """Return another value each time: nobody can tell."""
         return object()
 
-    def __getattr__(self, name: str) -> Any:
+    async def _refused(self, *_: Any, **__: Any) -> NoReturn:
+        self._refuse()
+
+    is_behind = upsert = insert = delete = delete_where = _refused
+    upsert_all = revise = revise_one = merge = _refused
+
+    def _refuse(self) -> NoReturn:
         raise StoreUnavailableError(
             f"{self.path} is open for reading only", hint="open the store without read_only to save"
         )

@@ -4,7 +4,7 @@ from typing import Any, Final, TypedDict
 
 from khive_persist.models.planner_session import PlannerSession
 from khive_persist.models.query import column, field
-from khive_persist.store.sqlite.statements import Source, Statement
+from khive_persist.store.source import Source, Statement
 from khive_persist.store.store import Store
 
 _NUMBERS: Final = ("agent_count", "confidence", "planning_cost")
@@ -17,7 +17,7 @@ class PlanStats(TypedDict):
         total_sessions: The number of plans.
         complexities: The number of each complexity.
         avg_agent_count: The average over the plans that have one, or None.
-        avg_confidence: The average over the plans that have one, or None.
+        avg_confidence: The average over the plans that have one from 0 to 1, or None.
         total_cost: The sum, in US dollars.
         not_numbers: By field, the number of plans that have something else there, as text: these
             are in no average and no sum.
@@ -52,23 +52,28 @@ class PlannerSessionStore(Store[PlannerSession]):
             "total_sessions": sum(row[1] for row in rows),
             "complexities": {row[0]: row[1] for row in rows if row[0] is not None},
             "avg_agent_count": _mean(rows, 2),
-            "avg_confidence": _mean(rows, 5),
-            "total_cost": sum(row[8] for row in rows),
+            "avg_confidence": _mean(rows, 6),
+            "total_cost": sum(row[10] for row in rows),
             "not_numbers": {
                 name: count
                 for at, name in enumerate(_NUMBERS)
-                if (count := sum(row[3 * at + 4] - row[3 * at + 3] for row in rows))
+                if (count := sum(row[4 * at + 5] - row[4 * at + 4] for row in rows))
             },
         }
 
 
 def _by_complexity(source: Source) -> Statement:
-    complexity = source.operand(field("complexity"))
-    columns = [source.value(complexity), "count(*)"]
+    complexity = field("complexity")
+    columns = [source.group(complexity), "count(*)"]
     for name in _NUMBERS:
         number = source.number(field(name))
+        summed = number
+        if name == "confidence":
+            # The same as in `sessions/definitions.py`: another number is no confidence.
+            summed = f"CASE WHEN {number} BETWEEN 0 AND 1 THEN {number} END"
         columns += [
-            source.total(number),
+            source.total(summed),
+            f"count({summed})",
             f"count({number})",
             f"count({source.operand(field(name))})",
         ]

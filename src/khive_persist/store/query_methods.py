@@ -5,7 +5,7 @@ from typing import Any, Generic, TypeVar
 
 from khive_persist.models.query import Field, Filter, Order
 from khive_persist.store.aggregates import Aggregate, Aggregation, Grouping
-from khive_persist.store.sqlite.statements import Source, Statement, select
+from khive_persist.store.source import Source, Statement, select
 
 Record = TypeVar("Record")
 Ordering = Field | Order | Sequence[Field | Order]

@@ -12,19 +12,15 @@ import anyio
 from khive_persist.errors import StoreBusyError, StoreDamagedError
 from khive_persist.models.purposes import Purpose
 from khive_persist.store.pages import Pages, Versions
+from khive_persist.store.source import Source, Statement
 from khive_persist.store.sqlite import atomic_switch
 from khive_persist.store.sqlite import connection as sqlite
 from khive_persist.store.sqlite.connection import data_version
 from khive_persist.store.sqlite.connection_thread import ConnectionThread
 from khive_persist.store.sqlite.errors import translated
 from khive_persist.store.sqlite.named_rows import Record, rows_as, rows_by_key
-from khive_persist.store.sqlite.statements import (
-    Source,
-    Statement,
-    has_odd_created_at,
-    is_indexed,
-    union,
-)
+from khive_persist.store.sqlite.source import SqliteSource, union
+from khive_persist.store.sqlite.statements import has_odd_created_at, is_indexed
 from khive_persist.store.sqlite.words import quoted
 
 # How often files are read anew that nobody should change, and somebody did.
@@ -234,7 +230,7 @@ class Reader:
             raise
         return connection, versions
 
-    def _read_source(self, connection: sqlite3.Connection) -> Source:
+    def _read_source(self, connection: sqlite3.Connection) -> SqliteSource:
         attached = {row[1] for row in connection.execute("PRAGMA database_list")}
         tables = {}
         odd = guarded = False

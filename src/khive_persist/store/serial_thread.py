@@ -118,6 +118,13 @@ class SerialThread:
             raise
         return job.future.result()
 
+    def hold(self, resource: Resource | None) -> None:
+        """Own another resource from now on, and close the one before; called in the thread."""
+        with self._state.lock:
+            previous, self._state.resource = self._state.resource, resource
+        if previous is not None:
+            previous.close()
+
     def call_later(self, seconds: float, function: Callable[[], object]) -> None:
         """Run a function once that time has passed, but for one given before; called in the thread.
 

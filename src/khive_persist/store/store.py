@@ -13,7 +13,7 @@ from datetime import datetime
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from typing import Any, Final, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -29,19 +29,13 @@ from khive_persist.models.node import Node, RecordPaths
 from khive_persist.models.purposes import Purpose
 from khive_persist.models.query import Filter, column
 from khive_persist.store import codec
+from khive_persist.store.backend import Backend, RowTail, RowWriter
 from khive_persist.store.callbacks import Callbacks, Reporter, Tally
 from khive_persist.store.files import SqliteFiles
-from khive_persist.store.follow import Tail
 from khive_persist.store.query_methods import Answers, Ordering
-from khive_persist.store.reader import Reader
+from khive_persist.store.source import Source, Statement, select
 from khive_persist.store.sqlite.connection import DEFAULT_BUSY_TIMEOUT_SECONDS
 from khive_persist.store.sqlite.mirror_progress import Mirroring
-from khive_persist.store.sqlite.statements import Source, Statement, select
-from khive_persist.store.writer import Writer
-
-if TYPE_CHECKING:
-    from khive_persist.store.postgres.tables import PostgresTables
-    from khive_persist.store.postgres.tail import PostgresTail
 
 Record = TypeVar("Record", bound=Node)
 
@@ -66,7 +60,7 @@ class Store(Answers[Record]):
         callbacks: Callbacks | None = None,
         mirror_path: Callable[[Purpose, codec.StoredRow], Path | None] = lambda *_: None,
         read_only: bool = False,
-        tables: "PostgresTables | None" = None,
+        tables: Backend | None = None,
     ) -> None:
         """Prepare a store; `open` opens it.
 
@@ -85,15 +79,14 @@ class Store(Answers[Record]):
         self._redact = redact
         self._before_read = before_read
         self._mirror_path = mirror_path
-        self._database: SqliteFiles | PostgresTables = tables or SqliteFiles(
+        self._database: Backend = tables or SqliteFiles(
             {purpose: path_of(purpose) for purpose in record.purposes()},
             busy_timeout_seconds,
             mirror_of,
             read_only=read_only,
         )
-        # A store does the same to both, whatever they are in.
-        self._writers = cast("dict[Purpose, Writer]", self._database.writers)
-        self._reader = cast("Reader", self._database.reader)
+        self._writers = self._database.writers
+        self._reader = self._database.reader
         format = self._database.format
         self._reporter = None if callbacks is None else Reporter(callbacks, self.paths, format)
         self._reporting: AbstractAsyncContextManager[None] = self._reporter or nullcontext()
@@ -169,7 +162,7 @@ class Store(Answers[Record]):
                     chunks = iter([list(chain.from_iterable(chunks))])
                 return await self._upsert_all(writer, chunks)
             # Made before the first is written: one that is not JSON must not come after a commit.
-            by_writer: dict[Writer, list[codec.StoredRow]] = {}
+            by_writer: dict[RowWriter, list[codec.StoredRow]] = {}
             for record in records:
                 by_writer.setdefault(self._writer(record), []).append(self._row(record))
             return sum(
@@ -330,7 +323,7 @@ class Store(Answers[Record]):
 
     async def _follow(
         self,
-        tails: "Sequence[Tail | PostgresTail]",
+        tails: Sequence[RowTail],
         filters: tuple[Filter, ...],
         poll_seconds: float,
     ) -> AsyncGenerator[Record, None]:
@@ -397,7 +390,9 @@ class Store(Answers[Record]):
             await self._reporter.loaded(rows)
         return [codec.from_row(self.record, row) for row in rows]
 
-    async def _upsert_all(self, writer: Writer, chunks: Iterable[Sequence[codec.StoredRow]]) -> int:
+    async def _upsert_all(
+        self, writer: RowWriter, chunks: Iterable[Sequence[codec.StoredRow]]
+    ) -> int:
         if self._reporter is None:
             return await writer.upsert_all(chunks)
         tally = Tally()
@@ -427,7 +422,7 @@ class Store(Answers[Record]):
         row = codec.to_row(record)
         return row if self._redact is None else self._redact(row)
 
-    def _writer(self, record: Record) -> Writer:
+    def _writer(self, record: Record) -> RowWriter:
         return self._writers[record.purpose_of(record.content)]
 
 

@@ -4,24 +4,21 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, TypeVar
 
 from khive_persist.errors import StoreClosedError
 from khive_persist.models.purposes import Purpose
 from khive_persist.models.query import Filter
 from khive_persist.store import open_files
+from khive_persist.store.backend import Merged
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.group_commit import GroupCommit
+from khive_persist.store.source import select
 from khive_persist.store.sqlite.connection import Connection, utc_text
 from khive_persist.store.sqlite.mirror_progress import Mirroring
 from khive_persist.store.sqlite.rows import fetch_ids, fetch_sessions
-from khive_persist.store.sqlite.statements import (
-    Source,
-    has_odd_created_at,
-    is_indexed,
-    select,
-    union,
-)
+from khive_persist.store.sqlite.source import SqliteSource, union
+from khive_persist.store.sqlite.statements import has_odd_created_at, is_indexed
 from khive_persist.store.sqlite.transaction import Transaction
 from khive_persist.store.sqlite.words import quoted
 from khive_persist.store.write_request import WriteRequest
@@ -37,14 +34,6 @@ _COPIED_CHUNKS_AHEAD: Final = 5
 # Where there is no second copy, several that are small share a transaction.
 _SMALL_CHUNKS_AHEAD: Final = 8
 _SMALL_CHUNKS_CHARACTERS: Final = 16 << 20
-
-
-class Merged(NamedTuple):
-    """Counts of rows that were new, there already, and there with other content."""
-
-    new: int
-    same: int
-    changed: int
 
 
 class Writer:
@@ -234,7 +223,7 @@ class Writer:
         return self._commits
 
 
-def _source(connection: Connection, purpose: Purpose) -> Source:
+def _source(connection: Connection, purpose: Purpose) -> SqliteSource:
     connection.create_function("utc_text", 1, utc_text, deterministic=True)
     table = quoted(purpose.table)
     listed = "SELECT sql FROM sqlite_schema WHERE tbl_name = ? COLLATE NOCASE AND type = 'index'"

@@ -37,7 +37,7 @@ _MOST_ITEMS: Final = 1_000
 
 
 class Forms:
-    """What leaves of contents, in each form, by the settings of a project."""
+    """Makes of contents what leaves of them, in each form, by the settings of a project."""
 
     def __init__(self, hashes: KeyedHashes, prices: PriceTable, redactor: Redactor) -> None:
         self._hashes = hashes

@@ -5,13 +5,11 @@ with what was acknowledged: killed at any moment, a push sends the same versions
 nobody but the destination, and nobody waits for it.
 """
 
-import hashlib
 import os
-import socket
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from anyio import to_thread
 
@@ -32,30 +30,23 @@ from khive_persist.store.sqlite import consumer_position, write_lock
 from khive_persist.store.sqlite.team.ledger import (
     Entry,
     Ledger,
-    LedgerCopy,
-    LedgerFile,
-    Place,
     Position,
-    Sender,
     State,
     Unsent,
-    ledger_file,
 )
+from khive_persist.store.sqlite.team.ledger_file import LedgerCopy, LedgerFile, ledger_file, reading
 from khive_persist.team import kinds
-from khive_persist.team.destination import MOST_BYTES, MOST_RECORDS, Destination, destination_of
+from khive_persist.team.destination import MOST_RECORDS, Destination, destination_of
 from khive_persist.team.form import Forms
+from khive_persist.team.names import Names, manner_of
 from khive_persist.team.reading import CONSUMER, Chunk, Following
 from khive_persist.team.run import LOCK
 from khive_persist.team.team_record import TeamRecord
+from khive_persist.team.versions import Outgoing, Versions, batches
 from khive_persist.threads import Advance, silent
 from khive_persist.tombstones import CurrentTombstones
-from khive_persist.trust import marks
-from khive_persist.trust.macs import KeyedHashes
 
-_DIGEST_BYTES: Final = 16
 _PURGED: Final = "purged"
-# No destination takes all of a larger one: its metrics leave.
-_MOST_CONTENT: Final = 4 << 20
 _Result = TypeVar("_Result")
 
 
@@ -73,14 +64,6 @@ class Pushed(NamedTuple):
     withdrawn: int = 0
     bytes: int = 0
     is_complete: bool = True
-
-
-class _Outgoing(NamedTuple):
-    """A version of a record, before and as it leaves."""
-
-    entry: Entry
-    record: TeamRecord
-    size: int
 
 
 async def push(
@@ -185,7 +168,8 @@ class _Push:
         redactor = load_redactor(project, settings._replace(redaction_enabled=True))
         assert redactor is not None
         prices = PriceTable(settings.cost_prices)
-        self._contents = Forms(self._names.hashes, prices, redactor)
+        forms = Forms(self._names.hashes, prices, redactor)
+        self._versions = Versions(self._names, forms)
         self._url = settings.team_url
         self._settings = settings
         self._pushed = Pushed()
@@ -258,7 +242,7 @@ class _Push:
 
     def _next(
         self, purpose: Purpose, following: Following, position: Position, ledger: Ledger
-    ) -> tuple[Chunk, list[_Outgoing]]:
+    ) -> tuple[Chunk, list[Outgoing]]:
         """Read the next part of a file, and put down the versions in which it is to leave."""
         chunk = following.read(position, ledger)
         off_sessions = {session.session_id for session in ledger.off_sessions()}
@@ -272,78 +256,35 @@ class _Push:
         for row in chunk.rows:
             if _is_of(row, off_sessions) or self._tombstones.get().is_purged(row):
                 continue
-            item = self._outgoing(purpose, form, sender, row, entries.get(row[0], []), ledger)
+            item = self._versions.of_row(
+                purpose, form, sender, row, entries.get(row[0], []), ledger
+            )
             if item is not None:
                 outgoing.append(item)
         ledger.put([item.entry for item in outgoing])
         return chunk, outgoing
 
-    def _outgoing(
-        self,
-        purpose: Purpose,
-        form: str,
-        sender: int,
-        row: StoredRow,
-        entries: Sequence[Entry],
-        ledger: Ledger,
-    ) -> _Outgoing | None:
-        """Return a record as it leaves; None where the team has it so."""
-        session = session_of(row) or ""
-        place = Place(purpose.name, row[0], sender, session)
-        previous = next((entry for entry in entries if entry.place == place), None)
-        for entry in entries:
-            if entry.place != place and entry.withdrawal is None:
-                ledger.withdraw(entry, "moved")
-        instant = clock.from_column(row[3])
-        at = None if instant is None else clock.to_text(instant)
-        content = _sound(self._contents.content(form, purpose, row[1], at))
-        is_large = len(content) > _MOST_CONTENT
-        record = TeamRecord(
-            person=self._names.person,
-            machine=self._names.machine,
-            project=self._names.project,
-            purpose=purpose.name,
-            session=_sound(self._contents.session(form, session)),
-            id=_sound(self._contents.id(form, row[0])),
-            version=0,
-            form="metrics" if is_large else form,
-            created_at=at,
-            content=self._contents.content("metrics", purpose, row[1], at) if is_large else content,
-        )
-        digest = hashlib.blake2b(record.to_json().encode(), digest_size=_DIGEST_BYTES).digest()
-        version = None if previous is None else previous.version
-        if previous is not None and previous.withdrawal is None and previous.digest == digest:
-            if previous.sent_at is not None:
-                return None
-        else:
-            version = ledger.next_version(version)
-        assert version is not None
-        record = record._replace(version=version)
-        entry = Entry(place, version, record.form, at, digest)
-        return _Outgoing(entry, record, len(record.to_json().encode()) + 1)
-
     def _note_gone(
         self, purpose: Purpose, chunk: Chunk, off_sessions: set[str], ledger: Ledger
     ) -> None:
-        """Take out at the team what was removed here, but for what only grew old."""
-        gone_ids = [change.id for change in chunk.removals]
-        entries: dict[str, list[Entry]] = {}
-        for entry in ledger.entries(purpose.name, [*gone_ids, *chunk.checked]):
-            entries.setdefault(entry.place.id, []).append(entry)
-        pruning = self._tombstones.get().pruning(purpose.name)
-        for id in [*gone_ids, *chunk.checked]:
-            for entry in entries.get(id, []):
-                created_at = entry.created_at or ""
-                if entry.withdrawal is not None:
-                    continue
-                if self._is_purged(entry.place.session_id, created_at):
-                    ledger.withdraw(entry, _PURGED)
-                elif id in gone_ids and (pruning is None or created_at > pruning.until):
-                    ledger.withdraw(entry, "deleted")
+        """Take out at the team what was purged or deleted here, and not what only grew old."""
+        changes = {change.id: change for change in chunk.removals}
+        ids = [*changes, *chunk.checked]
+        entries = ledger.entries(purpose.name, ids)
+        for entry in entries:
+            change = changes.get(entry.place.id)
+            if entry.withdrawal is not None:
+                continue
+            if self._is_purged(entry.place.session_id, entry.created_at or ""):
+                ledger.withdraw(entry, _PURGED)
+            elif change is not None and change.kind == "delete":
+                # What is pruned is not logged as such.
+                ledger.withdraw(entry, "deleted")
+        known_ids = {entry.place.id for entry in entries}
         unsent = sum(
             1
             for change in chunk.removals
-            if change.id not in entries
+            if change.id not in known_ids
             and change.session not in off_sessions
             and not self._is_purged(change.session or "", "")
         )
@@ -362,40 +303,24 @@ class _Push:
             if not outgoing or not await self._send(outgoing):
                 return
 
-    def _due(self, ledger: Ledger) -> list[_Outgoing]:
+    def _due(self, ledger: Ledger) -> list[Outgoing]:
         senders = ledger.senders()
         return [
-            self._tombstone(entry, senders[entry.place.sender])
+            self._versions.tombstone(entry, senders[entry.place.sender])
             for entry in ledger.due(MOST_RECORDS)
         ]
 
-    def _tombstone(self, entry: Entry, sender: Sender) -> _Outgoing:
-        form = "metrics" if sender.is_hashed else "all"
-        record = TeamRecord(
-            person=self._names.person,
-            machine=sender.machine,
-            project=sender.project,
-            purpose=entry.place.purpose,
-            session=_sound(self._contents.session(form, entry.place.session_id)),
-            id=_sound(self._contents.id(form, entry.place.id)),
-            version=entry.version,
-            form=entry.form,
-            created_at=entry.created_at,
-            content=None,
-        )
-        return _Outgoing(entry, record, len(record.to_json().encode()) + 1)
-
-    async def _send(self, outgoing: Sequence[_Outgoing]) -> bool:
+    async def _send(self, outgoing: Sequence[Outgoing]) -> bool:
         """Send versions batch by batch, each noted once it is acknowledged; whether all went."""
         allowed = outgoing if self._remaining is None else outgoing[: self._remaining]
-        for batch in _batches(allowed):
+        for batch in batches(allowed):
             await self._destination.send([item.record for item in batch])
             await self._in_thread(partial(self._acknowledge, batch))
             if self._remaining is not None:
                 self._remaining -= len(batch)
         return len(allowed) == len(outgoing)
 
-    def _acknowledge(self, batch: Sequence[_Outgoing], ledger: Ledger) -> None:
+    def _acknowledge(self, batch: Sequence[Outgoing], ledger: Ledger) -> None:
         instant = clock.to_text(clock.now())
         current = {
             entry.place: entry
@@ -427,8 +352,7 @@ class _Push:
         )
 
     def _manner(self, purpose: Purpose) -> str:
-        form = self._forms[purpose.name]
-        return manner_of(form, self._names, redaction_of(self._settings, form))
+        return manner_of(self._forms[purpose.name], self._names, self._settings)
 
     async def _in_thread(self, work: Callable[[Ledger], _Result]) -> _Result:
         def run() -> _Result:
@@ -436,44 +360,6 @@ class _Push:
                 return work(ledger)
 
         return await to_thread.run_sync(run)
-
-
-class Names:
-    """The names by which a team knows who sends: chosen ones, or keyed hashes.
-
-    Attributes:
-        hashes: The hashes of this user's key.
-        person: The person.
-        machine: The machine.
-        project: The project.
-    """
-
-    def __init__(self, project: Project, settings: Settings) -> None:
-        """Read the key.
-
-        Raises:
-            ProjectError: It cannot be read or made, or would not outlast the process.
-        """
-        self.hashes = KeyedHashes()
-        self.person = settings.team_person or self.hashes.of("person", str(os.getuid()))
-        self.machine = settings.team_machine or self.hashes.of("machine", socket.gethostname())
-        mark = marks.digits(project.khive)
-        self.project = settings.team_project or self.hashes.of("project", mark)
-
-    def sender(self, *, is_hashed: bool) -> Sender:
-        """Return them as the ledger has them."""
-        return Sender(self.machine, self.project, is_hashed)
-
-
-def redaction_of(settings: Settings, form: str) -> Sequence[Any]:
-    """Return the settings that change what leaves in a form."""
-    return (settings.redaction_allow, settings.redaction_deny) if form == "redacted" else ()
-
-
-def manner_of(form: str, names: Names, redaction: Sequence[Any]) -> str:
-    """Return a digest of the settings by which the records of a purpose leave."""
-    parts = [form, names.person, names.machine, names.project, list(redaction)]
-    return hashlib.blake2b(codec.dump(parts).encode(), digest_size=_DIGEST_BYTES).hexdigest()
 
 
 def _is_of(row: StoredRow, sessions: Collection[str]) -> bool:
@@ -485,25 +371,6 @@ def _is_of(row: StoredRow, sessions: Collection[str]) -> bool:
     return session_of(row) in sessions or session_id_of(agent_session) in sessions
 
 
-def _batches(outgoing: Sequence[_Outgoing]) -> Iterator[list[_Outgoing]]:
-    """Yield them in order, in batches as a destination takes them; a large one goes alone."""
-    batch: list[_Outgoing] = []
-    size = 0
-    for item in outgoing:
-        if batch and (len(batch) == MOST_RECORDS or size + item.size > MOST_BYTES):
-            yield batch
-            batch, size = [], 0
-        batch.append(item)
-        size += item.size
-    if batch:
-        yield batch
-
-
-def _sound(text: str) -> str:
-    """Return a text that UTF-8 can spell: a lone surrogate is replaced."""
-    return text.encode("utf-8", "replace").decode()
-
-
 def _sending(project: Project) -> Settings:
     """Return the settings of a project of which something may leave."""
     settings = configuration.load(project.config)
@@ -511,12 +378,18 @@ def _sending(project: Project) -> Settings:
         raise InvalidSettingsError(
             "team.url is not set", hint="khive-persist config set team.url … --local"
         )
-    if not kinds.sends(settings):
+    # What is to be taken out at the team is, whatever else may leave.
+    if not kinds.sends(settings) and not _count_due(project):
         raise InvalidSettingsError(
             "nothing leaves: team.form is off",
             hint="khive-persist config set team.form metrics --local",
         )
     return settings
+
+
+def _count_due(project: Project) -> int:
+    with reading(project.team_ledger) as ledger:
+        return 0 if ledger is None else ledger.count_due()
 
 
 def _token(settings: Settings) -> str:

@@ -14,11 +14,10 @@ from khive_persist.store.sqlite.team.ledger import (
     State,
     Total,
     Unsent,
-    ledger_file,
-    reading,
 )
+from khive_persist.store.sqlite.team.ledger_file import ledger_file, reading
 from khive_persist.team import kinds
-from khive_persist.team.push import Names, manner_of, redaction_of
+from khive_persist.team.names import Names, manner_of
 from khive_persist.team.reading import Following
 
 
@@ -156,6 +155,19 @@ def withdraw_purged(project: Project, session_id: str) -> int:
         return ledger.withdraw_session(session_id, "purged")
 
 
+def look_again(project: Project) -> None:
+    """Let the next push look at all records, as where rows were changed past the change logs.
+
+    Raises:
+        StoreError: The ledger cannot be read or written.
+    """
+    with reading(project.team_ledger) as ledger:
+        if ledger is None:
+            return
+    with ledger_file(project) as file, file.transaction(_timeout(project)) as ledger:
+        ledger.look_again()
+
+
 def count_left(project: Project, session_id: str) -> int:
     """Count the records of a session that the team has, or may have.
 
@@ -208,8 +220,7 @@ def _count_pending(
         path = project.database(purpose.file)
         if purpose.name not in forms or not path.exists():
             continue
-        form = forms[purpose.name]
-        manner = manner_of(form, names, redaction_of(settings, form))
+        manner = manner_of(forms[purpose.name], names, settings)
         following = Following(path, purpose, manner, 0.0, may_write=False)
         position = ledger.position(purpose.name) if ledger else None
         try:

@@ -11,11 +11,12 @@ from khive_persist import settings as configuration
 from khive_persist.capture.drain import drain
 from khive_persist.errors import KhiveError, StoreError
 from khive_persist.models.purposes import EVENT_FILES
-from khive_persist.opening import existing_project, reading
+from khive_persist.opening import reading
 from khive_persist.project import Project
+from khive_persist.project_search import existing_project
 from khive_persist.store.reader import Reader
 from khive_persist.store.redacting import load_redactor
-from khive_persist.store.sqlite.statements import Source, Statement, distinct
+from khive_persist.store.source import Source, Statement, distinct
 from khive_persist.threads import Advance, run_stoppable
 from khive_persist.tools import TOOLS
 from khive_persist.tools.transcript_files import DATABASE, in_database, in_folder

@@ -17,7 +17,7 @@ from khive_persist.sessions.reported_costs import SessionCost
 from khive_persist.sessions.timeline.calls import input_key
 from khive_persist.store import codec
 from khive_persist.store.redacting import load_redactor
-from khive_persist.store.sqlite.statements import distinct
+from khive_persist.store.source import distinct
 from khive_persist.tombstones import Tombstones
 from khive_persist.tools import TOOLS, Ending
 from khive_persist.transcripts import failed_hooks, hook_runs

@@ -12,7 +12,7 @@ from khive_persist.sessions.definitions import tool_sql
 from khive_persist.sessions.timeline.calls import input_key
 from khive_persist.store import codec
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import Source, Statement, named, select
+from khive_persist.store.source import Source, Statement, named, select
 from khive_persist.tools.gemini_cli.transcript import FAILED
 from khive_persist.tools.message_part import NO_MESSAGE
 from khive_persist.transcripts.backfill import Call

@@ -14,14 +14,15 @@ from khive_persist.models.purpose_registry import known_purposes, remember
 from khive_persist.models.purposes import Purpose
 from khive_persist.models.query import column
 from khive_persist.models.records import class_of
-from khive_persist.opening import existing_project, find_project
 from khive_persist.project import Project
+from khive_persist.project_search import existing_project, find_project
 from khive_persist.store import codec, postgres
+from khive_persist.store.backend import Merged
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.equality import is_same
+from khive_persist.store.source import select
 from khive_persist.store.sqlite import rows
-from khive_persist.store.sqlite.statements import select
-from khive_persist.store.writer import Merged, Writer
+from khive_persist.store.writer import Writer
 
 _BATCH: Final = 500
 

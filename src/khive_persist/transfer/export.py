@@ -19,7 +19,7 @@ from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.reader import Reader
 from khive_persist.store.serial_thread import SerialThread
-from khive_persist.store.sqlite.statements import select
+from khive_persist.store.source import select
 from khive_persist.transfer.columns import columns_of
 from khive_persist.transfer.target import check_target, replacing
 from khive_persist.transfer.writing import RowWriter, Table

@@ -42,7 +42,7 @@ def replacing(path: Path, *, force: bool) -> Iterator[IO[bytes]]:
 
     Raises:
         InvalidFileError: As `check_target` says, also where the file came meanwhile.
-        OSError: It cannot be written.
+        OSError: It cannot be written; the error names the file.
     """
     path = check_target(path, force=force)
     descriptor, temporary = tempfile.mkstemp(".tmp", f".{path.name}.", path.parent)
@@ -55,6 +55,11 @@ def replacing(path: Path, *, force: bool) -> Iterator[IO[bytes]]:
             os.replace(temporary, path)
         else:
             _link_or_replace(temporary, path)
+    except OSError as error:
+        # A write to what is open names no file.
+        if error.filename is None and error.errno is not None:
+            error.filename = str(path)
+        raise
     finally:
         with suppress(FileNotFoundError):
             os.unlink(temporary)

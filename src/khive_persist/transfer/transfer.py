@@ -12,8 +12,8 @@ from khive_persist.models.purpose_registry import known_purposes, remember
 from khive_persist.models.purposes import BUILT_IN_NAMES
 from khive_persist.models.query import Filter
 from khive_persist.models.records import RECORDS
-from khive_persist.opening import existing_project, find_project
 from khive_persist.project import Project
+from khive_persist.project_search import existing_project, find_project
 from khive_persist.transfer.cells import Preference
 from khive_persist.transfer.export import FORMS, ExportPart, Form, export, parts_of
 from khive_persist.transfer.import_ import Imported, import_rows

@@ -575,8 +575,8 @@ export type Start = {
 };
 
 export type Stats = {
-  events: EventCount[]; tokens: TokenCount[]; reported: ReportedCost[]; budgets: BudgetState[];
-  plans: PlanStats; plan_groups: PlanTotal[]; kinds: KindCount[];
+  events: EventCount[]; unreported_failures: number; tokens: TokenCount[]; reported: ReportedCost[];
+  budgets: BudgetState[]; plans: PlanStats; plan_groups: PlanTotal[]; kinds: KindCount[];
 };
 
 export type Story = {

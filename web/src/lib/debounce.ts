@@ -1,4 +1,9 @@
-/** Call a function once its caller has been silent for so many milliseconds. */
+import { route } from './route.svelte';
+
+/**
+ * Call a function once its caller has been silent for so many milliseconds. It is not called if
+ * another page was gone to meanwhile: what it does is for the one that was there.
+ */
 export function debounce<A extends unknown[]>(
   action: (...given: A) => void,
   milliseconds: number,
@@ -6,6 +11,9 @@ export function debounce<A extends unknown[]>(
   let timer: ReturnType<typeof setTimeout> | undefined;
   return (...given) => {
     clearTimeout(timer);
-    timer = setTimeout(() => action(...given), milliseconds);
+    const { visit } = route;
+    timer = setTimeout(() => {
+      if (visit === route.visit) action(...given);
+    }, milliseconds);
   };
 }

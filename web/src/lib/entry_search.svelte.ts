@@ -16,6 +16,7 @@ export class EntrySearch {
     this.#url = '';
   }
 
+  /** Show nothing found, and break off what is asked for. */
   clear(): void {
     this.#controller?.abort();
     this.#url = '';
@@ -51,7 +52,9 @@ export class EntrySearch {
     this.#controller?.abort();
     const controller = (this.#controller = new AbortController());
     try {
-      this.ids = new Set((await get<FoundEntries>(url, controller.signal)).entries);
+      const { entries } = await get<FoundEntries>(url, controller.signal);
+      if (controller.signal.aborted) return false;
+      this.ids = new Set(entries);
       this.problem = undefined;
       this.#url = url;
       return true;

@@ -43,8 +43,9 @@ export class Loaded<T> {
     return () => this.#stop();
   }
 
+  /** Ask once more, as long as it is shown. */
   again(): void {
-    void this.#load();
+    if (!this.#controller?.signal.aborted) void this.#load();
   }
 
   async #load(isQuiet = false): Promise<void> {

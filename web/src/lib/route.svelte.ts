@@ -10,6 +10,8 @@ const LONGEST_ERROR = 2_000;
 class Route {
   path = $state('/');
   query = $state.raw(new URLSearchParams());
+  /** Another number for each page that is gone to, also for one that was there before. */
+  visit = 0;
 
   constructor() {
     this.#read();
@@ -46,7 +48,10 @@ class Route {
 
   #read(): void {
     const [path = '', query = ''] = location.hash.slice(1).split(/\?(.*)/s);
-    if ((path || '/') !== this.path) this.path = path || '/';
+    if ((path || '/') !== this.path) {
+      this.path = path || '/';
+      this.visit += 1;
+    }
     if (query !== this.query.toString()) this.query = new URLSearchParams(query);
   }
 }

@@ -1,11 +1,12 @@
 """The metrics there are, and how one is asked for by its name."""
 
 from collections.abc import Callable, Mapping
-from math import inf
+from math import inf, nan
 from typing import Any, Final, NamedTuple
 
 from khive_persist.analytics.compare.metric import Metric
 from khive_persist.errors import InvalidQueryError
+from khive_persist.sessions.definitions import is_confidence
 from khive_persist.sessions.facts import SessionFacts
 from khive_persist.store import codec
 
@@ -23,6 +24,11 @@ def _planned(name: str) -> Value:
     return lambda session: _number(session.plan.get(name))
 
 
+def _confidence(session: SessionFacts) -> float | None:
+    number = _number(session.plan.get("confidence"))
+    return number if number is None or is_confidence(number) else nan
+
+
 def _success(session: SessionFacts) -> float | None:
     return None if session.verdict is None else float(session.verdict == "success")
 
@@ -35,7 +41,7 @@ _BUILT_IN: Final = (
     ),
     MeasuredMetric(
         Metric("confidence", "the plan's confidence, 0 to 1; sessions with a plan"),
-        _planned("confidence"),
+        _confidence,
     ),
     MeasuredMetric(
         Metric("cost", "what all messages cost by the price table; sessions whose every message"

@@ -11,8 +11,9 @@ from khive_persist.analytics.experiments.random_assignment import draw
 from khive_persist.errors import ConflictError, InvalidRecordError
 from khive_persist.models.assignment import NAMED, RANDOM, Assignment, Method
 from khive_persist.models.experiment import Experiment, Name
-from khive_persist.opening import find_project, open_store, reading
+from khive_persist.opening import open_store, reading
 from khive_persist.project import Project
+from khive_persist.project_search import find_project
 from khive_persist.sessions.has_started import has_begun
 from khive_persist.store.immutable import FixedStore, InsertResult
 

@@ -15,7 +15,7 @@ from khive_persist.models.query import column, field
 from khive_persist.store import codec
 from khive_persist.store.aggregates import Aggregate, Aggregation
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import Source, Statement, select
+from khive_persist.store.source import Source, Statement, select
 
 
 class VariantCount(NamedTuple):

@@ -22,8 +22,8 @@ from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.focus_chains import HOOKS, TASK_EVENTS, weave_in
 from khive_persist.store.reader import Reader
+from khive_persist.store.source import select
 from khive_persist.store.sqlite.mirror_progress import Mirroring
-from khive_persist.store.sqlite.statements import select
 from khive_persist.tombstones import Tombstones
 
 _TASKS: Final = {"task_created": created, "task_completed": completed}

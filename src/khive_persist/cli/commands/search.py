@@ -38,7 +38,8 @@ from khive_persist.search_index.semantic.query_vector import QueryVector
 from khive_persist.sessions import file_history, fixes
 from khive_persist.sessions.file_history import search_file
 from khive_persist.sessions.fixes import search_fixes
-from khive_persist.sessions.search import DEFAULT_LIMIT, criteria_of, search_index, vector_of
+from khive_persist.sessions.search import criteria_of
+from khive_persist.sessions.searcher import DEFAULT_LIMIT, Searcher, vector_of
 
 
 @click.command("search")
@@ -168,7 +169,8 @@ async def _search(
     near: bool,
     vector: QueryVector | None,
 ) -> SearchResult:
-    return await search_index(project, query, behind, limit=limit, near=near, vector=vector)
+    async with Searcher(project=project) as searcher:
+        return await searcher.search_index(query, behind, limit=limit, near=near, vector=vector)
 
 
 def _print(project: Project, result: SearchResult, form: str) -> None:

@@ -59,7 +59,8 @@ def command(
     The filters are for events and messages; the others are counted as a whole. By complexity and by
     pattern, messages count for the plan that their session carries out, and plans are in groups,
     too, as by day and by session; --since and --until are for these. Failures are tool
-    calls that failed or were refused. A session is counted for each type of event it has. Tokens
+    calls that failed or were refused; those that no event tells of, and messages do, are counted
+    apart. A session is counted for each type of event it has. Tokens
     are those of the tools' transcripts, which `sync` reads; each message counts once. A model
     without a price has tokens and no cost: give it one in config.toml, under [cost]; what is not in
     a cost is counted as unpriced. Where a client wrote down its own total, that stands beside the
@@ -133,6 +134,15 @@ def _print_all(
     return FAILED if everywhere.failed else DONE
 
 
+def _print_unreported(projects: Mapping[str | None, Stats]) -> None:
+    name = "failures that no event tells of"
+    counts = {root: stats["unreported_failures"] for root, stats in projects.items()}
+    if counts.get(None):
+        print_fields({name: counts[None]})
+    elif any(counts.values()):
+        print_table(("project", name), counts.items(), "")
+
+
 def _print_budgets(projects: Mapping[str | None, Stats]) -> None:
     states = [state for stats in projects.values() for state in stats["budgets"]]
     if states:
@@ -158,6 +168,7 @@ def _print(projects: Mapping[str | None, Stats], by: By, place: Project | None =
         print_table(columns if single else ("project", *columns), rows, empty)
 
     table(EventCount._fields, lambda stats: stats["events"], none_of("events", place))
+    _print_unreported(projects)
     click.echo()
     tokens = (by, *TokenTotal._fields[1:])
     table(

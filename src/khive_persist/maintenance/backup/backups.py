@@ -20,8 +20,8 @@ from khive_persist.maintenance.backup.restore import Restored
 from khive_persist.maintenance.backup.schedule import due
 from khive_persist.maintenance.backup.verify import VerifiedBackup
 from khive_persist.models.purpose_registry import mirrored_purposes, remember
-from khive_persist.opening import existing_project, find_project
 from khive_persist.project import Project
+from khive_persist.project_search import existing_project, find_project
 from khive_persist.store.staging import sweep
 from khive_persist.threads import Advance, run_stoppable, silent
 

@@ -16,13 +16,14 @@ from khive_persist.project import Project, sync_directory
 from khive_persist.settings import Settings
 from khive_persist.store import codec
 from khive_persist.store.session_ids import SessionMatch, session_id
-from khive_persist.store.sqlite import foreign_files, statements
+from khive_persist.store.source import COLUMNS
+from khive_persist.store.sqlite import foreign_files
 
 _SQLITE: Final = b"SQLite format 3\0"
 _CHUNK_BYTES: Final = 16 << 20
 _OVERLAP_BYTES: Final = 4_096
 _LINE_SUFFIXES: Final = (".jsonl", ".event", ".away", ".record")
-_COLUMNS: Final = len(statements.COLUMNS.split(", "))
+_COLUMNS: Final = len(COLUMNS.split(", "))
 
 
 def in_mirror(project: Project, match: SessionMatch) -> Iterator[Path]:

@@ -19,12 +19,13 @@ from khive_persist.mirror.packing import packing_problems
 from khive_persist.models.node import Node
 from khive_persist.models.purpose_registry import known_purposes
 from khive_persist.models.purposes import Purpose
-from khive_persist.opening import existing_project
 from khive_persist.project import Project
+from khive_persist.project_search import existing_project
 from khive_persist.redaction import Redactor
 from khive_persist.search_index.removal import removing
 from khive_persist.settings import Settings
 from khive_persist.store.redacting import load_redactor
+from khive_persist.team.status import look_again
 from khive_persist.threads import Advance, run_stoppable, silent
 
 PruneWork = list[tuple[Purpose, rules.Rule]]
@@ -92,6 +93,7 @@ def prune_all(
         if dry_run or not any(result.removed or result.payloads for result in results.values()):
             return results
         is_clean = not removal.finish()
+    look_again(project)
     return {name: result._replace(index_is_clean=is_clean) for name, result in results.items()}
 
 
@@ -102,6 +104,8 @@ def rescan_all(
     settings, redactor = _redaction(project)
     if not dry_run:
         rescanning.rescan_waiting(project, redactor, settings.store_busy_timeout_seconds)
+        # Also where this is killed before its end.
+        look_again(project)
     with removing(project, settings, advance) as removal:
         results = {
             purpose.name: rescanning.rescan(

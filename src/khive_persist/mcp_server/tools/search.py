@@ -2,7 +2,6 @@
 
 from typing import Annotated, Final
 
-from anyio.to_thread import run_sync
 from pydantic import Field
 
 from khive_persist.errors import StoreUnavailableError
@@ -10,12 +9,10 @@ from khive_persist.mcp_server.answers import Answer, Item, Role
 from khive_persist.mcp_server.envelope import Envelope, joined, later
 from khive_persist.mcp_server.quoting import line
 from khive_persist.mcp_server.tools.failures import checked_limit
-from khive_persist.project import Project
-from khive_persist.search_index.follow import catch_up
 from khive_persist.search_index.query import parse
 from khive_persist.search_index.result import PassageKind, SearchHit, SearchResult
 from khive_persist.sessions.contradictions import Claim, contradictions
-from khive_persist.sessions.search import search_index
+from khive_persist.sessions.searcher import Searcher
 
 _ROLES: Final[dict[PassageKind, Role]] = {
     "prompt": "user", "answer": "assistant", "thinking": "assistant", "command": "assistant",
@@ -43,7 +40,7 @@ class SearchAnswer(Answer[SearchItem]):
 
 
 async def search(
-    project: Project, query: str, limit: int = 10, *, near: bool = False
+    searcher: Searcher, query: str, limit: int = 10, *, near: bool = False
 ) -> SearchAnswer:
     """Return the passages in which words stand, as `search` finds them; spools stay as they are.
 
@@ -57,15 +54,15 @@ async def search(
     parsed = parse(query)
     limit = checked_limit(limit)
     try:
-        behind = await run_sync(catch_up, project)
+        behind = await searcher.catch_up()
     except StoreUnavailableError:
         # As on a disk that nothing is written to.
         behind = None
-    result = await search_index(project, parsed, behind, limit=limit, near=near)
+    result = await searcher.search_index(parsed, behind, limit=limit, near=near)
     hits = _ranked(result)
     claims = [Claim(hit.purpose, hit.record_id) for hit, *_ in hits]
-    contradicted = await contradictions(project, claims)
-    envelope = Envelope(project, lambda count: f"search(limit={min(100, 2 * count + 10)})")
+    contradicted = await contradictions(searcher.project, claims)
+    envelope = Envelope(searcher.project, lambda count: f"search(limit={min(100, 2 * count + 10)})")
     for rank, (hit, session_id, title, session_matched) in enumerate(hits, 1):
         text = joined((f"session: {title}" if title else "", hit.excerpt))
         item = SearchItem(

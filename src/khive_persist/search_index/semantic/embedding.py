@@ -12,6 +12,7 @@ from khive_persist.project import Project
 from khive_persist.search_index import index_file
 from khive_persist.search_index.index_file import IndexFile
 from khive_persist.search_index.result import MOST_WAITING, VectorsState
+from khive_persist.search_index.search_readers import reading
 from khive_persist.search_index.semantic.source import (
     BATCH,
     MOST_CHARACTERS,
@@ -94,7 +95,7 @@ def count_waiting(project: Project, source: Source) -> int:
     Raises:
         StoreError: The index cannot be read.
     """
-    with index_file.reading(project) as connection:
+    with reading(project) as connection:
         if connection is None:
             return 0
         without = _WITHOUT if _is_of(source, _newest_model(connection)) else _EMBEDDED
@@ -107,7 +108,7 @@ def _embed(
 ) -> None:
     with IndexFile(project) as file:
         while (remaining := end - time.monotonic()) > 0:
-            with index_file.reading(project) as connection:
+            with reading(project) as connection:
                 if connection is None:
                     return
                 model = _newest_model(connection)

@@ -11,9 +11,9 @@ from khive_persist.search_index import expression
 from khive_persist.search_index.query import All, Not, Query
 from khive_persist.search_index.ranking import Candidate, Matches, Ranked, text_of
 from khive_persist.store import codec
+from khive_persist.store.source import Statement
 from khive_persist.store.sqlite.connection import Connection
 from khive_persist.store.sqlite.named_rows import rows_as
-from khive_persist.store.sqlite.statements import Statement
 
 if TYPE_CHECKING:
     from khive_persist.search_index.semantic.source import Matrix

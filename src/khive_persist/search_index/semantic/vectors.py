@@ -8,8 +8,8 @@ kept up, and memory is flat.
 from typing import TYPE_CHECKING, Final
 
 from khive_persist.errors import extra
+from khive_persist.store.source import Statement
 from khive_persist.store.sqlite.connection import Connection
-from khive_persist.store.sqlite.statements import Statement
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

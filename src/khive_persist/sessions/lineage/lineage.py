@@ -16,7 +16,7 @@ from khive_persist.sessions.lineage.agents import Agent, Agents
 from khive_persist.sessions.lineage.links import Links, find_links
 from khive_persist.sessions.read import whole_id
 from khive_persist.store import codec
-from khive_persist.store.sqlite.statements import Source, Statement, select
+from khive_persist.store.source import Source, Statement, select
 from khive_persist.tools.message_part import mapping_of
 
 

@@ -8,7 +8,7 @@ from khive_persist import clock
 from khive_persist.models.query import field
 from khive_persist.store import codec
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import Source, Statement, distinct, named
+from khive_persist.store.source import Source, Statement, distinct, named
 
 # Only messages of forks, and the first of a session that names another, have one of these keys. To
 # look for the text first is several times as fast as to read each message's JSON.

@@ -14,7 +14,7 @@ from khive_persist.prices import PriceTable
 from khive_persist.sessions.rollup.groups import PURPOSES, Span, read_groups, signature
 from khive_persist.sessions.rollup.rollup import Rollup
 from khive_persist.store.reader import FileVersion, Reader
-from khive_persist.store.sqlite.statements import Source, Statement
+from khive_persist.store.source import Source, Statement
 
 CHUNK_ROWS: Final = 2_000
 # Rows of these many at a file's end are looked at again whenever something was written to it.

@@ -35,7 +35,7 @@ from khive_persist.sessions.definitions import (
 )
 from khive_persist.sessions.titles import application_title_sql, prompt_sql
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import NO_ROWS, Source, Statement, named
+from khive_persist.store.source import NO_ROWS, Source, Statement, named
 
 PURPOSES: Final = (
     *EVENT_FILES.values(), CONVERSATIONS, PLANNER_SESSIONS, OUTCOMES, APPLICATION_SESSIONS,

@@ -13,32 +13,42 @@ from khive_persist.store import codec
 _PAIR: Final = r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 _ESCAPE: Final = re.compile(rf"\\\\|{_PAIR}|\\u0000|\\u[dD][89a-fA-F][0-9a-fA-F]{{2}}|\\.")
 _REPLACED: Final = re.compile(r"\\u(?:0000|[dD][89a-fA-F][0-9a-fA-F]{2})\Z")
+_STRING: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 # A number that SQLite takes for a double, and `numeric` for what its digits say.
-_DOUBLE: Final = re.compile(
-    r'"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?[eE][-+]?\d+|-?\d{16,}\.\d+', re.DOTALL
-)
-_HAS_DOUBLE: Final = re.compile(r"\d[eE][-+]?\d|\d{16}\.\d")
+_NUMBER: Final = r"-?\d+(?:\.\d+)?[eE][-+]?\d+|-?\d{16,}\.\d+|-?\d+\.\d{300,}"
+_DOUBLE: Final = re.compile(f"{_STRING.pattern}|{_NUMBER}", re.DOTALL)
+_KINDS: Final = bytes.maketrans(b"123456789E+", b"000000000e-")
+_MARKS: Final = (b"0e0", b"0e-", b"0" * 16 + b".", b"." + b"0" * 300, b"0" * 130_000)
+_HAS_DOUBLE: Final = re.compile(r"\d[eE][-+]?\d|\d{16}\.\d|\.\d{300}")
 # A number that `numeric` may not hold: https://www.postgresql.org/docs/current/datatype-numeric.html
-_MOST_DIGITS: Final = re.compile(r"[eE][-+]?\d{4,}|\d{130000,}")
+_MOST_DIGITS: Final = re.compile(r"[eE][-+]?0*[1-9]\d{3,}|\d{130000,}")
 
 
-def document(text: str | None) -> str | None:
-    """Return the text to query a JSON column by; None for none.
+def document(text: str) -> str:
+    """Return the text to query a JSON document by.
 
-    NUL and lone surrogates are U+FFFD. What is no JSON, or has a number beyond `numeric`, is a
-    text. Of a key that comes twice the last counts in a query, where SQLite takes the first.
+    NUL and lone surrogates are U+FFFD. What has a number beyond `numeric` is a text. Of a key that
+    comes twice the last counts in a query, where SQLite takes the first.
     """
-    if text is None:
-        return None
-    try:
-        codec.load(text)
-    except ValueError:
-        return codec.dump(text.replace("\0", "�"))
-    if _MOST_DIGITS.search(text):
-        return codec.dump(text)
-    if _HAS_DOUBLE.search(text):
-        text = _DOUBLE.sub(_as_double, text)
+    if _may_have_double(text):
+        # A text may say the same: `1e2` in an id.
+        without_texts = _STRING.sub("", text)
+        if _MOST_DIGITS.search(without_texts):
+            return codec.dump(text)
+        if _HAS_DOUBLE.search(without_texts):
+            text = _DOUBLE.sub(_as_double, text)
     return _ESCAPE.sub(_known, text) if "\\u" in text else text
+
+
+def no_document(text: str) -> str:
+    """Return the text to query a column by that is no JSON: itself, as a text."""
+    return codec.dump(text.replace("\0", "�"))
+
+
+def _may_have_double(text: str) -> bool:
+    # Each of these searches takes a hundredth of what an expression takes.
+    kinds = text.encode(errors="replace").translate(_KINDS)
+    return any(mark in kinds for mark in _MARKS)
 
 
 def _as_double(token: re.Match[str]) -> str:

@@ -37,6 +37,7 @@ _FIRST_PAUSE_SECONDS: Final = 0.05
 _AGAIN: Final = (
     asyncpg.SerializationError,
     asyncpg.DeadlockDetectedError,
+    asyncpg.UniqueViolationError,
     asyncpg.TooManyConnectionsError,
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,

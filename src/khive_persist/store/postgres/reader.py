@@ -10,7 +10,7 @@ from khive_persist import clock
 from khive_persist.models.purposes import Purpose
 from khive_persist.store.postgres.pool import Database
 from khive_persist.store.postgres.source import PostgresSource, quoted, source_of
-from khive_persist.store.sqlite.statements import Source, Statement
+from khive_persist.store.source import Source, Statement
 
 Record = TypeVar("Record")
 Build = Callable[[Source], Statement]

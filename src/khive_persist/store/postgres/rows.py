@@ -9,7 +9,7 @@ from khive_persist import clock
 from khive_persist.errors import InvalidRecordError
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
-from khive_persist.store.postgres.documents import document
+from khive_persist.store.postgres.documents import document, no_document
 
 COLUMNS: Final = (
     "id", "session", "content", "content_text", "node_metadata", "created_at", "created_at_text",
@@ -36,10 +36,11 @@ def to_postgres(row: StoredRow) -> PostgresRow:
     instant = clock.from_column(created_at)
     spelled = created_at if isinstance(created_at, str) else repr(created_at)
     is_ours = instant is not None and clock.to_text(instant) == created_at
+    session, queried = _of_content(content)
     return (
         id,
-        _session(content),
-        document(content),
+        session,
+        queried,
         content,
         _json(metadata),
         instant,
@@ -66,10 +67,17 @@ def columns(rows: Sequence[PostgresRow]) -> list[list[Any]]:
     return [list(column) for column in zip(*rows, strict=True)]
 
 
-def _session(content: str | None) -> str:
-    value = codec.column(content)
+def _of_content(content: str | None) -> tuple[str, str | None]:
+    """Return the session that a content names, and the document to query it by."""
+    if content is None:
+        return _NO_SESSION, None
+    try:
+        value = codec.load(content)
+    except ValueError:
+        return _NO_SESSION, no_document(content)
     session = value.get("session_id") if isinstance(value, dict) else None
-    return session.replace("\0", "�") if isinstance(session, str) else _NO_SESSION
+    name = session.replace("\0", "�") if isinstance(session, str) else _NO_SESSION
+    return name, document(content)
 
 
 def _json(text: str | None) -> str | None:

@@ -2,27 +2,25 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, ClassVar, Final, Literal
 
 from khive_persist import clock
 from khive_persist.errors import InvalidQueryError
 from khive_persist.models.purposes import Purpose
 from khive_persist.models.query import (
-    All,
-    AnyOf,
     Compare,
     Contains,
     Field,
     Filter,
     HasText,
     Like,
-    Not,
     OneOf,
     field,
 )
 from khive_persist.store.postgres.keys import key_of
-from khive_persist.store.sqlite.statements import Source
+from khive_persist.store.source import Source, value_in
 
 COLUMNS: Final = (
     "id, content_text AS content, node_metadata::text AS node_metadata,"
@@ -44,14 +42,16 @@ _LIKE_MARKS: Final = re.compile(r"[\\%_]")
 _KINDS: Final = {"<": ">= '2'", "<=": ">= '2'", ">": "< '2'", ">=": "< '2'"}
 
 
+@dataclass(frozen=True, slots=True)
 class PostgresSource(Source):
     """The tables of one database of PostgreSQL."""
 
-    __slots__ = ()
+    true: ClassVar[str] = "true"
+    false: ClassVar[str] = "false"
 
     def only(self, purpose: str) -> "PostgresSource":
         """Return the source of one purpose's rows."""
-        return self._replace(sql=self.tables.get(purpose, _EMPTY))
+        return replace(self, sql=self.tables.get(purpose, _EMPTY))
 
     def extract(self, path: str) -> str:
         """Spell a field of content by its path, as the indexes do."""
@@ -61,15 +61,9 @@ class PostgresSource(Source):
         """Spell the value of a field of a row, as it is compared and sorted."""
         return field.column or key_sql(_steps_of(field))
 
-    def condition(self, filter: Filter, values: list[Any]) -> str:
-        """Spell a filter; its values are added to these."""
+    def predicate(self, filter: Filter, values: list[Any]) -> str:
+        """Spell a filter that is not made of others; its values are added to these."""
         match filter:
-            case All(filters=parts):
-                return " AND ".join(f"({self.condition(part, values)})" for part in parts) or "true"
-            case AnyOf(filters=parts):
-                return " OR ".join(f"({self.condition(part, values)})" for part in parts) or "false"
-            case Not(filter=part):
-                return f"({self.condition(part, values)}) IS NOT TRUE"
             case OneOf(field=field, values=choices):
                 operand = self.operand(field)
                 present = [_bound(field, value) for value in choices if value is not None]
@@ -126,7 +120,7 @@ class PostgresSource(Source):
         """Spell whether a field is a number with a fraction, as 1 or 0."""
         value = f"content #> {_array(_steps_of(field))}"
         return (
-            f"CASE WHEN jsonb_typeof({value}) = 'number' AND ({value} #>> '{{}}') ~ '[.eE]'"
+            f"CASE WHEN jsonb_typeof({value}) = 'number' AND scale(({value})::numeric) > 0"
             " THEN 1 ELSE 0 END"
         )
 
@@ -134,12 +128,24 @@ class PostgresSource(Source):
         """Spell the sum of numbers: 0 where there is none."""
         return f"coalesce(sum({number}), 0)"
 
-    def value(self, operand: str) -> str:
-        """Spell the value of an operand, as it is shown."""
-        return f"khive.value({operand})" if "khive.key" in operand else operand
+    def shown(self, field: Field) -> str:
+        """Spell the value of a field of a row, as it is shown."""
+        return field.column or f"khive.value({_shown_key(field)})"
 
-    def grouping(self, operands: Sequence[str]) -> str:
-        """Spell the groups of the first columns of a SELECT, in their order."""
+    def extreme(self, function: Literal["min", "max"], field: Field) -> str:
+        """Spell the least or greatest value of a field, as it is shown."""
+        if field.column:
+            return f"{function}({field.column})"
+        return f"khive.value({function}({_shown_key(field)}))"
+
+    def group(self, field: Field) -> str:
+        """Spell the value that the rows of a group have in a field, as it is shown."""
+        # Of numbers that are equal, and of which one is a float, this is the float.
+        return field.column or self.extreme("max", field)
+
+    def grouping(self, fields: Sequence[Field]) -> str:
+        """Spell the groups by fields, which are the first columns of a SELECT, in their order."""
+        operands = [self.operand(field) for field in fields]
         order = ", ".join(f"{operand} ASC NULLS FIRST" for operand in operands)
         return f" GROUP BY {', '.join(operands)} ORDER BY {order}"
 
@@ -189,6 +195,10 @@ def steps(path: str) -> list[str]:
     ]
 
 
+def _shown_key(field: Field) -> str:
+    return f'khive.shown_key(content #> {_array(_steps_of(field))}) COLLATE "C"'
+
+
 def _steps_of(field: Field) -> list[str]:
     path: list[str] = []
     for lookup in field.lookups:
@@ -216,11 +226,7 @@ def _type(field: Field) -> str:
 
 
 def _bound(field: Field, value: Any) -> Any:
-    if field.column == "created_at":
-        instant = clock.from_column(value) if isinstance(value, str) else value
-        if not isinstance(instant, datetime):
-            raise InvalidQueryError(f"created_at is compared with a datetime, not {value!r}")
-        return clock.as_utc(instant)
+    value = value_in(field, value)
     if isinstance(value, datetime):
-        raise InvalidQueryError(f"{field!r} holds JSON, which has no datetime", hint="use its text")
+        return clock.as_utc(value)
     return str(value) if field.column else key_of(value)

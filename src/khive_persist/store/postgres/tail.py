@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from khive_persist.models.query import Filter
 from khive_persist.store.postgres.reader import PostgresReader
-from khive_persist.store.sqlite.statements import Source, Statement, select
+from khive_persist.store.source import Source, Statement, select
 
 _NOW: Final = "SELECT pg_current_snapshot()::text"
 

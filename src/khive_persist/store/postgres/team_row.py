@@ -50,13 +50,13 @@ class TeamRow(NamedTuple):
         id: Its id, which is its own among those of its machine, project and purpose.
         person: The name of its sender.
         version: The number of this version; the largest counts.
-        form: How much of it is there.
+        form: Its form: metrics, redacted or all.
         created_at: Its time; None where that cannot be read.
         content: Its JSON; None once it was purged.
         hour: The hour that it counts in.
         tool: The client that it counts for.
         model: The model that it counts for; empty where it names none.
-        counts: How it counts.
+        counts: Its part in the sums.
     """
 
     session: str

@@ -1,6 +1,7 @@
 """`PostgresWriter`: what a store does to the table of one purpose."""
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
@@ -13,6 +14,7 @@ from khive_persist.errors import KhiveError, StoreClosedError
 from khive_persist.models.purposes import Purpose
 from khive_persist.models.query import Filter
 from khive_persist.store import codec
+from khive_persist.store.backend import Merged
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.postgres import rows as postgres_rows
 from khive_persist.store.postgres.pool import Database
@@ -20,18 +22,26 @@ from khive_persist.store.postgres.reader import numbered
 from khive_persist.store.postgres.rows import COLUMNS, TYPES, PostgresRow, to_postgres
 from khive_persist.store.postgres.source import COLUMNS as AS_STORED
 from khive_persist.store.postgres.source import quoted, source_of
-from khive_persist.store.sqlite.statements import select
-from khive_persist.store.writer import Merged
+from khive_persist.store.source import select
 
 Result = TypeVar("Result")
 
+# As a row is prepared while others are committed, so transactions are, two at a time.
+_COMMITTERS: Final = 2
+_FEWEST_ROWS: Final = 16
 _MOST_ROWS: Final = 1_000
-_CHUNK_ROWS: Final = 5_000
+# So many are prepared at once: the COPY that is under way waits for them.
+_CHUNK_ROWS: Final = 50
 _NAMES: Final = ", ".join(COLUMNS)
 _ARRAYS: Final = ", ".join(f"${n}::{type}[]" for n, type in enumerate(TYPES, start=1))
 _NEW: Final = (
     "content = excluded.content, content_text = excluded.content_text,"
     " node_metadata = excluded.node_metadata, embedding = excluded.embedding"
+)
+# A plan made while a table is nearly empty, or has no statistics yet, would read all of it for each
+# batch from then on.
+_BY_INDEX: Final = "; ".join(
+    f"SET LOCAL enable_{way} = off" for way in ("seqscan", "hashjoin", "mergejoin")
 )
 _TIME: Final = "created_at = excluded.created_at, created_at_text = excluded.created_at_text"
 
@@ -44,7 +54,8 @@ class _Save(NamedTuple):
 class PostgresWriter:
     """Writes to one table: committed when a call returns, as `synchronous_commit` says.
 
-    Saves that come while others are committed share the next transaction.
+    Saves that come while others are committed share the next transaction. Two are under way at a
+    time, and of one id the later save is committed later.
 
     Attributes:
         purpose: The purpose of its table.
@@ -58,19 +69,21 @@ class PostgresWriter:
         self._database = database
         self._table = quoted(purpose.table)
         self._saves: deque[_Save] = deque()
-        self._saving: asyncio.Task[None] | None = None
+        self._committers: set[asyncio.Task[None]] = set()
+        self._ids_under_way: set[str] = set()
+        self._under_way = 0
         self._is_closed = False
 
     @property
     def chunk_rows(self) -> int:
-        """The number of rows in a transaction of a bulk."""
+        """The number of rows of a bulk that are prepared at once; see `upsert_all`."""
         return _CHUNK_ROWS
 
     async def close(self) -> None:
         """Wait until what was begun has ended."""
         self._is_closed = True
-        if self._saving is not None:
-            await asyncio.wait([self._saving])
+        if self._committers:
+            await asyncio.wait(self._committers)
 
     async def upsert(self, row: StoredRow) -> None:
         """Save a row."""
@@ -78,8 +91,9 @@ class PostgresWriter:
             raise StoreClosedError(f"{self._database.name} is closed", hint="open the store again")
         save = _Save(to_postgres(row), asyncio.get_running_loop().create_future())
         self._saves.append(save)
-        if self._saving is None or self._saving.done():
-            self._saving = asyncio.create_task(self._save_all())
+        self._committers = {task for task in self._committers if not task.done()}
+        if len(self._committers) < _COMMITTERS:
+            self._committers.add(asyncio.create_task(self._commit()))
         await save.reply
 
     async def insert(self, row: StoredRow) -> bool:
@@ -101,15 +115,31 @@ class PostgresWriter:
         return await self._run(lambda connection: _count(connection, sql, *values))
 
     async def upsert_all(self, chunks: Iterable[Sequence[StoredRow]]) -> int:
-        """Save rows, each chunk in a transaction of its own, by COPY.
+        """Save rows by COPY, chunks of 1,000 rows together in a transaction, each chunk as a whole.
 
-        Where one fails, or it is cancelled, those before it are saved, and none is after it.
+        The next are prepared meanwhile. Where one fails, or it is cancelled, those before it are
+        saved, and none is after it.
         """
         count = 0
-        for chunk in chunks:
-            rows = await anyio.to_thread.run_sync(_converted, chunk)
+        rows: list[PostgresRow] = []
+        copying: asyncio.Future[None] | None = None
+        try:
+            for chunk in chunks:
+                for start in range(0, len(chunk), _CHUNK_ROWS):
+                    rows += _converted(chunk[start : start + _CHUNK_ROWS])
+                    # The COPY that is under way goes on.
+                    await asyncio.sleep(0)
+                count += len(chunk)
+                if len(rows) >= _MOST_ROWS:
+                    if copying is not None:
+                        await copying
+                    copying = asyncio.ensure_future(self._run(partial(self._copy, rows)))
+                    rows = []
+        finally:
+            if copying is not None:
+                await copying
+        if rows:
             await self._run(partial(self._copy, rows))
-            count += len(chunk)
         return count
 
     async def revise(
@@ -179,30 +209,50 @@ class PostgresWriter:
 
         return await self._run(write)
 
-    async def _save_all(self) -> None:
-        while self._saves:
-            saves = [self._saves.popleft() for _ in range(min(len(self._saves), _MOST_ROWS))]
-            saves = [save for save in saves if not save.reply.cancelled()]
-            if not saves:
-                continue
-            rows = postgres_rows.by_id([save.row for save in saves])
+    async def _commit(self) -> None:
+        while saves := self._next_saves():
+            ids = {save.row[0] for save in saves}
+            self._ids_under_way |= ids
+            self._under_way += 1
             try:
-                await self._run(partial(self._upsert, rows))
-            except KhiveError as error:
-                if len(saves) > 1:
-                    # One of them must not refuse the others.
-                    for save in saves:
-                        await self._save_alone(save)
-                else:
-                    _fail(saves[0], error)
-            except BaseException as error:
+                await self._save_all(saves)
+            finally:
+                self._ids_under_way -= ids
+                self._under_way -= 1
+
+    def _next_saves(self) -> list[_Save]:
+        """Take what the next transaction saves: up to the first whose id is under way."""
+        share = len(self._saves) / (_COMMITTERS - self._under_way)
+        most = min(max(math.ceil(share), _FEWEST_ROWS), _MOST_ROWS)
+        saves: list[_Save] = []
+        while self._saves and len(saves) < most:
+            # Who commits that one takes the later save after it.
+            if self._saves[0].row[0] in self._ids_under_way:
+                break
+            save = self._saves.popleft()
+            if not save.reply.cancelled():
+                saves.append(save)
+        return saves
+
+    async def _save_all(self, saves: Sequence[_Save]) -> None:
+        rows = postgres_rows.by_id([save.row for save in saves])
+        try:
+            await self._run(partial(self._upsert, rows))
+        except KhiveError as error:
+            if len(saves) > 1:
+                # One of them must not refuse the others.
                 for save in saves:
-                    _fail(save, error)
-                raise
+                    await self._save_alone(save)
             else:
-                for save in saves:
-                    if not save.reply.done():
-                        save.reply.set_result(None)
+                _fail(saves[0], error)
+        except BaseException as error:
+            for save in saves:
+                _fail(save, error)
+            raise
+        else:
+            for save in saves:
+                if not save.reply.done():
+                    save.reply.set_result(None)
 
     async def _save_alone(self, save: _Save) -> None:
         try:
@@ -216,6 +266,7 @@ class PostgresWriter:
     async def _run(self, write: Callable[[Any], Awaitable[Result]]) -> Result:
         async def once() -> Result:
             async with self._database.connection() as connection, connection.transaction():
+                await connection.execute(_BY_INDEX)
                 return await write(connection)
 
         # A commit that has begun is not given up half-way.
@@ -263,6 +314,13 @@ class PostgresWriter:
 
     async def _copy(self, rows: Sequence[PostgresRow], connection: Any) -> None:
         unique = postgres_rows.by_id(rows)
+        ids = [row[0] for row in unique]
+        existing = f"SELECT EXISTS (SELECT 1 FROM {self._table} WHERE id = ANY($1::text[]))"
+        if not await connection.fetchval(existing, ids):
+            # One that comes in between is there at the next attempt.
+            table = self.purpose.table
+            await connection.copy_records_to_table(table, records=unique, columns=COLUMNS)
+            return
         await connection.execute(
             "CREATE TEMPORARY TABLE IF NOT EXISTS khive_copied (id text, session text,"
             " content jsonb, content_text text, node_metadata json, created_at timestamptz,"

@@ -14,10 +14,10 @@ from khive_persist.models.event_types import POST
 from khive_persist.models.purposes import Purpose
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
+from khive_persist.store.source import COLUMNS
 from khive_persist.store.sqlite.connection import opened_reader
 from khive_persist.store.sqlite.errors import translated
 from khive_persist.store.sqlite.mirror_progress import Mirroring
-from khive_persist.store.sqlite.statements import COLUMNS
 from khive_persist.store.sqlite.sync_writer import FileWriter
 from khive_persist.store.sqlite.words import quoted
 

@@ -18,10 +18,3 @@ class ConnectionThread(SerialThread):
         resource = self._state.resource
         assert resource is None or isinstance(resource, sqlite3.Connection)
         return resource
-
-    def hold(self, connection: sqlite3.Connection | None) -> None:
-        """Own another connection from now on, and close the one before; called in the thread."""
-        with self._state.lock:
-            previous, self._state.resource = self._state.resource, connection
-        if previous is not None:
-            previous.close()

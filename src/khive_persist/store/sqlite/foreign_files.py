@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from khive_persist.store.codec import StoredRow
+from khive_persist.store.source import COLUMNS
 from khive_persist.store.sqlite import guard
 from khive_persist.store.sqlite.catalogue import as_identifier
 from khive_persist.store.sqlite.connection import Connection, open_apart, opened_reader
 from khive_persist.store.sqlite.errors import PRIMARY, translate, translated
 from khive_persist.store.sqlite.snapshot import record_tables, rows_of
-from khive_persist.store.sqlite.statements import COLUMNS
 
 
 def is_database(path: Path) -> bool:

@@ -13,6 +13,7 @@ from typing import Final
 
 from khive_persist.errors import StoreNewerError, StoreUnavailableError
 from khive_persist.models.purposes import BUILT_IN_NAMES, Purpose
+from khive_persist.store.source import COLUMNS
 from khive_persist.store.sqlite import statements
 from khive_persist.store.sqlite.words import quoted
 
@@ -110,7 +111,7 @@ def _refuse_other_tables(connection: sqlite3.Connection, purpose: Purpose) -> No
     Raises:
         StoreUnavailableError: There is one with the columns of records.
     """
-    columns = set(statements.COLUMNS.split(", "))
+    columns = set(COLUMNS.split(", "))
     for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'"):
         listed = connection.execute("SELECT name FROM pragma_table_info(?)", (name,))
         if columns <= {column for (column,) in listed}:

@@ -6,7 +6,7 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import Any, NamedTuple, TypeVar
 
-from khive_persist.store.sqlite.statements import NO_COLUMN
+from khive_persist.store.source import NO_COLUMN
 
 Record = TypeVar("Record", bound=NamedTuple)
 Row = Sequence[Any]

@@ -11,6 +11,7 @@ from typing import Any, Final
 from khive_persist.errors import InvalidQueryError, StoreError
 from khive_persist.models.purposes import EVENT_FILES
 from khive_persist.store import codec
+from khive_persist.store.source import COLUMNS
 from khive_persist.store.sqlite.catalogue import (
     Table,
     TableColumn,
@@ -27,7 +28,7 @@ from khive_persist.store.sqlite.connection import (
     open_memory,
 )
 from khive_persist.store.sqlite.errors import translated
-from khive_persist.store.sqlite.statements import COLUMNS, view_columns
+from khive_persist.store.sqlite.statements import view_columns
 
 _TOOL_EVENTS: Final = next(iter(EVENT_FILES.values()))
 _STEPS_BETWEEN_SIGNALS: Final = 100_000

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 from khive_persist.models.purposes import Purpose
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
+from khive_persist.store.source import COLUMNS
 from khive_persist.store.sqlite import statements
 from khive_persist.store.sqlite.connection import opened_reader, utc_text
 from khive_persist.store.sqlite.errors import translated
@@ -224,7 +225,7 @@ def _select(connection: sqlite3.Connection, table: str, selection: Selection) ->
     connection.create_function("utc_text", 1, utc_text, deterministic=True)
     condition = selection.condition.replace("{created_at}", _created_at(connection, table))
     return (
-        f"SELECT rowid, {statements.COLUMNS} FROM {quoted(table)}"
+        f"SELECT rowid, {COLUMNS} FROM {quoted(table)}"
         f" WHERE rowid > ? AND ({condition}) ORDER BY rowid LIMIT {_BATCH}"
     )
 
@@ -240,7 +241,7 @@ def _fetch_rowids(
     connection: sqlite3.Connection, table: str, rowids: list[int]
 ) -> dict[int, StoredRow]:
     sql = (
-        f"SELECT rowid, {statements.COLUMNS} FROM {quoted(table)}"
+        f"SELECT rowid, {COLUMNS} FROM {quoted(table)}"
         " WHERE rowid IN (SELECT value FROM json_each(?))"
     )
     rows = connection.execute(sql, (codec.dump(rowids),)).fetchall()
@@ -248,7 +249,7 @@ def _fetch_rowids(
 
 
 def _update(writing: Transaction, rowid: int, row: StoredRow, new: StoredRow) -> None:
-    names = statements.COLUMNS.split(", ")
+    names = COLUMNS.split(", ")
     # Columns that stay keep the type that an old file gave them.
     values = {name: value for name, old, value in zip(names, row, new, strict=True) if old != value}
     if values:

@@ -12,6 +12,7 @@ from typing import Any, Final
 from khive_persist.errors import StoreDamagedError
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
+from khive_persist.store.source import COLUMNS
 from khive_persist.store.sqlite import migrations, statements
 from khive_persist.store.sqlite.connection import fault_of, opened_reader
 from khive_persist.store.sqlite.errors import translated
@@ -40,7 +41,7 @@ def read_all(path: Path, table: str) -> Generator[list[StoredRow], None, None]:
         if not migrations.has_table(connection, table):
             return
         try:
-            cursor = connection.execute(f"SELECT {statements.COLUMNS} FROM {quoted(table)}")
+            cursor = connection.execute(f"SELECT {COLUMNS} FROM {quoted(table)}")
         except sqlite3.OperationalError as error:
             raise StoreDamagedError(f"{path}: {error}", hint=_DAMAGED) from error
         batch: list[StoredRow] = []

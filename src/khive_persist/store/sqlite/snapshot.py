@@ -14,7 +14,8 @@ from khive_persist.errors import StoreDamagedError
 from khive_persist.project import PRIVATE_FILE
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
-from khive_persist.store.sqlite import change_log, migrations, rows, statements
+from khive_persist.store.source import COLUMNS
+from khive_persist.store.sqlite import change_log, migrations, rows
 from khive_persist.store.sqlite.catalogue import as_identifier
 from khive_persist.store.sqlite.connection import fault_of, open_apart
 from khive_persist.store.sqlite.errors import translated
@@ -116,13 +117,13 @@ def record_tables(connection: sqlite3.Connection) -> list[str]:
         name
         for (name,) in connection.execute(listed).fetchall()
         if {column for (column,) in connection.execute(_COLUMNS_OF, (name,))}
-        >= {*statements.COLUMNS.split(", ")}
+        >= {*COLUMNS.split(", ")}
     ]
 
 
 def rows_of(connection: sqlite3.Connection, table: str) -> Iterator[tuple[int, StoredRow]]:
     """Yield the rows of a table, each with its rowid."""
-    sql = f"SELECT rowid, {statements.COLUMNS} FROM {quoted(table)}"
+    sql = f"SELECT rowid, {COLUMNS} FROM {quoted(table)}"
     return ((rowid, codec.as_text(row)) for rowid, *row in connection.execute(sql))
 
 

@@ -9,11 +9,11 @@ from typing import Final
 from khive_persist.errors import InvalidFileError, InvalidRecordError
 from khive_persist.models.purposes import BUILT_IN, EVENT_FILES, Purpose, purpose
 from khive_persist.store import codec
+from khive_persist.store.source import COLUMNS
 from khive_persist.store.sqlite.connection import opened_reader
 from khive_persist.store.sqlite.errors import translated
 from khive_persist.store.sqlite.foreign_files import raw_rows
 from khive_persist.store.sqlite.snapshot import record_tables
-from khive_persist.store.sqlite.statements import COLUMNS
 from khive_persist.transfer.row_validation import SourceEntry
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}\Z")

@@ -86,7 +86,7 @@ class Workbook:
         try:
             self._book.close()
         except FileCreateError as error:
-            raise OSError(str(error)) from error
+            raise OSError(*error.args[0].args) from error
 
     def abandon(self) -> None:
         """Release all resources; the file is of no use."""

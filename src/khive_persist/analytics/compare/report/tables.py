@@ -27,7 +27,7 @@ from khive_persist.opening import reading
 from khive_persist.project import Project
 from khive_persist.sessions.facts import SessionFacts, session_facts
 from khive_persist.store.reader import Reader
-from khive_persist.store.sqlite.statements import Source, Statement, select
+from khive_persist.store.source import Source, Statement, select
 
 _SESSIONS_AT_ONCE: Final = 256
 Kind = Literal["text", "number", "time"]

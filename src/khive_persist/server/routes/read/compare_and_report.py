@@ -24,7 +24,7 @@ from khive_persist.server.routes.read.parameters import Parameter
 from khive_persist.server.routes.read.report_client import LIMIT_SECONDS, Reporter
 from khive_persist.server.routes.read.responses import CACHE, has_tag, tag_of
 from khive_persist.store import codec
-from khive_persist.store.sqlite.statements import Source, Statement, select
+from khive_persist.store.source import Source, Statement, select
 
 PAGE: Final = "text/html"
 # What the page says of itself, and what only a header can say.

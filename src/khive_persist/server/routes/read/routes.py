@@ -38,7 +38,7 @@ def routes(
         *analysis.operations(project, readers),
         *plans.operations(project, readers),
         *compare_and_report.operations(project, readers, stopping),
-        *search.operations(project, readers),
+        *search.operations(readers),
         *doctor.operations(project, live, readers),
         *records.operations(project, readers),
     ]

@@ -1,9 +1,7 @@
 """`GET /v1/search`: what is recorded that has these words."""
 
-from functools import partial
 from typing import Any, Final
 
-from khive_persist.project import Project
 from khive_persist.search_index.query import KINDS
 from khive_persist.search_index.result import SearchResult
 from khive_persist.server.http.errors import HTTPError
@@ -11,7 +9,8 @@ from khive_persist.server.reader_pool import ReaderPool
 from khive_persist.server.routes.read import parameters
 from khive_persist.server.routes.read.operations import Operation, ReadRequest
 from khive_persist.server.routes.read.parameters import Parameter
-from khive_persist.sessions.search import DEFAULT_LIMIT, MAX_LIMIT, search
+from khive_persist.sessions.search import search
+from khive_persist.sessions.searcher import DEFAULT_LIMIT, MAX_LIMIT
 
 WORDS: Final = Parameter(
     "q", "text", "Words, phrases in quotes, prefixes as lock*, AND, OR, NOT, parentheses, and the"
@@ -39,30 +38,29 @@ SEMANTIC: Final = Parameter(
 )  # fmt: skip
 
 
-def operations(project: Project, readers: ReaderPool) -> list[Operation]:
+def operations(readers: ReaderPool) -> list[Operation]:
     """Return what this group answers."""
 
     async def hits(query: ReadRequest) -> Any:
         if query["q"] is None:
             raise HTTPError(400, "bad_parameter", "q is missing")
-        work = partial(
-            search,
-            query["q"],
-            limit=query["limit"],
-            project=project,
-            session_id=query["session"],
-            tool=query["tool_name"],
-            client=query["tool"],
-            agent_id=query["agent"],
-            kind=query["kind"],
-            path=query["path"],
-            failed=query["failed"],
-            since=query["since"],
-            until=query["until"],
-            near=query["near"],
-            semantic=query["semantic"],
-        )
-        return await readers.run_heavy(work)
+        async with readers.searcher() as searcher:
+            return await search(
+                query["q"],
+                limit=query["limit"],
+                searcher=searcher,
+                session_id=query["session"],
+                tool=query["tool_name"],
+                client=query["tool"],
+                agent_id=query["agent"],
+                kind=query["kind"],
+                path=query["path"],
+                failed=query["failed"],
+                since=query["since"],
+                until=query["until"],
+                near=query["near"],
+                semantic=query["semantic"],
+            )
 
     filters = (
         parameters.SESSION,

@@ -6,7 +6,8 @@ from typing import Final
 from khive_persist.models.purposes import Purpose
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
-from khive_persist.store.sqlite import migrations, statements
+from khive_persist.store.source import COLUMNS
+from khive_persist.store.sqlite import migrations
 from khive_persist.store.sqlite.connection import Connection
 from khive_persist.store.sqlite.statements import scalar
 from khive_persist.store.sqlite.words import quoted
@@ -20,10 +21,7 @@ def rows_after(
 ) -> Generator[tuple[int, StoredRow]]:
     """Yield the rows behind a rowid in order, each with its own, read when it is asked for."""
     if migrations.has_table(connection, purpose.table):
-        sql = (
-            f"SELECT rowid, {statements.COLUMNS} FROM {quoted(purpose.table)}"
-            " WHERE rowid > ? ORDER BY rowid"
-        )
+        sql = f"SELECT rowid, {COLUMNS} FROM {quoted(purpose.table)} WHERE rowid > ? ORDER BY rowid"
         for row in connection.execute(sql, (rowid,)):
             yield row[0], codec.as_text(row[1:])
 
@@ -33,7 +31,7 @@ def rows_of(connection: Connection, purpose: Purpose, ids: Sequence[str]) -> dic
     if not migrations.has_table(connection, purpose.table):
         return {}
     sql = (
-        f"SELECT {statements.COLUMNS} FROM {quoted(purpose.table)}"
+        f"SELECT {COLUMNS} FROM {quoted(purpose.table)}"
         " WHERE id IN (SELECT value FROM json_each(?))"
     )
     rows = map(codec.as_text, connection.execute(sql, (codec.dump_lossy(ids),)))

@@ -1,0 +1,145 @@
+"""The file of the ledger: one writes to it at a time, whoever reads it meanwhile.
+
+Who writes holds the lock of the file for a transaction, and no other lock is asked for meanwhile. A
+commit survives a power loss: a version is put down before it is sent. What cannot be read or
+written raises a StoreError, as its subclasses say.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
+from importlib.resources import files
+from pathlib import Path
+from typing import Final, Self
+
+from khive_persist import clock
+from khive_persist.errors import StoreDamagedError
+from khive_persist.project import Project, make_directory
+from khive_persist.store.sqlite import derived_file, write_lock
+from khive_persist.store.sqlite.connection import (
+    Connection,
+    identity,
+    open_memory,
+    open_reader,
+)
+from khive_persist.store.sqlite.errors import translated
+from khive_persist.store.sqlite.team.ledger import Ledger
+
+_VERSION: Final = 1
+_PAGE_BYTES: Final = 4_096
+
+
+class LedgerFile(AbstractContextManager["LedgerFile"]):
+    """The ledger of a project, open for writing within a `with`; made with the first transaction.
+
+    A file that is none of ours is moved to quarantine: what left is known by it alone.
+    """
+
+    def __init__(self, path: Path, quarantine: Path) -> None:
+        self.path = path
+        self._quarantine = quarantine
+        self._connection: Connection | None = None
+        self._identity: tuple[int, int] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    @contextmanager
+    def transaction(self, timeout_seconds: float) -> Iterator[Ledger]:
+        """Write to the ledger: committed and synced at the end, or not at all."""
+        with write_lock.held(write_lock.lock_path(self.path), timeout_seconds):
+            if self._connection is None or identity(self.path) != self._identity:
+                self._reopen()
+            connection = self._connection
+            assert connection is not None
+            with translated(self.path):
+                connection.execute("BEGIN IMMEDIATE")
+                try:
+                    yield Ledger(connection)
+                    connection.execute("COMMIT")
+                except BaseException:
+                    if connection.in_transaction:
+                        connection.execute("ROLLBACK")
+                    raise
+
+    def _reopen(self) -> None:
+        self.close()
+        if os.path.lexists(self.path) and not _is_usable(self.path):
+            self._set_aside()
+        connection = derived_file.open_writer(self.path, schema())
+        # A version that was sent must never be given to another one.
+        connection.execute("PRAGMA synchronous = FULL")
+        self._connection, self._identity = connection, identity(self.path)
+
+    def _set_aside(self) -> None:
+        """Move the file to quarantine, under the lock of its writers, which is held."""
+        make_directory(self._quarantine)
+        folder = self._quarantine / f"{self.path.name}.{clock.new_id()}"
+        make_directory(folder)
+        for suffix in ("-wal", "-shm", "-journal", ""):
+            sidecar = self.path.with_name(f"{self.path.name}{suffix}")
+            if os.path.lexists(sidecar):
+                os.rename(sidecar, folder / sidecar.name)
+
+
+class LedgerCopy(AbstractContextManager["LedgerCopy"]):
+    """A copy of a project's ledger in memory: what is written to it is gone with it."""
+
+    def __init__(self, project: Project, timeout_seconds: float) -> None:
+        """Copy the ledger, which is made where it is missing: versions hang on when that was."""
+        with ledger_file(project) as original, original.transaction(timeout_seconds):
+            pass
+        self._connection = open_memory()
+        with closing(open_reader(project.team_ledger)) as reader:
+            reader.backup(self._connection)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    @contextmanager
+    def transaction(self, _timeout_seconds: float) -> Iterator[Ledger]:
+        """Write to the copy."""
+        yield Ledger(self._connection)
+
+
+def schema() -> derived_file.Schema:
+    """Return the schema of the ledger."""
+    sql = (files("khive_persist.store.sqlite.team") / "ledger.sql").read_text("utf-8")
+    return derived_file.Schema(_VERSION, sql, _PAGE_BYTES)
+
+
+def ledger_file(project: Project) -> LedgerFile:
+    """Return the ledger of a project, which is opened with its first transaction."""
+    return LedgerFile(project.team_ledger, project.quarantine)
+
+
+def _is_usable(path: Path) -> bool:
+    """Return whether a file is a sound ledger of this user's."""
+    try:
+        with reading(path) as ledger:
+            return ledger is not None
+    except StoreDamagedError:
+        return False
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[Ledger | None]:
+    """Open a ledger for reading; None where there is none of ours."""
+    connection = derived_file.open_reader_if_ours(path, schema())
+    if connection is None:
+        yield None
+        return
+    with closing(connection), translated(path):
+        yield Ledger(connection)
