@@ -213,7 +213,8 @@ def _changes(newer: Iterable[TeamRow], replaced: Iterable[Any]) -> Iterator[tupl
 
 
 def _columns(row: TeamRow) -> tuple[Any, ...]:
-    return (*row[:9], document(row.content), row.content, *row[10:13], *row.counts)
+    content = None if row.content is None else document(row.content)
+    return (*row[:9], content, row.content, *row[10:13], *row.counts)
 
 
 async def _execute(connection: Any, sql: str, rows: Iterable[tuple[Any, ...]]) -> None:
