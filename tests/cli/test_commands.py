@@ -285,7 +285,7 @@ def test_every_command_has_help_that_shows_its_use(
     assert "Usage: khive-persist" in text
     without = (
         "backup", "completion", "config", "experiment", "help", "hooks", "outcome", "projects",
-        "schema", "team",
+        "schema", "team", "collect",
     )  # fmt: skip
     assert "--dir" in text or name in without
     assert COMMANDS[name].rstrip(".").split(":")[0].split(",")[0] in " ".join(text.split())

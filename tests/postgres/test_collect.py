@@ -51,7 +51,7 @@ async def collected(node: NatsCluster, database: str) -> tuple[Stored, int, list
     said: list[str] = []
     collector = Collector(Servers(node.url), TeamStore(database), said.append)
     done = await collector.run(until_empty=True)
-    return done.stored, done.rejected, said
+    return done.records, done.rejected, said
 
 
 async def sent(url: str, *batches: list[TeamRecord]) -> None:

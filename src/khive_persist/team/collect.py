@@ -38,17 +38,17 @@ class Collected(NamedTuple):
     """The numbers of messages by what became of them.
 
     Attributes:
-        stored: Those whose records are stored.
+        records: Those whose records are stored.
         rejected: Those that are no record, or one that cannot be stored; they lie beside.
     """
 
-    stored: Stored = Stored()
+    records: Stored = Stored()
     rejected: int = 0
 
     @property
     def messages(self) -> int:
         """All of them."""
-        return sum(self.stored) + self.rejected
+        return sum(self.records) + self.rejected
 
 
 class Collector:
@@ -74,7 +74,7 @@ class Collector:
 
     @property
     def collected(self) -> Collected:
-        """What became of the messages so far: of those that are acknowledged."""
+        """The numbers so far, of the messages that are acknowledged."""
         return self._collected
 
     def stop(self) -> None:
@@ -148,13 +148,13 @@ class Collector:
         records, rejections = _read(messages)
 
         async def store() -> Collected:
-            stored, refused = await self._store.store(records)
+            counts, refused = await self._store.store(records)
             if rejections:
                 await self._store.reject(rejections)
             reasons = [item.reason for item in refused] + [item.reason for item in rejections]
             for reason in dict.fromkeys(reasons):
                 self._say(f"a message is set apart in khive.team_rejected: {reason}")
-            return Collected(stored, len(refused) + len(rejections))
+            return Collected(counts, len(refused) + len(rejections))
 
         collected = await self._until_stored(store)
         if collected is None:
@@ -162,9 +162,9 @@ class Collector:
             await _answered(messages, Msg.nak)
             return
         await _answered(messages, Msg.ack)
-        before = self._collected
+        total = self._collected
         self._collected = Collected(
-            before.stored + collected.stored, before.rejected + collected.rejected
+            total.records + collected.records, total.rejected + collected.rejected
         )
         if time.monotonic() - self._said_at > _SAY_SECONDS:
             self._said_at = time.monotonic()

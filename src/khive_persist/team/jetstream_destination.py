@@ -41,10 +41,10 @@ class JetStreamDestination:
     async def send(self, records: Sequence[TeamRecord]) -> None:
         """Send records; see `Destination.send`."""
         end = time.monotonic() + _SECONDS
-        waiting, error = list(records), None
-        while waiting:
+        unsent, error = list(records), None
+        while unsent:
             try:
-                waiting, error = await self._publish(waiting, await self._stream())
+                unsent, error = await self._publish(unsent, await self._stream())
             except nats.errors.MaxPayloadError as limit:
                 raise DestinationError(
                     f"{self._servers.name}: a record is larger than the servers' messages may be",
@@ -54,7 +54,7 @@ class JetStreamDestination:
                 raise
             except NATS_ERRORS as failure:
                 error = failure
-            if waiting:
+            if unsent:
                 if time.monotonic() > end:
                     raise self._servers.unavailable(error) from error
                 await asyncio.sleep(_PAUSE_SECONDS)

@@ -63,10 +63,10 @@ class TeamStore:
         Raises:
             StoreError: As its subclasses say; all may be stored again.
         """
-        stored, refused = await self._store(records)
+        counts, refused = await self._store(records)
         if refused:
             await self.reject(map(_rejection, refused))
-        return stored, refused
+        return counts, refused
 
     async def reject(self, rejections: Iterable[Rejection]) -> None:
         """Keep what came and cannot be stored, in a table beside the records.

@@ -61,10 +61,10 @@ def command(
         return await collector.run(until_empty=until_empty)
 
     collected = asyncio.run(run())
-    new, replaced, known = collected.stored
+    new, replaced, duplicates = collected.records
     click.echo(
         f"{collected.messages:,} messages: {new:,} records were new, {replaced:,} replaced an"
-        f" older version, {known:,} were there, {collected.rejected:,} were set apart"
+        f" older version, {duplicates:,} were there, {collected.rejected:,} were set apart"
     )
 
 

@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 
 class Counts(NamedTuple):
-    """How a record counts in sums. A record that was purged counts as nothing.
+    """The part of a record in sums. A record that was purged has none.
 
     Attributes:
         records: 1; 0 for a record that was purged.
@@ -48,15 +48,15 @@ class TeamRow(NamedTuple):
         project: Its project.
         purpose: The name of its purpose.
         id: Its id, which is its own among those of its machine, project and purpose.
-        person: Who sent it.
+        person: The name of its sender.
         version: The number of this version; the largest counts.
-        form: How much of it is there.
+        form: Its form: metrics, redacted or all.
         created_at: Its time; None where that cannot be read.
         content: Its JSON; None once it was purged.
         hour: The hour that it counts in.
         tool: The client that it counts for.
         model: The model that it counts for; empty where it names none.
-        counts: How it counts.
+        counts: Its part in the sums.
     """
 
     session: str
@@ -76,12 +76,12 @@ class TeamRow(NamedTuple):
 
     @property
     def key(self) -> tuple[str, str, str, str, str]:
-        """What is the same in all versions of the record."""
+        """The key of the record, the same in all its versions."""
         return self[:5]
 
     @property
     def sums_key(self) -> tuple[str, datetime, str, str, str, str, str]:
-        """What the sums that it counts in are by."""
+        """The key of the sums that it counts in."""
         return (
             self.session, self.hour, self.person, self.machine, self.project, self.tool, self.model
         )  # fmt: skip
