@@ -191,8 +191,10 @@ async def test_the_later_save_of_an_id_stays(url: Url) -> None:
     async with open_store(PlannerSession, url) as plans:
         async with anyio.create_task_group() as tasks:
             for number in range(150):
-                tasks.start_soon(plans.save, plan(f"s{number}", id=f"{number % 3}", n=number))
-        numbers = [one.content["n"] for one in await plans.find(order_by=column("id"))]
+                tasks.start_soon(
+                    plans.save, plan(f"s{number}", id=f"{number % 3}", agent_count=number)
+                )
+        numbers = [one.content["agent_count"] for one in await plans.find(order_by=column("id"))]
         assert numbers == [147, 148, 149]
 
 

@@ -1,8 +1,9 @@
 """Rows of ours as those of PostgreSQL."""
 
 import json
+import re
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from khive_persist import clock
@@ -16,6 +17,7 @@ COLUMNS: Final = (
     "embedding",
 )  # fmt: skip
 TYPES: Final = ("text", "text", "jsonb", "text", "json", "timestamptz", "text", "json")
+_OURS: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}")
 # Of what is no JSON in a column that holds JSON alone.
 _NO_SESSION: Final = ""
 
@@ -33,9 +35,8 @@ def to_postgres(row: StoredRow) -> PostgresRow:
     id, content, metadata, created_at, embedding = row
     if content is not None and "\0" in content:
         raise InvalidRecordError("content has a NUL, which PostgreSQL cannot hold")
-    instant = clock.from_column(created_at)
+    instant, is_ours = _instant(created_at)
     spelled = created_at if isinstance(created_at, str) else repr(created_at)
-    is_ours = instant is not None and clock.to_text(instant) == created_at
     session, queried = _of_content(content)
     return (
         id,
@@ -65,6 +66,16 @@ def by_id(rows: Sequence[PostgresRow]) -> list[PostgresRow]:
 def columns(rows: Sequence[PostgresRow]) -> list[list[Any]]:
     """Return rows as arrays, one a column."""
     return [list(column) for column in zip(*rows, strict=True)]
+
+
+def _instant(created_at: Any) -> tuple[datetime | None, bool]:
+    """Return the instant of a `created_at`, and whether it is spelled as ours."""
+    if isinstance(created_at, str) and _OURS.fullmatch(created_at):
+        try:
+            return datetime.fromisoformat(created_at).replace(tzinfo=UTC), True
+        except ValueError:
+            pass
+    return clock.from_column(created_at), False
 
 
 def _of_content(content: str | None) -> tuple[str, str | None]:

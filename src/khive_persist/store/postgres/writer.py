@@ -31,7 +31,7 @@ _COMMITTERS: Final = 2
 _FEWEST_ROWS: Final = 16
 _MOST_ROWS: Final = 1_000
 # So many are prepared at once: the COPY that is under way waits for them.
-_CHUNK_ROWS: Final = 50
+_CHUNK_ROWS: Final = 20
 _NAMES: Final = ", ".join(COLUMNS)
 _ARRAYS: Final = ", ".join(f"${n}::{type}[]" for n, type in enumerate(TYPES, start=1))
 _NEW: Final = (
