@@ -6,7 +6,6 @@ from itertools import groupby
 from operator import add, itemgetter, sub
 from typing import Any, Final, NamedTuple
 
-from khive_persist.store.postgres.documents import document
 from khive_persist.store.postgres.migrations import migrate_team
 from khive_persist.store.postgres.pool import Database
 from khive_persist.store.postgres.team_row import NOTHING, Counts, TeamRow
@@ -213,8 +212,7 @@ def _changes(newer: Iterable[TeamRow], replaced: Iterable[Any]) -> Iterator[tupl
 
 
 def _columns(row: TeamRow) -> tuple[Any, ...]:
-    content = None if row.content is None else document(row.content)
-    return (*row[:9], content, row.content, *row[10:13], *row.counts)
+    return (*row[:-1], *row.counts)
 
 
 async def _execute(connection: Any, sql: str, rows: Iterable[tuple[Any, ...]]) -> None:
