@@ -11,6 +11,7 @@ from khive_persist.prices import PICODOLLARS, PriceTable
 from khive_persist.sessions import definitions
 from khive_persist.sessions.definitions import Spent
 from khive_persist.store import codec
+from khive_persist.store.postgres.documents import document, no_document
 from khive_persist.store.postgres.team_row import NOTHING, Counts, TeamRow
 from khive_persist.team.team_record import TeamRecord
 
@@ -35,7 +36,7 @@ class TeamRows:
         """
         _check(record)
         at = clock.from_column(record.created_at)
-        content = None if record.content is None else codec.column(record.content)
+        content, queried = _read(record.content)
         fields = content if isinstance(content, dict) else {}
         tool, counts = self._counted(record, fields, at)
         if max(counts) >= _LARGEST:
@@ -50,6 +51,7 @@ class TeamRows:
             record.version,
             record.form,
             at,
+            queried,
             record.content,
             (at or clock.unreadable()).replace(minute=0, second=0, microsecond=0),
             tool,
@@ -92,6 +94,16 @@ class TeamRows:
             unpriced=spent.unpriced,
         )
         return _name(content, "tool"), counts
+
+
+def _read(content: str | None) -> tuple[Any, str | None]:
+    """Return the value of a content, and the text to query it by."""
+    if content is None:
+        return None, None
+    try:
+        return codec.load(content), document(content)
+    except ValueError:
+        return None, no_document(content)
 
 
 def _as_sent(record: TeamRecord, content: Mapping[str, Any], spent: Spent) -> Spent:

@@ -46,17 +46,6 @@ def no_document(text: str) -> str:
     return codec.dump(text.replace("\0", "�"))
 
 
-def any_document(text: str | None) -> str | None:
-    """Return the text to query a column by that may be no JSON; None for none."""
-    if text is None:
-        return None
-    try:
-        codec.load(text)
-    except ValueError:
-        return no_document(text)
-    return document(text)
-
-
 def _may_have_double(text: str) -> bool:
     # Each of these searches takes a hundredth of what an expression takes.
     kinds = text.encode(errors="replace").translate(_KINDS)

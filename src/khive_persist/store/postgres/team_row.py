@@ -52,6 +52,7 @@ class TeamRow(NamedTuple):
         version: The number of this version; the largest counts.
         form: Its form: metrics, redacted or all.
         created_at: Its time; None where that cannot be read.
+        document: The text to query its content by; None once it was purged.
         content: Its JSON; None once it was purged.
         hour: The hour that it counts in.
         tool: The client that it counts for.
@@ -68,6 +69,7 @@ class TeamRow(NamedTuple):
     version: int
     form: str
     created_at: datetime | None
+    document: str | None
     content: str | None
     hour: datetime
     tool: str

@@ -6,7 +6,6 @@ from itertools import groupby
 from operator import add, itemgetter, sub
 from typing import Any, Final, NamedTuple
 
-from khive_persist.store.postgres.documents import any_document
 from khive_persist.store.postgres.migrations import migrate_team
 from khive_persist.store.postgres.pool import Database
 from khive_persist.store.postgres.team_row import NOTHING, Counts, TeamRow
@@ -64,12 +63,12 @@ class Stored(NamedTuple):
     Attributes:
         new: Those that were not there.
         replaced: Those of which an older version was there.
-        known: Those of which this version was there, or a newer one.
+        duplicates: Those of which this version was there, or a newer one.
     """
 
     new: int = 0
     replaced: int = 0
-    known: int = 0
+    duplicates: int = 0
 
     def __add__(self, other: object) -> "Stored":
         assert isinstance(other, Stored)
@@ -77,12 +76,12 @@ class Stored(NamedTuple):
 
 
 class Rejection(NamedTuple):
-    """What came and cannot be stored as a record.
+    """A message or record that cannot be stored.
 
     Attributes:
-        origin: Where it came from: the same each time that it comes.
-        reason: Why it cannot be stored.
-        body: What came.
+        origin: The place that it came from, the same each time that it comes.
+        reason: The cause.
+        body: Its bytes.
     """
 
     origin: str
@@ -137,15 +136,15 @@ class TeamTables:
             InvalidRecordError: A row has what PostgreSQL cannot hold; its session is not stored.
             StoreError: As its subclasses say; sessions before this may be stored.
         """
-        stored = Stored()
+        total = Stored()
         for batch in _batches(rows):
 
             async def once(batch: Sequence[TeamRow] = batch) -> Stored:
                 async with self._database.connection() as connection, connection.transaction():
                     return await _store(batch, connection)
 
-            stored += await self._database.attempt(once)
-        return stored
+            total += await self._database.attempt(once)
+        return total
 
     async def reject(self, rejections: Sequence[Rejection]) -> None:
         """Keep what came and cannot be stored; what is there by the same origin stays.
@@ -186,26 +185,26 @@ async def _store(rows: Sequence[TeamRow], connection: Any) -> Stored:
     # What others committed before the lock was theirs no more is seen by this statement.
     keys = [list(column) for column in zip(*(row.key for row in rows), strict=True)]
     existing = {tuple(row[:5]): row for row in await connection.fetch(_EXISTING, *keys)}
-    changed = [
+    newer = [
         row for row in rows
         if row.key not in existing or existing[row.key]["version"] < row.version
     ]  # fmt: skip
-    replaced = [existing[row.key] for row in changed if row.key in existing]
-    await _execute(connection, _UPSERT, map(_columns, changed))
-    await _execute(connection, _ADD, _changes(changed, replaced))
+    replaced = [existing[row.key] for row in newer if row.key in existing]
+    await _execute(connection, _UPSERT, map(_columns, newer))
+    await _execute(connection, _ADD, _changes(newer, replaced))
     if any(row["records"] for row in replaced):
         await connection.execute(_EMPTY, sessions)
-    return Stored(len(changed) - len(replaced), len(replaced), len(rows) - len(changed))
+    return Stored(len(newer) - len(replaced), len(replaced), len(rows) - len(newer))
 
 
-def _changes(changed: Iterable[TeamRow], replaced: Iterable[Any]) -> Iterator[tuple[Any, ...]]:
+def _changes(newer: Iterable[TeamRow], replaced: Iterable[Any]) -> Iterator[tuple[Any, ...]]:
     """Yield what is added to the sums, by their keys, in order; what is taken out is below 0."""
     changes: defaultdict[tuple[Any, ...], Counts] = defaultdict(lambda: NOTHING)
     for row in replaced:
         counts = Counts(*row[len(row) - len(_COUNTS) :])
         key = tuple(row[name] for name in _SUMS_KEY)
         changes[key] = Counts(*map(sub, changes[key], counts))
-    for row in changed:
+    for row in newer:
         changes[row.sums_key] = Counts(*map(add, changes[row.sums_key], row.counts))
     for key in sorted(changes):
         if any(changes[key]):
@@ -213,7 +212,7 @@ def _changes(changed: Iterable[TeamRow], replaced: Iterable[Any]) -> Iterator[tu
 
 
 def _columns(row: TeamRow) -> tuple[Any, ...]:
-    return (*row[:9], any_document(row.content), row.content, *row[10:13], *row.counts)
+    return (*row[:-1], *row.counts)
 
 
 async def _execute(connection: Any, sql: str, rows: Iterable[tuple[Any, ...]]) -> None:
