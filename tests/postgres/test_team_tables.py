@@ -149,7 +149,7 @@ async def test_a_record_counts_as_it_is_defined(database: str) -> None:
     assert own[4:] == ("codex", "m", 1, 1, 0, 0, 0, 1, 1, 2, 7, 5, 250_000_000_000, 1, 0)
     # Purged, and then an older version comes once more: it stays away.
     assert await store.store([team_record("1", 2, None)]) == (Stored(replaced=1), [])
-    assert await store.store([team_record("1", 1, failed)]) == (Stored(known=1), [])
+    assert await store.store([team_record("1", 1, failed)]) == (Stored(duplicates=1), [])
     assert (await sums(database))[0][7:11] == (1, 1, 0, 0)
     await store.close()
 

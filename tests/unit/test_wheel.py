@@ -98,7 +98,7 @@ def test_without_the_dashboard_there_is_no_wheel_unless_told(tmp_path: Path) -> 
     assert not [name for name in zipfile.ZipFile(built).namelist() if "server/web/" in name]
 
 
-ALL = ("analysis", "backup", "export", "mcp", "postgres", "semantic", "server")
+ALL = ("analysis", "backup", "export", "mcp", "nats", "postgres", "semantic", "server")
 
 
 def test_the_metadata_stands_by_itself_on_an_index(wheel: Path) -> None:
