@@ -149,6 +149,7 @@ lint: $(READY) $(DOCS_READY) $(PAGE)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python -m pytest -q -m long tests/unit/test_examples_in_documents.py
 	$(BIN)/lint-imports
 	@if test -d web/node_modules; then cd web && npm run --silent check; fi
 

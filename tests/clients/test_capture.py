@@ -42,8 +42,10 @@ def payload(project: Project, number: int) -> bytes:
 def capture(project: Project, *words: str) -> "subprocess.Popen[str]":
     command = [sys.executable, "-m", "khive_persist.cli", "hooks", "capture", *words]
     return subprocess.Popen(
-        command, cwd=project.root, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+        command, cwd=project.root, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        # Whoever started the tests in the background has it ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
 
 
 def finished(process: "subprocess.Popen[str]") -> tuple[int, str, str]:

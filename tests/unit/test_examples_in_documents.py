@@ -112,6 +112,8 @@ async def test_sql_finds_rows(
     assert len(kinds) == 2
 
 
+# A part of `make lint`, which has just read what they import: twenty seconds where nobody has.
+@pytest.mark.long
 def test_the_programs_pass_mypy_strict(tmp_path: Path) -> None:
     files = []
     for block in PYTHON:
