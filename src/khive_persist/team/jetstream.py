@@ -182,7 +182,9 @@ def record_of(body: bytes, headers: dict[str, str] | None) -> TeamRecord:
 
 
 def _reason(error: BaseException | None) -> str:
-    if isinstance(error, OSError) and error.errno:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted ({error.verify_message})"
+    if isinstance(error, OSError) and error.errno and not isinstance(error, ssl.SSLError):
         return os.strerror(error.errno)
     return str(error or "").removeprefix("nats: ").strip("'")
 
