@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
 import anyio
@@ -50,3 +51,33 @@ async def run_stoppable(work: Callable[[Advance], Result]) -> Result:
             # Seen: asyncio would log one that nobody asks for.
             task.exception()
         raise
+
+
+async def run_abandonable(work: Callable[[], Result]) -> Result:
+    """Run work in a thread of its own that keeps no process from ending, and return its result.
+
+    Cancelled, the await ends at once, and what the work still does is nobody's.
+    """
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[Result] = loop.create_future()
+
+    def settle(result: Result | None, error: BaseException | None) -> None:
+        if future.done():
+            return
+        if error is None:
+            future.set_result(result)  # type: ignore[arg-type]
+        else:
+            future.set_exception(error)
+
+    def run() -> None:
+        outcome: tuple[Result | None, BaseException | None]
+        try:
+            outcome = work(), None
+        except Exception as error:
+            outcome = None, error
+        # The loop may be closed by then.
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(settle, *outcome)
+
+    threading.Thread(target=run, daemon=True).start()
+    return await future

@@ -154,6 +154,19 @@ def test_a_killed_push_sends_the_same_versions(project: Project, server: TeamSer
     assert [record.to_json() for record in server.versions] == shown
 
 
+def test_a_push_that_is_interrupted_ends_at_once(project: Project, server: TeamServer) -> None:
+    server.behaviour = "hang"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "khive_persist", "--dir", str(project.root), "push"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert server.arrived.wait(60)
+    process.send_signal(signal.SIGINT)
+    # A request may take a minute.
+    _, error = process.communicate(timeout=20)
+    assert (process.returncode, error) == (130, "\nkhive-persist: interrupted\n")
+
+
 def test_two_pushes_at_once(project: Project, server: TeamServer) -> None:
     with held(project.khive / LOCK, 1), pytest.raises(StoreBusyError):
         pushed(project)

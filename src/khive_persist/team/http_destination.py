@@ -6,15 +6,15 @@ The body is a record a line, as `TeamRecord.to_json` gives it, packed with gzip;
 
 import gzip
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 from urllib.parse import urlsplit
-
-from anyio import to_thread
 
 from khive_persist import web_requests
 from khive_persist.errors import DestinationError, InvalidSettingsError
 from khive_persist.store import codec
 from khive_persist.team.team_record import TeamRecord
+from khive_persist.threads import run_abandonable
 from khive_persist.web_requests import RequestFailedError
 
 ROUTE: Final = "/v1/team/records"
@@ -49,7 +49,7 @@ class HttpDestination:
 
     async def send(self, records: Sequence[TeamRecord]) -> None:
         """Send records; see `Destination.send`."""
-        count = await to_thread.run_sync(self._posted, body_of(records), abandon_on_cancel=True)
+        count = await run_abandonable(partial(self._posted, body_of(records)))
         if count != len(records):
             raise DestinationError(
                 f"{self._host} has not said that it stored {len(records)} records",

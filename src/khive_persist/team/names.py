@@ -1,8 +1,6 @@
 """The names by which a team knows who sends, and the settings by which records leave."""
 
 import hashlib
-import os
-import socket
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -33,8 +31,9 @@ class Names:
             ProjectError: It cannot be read or made, or would not outlast the process.
         """
         self.hashes = KeyedHashes()
-        self.person = settings.team_person or self.hashes.of("person", str(os.getuid()))
-        self.machine = settings.team_machine or self.hashes.of("machine", socket.gethostname())
+        # The key is this user's on this machine. A container has another host name each time.
+        self.person = settings.team_person or self.hashes.of("person", "")
+        self.machine = settings.team_machine or self.hashes.of("machine", "")
         mark = marks.digits(project.khive)
         self.project = settings.team_project or self.hashes.of("project", mark)
 

@@ -252,9 +252,10 @@ class _Push:
             entries.setdefault(entry.place.id, []).append(entry)
         form = self._forms[purpose.name]
         sender = ledger.sender(self._names.sender(is_hashed=form == "metrics"))
+        tombstones = self._tombstones.get()
         outgoing = []
         for row in chunk.rows:
-            if _is_of(row, off_sessions) or self._tombstones.get().is_purged(row):
+            if _is_of(row, off_sessions) or tombstones.is_purged(row):
                 continue
             item = self._versions.of_row(
                 purpose, form, sender, row, entries.get(row[0], []), ledger

@@ -61,7 +61,8 @@ class Versions:
             if entry.place != place and entry.withdrawal is None:
                 ledger.withdraw(entry, "moved")
         record = self._record(purpose, form, session, row)
-        digest = hashlib.blake2b(record.to_json().encode(), digest_size=_DIGEST_BYTES).digest()
+        text = record.to_json().encode()
+        digest = hashlib.blake2b(text, digest_size=_DIGEST_BYTES).digest()
         previous = next((entry for entry in entries if entry.place == place), None)
         if previous is None or previous.withdrawal is not None or previous.digest != digest:
             version = ledger.next_version(None if previous is None else previous.version)
@@ -69,8 +70,10 @@ class Versions:
             version = previous.version
         else:
             return None
-        record = record._replace(version=version)
-        return _outgoing(Entry(place, version, record.form, record.created_at, digest), record)
+        entry = Entry(place, version, record.form, record.created_at, digest)
+        # In place of the 0, and with the end of its line.
+        size = len(text) + len(str(version))
+        return Outgoing(entry, record._replace(version=version), size)
 
     def tombstone(self, entry: Entry, sender: Sender) -> Outgoing:
         """Return the version that takes a record out at its place."""
@@ -87,7 +90,7 @@ class Versions:
             created_at=entry.created_at,
             content=None,
         )
-        return _outgoing(entry, record)
+        return Outgoing(entry, record, len(record.to_json().encode()) + 1)
 
     def _record(self, purpose: Purpose, form: str, session: str, row: StoredRow) -> TeamRecord:
         """Return a record as it leaves, without its version."""
@@ -122,10 +125,6 @@ def batches(outgoing: Sequence[Outgoing]) -> Iterator[list[Outgoing]]:
         size += item.size
     if batch:
         yield batch
-
-
-def _outgoing(entry: Entry, record: TeamRecord) -> Outgoing:
-    return Outgoing(entry, record, len(record.to_json().encode()) + 1)
 
 
 def _sound(text: str) -> str:

@@ -48,7 +48,7 @@ class KeyedHashes:
     def of(self, kind: str, text: str) -> str:
         """Return the hash of a text, in hex."""
         message = b"\0".join((b"hash", kind.encode(), text.encode("utf-8", "surrogatepass")))
-        return hmac.new(self._key, message, hashlib.sha256).hexdigest()[:_HASH_DIGITS]
+        return hmac.digest(self._key, message, "sha256").hex()[:_HASH_DIGITS]
 
 
 def mac(khive: Path, purpose: str, content: bytes) -> str:
