@@ -100,11 +100,15 @@ class Servers:
         """Return the error that says that none of them does as it is asked."""
         if isinstance(error, DestinationError):
             return error
-        reason = _reason(error) or _reason(self._last_error) or "no answer"
+        # That there are no servers left says nothing of the cause.
+        cause = None if isinstance(error, nats.errors.NoServersError) else error
+        reason = _reason(cause) or _reason(self._last_error) or _reason(error) or "no answer"
         return DestinationError(f"{self.name}: {reason}", hint="what was not sent waits")
 
     async def _note(self, error: Exception) -> None:
-        self._last_error = error
+        # A server that refuses says why, and may have hung up before all was said to it.
+        if self._last_error is None or not isinstance(error, ConnectionError):
+            self._last_error = error
 
 
 class _EncryptedClient(Client):
