@@ -30,11 +30,11 @@ class NatsNode:
         self._log = folder.with_suffix(".log")
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self, routes: list[int]) -> None:
+    def start(self, routes: list[int], *options: str) -> None:
         """Start it, as one of a cluster whose other servers have these ports; alone for none."""
         assert PROGRAM is not None
         words = [PROGRAM, "-a", "127.0.0.1", "-p", str(self.port), "-n", self.name]
-        words += ["-js", "-sd", str(self._folder)]
+        words += ["-js", "-sd", str(self._folder), *options]
         if routes:
             words += ["--cluster_name", "khive"]
             words += ["--cluster", f"nats://127.0.0.1:{self.route_port}"]

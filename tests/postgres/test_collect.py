@@ -1,6 +1,7 @@
 """Records over JetStream into a team's PostgreSQL: each acknowledged one is there, once."""
 
 import asyncio
+import re
 import shutil
 import socket
 import subprocess
@@ -132,6 +133,48 @@ async def test_nothing_goes_to_others_in_clear_text(monkeypatch: pytest.MonkeyPa
             await destination.send([record(1, 1)])
         await destination.close()
     assert set(heard) == {b""}
+
+
+async def test_tls_and_a_password(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, database: str
+) -> None:
+    host = socket.gethostname()
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    made = subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+         "-nodes", "-days", "2", "-keyout", str(key), "-out", str(cert), "-subj", "/CN=nats",
+         "-addext", f"subjectAltName=DNS:{host}"],
+        capture_output=True, check=False,
+    )  # fmt: skip
+    if made.returncode:
+        pytest.skip("no openssl here")
+    monkeypatch.setattr("khive_persist.team.jetstream._CONNECT_SECONDS", 1.5)
+    tls = ("-a", "0.0.0.0", "--tls", "--tlscert", str(cert), "--tlskey", str(key))
+    node = NatsNode("tls", tmp_path / "tls")
+    node.start([], *tls, "--user", "push", "--pass", "word")
+    url = f"nats://push@{host}:{node.port}"
+
+    async def said_of(password: str) -> str:
+        destination = destination_of(url, password)
+        try:
+            await destination.send([record(1, 1)])
+        except DestinationError as error:
+            return str(error)
+        finally:
+            await destination.close()
+        return ""
+
+    try:
+        wait_until(lambda: listens(node.port))
+        assert "certificate" in await said_of("word")
+        monkeypatch.setenv("SSL_CERT_FILE", str(cert))
+        # Of a server that hangs up at once nothing else may be heard.
+        assert re.search("Authorization Violation|Broken pipe|reset", await said_of("wrong"))
+        assert await said_of("word") == ""
+        collector = Collector(Servers(url, "word"), TeamStore(database), print)
+        assert (await collector.run(until_empty=True)).records.new == 1
+    finally:
+        node.stop()
 
 
 async def test_a_cluster_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -275,6 +318,11 @@ async def test_kills_of_everything() -> None:
         assert info.config.num_replicas == 3
         await client.close()
     shutil.rmtree(folder)
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as connection:
+        return connection.connect_ex(("127.0.0.1", port)) == 0
 
 
 def rows_of(count: int) -> str:

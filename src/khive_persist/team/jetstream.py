@@ -100,11 +100,15 @@ class Servers:
         """Return the error that says that none of them does as it is asked."""
         if isinstance(error, DestinationError):
             return error
-        reason = _reason(error) or _reason(self._last_error) or "no answer"
+        # That there are no servers left says nothing of the cause.
+        cause = None if isinstance(error, nats.errors.NoServersError) else error
+        reason = _reason(cause) or _reason(self._last_error) or _reason(error) or "no answer"
         return DestinationError(f"{self.name}: {reason}", hint="what was not sent waits")
 
     async def _note(self, error: Exception) -> None:
-        self._last_error = error
+        # A server that refuses says why, and may have hung up before all was said to it.
+        if self._last_error is None or not isinstance(error, ConnectionError):
+            self._last_error = error
 
 
 class _EncryptedClient(Client):
@@ -182,7 +186,9 @@ def record_of(body: bytes, headers: dict[str, str] | None) -> TeamRecord:
 
 
 def _reason(error: BaseException | None) -> str:
-    if isinstance(error, OSError) and error.errno:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted ({error.verify_message})"
+    if isinstance(error, OSError) and error.errno and not isinstance(error, ssl.SSLError):
         return os.strerror(error.errno)
     return str(error or "").removeprefix("nats: ").strip("'")
 
