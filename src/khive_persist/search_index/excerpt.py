@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from itertools import islice
 from typing import Final, NamedTuple
 
@@ -104,25 +105,42 @@ def _single(term: Term) -> list[Term]:
     return [*map(Term, tokens[:-1]), Term(tokens[-1], term.is_prefix)]
 
 
-def _matches(term: Term, text: str, lowered: str) -> Iterator[_Match]:
-    """Yield the places of a term: first where it is whole words, then where it is parts of them."""
+class _Spelling(NamedTuple):
+    """The patterns of a term: as whole words, and as the letters of them anywhere."""
+
+    words: re.Pattern[str]
+    letters: re.Pattern[str]
+    has_opening: bool
+    has_closing: bool
+
+
+@lru_cache(256)
+def _spelling(term: Term, *, has_diacritics: bool) -> _Spelling:
     parts = [piece for token in words(term.text) for piece in pieces(token)]
-    optional = _DIACRITICS if _HAS_DIACRITIC.search(lowered) else ""
-    spelled = r"[\W_]*".join(
+    optional = _DIACRITICS if has_diacritics else ""
+    letters = r"[\W_]*".join(
         "(" + "".join(re.escape(letter) + optional for letter in folded(part)) + ")"
         for part in parts
     )
     closing = "" if term.is_prefix or is_cjk(parts[-1][-1]) else r"(?![^\W_])"
     opening = "" if is_cjk(parts[0][0]) else r"(?<![^\W_])"
-    inner = range(2, len(parts) + 1)
-    for place in re.finditer(opening + spelled + closing, lowered):
+    whole = re.compile(opening + letters + closing)
+    return _Spelling(whole, re.compile(letters), bool(opening), bool(closing))
+
+
+def _matches(term: Term, text: str, lowered: str) -> Iterator[_Match]:
+    """Yield the places of a term: first where it is whole words, then where it is parts of them."""
+    has_diacritics = _HAS_DIACRITIC.search(lowered) is not None
+    spelling = _spelling(term, has_diacritics=has_diacritics)
+    inner = range(2, spelling.letters.groups + 1)
+    for place in spelling.words.finditer(lowered):
         if all(is_boundary(text, place.start(group)) for group in inner):
             yield _Match(*place.span(), term)
-    if opening or closing:
-        for place in islice(re.finditer(spelled, lowered), _MAX_TRIED):
+    if spelling.has_opening or spelling.has_closing:
+        for place in islice(spelling.letters.finditer(lowered), _MAX_TRIED):
             edges = [place.start(group) for group in inner]
-            edges += [place.start()] if opening else []
-            edges += [place.end()] if closing else []
+            edges += [place.start()] if spelling.has_opening else []
+            edges += [place.end()] if spelling.has_closing else []
             if all(is_boundary(text, edge) for edge in edges):
                 yield _Match(*place.span(), term)
 

@@ -25,7 +25,7 @@ from khive_persist.store.source import Statement
 
 MAX_CANDIDATES: Final = 500
 # Words that so many passages have tell little of which is meant: of more, the newest are ranked.
-MAX_SCORED: Final = 20_000
+MAX_SCORED: Final = 10_000
 # A word of a text says more of it than a part of a longer word.
 _RANK: Final = "bm25(words, 1.0, 0.6)"
 _COLUMNS: Final = (
@@ -42,23 +42,19 @@ class Compiled(NamedTuple):
     Attributes:
         match: The expression of FTS5; empty where nothing but SQL can tell.
         condition: The condition on passages `p`, with its values.
-        limit: The number of candidates that are ranked by time, too.
     """
 
     match: str
     condition: Statement
-    limit: int = MAX_CANDIDATES
 
-    def candidates(self) -> Statement:
-        """Return the SELECT of the best passages, with what they are ranked and shown by."""
+    def best(self, limit: int) -> Statement:
+        """Return the SELECT of number and score of the best, and of how many were scored."""
         sql, values = self._matching(f"{_RANK} AS score", "0.0 AS score", is_newest_first=True)
         # bm25 takes a microsecond or so of each, and half of all may match.
-        best = f"SELECT * FROM ({sql} LIMIT {MAX_SCORED}) ORDER BY score, number DESC"
         return Statement(
-            f"SELECT {_COLUMNS}, c.score FROM ({best} LIMIT {self.limit}) AS c"
-            " JOIN passages AS p ON p.number = c.number"
-            " JOIN records AS r ON r.number = p.record"
-            " JOIN sessions AS s ON s.number = p.session",
+            f"WITH scored AS MATERIALIZED ({sql} LIMIT {MAX_SCORED})"
+            " SELECT number, score, (SELECT count(*) FROM scored) FROM scored"
+            f" ORDER BY score, number DESC LIMIT {limit}",
             values,
         )
 

@@ -9,8 +9,14 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from khive_persist import clock
-from khive_persist.search_index.expression import Compiled
+from khive_persist.search_index.expression import (
+    MAX_CANDIDATES,
+    MAX_SCORED,
+    Compiled,
+    candidates_of,
+)
 from khive_persist.search_index.result import PassageKind
+from khive_persist.store import codec
 from khive_persist.store.sqlite.connection import Connection
 from khive_persist.store.sqlite.named_rows import rows_as
 from khive_persist.store.sqlite.statements import scalar
@@ -82,15 +88,24 @@ class Matches(NamedTuple):
     ranked: list[Ranked]
 
 
-def find_matches(connection: Connection, compiled: Compiled, current_time: datetime) -> Matches:
-    """Return what matches a query in the index, ranked."""
-    candidates = rows_as(Candidate, connection.execute(*compiled.candidates()))
-    if not candidates:
+def find_matches(
+    connection: Connection,
+    compiled: Compiled,
+    current_time: datetime,
+    limit: int = MAX_CANDIDATES,
+) -> Matches:
+    """Return what matches a query in the index, so many of the best ranked."""
+    best = connection.execute(*compiled.best(limit)).fetchall()
+    if not best:
         return Matches(0, [])
-    # Fewer than are asked for are all.
-    count = len(candidates)
-    if count >= compiled.limit:
+    *_, count = best[0]
+    if count >= MAX_SCORED:
         count = int(scalar(connection, *compiled.counting()))
+    scores = {number: score for number, score, _ in best}
+    rows = connection.execute(*candidates_of(codec.dump(list(scores))))
+    candidates = [
+        candidate._replace(score=scores[candidate.number]) for candidate in rows_as(Candidate, rows)
+    ]
     return Matches(count, ranked(candidates, current_time))
 
 

@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 DEFAULT_LIMIT: Final = 20
 # What is not among the best of all by its words is not ranked.
 MAX_LIMIT: Final = MAX_CANDIDATES
+_LEAST_RANKED: Final = 100
+_RANKED_FOR_EACH: Final = 5
 _TITLED: Final = (PLANNER_SESSIONS, *EVENT_FILES.values(), CONVERSATIONS, APPLICATION_SESSIONS)
 
 
@@ -60,6 +62,14 @@ class Looked(NamedTuple):
     hits: Mapping[str, list[SearchHit]]
     counts: Mapping[str, int]
     near: list[str]
+
+
+def _ranked_for(limit: int) -> int:
+    """Return how many of the best by their words are ranked by time, too, to show so many.
+
+    Time adds less than a third to a rank, and some texts come again.
+    """
+    return min(MAX_CANDIDATES, max(_LEAST_RANKED, _RANKED_FOR_EACH * limit))
 
 
 class _Choice(NamedTuple):
@@ -220,7 +230,8 @@ class Searcher:
         with readers.index() as connection:
             if connection is None:
                 return Looked(0, {}, {}, [])
-            matches = find_matches(connection, compiled(query), clock.now())
+            ranked = MAX_CANDIDATES if vector is not None else _ranked_for(limit)
+            matches = find_matches(connection, compiled(query), clock.now(), ranked)
             if vector is not None and vector.row is not None:
                 from khive_persist.search_index.semantic.fusion import with_nearest
 
