@@ -96,6 +96,10 @@ def assert_explained(project: Project) -> None:
     }  # fmt: skip
 
 
+# Few kills may all come before the second copy is begun, or once it is done.
+MOST_KILLS = 500
+
+
 @pytest.mark.parametrize(
     "kills",
     [pytest.param(5, id="a few"), pytest.param(500, id="many", marks=pytest.mark.long)],
@@ -106,7 +110,9 @@ def test_killed_between_the_two_copies(project: Project, kills: int) -> None:
     said: dict[str, str] = {}
     differed = 0
     # A kill in 40 lets a file grow to more than its readers hold at once.
-    for number in range(kills):
+    for number in range(MOST_KILLS):
+        if number >= kills and differed:
+            break
         said |= killed_at_work(project, number, some.uniform(0, 0.12))
         assert_acknowledged(project, said)
         assert_explained(project)

@@ -159,6 +159,8 @@ def test_a_push_that_is_interrupted_ends_at_once(project: Project, server: TeamS
     process = subprocess.Popen(
         [sys.executable, "-m", "khive_persist", "--dir", str(project.root), "push"],
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        # A shell keeps it from what runs in its background.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )  # fmt: skip
     assert server.arrived.wait(60)
     process.send_signal(signal.SIGINT)
