@@ -76,7 +76,9 @@ def build_server(directory: str | None) -> MCPServer[Any]:
     searchers: dict[Path, Searcher] = {}
 
     def searcher_of(place: Project) -> Searcher:
-        return searchers.setdefault(place.root, Searcher(project=place))
+        if place.root not in searchers:
+            searchers[place.root] = Searcher(project=place)
+        return searchers[place.root]
 
     async def search(
         query: Annotated[

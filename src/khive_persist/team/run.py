@@ -8,7 +8,6 @@ leaves, too. What keeps it from sending is in the ledger: `team status` and `doc
 """
 
 import os
-import subprocess
 import sys
 import time
 from contextlib import suppress
@@ -20,17 +19,14 @@ from khive_persist.errors import KhiveError
 from khive_persist.project import Project
 from khive_persist.settings import Settings
 from khive_persist.store.sqlite import consumer_position, write_lock
-from khive_persist.trust.processes import environment_for, module_command
+from khive_persist.trust.processes import start_in_background
 
 # Its time is that of the last try.
 LOCK: Final = "push.lock"
 _WAITING_LOCK: Final = "push_waiting.lock"
-_NICENESS: Final = 10
 _SECONDS_A_MINUTE: Final = 60
 # With a longer interval the next drainer starts another process.
 _LONGEST_WAIT_SECONDS: Final = 600.0
-# Until they are waited for, which nobody else does.
-_processes: "list[subprocess.Popen[bytes]]" = []
 
 
 def main() -> int:
@@ -54,17 +50,7 @@ def is_due(project: Project, settings: Settings) -> bool:
 
 def start(project: Project) -> None:
     """Start the process; it goes on after its parent."""
-    _processes[:] = [process for process in _processes if process.poll() is None]
-    process = subprocess.Popen(  # noqa: S603 - our own module and a path
-        module_command("khive_persist.team.run", str(project.root)),
-        env=environment_for(project.root),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-        preexec_fn=partial(os.nice, _NICENESS),
-    )
-    _processes.append(process)
+    start_in_background("khive_persist.team.run", project.root)
 
 
 def _is_over(project: Project) -> bool:

@@ -7,10 +7,8 @@ leaves. A warning is put down before it is sent: what a killed process had begun
 """
 
 import os
-import subprocess
 import sys
 import time
-from functools import partial
 from typing import Final, get_args
 
 import anyio
@@ -32,19 +30,16 @@ from khive_persist.sessions.budgets import BudgetState, budget_states, budgets_o
 from khive_persist.sessions.budgets import sentence as sentence_of
 from khive_persist.settings import Settings
 from khive_persist.store.sqlite import write_lock
-from khive_persist.trust.processes import environment_for, module_command
+from khive_persist.trust.processes import start_in_background
 
 LOCK: Final = "budget_warnings.lock"
 # A failed delivery is tried again by later processes, up to so many times in all.
 ATTEMPTS: Final = 3
 # Longer than another process is at it.
 _WAIT_SECONDS: Final = 120.0
-_NICENESS: Final = 10
 # All messages of a project are read again after so many seconds a byte of their file, a hundred
 # times what that takes.
 _SECONDS_A_BYTE: Final = 1e-6
-# Until they are waited for, which nobody else does.
-_processes: "list[subprocess.Popen[bytes]]" = []
 
 
 def main() -> int:
@@ -60,18 +55,8 @@ def main() -> int:
 
 def start(project: Project, settings: Settings) -> None:
     """Start the process where it is asked for; it goes on after its parent."""
-    _processes[:] = [process for process in _processes if process.poll() is None]
     if settings.has_budget:
-        process = subprocess.Popen(  # noqa: S603 - our own module and a path
-            module_command("khive_persist.maintenance.budget_warnings.run", str(project.root)),
-            env=environment_for(project.root),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-            preexec_fn=partial(os.nice, _NICENESS),
-        )
-        _processes.append(process)
+        start_in_background("khive_persist.maintenance.budget_warnings.run", project.root)
 
 
 def warn_of_budgets(project: Project) -> list[str]:

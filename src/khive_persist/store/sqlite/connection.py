@@ -275,13 +275,18 @@ def fault_of(connection: Connection, check: str) -> str:
 
 def set_aside(path: Path, quarantine: Path) -> Path:
     """Move a database and its sidecars into a new folder of the quarantine; that folder."""
+    with atomic_switch.in_turn(path, DEFAULT_BUSY_TIMEOUT_SECONDS):
+        return move_aside(path, quarantine)
+
+
+def move_aside(path: Path, quarantine: Path) -> Path:
+    """Move a database as `set_aside` does, by who holds its lock."""
     folder = quarantine / f"{path.name}.{clock.new_id()}"
     folder.mkdir(mode=0o700)
-    with atomic_switch.in_turn(path, DEFAULT_BUSY_TIMEOUT_SECONDS):
-        for suffix in ("-wal", "-shm", "-journal", ""):
-            sidecar = path.with_name(path.name + suffix)
-            if os.path.lexists(sidecar):
-                os.rename(sidecar, folder / sidecar.name)
+    for suffix in ("-wal", "-shm", "-journal", ""):
+        sidecar = path.with_name(path.name + suffix)
+        if os.path.lexists(sidecar):
+            os.rename(sidecar, folder / sidecar.name)
     return folder
 
 

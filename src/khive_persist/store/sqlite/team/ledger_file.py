@@ -12,13 +12,13 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final, Self
 
-from khive_persist import clock
 from khive_persist.errors import StoreDamagedError
 from khive_persist.project import Project, make_directory
 from khive_persist.store.sqlite import derived_file, write_lock
 from khive_persist.store.sqlite.connection import (
     Connection,
     identity,
+    move_aside,
     open_memory,
     open_reader,
 )
@@ -74,21 +74,12 @@ class LedgerFile(AbstractContextManager["LedgerFile"]):
     def _reopen(self) -> None:
         self.close()
         if os.path.lexists(self.path) and not _is_usable(self.path):
-            self._set_aside()
+            make_directory(self._quarantine)
+            move_aside(self.path, self._quarantine)
         connection = derived_file.open_writer(self.path, schema())
         # A version that was sent must never be given to another one.
         connection.execute("PRAGMA synchronous = FULL")
         self._connection, self._identity = connection, identity(self.path)
-
-    def _set_aside(self) -> None:
-        """Move the file to quarantine, under the lock of its writers, which is held."""
-        make_directory(self._quarantine)
-        folder = self._quarantine / f"{self.path.name}.{clock.new_id()}"
-        make_directory(folder)
-        for suffix in ("-wal", "-shm", "-journal", ""):
-            sidecar = self.path.with_name(f"{self.path.name}{suffix}")
-            if os.path.lexists(sidecar):
-                os.rename(sidecar, folder / sidecar.name)
 
 
 class LedgerCopy(AbstractContextManager["LedgerCopy"]):
