@@ -1,10 +1,9 @@
 """Cut the part of a text that matched, and mark in it what matched."""
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from itertools import islice
+from itertools import count, islice
 from typing import Final, NamedTuple
 
 from khive_persist.search_index.query import All, AnyOf, Not, Part, Query, Term
@@ -106,9 +105,14 @@ def _single(term: Term) -> list[Term]:
 
 
 class _Spelling(NamedTuple):
-    """The patterns of a term: as whole words, and as the letters of them anywhere."""
+    """The pattern of a term's letters, with a group for each part of its words.
 
-    words: re.Pattern[str]
+    Attributes:
+        letters: The pattern.
+        has_opening: Whether a match begins where a word, or a part of one, does.
+        has_closing: Whether it ends where one does.
+    """
+
     letters: re.Pattern[str]
     has_opening: bool
     has_closing: bool
@@ -122,40 +126,53 @@ def _spelling(term: Term, *, has_diacritics: bool) -> _Spelling:
         "(" + "".join(re.escape(letter) + optional for letter in folded(part)) + ")"
         for part in parts
     )
-    closing = "" if term.is_prefix or is_cjk(parts[-1][-1]) else r"(?![^\W_])"
-    opening = "" if is_cjk(parts[0][0]) else r"(?<![^\W_])"
-    whole = re.compile(opening + letters + closing)
-    return _Spelling(whole, re.compile(letters), bool(opening), bool(closing))
+    has_closing = not (term.is_prefix or is_cjk(parts[-1][-1]))
+    return _Spelling(re.compile(letters), not is_cjk(parts[0][0]), has_closing)
+
+
+@lru_cache(16)
+def _whole_words(spelling: _Spelling) -> re.Pattern[str]:
+    opening = r"(?<![^\W_])" if spelling.has_opening else ""
+    closing = r"(?![^\W_])" if spelling.has_closing else ""
+    return re.compile(opening + spelling.letters.pattern + closing)
 
 
 def _matches(term: Term, text: str, lowered: str) -> Iterator[_Match]:
-    """Yield the places of a term: first where it is whole words, then where it is parts of them."""
+    """Yield the places of a term, in order: where it is words, or parts of them."""
     has_diacritics = _HAS_DIACRITIC.search(lowered) is not None
     spelling = _spelling(term, has_diacritics=has_diacritics)
-    inner = range(2, spelling.letters.groups + 1)
-    for place in spelling.words.finditer(lowered):
-        if all(is_boundary(text, place.start(group)) for group in inner):
+    pattern, start = spelling.letters, 0
+    for tried in count():
+        if tried == _MAX_TRIED:
+            pattern = _whole_words(spelling)
+        place = pattern.search(lowered, start)
+        if place is None:
+            return
+        if (
+            (not spelling.has_opening or is_boundary(text, place.start()))
+            and (not spelling.has_closing or is_boundary(text, place.end()))
+            and all(is_boundary(text, inner) for inner, _ in place.regs[2:])
+        ):
             yield _Match(*place.span(), term)
-    if spelling.has_opening or spelling.has_closing:
-        for place in islice(spelling.letters.finditer(lowered), _MAX_TRIED):
-            edges = [place.start(group) for group in inner]
-            edges += [place.start()] if spelling.has_opening else []
-            edges += [place.end()] if spelling.has_closing else []
-            if all(is_boundary(text, edge) for edge in edges):
-                yield _Match(*place.span(), term)
+            start = place.end()
+        else:
+            start = place.start() + 1
 
 
 def _best_start(matches: Sequence[_Match], characters: int) -> int:
     """Return where the first match of the best part stands."""
     best, best_start, end = (0, 0), 0, 0
-    within: Counter[Term] = Counter()
-    for match in matches:
+    within: dict[Term, int] = {}
+    for index, match in enumerate(matches):
         while end < len(matches) and matches[end].start < match.start + characters:
-            within[matches[end].term] += 1
+            term = matches[end].term
+            within[term] = within.get(term, 0) + 1
             end += 1
-        if (value := (len(within), within.total())) > best:
+        if (value := (len(within), end - index)) > best:
             best, best_start = value, match.start
-        within -= Counter([match.term])
+        within[match.term] -= 1
+        if not within[match.term]:
+            del within[match.term]
     return best_start
 
 

@@ -1,6 +1,7 @@
 """`Searcher`: searches one project again and again, with what it reads kept open."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
@@ -48,20 +49,25 @@ _RANKED_FOR_EACH: Final = 5
 _TITLED: Final = (PLANNER_SESSIONS, *EVENT_FILES.values(), CONVERSATIONS, APPLICATION_SESSIONS)
 
 
-class Looked(NamedTuple):
-    """A look at the index.
+class _Found(NamedTuple):
+    """What a query matches in the index, and the words that are near those that match nothing."""
+
+    matches: Matches
+    near: list[str]
+
+
+class _Shown(NamedTuple):
+    """What is shown of it.
 
     Attributes:
         matched: The number of passages that match.
         hits: Those that are shown, in order, by session.
         counts: The number of ranked matches by session.
-        near: Words that are near those that match nothing.
     """
 
     matched: int
     hits: Mapping[str, list[SearchHit]]
     counts: Mapping[str, int]
-    near: list[str]
 
 
 def _ranked_for(limit: int) -> int:
@@ -146,8 +152,8 @@ class Searcher:
             vector = await run_sync(vector_of, self.project, query)
             return await self.search_index(query, behind, limit=limit, near=near, vector=vector)
         most = checked_count("limit", limit) or 0
-        behind, looked = await self._thread.run(self._catch_up_and_look, query, most, near)
-        return await self._result(query, behind, looked, None)
+        behind, found = await self._thread.run(self._catch_up_and_find, query, most, near)
+        return await self._result(query, behind, most, found, None)
 
     async def catch_up(self) -> int | None:
         """Bring in what is new, for two seconds at most; see `follow.catch_up`."""
@@ -176,34 +182,46 @@ class Searcher:
             StoreError: The index, or a file with titles, cannot be read.
         """
         most = checked_count("limit", limit) or 0
-        looked = await self._thread.run(self._look, query, most, near, vector)
-        return await self._result(query, behind, looked, vector)
+        found = await self._thread.run(self._find, query, most, near, vector)
+        return await self._result(query, behind, most, found, vector)
 
     async def _result(
-        self, query: Query, behind: int | None, looked: Looked, vector: "QueryVector | None"
+        self,
+        query: Query,
+        behind: int | None,
+        limit: int,
+        found: _Found,
+        vector: "QueryVector | None",
     ) -> SearchResult:
-        titles = await self._titles([session_id for session_id in looked.hits if session_id])
+        # Few records change between a look at the index and one at them, so that these are the
+        # sessions that are shown; titles and texts are read side by side.
+        likely = by_session(choose(found.matches.ranked, limit))
+        shown, titles = await asyncio.gather(
+            self._thread.run(self._show, query, limit, found.matches), self._titles(likely)
+        )
+        titles |= await self._titles(shown.hits.keys() - likely)
         root = str(self.project.root.resolve())
         sessions = [
-            SessionHits(id, titles.get(id, ""), root, looked.counts[id], hits)
-            for id, hits in looked.hits.items()
+            SessionHits(id, titles.get(id, ""), root, shown.counts[id], hits)
+            for id, hits in shown.hits.items()
         ]
         return SearchResult(
             query=query.text,
             mode="exact" if vector is None or vector.row is None else "hybrid",
-            matched=looked.matched,
-            shown=sum(map(len, looked.hits.values())),
+            matched=shown.matched,
+            shown=sum(map(len, shown.hits.values())),
             behind=behind,
             sessions=sessions,
-            near=looked.near,
+            near=found.near,
             vectors=None if vector is None else vector.state,
         )
 
-    async def _titles(self, sessions: Sequence[str]) -> dict[str, str]:
-        if not sessions:
+    async def _titles(self, sessions: Iterable[str]) -> dict[str, str]:
+        named = [session_id for session_id in sessions if session_id]
+        if not named:
             return {}
-        rows = await self._reader.fetch(lambda source: _tasks(source, sessions))
-        tasks: dict[str, str | None] = dict.fromkeys(sessions)
+        rows = await self._reader.fetch(lambda source: _tasks(source, named))
+        tasks: dict[str, str | None] = dict.fromkeys(named)
         return await read_titles(self._reader, tasks | dict(map(tuple, rows)))
 
     # What follows runs in the thread that reads.
@@ -222,31 +240,35 @@ class Searcher:
             drain(self.project)
         return catch_up(self.project, readers=self._open_readers())
 
-    def _catch_up_and_look(self, query: Query, limit: int, near: bool) -> tuple[int | None, Looked]:
-        return self._catch_up(), self._look(query, limit, near, None)
+    def _catch_up_and_find(self, query: Query, limit: int, near: bool) -> tuple[int | None, _Found]:
+        return self._catch_up(), self._find(query, limit, near, None)
 
-    def _look(self, query: Query, limit: int, near: bool, vector: "QueryVector | None") -> Looked:
-        readers = self._open_readers()
-        with readers.index() as connection:
+    def _find(self, query: Query, limit: int, near: bool, vector: "QueryVector | None") -> _Found:
+        with self._open_readers().index() as connection:
             if connection is None:
-                return Looked(0, {}, {}, [])
+                return _Found(Matches(0, []), [])
             ranked = MAX_CANDIDATES if vector is not None else _ranked_for(limit)
             matches = find_matches(connection, compiled(query), clock.now(), ranked)
             if vector is not None and vector.row is not None:
                 from khive_persist.search_index.semantic.fusion import with_nearest
 
                 matches = with_nearest(connection, matches, query, vector.model, vector.row)
-            choice = _with_texts(readers, connection, query, matches, limit)
-            marker = Marker(query)
-            return Looked(
-                choice.matches.total,
-                {
-                    id: [_hit(entry, marker, choice.texts) for entry in entries]
-                    for id, entries in by_session(choice.chosen).items()
-                },
-                {id: len(entries) for id, entries in by_session(choice.matches.ranked).items()},
-                near_words(connection, query) if near and not choice.matches.total else [],
+            return _Found(
+                matches, near_words(connection, query) if near and not matches.total else []
             )
+
+    def _show(self, query: Query, limit: int, matches: Matches) -> _Shown:
+        readers, marker = self._open_readers(), Marker(query)
+        with readers.index() as connection:
+            if connection is None:
+                return _Shown(0, {}, {})
+            choice = _with_texts(readers, connection, marker, matches, limit)
+        hits = {
+            id: [_hit(entry, marker, choice.texts) for entry in entries]
+            for id, entries in by_session(choice.chosen).items()
+        }
+        counts = {id: len(entries) for id, entries in by_session(choice.matches.ranked).items()}
+        return _Shown(choice.matches.total, hits, counts)
 
 
 def vector_of(project: Project, query: Query) -> "QueryVector":
@@ -257,10 +279,9 @@ def vector_of(project: Project, query: Query) -> "QueryVector":
 
 
 def _with_texts(
-    readers: SearchReaders, connection: Connection, query: Query, matches: Matches, limit: int
+    readers: SearchReaders, connection: Connection, marker: Marker, matches: Matches, limit: int
 ) -> _Choice:
     """Read what is shown from its records; what they have no longer gives room to others."""
-    marker = Marker(query)
     texts: dict[int, str] = {}
     entries = matches.ranked
     while True:
