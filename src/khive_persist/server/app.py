@@ -6,10 +6,12 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Match, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from khive_persist.recorder.live_settings import LiveSettings
 from khive_persist.server.context import ServerContext
 from khive_persist.server.http.errors import ErrorMiddleware
 from khive_persist.server.http.headers import with_headers
 from khive_persist.server.http.hosts import HostMiddleware, allowed_hosts
+from khive_persist.server.http.limits import Limits
 from khive_persist.server.http.paths import with_words
 from khive_persist.server.http.request_head import with_sound_heads
 from khive_persist.server.openapi import document as openapi
@@ -24,7 +26,7 @@ from khive_persist.server.routes import (
     verdicts,
 )
 from khive_persist.server.routes.application_sessions import application_sessions
-from khive_persist.server.routes.metrics import with_metrics
+from khive_persist.server.routes.metrics import Metrics, with_metrics
 from khive_persist.server.routes.read import routes as read_routes
 
 
@@ -37,10 +39,14 @@ def routes(context: ServerContext) -> list[BaseRoute]:
     access, bodies, intake = context.access, context.bodies, context.intake
     readers, stores = context.readers, context.stores
     group_routes: list[BaseRoute] = []
+
+    async def is_ready() -> bool:
+        return project.exists() and intake.recorder.is_ready
+
     group_routes += [
         *hooks.routes(access, bodies, intake),
         *events.routes(access, bodies, intake),
-        *health.routes(access, project, intake, stopping),
+        *health.routes(access, context.metrics, stopping, is_ready, intake.waiting_count),
         *login.routes(access, bodies),
         *application_sessions.routes(
             access, bodies, intake, project, live, readers, stores, stopping
@@ -56,18 +62,30 @@ def routes(context: ServerContext) -> list[BaseRoute]:
 
 
 def build_app(context: ServerContext) -> ASGIApp:
-    """Return the app. Nothing of it is answered but through all that stands before the router."""
+    """Return the app of a project's server."""
+    app = routed(routes(context))
+    return guarded(app, context.address, context.live, context.limits, context.metrics)
+
+
+def routed(routes: Sequence[BaseRoute]) -> ASGIApp:
+    """Return the app of some routes, of which each has one method."""
+    return with_words(_MethodRouter(routes))
+
+
+def guarded(
+    app: ASGIApp, address: str, live: LiveSettings, limits: Limits, metrics: Metrics
+) -> ASGIApp:
+    """Return an app of which nothing is answered but through all that stands before it."""
 
     def hosts() -> frozenset[str]:
-        return allowed_hosts(context.address, context.live.settings.server_allowed_hosts)
+        return allowed_hosts(address, live.settings.server_allowed_hosts)
 
     def origins() -> frozenset[str]:
-        return frozenset(map(str.lower, context.live.settings.server_allowed_origins))
+        return frozenset(map(str.lower, live.settings.server_allowed_origins))
 
-    app: ASGIApp = with_words(_MethodRouter(routes(context)))
-    app = ErrorMiddleware(with_sound_heads(app, context.limits), context.limits)
+    app = ErrorMiddleware(with_sound_heads(app, limits), limits)
     app = with_headers(HostMiddleware(app, hosts, origins))
-    return with_metrics(app, context.metrics)
+    return with_metrics(app, metrics)
 
 
 class _MethodRouter:

@@ -5,6 +5,7 @@ import logging
 import os
 import subprocess
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,7 @@ from khive_persist.errors import KhiveError
 from khive_persist.maintenance.budget_warnings import run as budget_warnings
 from khive_persist.mirror.packing import is_due
 from khive_persist.project import RESERVED_DATABASES, Project
+from khive_persist.recorder.live_settings import LiveSettings
 from khive_persist.recorder.logs import LOGGER
 from khive_persist.search_index import index_file
 from khive_persist.search_index.follow import catch_up
@@ -64,31 +66,32 @@ class Intervals(NamedTuple):
 
 
 async def keep_settings(
-    context: ServerContext, seconds: float, reload_requested: asyncio.Event
+    live: LiveSettings,
+    seconds: float,
+    reload_requested: asyncio.Event,
+    changed: Callable[[], None],
 ) -> None:
     """Follow config.toml until cancelled: when it has changed, or when it is asked for."""
     while True:
         with anyio.move_on_after(seconds):
             await reload_requested.wait()
-        if reload_requested.is_set() or context.live.has_changed():
+        if reload_requested.is_set() or live.has_changed():
             reload_requested.clear()
-            reload(context)
+            _reload(live, changed)
 
 
-def reload(context: ServerContext) -> None:
+def _reload(live: LiveSettings, changed: Callable[[], None]) -> None:
     """Read config.toml anew; a wrong one is reported, and what was in force stays."""
-    previous = context.live.settings
+    previous = live.settings
     try:
-        is_changed = context.live.reload()
+        is_changed = live.reload()
     except KhiveError as error:
         _log.error("settings_wrong", extra={"fields": {"reason": str(error), "kept": "the old"}})
         return
     if not is_changed:
         return
-    context.intake.recorder.reload()
-    context.intake.large_recorder.reload()
-    context.stores.renew()
-    current = context.live.settings
+    changed()
+    current = live.settings
     names = [name for name in current._fields if getattr(current, name) != getattr(previous, name)]
     _log.info("settings_changed", extra={"fields": {"names": ",".join(names)}})
     if {"server_address", "server_port"} & set(names):

@@ -77,6 +77,13 @@ async def open_context(project: Project, address: str, limits: Limits) -> Server
     return context
 
 
+def renew_settings(context: ServerContext) -> None:
+    """Let the recorders and the stores take the settings that are in force now."""
+    context.intake.recorder.reload()
+    context.intake.large_recorder.reload()
+    context.stores.renew()
+
+
 async def close_context(context: ServerContext) -> None:
     """Wait for what was begun, end the recorder, and close every file."""
     await context.intake.close()

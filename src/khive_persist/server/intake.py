@@ -68,6 +68,10 @@ class Intake:
         """Return the number of requests to store so far."""
         return self.recorder.request_count + self.large_recorder.request_count
 
+    def waiting_count(self) -> int:
+        """Return the number of requests that wait for a commit."""
+        return self.recorder.pending_count + self.large_recorder.pending_count
+
     async def close(self) -> None:
         """Wait for what was begun, and end the processes."""
         await self.preparer.close()

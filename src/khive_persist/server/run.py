@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from importlib.metadata import version
 from typing import Any, Final, NamedTuple
 
@@ -23,12 +24,11 @@ from khive_persist.recorder import SWITCH_SECONDS
 from khive_persist.recorder.logs import LOGGER
 from khive_persist.recorder.recovery import recover_all
 from khive_persist.server import background_tasks, url_file
-from khive_persist.server.app import build_app
 from khive_persist.server.background_tasks import Intervals
-from khive_persist.server.context import ServerContext, close_context, open_context
 from khive_persist.server.http.limits import Limits
 from khive_persist.server.http.listening import Tls, check_exposure, listen, url_of
 from khive_persist.server.http.protocol import guarded_protocol
+from khive_persist.server.service import Service, project_service
 from khive_persist.settings import Settings
 from khive_persist.store.sqlite import write_lock
 
@@ -48,6 +48,7 @@ class Options(NamedTuple):
         is_insecure: Whether plain HTTP on another address than loopback is meant.
         limits: The limits of a connection.
         intervals: The intervals of the background tasks.
+        store: The address of a team's database, whose records are served; None for the project's.
     """
 
     address: str | None = None
@@ -56,6 +57,7 @@ class Options(NamedTuple):
     is_insecure: bool = False
     limits: Limits = Limits()
     intervals: Intervals = Intervals()
+    store: str | None = None
 
 
 class _Server(uvicorn.Server):
@@ -94,13 +96,14 @@ def serve(
     check_exposure(
         address,
         has_tls=options.tls is not None,
-        needs_token=settings.server_require_token,
+        needs_token=settings.server_require_token or options.store is not None,
         is_insecure=options.is_insecure,
     )
     project.make()
     sys.setswitchinterval(SWITCH_SECONDS)
     with _alone(project), contextlib.closing(listen(address, port)) as listening:
-        recover_all(project, settings)
+        if options.store is None:
+            recover_all(project, settings)
         url = url_of(listening, address, has_tls=options.tls is not None)
         write_private(project.server_url, url.encode() + b"\n")
         try:
@@ -134,31 +137,25 @@ async def _serve(
     options: Options,
     ready: Callable[[], None],
 ) -> None:
-    context = await open_context(project, address, options.limits)
-    if context.live.problem:
-        _log.error("settings_wrong", extra={"fields": {"reason": context.live.problem}})
-    server = _Server(_config(context, options), ready)
+    service = await _open_service(project, address, options)
+    if service.live.problem:
+        _log.error("settings_wrong", extra={"fields": {"reason": service.live.problem}})
+    server = _Server(_config(service, options), ready)
     reload_requested = asyncio.Event()
     loop = asyncio.get_running_loop()
     # Not from the handler itself: it may come in the midst of any line.
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, _stop, context, server)
+        loop.add_signal_handler(number, _stop, service, server)
     loop.add_signal_handler(signal.SIGHUP, reload_requested.set)
-    intervals = options.intervals
+    keep_settings = partial(
+        background_tasks.keep_settings,
+        service.live, options.intervals.settings, reload_requested, service.settings_changed,
+    )  # fmt: skip
     try:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(
-                background_tasks.keep_settings, context, intervals.settings, reload_requested
-            )
-            tasks.start_soon(background_tasks.keep_spool_empty, context, intervals.spool)
-            tasks.start_soon(background_tasks.keep_backups, context, intervals.backup)
-            tasks.start_soon(background_tasks.keep_synced, context, intervals.sync)
-            tasks.start_soon(background_tasks.keep_packed, context, intervals.packing)
-            tasks.start_soon(background_tasks.keep_budgets, context, intervals.budgets)
-            tasks.start_soon(background_tasks.keep_pushed, context, intervals.team)
-            tasks.start_soon(background_tasks.keep_searchable, context, intervals.search)
-            tasks.start_soon(background_tasks.keep_vectors, context, intervals.vectors)
-            tasks.start_soon(context.readers.keep, context.stopping)
+            tasks.start_soon(keep_settings)
+            for task in service.tasks:
+                tasks.start_soon(task)
             _log.info("started", extra={"fields": {"pid": os.getpid()}})
             # What is there by now stays: to look at it again and again costs a tenth.
             gc.collect()
@@ -167,24 +164,33 @@ async def _serve(
             tasks.cancel_scope.cancel()
     finally:
         with anyio.CancelScope(shield=True):
-            await close_context(context)
+            await service.close()
     _log.info("stopped", extra={"fields": {"pid": os.getpid()}})
 
 
-def _stop(context: ServerContext, server: uvicorn.Server) -> None:
+async def _open_service(project: Project, address: str, options: Options) -> Service:
+    if options.store is None:
+        return await project_service(project, address, options.limits, options.intervals)
+    # A project's server needs no driver of a database.
+    from khive_persist.server.team.service import team_service
+
+    return await team_service(project, address, options.limits, options.store)
+
+
+def _stop(service: Service, server: uvicorn.Server) -> None:
     if server.should_exit:
         # A second time: whoever asks does not want to wait.
         server.force_exit = True
     server.should_exit = True
-    context.stopping.set()
+    service.stopping.set()
 
 
-def _config(context: ServerContext, options: Options) -> uvicorn.Config:
+def _config(service: Service, options: Options) -> uvicorn.Config:
     tls: dict[str, Any] = {}
     if options.tls is not None:
         tls = {"ssl_certfile": options.tls.certificate, "ssl_keyfile": options.tls.key}
     return uvicorn.Config(
-        build_app(context),
+        service.app,
         http=guarded_protocol(options.limits),
         ws="none",
         lifespan="off",

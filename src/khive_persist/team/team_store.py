@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 from khive_persist.errors import InvalidRecordError
 from khive_persist.store import codec
+from khive_persist.store.postgres.pool import Database
 from khive_persist.store.postgres.team_tables import Rejection, Stored, TeamTables
 from khive_persist.team.team_record import TeamRecord
 from khive_persist.team.team_rows import TeamRows
@@ -41,7 +42,12 @@ class TeamStore:
     @property
     def name(self) -> str:
         """The address, without its password."""
-        return self._tables.name
+        return self._tables.database.name
+
+    @property
+    def database(self) -> Database:
+        """The database, which has the tables of a team once this is open."""
+        return self._tables.database
 
     async def open(self) -> None:
         """Connect, and make the tables that are missing.

@@ -1,13 +1,13 @@
 """`khive-persist collect`."""
 
 import asyncio
-import os
 import signal
 
 import click
 
 from khive_persist.cli.output import warn
-from khive_persist.errors import InvalidSettingsError, extra
+from khive_persist.cli.secrets import secret_of
+from khive_persist.errors import extra
 from khive_persist.team.postgres_address import address_of
 
 
@@ -50,8 +50,8 @@ def command(
         from khive_persist.team.jetstream import Servers
     with extra("postgres", "PostgreSQL"):
         from khive_persist.team.team_store import TeamStore
-    servers = Servers(source, _secret(source_variable))
-    store = TeamStore(address_of(target, _secret(target_variable)))
+    servers = Servers(source, secret_of(source_variable))
+    store = TeamStore(address_of(target, secret_of(target_variable)))
 
     async def run() -> Collected:
         collector = Collector(servers, store, warn)
@@ -66,12 +66,3 @@ def command(
         f"{collected.messages:,} messages: {new:,} records were new, {replaced:,} replaced an"
         f" older version, {duplicates:,} were there, {collected.rejected:,} were set apart"
     )
-
-
-def _secret(variable: str | None) -> str:
-    if variable is None:
-        return ""
-    secret = os.environ.get(variable, "")
-    if not secret:
-        raise InvalidSettingsError(f"the environment variable {variable} is not set")
-    return secret

@@ -8,10 +8,13 @@ import click
 from khive_persist.capture.drain import usable_settings
 from khive_persist.cli.options import project_of, with_limit, with_project, with_times
 from khive_persist.cli.output import print_json, print_table
+from khive_persist.cli.secrets import secret_of
 from khive_persist.errors import extra
 from khive_persist.project import Project
+from khive_persist.team.postgres_address import address_of
 
 RIGHTS = click.Choice(["ingest", "read", "admin"])
+ROLES = click.Choice(["member", "lead", "admin"])
 
 
 @click.group("serve", invoke_without_command=True)
@@ -21,6 +24,12 @@ RIGHTS = click.Choice(["ingest", "read", "admin"])
 @click.option("--tls-key", type=click.Path(exists=True, dir_okay=False), help="Its key.")
 @click.option("--insecure", is_flag=True, help="Plain HTTP where others can reach it.")
 @click.option("--log-json", is_flag=True, help="The log as one JSON document a line.")
+@click.option("--store", metavar="URL", help="A team's PostgreSQL: serve all of its records.")
+@click.option(
+    "--store-token-variable",
+    metavar="NAME",
+    help="The environment variable with the password of that database.",
+)
 @click.option(
     "--install",
     "unit",
@@ -38,6 +47,8 @@ def command(
     tls_key: str | None,
     insecure: bool,
     log_json: bool,
+    store: str | None,
+    store_token_variable: str | None,
     unit: str | None,
 ) -> None:
     """Take events and records over HTTP, and answer questions about them.
@@ -47,12 +58,16 @@ def command(
       khive-persist serve --port 0 --log-json
       khive-persist serve --install
       khive-persist serve token create ci --rights ingest
+      khive-persist serve --store 'postgresql://khive@db.example/team?sslmode=verify-full'
 
     It prints its URL once it answers. SIGTERM or Ctrl-C stops it when all that has begun is stored
-    and answered. A token is needed: that of .khive/server.token, or one that you make.
+    and answered. A token is needed: that of .khive/server.token, or one that you make. With --store
+    it takes what a team's machines push, and shows all of it, to each as their token's role says.
     """
     if context.invoked_subcommand is not None:
         return
+    if store is None and store_token_variable is not None:
+        raise click.UsageError("--store-token-variable goes with --store")
     if (tls_cert is None) != (tls_key is None):
         raise click.UsageError("--tls-cert and --tls-key go together")
     project = project_of()
@@ -60,13 +75,15 @@ def command(
         _change_unit(unit, project, _words(context))
         return
     needs_packages()
+    if store is not None:
+        store = _address_of_team(store, store_token_variable)
     from khive_persist.recorder import logs
     from khive_persist.server.http.listening import Tls
     from khive_persist.server.run import Options, serve
 
     tls = Tls(tls_cert, tls_key) if tls_cert is not None and tls_key is not None else None
     logs.set_up(as_json=log_json)
-    options = Options(address, port, tls, is_insecure=insecure)
+    options = Options(address, port, tls, is_insecure=insecure, store=store)
     serve(project, usable_settings(project), options, click.echo)
 
 
@@ -81,11 +98,27 @@ def token_command() -> None:
 
 @token_command.command("create")
 @click.argument("name")
-@click.option("--rights", type=RIGHTS, multiple=True, required=True, help="One or more times.")
+@click.option("--rights", type=RIGHTS, multiple=True, help="One or more times.")
+@click.option("--role", type=ROLES, help="Of a team's server, in place of rights.")
+@click.option("--person", metavar="NAME", help="The member whose records it is for.")
 @with_project
-def create_command(name: str, rights: tuple[Any, ...]) -> None:
-    """Make a token and print it: it is kept nowhere else."""
-    click.echo(_tokens(project_of()).create(name, rights))
+def create_command(name: str, rights: tuple[Any, ...], role: Any, person: str | None) -> None:
+    """Make a token and print it: it is kept nowhere else.
+
+    
+      khive-persist serve token create ci --rights ingest
+      khive-persist serve token create ann --role member --person ann
+    """
+    if bool(rights) == bool(role):
+        raise click.UsageError("say --rights or --role")
+    if (role == "member") != (person is not None):
+        raise click.UsageError("--role member and --person go together")
+    tokens = _tokens(project_of())
+    if role is not None:
+        from khive_persist.server.http.tokens import ROLES as ROLE_RIGHTS
+
+        rights = ROLE_RIGHTS[role]
+    click.echo(tokens.create(name, rights, person))
 
 
 @token_command.command("list")
@@ -98,13 +131,21 @@ def list_command(as_json: bool, limit: int | None) -> None:
     tokens = _tokens(project_of()).list()[:limit]
     if as_json:
         documents = [
-            {"name": token.name, "rights": token.rights, "created_at": token.created_at}
+            {
+                "name": token.name,
+                "rights": token.rights,
+                "person": token.person,
+                "created_at": token.created_at,
+            }
             for token in tokens
         ]
         print_json(documents)
         return
-    rows = [(token.name, ", ".join(token.rights), token.created_at) for token in tokens]
-    print_table(("name", "rights", "created_at"), rows, "there is no token")
+    rows = [
+        (token.name, ", ".join(token.rights), token.person or "", token.created_at)
+        for token in tokens
+    ]
+    print_table(("name", "rights", "person", "created_at"), rows, "there is no token")
 
 
 @token_command.command("revoke")
@@ -120,6 +161,12 @@ def _tokens(project: Project) -> Any:
 
     project.make()
     return Tokens(project)
+
+
+def _address_of_team(url: str, variable: str | None) -> str:
+    with extra("postgres", "PostgreSQL"):
+        import asyncpg  # noqa: F401
+    return address_of(url, secret_of(variable))
 
 
 def _words(context: click.Context) -> list[str]:

@@ -11,7 +11,7 @@ import hmac
 import os
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, get_args
 
@@ -25,6 +25,13 @@ from khive_persist.trust import signed
 Right = Literal["ingest", "read", "admin"]
 
 RIGHTS: Final[tuple[Right, ...]] = get_args(Right)
+Role = Literal["member", "lead", "admin"]
+# Of a team's server: a member's token is that of a person.
+ROLES: Final[Mapping[Role, tuple[Right, ...]]] = {
+    "member": ("ingest", "read"),
+    "lead": ("read",),
+    "admin": ("admin",),
+}
 FILE: Final = "server.tokens"
 LOCAL_FILE: Final = "server.token"
 LOCAL: Final = "local"
@@ -42,12 +49,21 @@ class Token(NamedTuple):
         rights: `ingest` to record, `read` to look, `admin` for both and all else.
         sha256: The digest of the token, in hex.
         created_at: The time of its making, in UTC, as `created_at` of a record.
+        person: The person of a team whose records it is for; None where it is for those of all.
     """
 
     name: str
     rights: tuple[Right, ...]
     sha256: str
     created_at: str
+    person: str | None = None
+
+    @property
+    def role(self) -> Role:
+        """What its owner is at a team's server."""
+        if "admin" in self.rights:
+            return "admin"
+        return "lead" if self.person is None else "member"
 
     def may(self, right: Right) -> bool:
         """Return whether it gives this right."""
@@ -97,11 +113,17 @@ class Tokens:
         """Return the token of a name."""
         return next((token for token in self.list() if token.name == name), None)
 
-    def create(self, name: str, rights: Iterable[Right]) -> str:
+    def create(self, name: str, rights: Iterable[Right], person: str | None = None) -> str:
         """Make a token: its digest is stored and synced on return. It is given only here.
 
+        Args:
+            name: Small letters, digits, `-` and `_`.
+            rights: Its rights.
+            person: The person of a team for whose records alone it is; not of an admin's.
+
         Raises:
-            InvalidRecordError: The name is taken or is none, or there is no right.
+            InvalidRecordError: The name is taken or is none, there is no right, or an admin's has
+                a person.
             ProjectError: The file cannot be written.
         """
         chosen = tuple(right for right in RIGHTS if right in set(rights))
@@ -111,13 +133,15 @@ class Tokens:
             )
         if not chosen:
             raise InvalidRecordError("a token has a right", hint="one of " + ", ".join(RIGHTS))
+        if person is not None and (not person or "admin" in chosen):
+            raise InvalidRecordError("a token of one person has a name of them, and is no admin's")
         with write_lock.held(self._path.with_name(FILE + ".lock"), _LOCK_SECONDS):
             self._set_foreign_aside()
             if self.named(name) is not None:
                 raise InvalidRecordError(
                     f"there is a token {name} already", hint="revoke it, or choose another name"
                 )
-            return self._add(name, chosen)
+            return self._add(name, chosen, person)
 
     def revoke(self, name: str) -> None:
         """Forget a token: it opens nothing on return.
@@ -166,9 +190,9 @@ class Tokens:
             os.rename(self._path, self._project.quarantine / f"{FILE}.{clock.new_id()}")
             self._seen = None
 
-    def _add(self, name: str, rights: tuple[Right, ...]) -> str:
+    def _add(self, name: str, rights: tuple[Right, ...], person: str | None = None) -> str:
         token = PREFIX + secrets.token_urlsafe(32)
-        entry = Token(name, rights, _digest(token), clock.to_text(clock.now()))
+        entry = Token(name, rights, _digest(token), clock.to_text(clock.now()), person)
         self._write([*self.list(), entry])
         return token
 
@@ -199,4 +223,8 @@ def _token(entry: dict[str, Any]) -> Token:
     rights = tuple(right for right in RIGHTS if right in entry["rights"])
     if not isinstance(entry["name"], str) or not isinstance(entry["sha256"], str):
         raise TypeError("not text")
-    return Token(entry["name"], rights, entry["sha256"], str(entry["created_at"]))
+    # A list of an earlier version has no persons.
+    person = entry.get("person")
+    if not isinstance(person, str | None):
+        raise TypeError("not text")
+    return Token(entry["name"], rights, entry["sha256"], str(entry["created_at"]), person)

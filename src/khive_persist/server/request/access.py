@@ -15,6 +15,7 @@ class Access:
 
     Attributes:
         live: The settings in force, which say whether a token is needed.
+        is_of_team: Whether it is a team's server, which always asks for one.
         tokens: The tokens and their rights.
         refused_tokens: The log of tokens that are not known.
         cookie: The name of the cookie of a login.
@@ -23,8 +24,9 @@ class Access:
         ended_logins: The logins that were ended early, and the time until which each was valid.
     """
 
-    def __init__(self, project: Project, live: LiveSettings) -> None:
+    def __init__(self, project: Project, live: LiveSettings, *, is_of_team: bool = False) -> None:
         self.live = live
+        self.is_of_team = is_of_team
         self.tokens = Tokens(project)
         self.refused_tokens = RefusedTokenLog()
         # Cookies know no ports: two servers of one machine must not take each other's.
@@ -32,3 +34,8 @@ class Access:
         self.secret = os.urandom(32)
         self.login_links = LoginLinks(self.tokens)
         self.ended_logins: dict[str, int] = {}
+
+    @property
+    def needs_token(self) -> bool:
+        """Whether a request needs a token."""
+        return self.is_of_team or self.live.settings.server_require_token

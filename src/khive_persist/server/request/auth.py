@@ -22,6 +22,8 @@ JSON: Final = frozenset({"application/json"})
 JSON_LINES: Final = frozenset({"application/x-ndjson", "application/jsonl"})
 _WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
 _BEARER: Final = "bearer "
+# The token of a request that has passed its checks, in its scope.
+CREDENTIAL: Final = "khive.credential"
 
 
 class GuardedEndpoint:
@@ -49,7 +51,7 @@ class GuardedEndpoint:
         scope["path_params"] = {name: with_slashes(parameters[name]) for name in parameters}
         request = Request(scope, receive)
         if self.right is not None:
-            authorise(self._access, request, self.right)
+            scope[CREDENTIAL] = authorise(self._access, request, self.right)
         # A browser sends no other type than these to another site without asking it first.
         if scope["method"] in _WITH_BODY and media_type(request) not in self.types:
             raise HTTPError(
@@ -94,7 +96,7 @@ def authorise(access: Access, request: Request, right: Right) -> Token | None:
     Raises:
         HTTPError: 401 without a token that is known, 403 with one that does not give the right.
     """
-    if not access.live.settings.server_require_token:
+    if not access.needs_token:
         _admit(request)
         return None
     token = _presented(access, request)

@@ -1,5 +1,6 @@
 """`/healthz`, `/readyz` and `/metrics`: for who watches the server."""
 
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 import anyio
@@ -7,11 +8,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from khive_persist.project import Project
 from khive_persist.server.http.errors import json_response
-from khive_persist.server.intake import Intake
 from khive_persist.server.request.access import Access
 from khive_persist.server.request.auth import route
+from khive_persist.server.routes.metrics import Metrics
 
 
 class ServerStatus(NamedTuple):
@@ -21,9 +21,21 @@ class ServerStatus(NamedTuple):
 
 
 def routes(
-    access: Access, project: Project, intake: Intake, stopping: anyio.Event
+    access: Access,
+    metrics: Metrics,
+    stopping: anyio.Event,
+    is_ready: Callable[[], Awaitable[bool]],
+    pending_count: Callable[[], int],
 ) -> list[BaseRoute]:
-    """Return the routes of this group."""
+    """Return the routes of this group.
+
+    Args:
+        access: The access that the server gives.
+        metrics: Its counters.
+        stopping: Set when it begins to stop.
+        is_ready: Whether it can store and read just now.
+        pending_count: The number of requests that wait for a commit.
+    """
 
     async def healthz(_request: Request) -> Response:
         return json_response(ServerStatus("ok"))
@@ -31,18 +43,16 @@ def routes(
     async def readyz(_request: Request) -> Response:
         if stopping.is_set():
             return json_response(ServerStatus("stopping"), 503, {"retry-after": "5"})
-        if not project.exists() or not intake.recorder.is_ready:
+        if not await is_ready():
             return json_response(ServerStatus("not ready"), 503, {"retry-after": "5"})
         return json_response(ServerStatus("ready"))
 
-    async def metrics(_request: Request) -> Response:
-        content, kind = intake.metrics.text(
-            intake.recorder.pending_count + intake.large_recorder.pending_count
-        )
+    async def counters(_request: Request) -> Response:
+        content, kind = metrics.text(pending_count())
         return Response(content, headers={"content-type": kind})
 
     return [
         route(access, "GET", "/healthz", healthz, right=None),
         route(access, "GET", "/readyz", readyz, right=None),
-        route(access, "GET", "/metrics", metrics, right="read"),
+        route(access, "GET", "/metrics", counters, right="read"),
     ]

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from khive_persist.server.http.errors import HTTPError, json_response
-from khive_persist.server.http.tokens import Right, Token
+from khive_persist.server.http.tokens import Right, Role, Token
 from khive_persist.server.request import login_links, session_cookie
 from khive_persist.server.request.access import Access
 from khive_persist.server.request.auth import authorise, route
@@ -30,10 +30,17 @@ class LoginLink(NamedTuple):
 
 
 class TokenRights(NamedTuple):
-    """A token's name, and its rights. Where none is asked for, it has no name."""
+    """A token's name, and its rights. Where none is asked for, it has no name.
+
+    Attributes:
+        role: What its owner is at a team's server; None at that of a project.
+        person: The person for whose records alone it is; None for those of all.
+    """
 
     name: str | None
     rights: tuple[Right, ...]
+    role: Role | None = None
+    person: str | None = None
 
 
 def routes(access: Access, bodies: BodyReader) -> list[BaseRoute]:
@@ -46,7 +53,7 @@ def routes(access: Access, bodies: BodyReader) -> list[BaseRoute]:
         if token is None:
             access.refused_tokens.note(request.client)
             raise HTTPError(401, "token", "this token is not known here")
-        response = json_response(TokenRights(token.name, token.rights))
+        response = json_response(rights_of(token))
         set_cookie(request, response, token)
         return response
 
@@ -90,7 +97,11 @@ def routes(access: Access, bodies: BodyReader) -> list[BaseRoute]:
         token = authorise(access, request, "read")
         if token is None:
             return json_response(TokenRights(None, ("admin",)))
-        return json_response(TokenRights(token.name, token.rights))
+        return json_response(rights_of(token))
+
+    def rights_of(token: Token) -> TokenRights:
+        role = token.role if access.is_of_team else None
+        return TokenRights(token.name, token.rights, role, token.person)
 
     return [
         route(access, "POST", "/login", login, right=None),

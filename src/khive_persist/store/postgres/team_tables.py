@@ -105,9 +105,9 @@ class TeamTables:
         self._database = Database(url, timeout_seconds)
 
     @property
-    def name(self) -> str:
-        """The address, without its password."""
-        return self._database.name
+    def database(self) -> Database:
+        """The database."""
+        return self._database
 
     async def open(self) -> None:
         """Connect, and make what is missing.

@@ -3,6 +3,7 @@
 import base64
 import binascii
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from khive_persist.server.http.errors import HTTPError
@@ -33,6 +34,18 @@ def from_text(cursor: str, *kinds: type[Any] | tuple[type[Any], ...]) -> list[An
         if not isinstance(value, kind) or not _is_storable(value):
             raise _wrong()
     return values
+
+
+def instant(seconds: float) -> datetime:
+    """Return the time of a cursor, as seconds since the epoch.
+
+    Raises:
+        HTTPError: 400; it is out of range.
+    """
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError) as error:
+        raise _wrong() from error
 
 
 def _is_storable(value: Any) -> bool:

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
+from khive_persist.server.http.tokens import Right
 from khive_persist.server.request.access import Access
 from khive_persist.server.request.auth import route
 from khive_persist.server.routes.read.listing import Listing, answer_list
@@ -66,12 +67,12 @@ class Operation(NamedTuple):
         return (*self.parameters, *OF_LISTS) if self.is_list else self.parameters
 
 
-def routes_of(access: Access, operations: Sequence[Operation]) -> list[BaseRoute]:
-    """Return the routes of some operations; each needs the right to read."""
+def routes_of(
+    access: Access, operations: Sequence[Operation], right: Right = "read"
+) -> list[BaseRoute]:
+    """Return the routes of some operations; each needs the right."""
     return [
-        route(
-            access, "GET", operation.path, _endpoint(operation), right="read", operation=operation
-        )
+        route(access, "GET", operation.path, _endpoint(operation), right=right, operation=operation)
         for operation in operations
     ]
 

@@ -1,0 +1,42 @@
+"""The app of a team's server: its route groups, and what stands before them."""
+
+from starlette.routing import BaseRoute
+from starlette.types import ASGIApp
+
+from khive_persist.errors import KhiveError
+from khive_persist.server.app import guarded, routed
+from khive_persist.server.openapi import document as openapi
+from khive_persist.server.routes import dashboard, health, login
+from khive_persist.server.routes.read.operations import routes_of
+from khive_persist.server.team import audit, pushes, sums
+from khive_persist.server.team.context import TeamContext
+
+
+def team_routes(context: TeamContext) -> list[BaseRoute]:
+    """Return every route but those of projects."""
+
+    async def is_ready() -> bool:
+        try:
+            await context.reading.check()
+        except KhiveError:
+            return False
+        return True
+
+    access = context.access
+    group_routes: list[BaseRoute] = []
+    group_routes += [
+        *pushes.routes(context),
+        *health.routes(access, context.metrics, context.stopping, is_ready, lambda: 0),
+        *login.routes(access, context.bodies),
+        *dashboard.routes(access),
+        *openapi.routes(access, group_routes),
+        *routes_of(access, sums.operations(context.reading)),
+        *audit.routes(access, context.audit),
+    ]
+    return group_routes
+
+
+def build_team_app(context: TeamContext, address: str) -> ASGIApp:
+    """Return the app of a team's server."""
+    app = routed(team_routes(context))
+    return guarded(app, address, context.live, context.limits, context.metrics)

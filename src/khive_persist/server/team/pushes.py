@@ -1,0 +1,53 @@
+"""`POST /v1/team/records`: what a machine pushes."""
+
+from typing import NamedTuple
+
+import anyio.to_thread
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from khive_persist.server.http.errors import HTTPError, json_response
+from khive_persist.server.request.auth import JSON_LINES, route
+from khive_persist.server.team.context import TeamContext
+from khive_persist.server.team.role import credential_of
+from khive_persist.team.http_destination import ROUTE
+from khive_persist.team.team_record import TeamRecord
+
+
+class StoredRecords(NamedTuple):
+    """How many records the team has now, in this version or a later one, or set apart."""
+
+    stored: int
+
+
+def routes(context: TeamContext) -> list[BaseRoute]:
+    """Return the route of this group."""
+
+    async def store(request: Request) -> Response:
+        body = await context.bodies.read(request)
+        records = await anyio.to_thread.run_sync(_records, body)
+        own = credential_of(request).person
+        if own is not None and any(record.person != own for record in records):
+            raise HTTPError(
+                403,
+                "person",
+                "a record is of another person than this token is for",
+                hint=f'set team.person = "{own}"',
+            )
+        await context.store.store(records)
+        return json_response(StoredRecords(len(records)))
+
+    return [route(context.access, "POST", ROUTE, store, right="ingest", types=JSON_LINES)]
+
+
+def _records(body: bytes) -> list[TeamRecord]:
+    records = []
+    for number, line in enumerate(body.splitlines(), 1):
+        try:
+            records.append(TeamRecord.from_json(line))
+        except ValueError as error:
+            raise HTTPError(
+                422, "invalid_record", f"line {number}: {error}", hint="nothing was stored"
+            ) from error
+    return records

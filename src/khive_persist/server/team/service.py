@@ -1,0 +1,65 @@
+"""The service of a team: its app, over the records of a database of PostgreSQL."""
+
+from contextlib import AsyncExitStack
+
+import anyio
+
+from khive_persist.project import Project
+from khive_persist.recorder.live_settings import LiveSettings
+from khive_persist.server.http.limits import Limits
+from khive_persist.server.request.access import Access
+from khive_persist.server.request.body import BodyReader
+from khive_persist.server.routes.metrics import Metrics
+from khive_persist.server.service import Service
+from khive_persist.server.team.app import build_team_app
+from khive_persist.server.team.context import TeamContext
+from khive_persist.store.postgres.team_audit import TeamAudit
+from khive_persist.store.postgres.team_reading import TeamReading
+from khive_persist.team.team_store import TeamStore
+
+_READING_SECONDS = 30.0
+
+
+async def team_service(project: Project, address: str, limits: Limits, store_url: str) -> Service:
+    """Return the service of a team.
+
+    Args:
+        project: The project whose `.khive` has the settings, the tokens and the lock of the server.
+        address: The address that it listens on.
+        limits: The limits of a connection.
+        store_url: `postgresql://…`, the team's database, whose tables are made.
+
+    Raises:
+        ProjectError: The project or its tokens cannot be made or used.
+        StoreError: The database cannot be used.
+    """
+    live = LiveSettings(project)
+    access = Access(project, live, is_of_team=True)
+    access.tokens.local()
+    async with AsyncExitStack() as opened:
+        store = TeamStore(store_url)
+        await store.open()
+        opened.push_async_callback(store.close)
+        reading = TeamReading(store_url, _READING_SECONDS)
+        await reading.database.open()
+        opened.push_async_callback(reading.database.close)
+        context = TeamContext(
+            live=live,
+            access=access,
+            bodies=BodyReader(limits, live),
+            limits=limits,
+            metrics=Metrics(),
+            store=store,
+            reading=reading,
+            audit=TeamAudit(store.database),
+            stopping=anyio.Event(),
+        )
+        closing = opened.pop_all()
+    return Service(
+        app=build_team_app(context, address),
+        live=live,
+        stopping=context.stopping,
+        settings_changed=lambda: None,
+        tasks=(),
+        close=closing.aclose,
+    )

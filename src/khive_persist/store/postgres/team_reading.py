@@ -1,0 +1,226 @@
+"""`TeamReading`: sums, sessions and names of a team, by SQL over its sums by the hour."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final, Literal, NamedTuple
+
+from khive_persist.errors import InvalidQueryError
+from khive_persist.store.postgres.pool import Database
+from khive_persist.store.postgres.team_row import Counts
+
+Grouping = Literal["hour", "day", "person", "machine", "project", "tool", "model"]
+
+_TABLE: Final = "khive.team_session_hours"
+_SUMS: Final = ", ".join(f"coalesce(sum({name}), 0)::bigint AS {name}" for name in Counts._fields)
+_SESSIONS: Final = (
+    "count(DISTINCT (session, person, machine, project)) FILTER (WHERE session <> '') AS sessions"
+)
+_GROUPINGS: Final[dict[Grouping, str]] = {
+    "hour": "hour",
+    "day": "date_trunc('day', hour, 'UTC')",
+    "person": "person",
+    "machine": "machine",
+    "project": "project",
+    "tool": "tool",
+    "model": "model",
+}
+_TIMES: Final = frozenset({"hour", "day"})
+
+
+class TeamFilter(NamedTuple):
+    """The part of a team that is looked at; None is all.
+
+    Attributes:
+        since: The first hour that may have some of it.
+        until: The time before which an hour begins.
+        person: A person.
+        machine: A machine.
+        project: A project.
+        tool: A client.
+    """
+
+    since: datetime | None = None
+    until: datetime | None = None
+    person: str | None = None
+    machine: str | None = None
+    project: str | None = None
+    tool: str | None = None
+
+
+class TeamSums(NamedTuple):
+    """Sums: the number of sessions that have any, and the counts of their records."""
+
+    sessions: int
+    counts: Counts
+
+
+class TeamTotals(NamedTuple):
+    """The sums of all that is looked at.
+
+    Attributes:
+        sums: The sums.
+        people: The number of persons.
+        machines: The number of machines, each of a person.
+        projects: The number of projects, each of a machine.
+        last_hour: The hour of the latest record; None where there is none.
+    """
+
+    sums: TeamSums
+    people: int
+    machines: int
+    projects: int
+    last_hour: datetime | None
+
+
+class SessionKey(NamedTuple):
+    """The place of a session in the list of sessions, the newest first."""
+
+    last_hour: datetime
+    session: str
+    person: str
+    machine: str
+    project: str
+
+
+class TeamSession(NamedTuple):
+    """A session of a team.
+
+    Attributes:
+        key: Its place in the list, which names it.
+        first_hour: The first hour with a record of it.
+        tool: Its client; empty where none is known.
+        models: The models that its messages name.
+        counts: The counts of its records.
+    """
+
+    key: SessionKey
+    first_hour: datetime
+    tool: str
+    models: list[str]
+    counts: Counts
+
+
+class TeamProject(NamedTuple):
+    """A project of one person on one machine, and the number of its records."""
+
+    person: str
+    machine: str
+    project: str
+    records: int
+
+
+class TeamReading:
+    """Reads what a team has, through connections that cannot write.
+
+    What it raises is a StoreError, as its subclasses say.
+    """
+
+    def __init__(self, url: str, timeout_seconds: float) -> None:
+        """Prepare to connect.
+
+        Args:
+            url: `postgresql://…`, as libpq takes it.
+            timeout_seconds: The longest time of a statement, and of a wait for a connection.
+        """
+        self.database = Database(url, timeout_seconds, read_only=True)
+
+    async def totals(self, part: TeamFilter) -> TeamTotals:
+        """Return the sums of a part of the team, and how many have any of it."""
+        condition, values = _condition(part)
+        rows = await self._fetch(
+            f"SELECT {_SESSIONS}, {_SUMS}, count(DISTINCT person),"
+            " count(DISTINCT (person, machine)), count(DISTINCT (person, machine, project)),"
+            f" max(hour) FROM {_TABLE} WHERE {condition}",
+            values,
+        )
+        *sums, people, machines, projects, last_hour = rows[0]
+        return TeamTotals(_sums(sums), people, machines, projects, last_hour)
+
+    async def sums(
+        self, grouping: Grouping, part: TeamFilter, limit: int
+    ) -> list[tuple[Any, TeamSums]]:
+        """Return the sums by what `grouping` says.
+
+        By time, the latest so many in ascending order; others by cost, then events, descending.
+        """
+        condition, values = _condition(part)
+        name = _GROUPINGS[grouping]
+        order = "1 DESC" if grouping in _TIMES else "picodollars DESC, events DESC, records DESC, 1"
+        rows = await self._fetch(
+            f"SELECT {name} AS name, {_SESSIONS}, {_SUMS} FROM {_TABLE} WHERE {condition}"
+            f" GROUP BY 1 ORDER BY {order} LIMIT {limit:d}",
+            values,
+        )
+        of_groups = [(row[0], _sums(row[1:])) for row in rows]
+        return of_groups[::-1] if grouping in _TIMES else of_groups
+
+    async def sessions(
+        self, part: TeamFilter, limit: int, after: SessionKey | None = None
+    ) -> list[TeamSession]:
+        """Return sessions, those with the newest records first, after one of them."""
+        condition, values = _condition(part)
+        later = ""
+        if after is not None:
+            places = ", ".join(f"${len(values) + n}" for n in range(1, len(after) + 1))
+            later = f" HAVING (max(hour), session, person, machine, project) < ({places})"
+            values = [*values, *after]
+        rows = await self._fetch(
+            "SELECT max(hour) AS last_hour, session, person, machine, project, min(hour),"
+            " coalesce(max(tool), ''), array_remove(array_agg(DISTINCT model), ''),"
+            f" {_SUMS} FROM {_TABLE} WHERE {condition} AND session <> ''"
+            f" GROUP BY session, person, machine, project{later}"
+            " ORDER BY 1 DESC, session DESC, person DESC, machine DESC, project DESC"
+            f" LIMIT {limit:d}",
+            values,
+        )
+        return [
+            TeamSession(SessionKey(*row[:5]), row[5], row[6], row[7], Counts(*row[8:]))
+            for row in rows
+        ]
+
+    async def projects(self, person: str | None) -> list[TeamProject]:
+        """Return the projects of a person, or of all."""
+        condition, values = _condition(TeamFilter(person=person))
+        rows = await self._fetch(
+            f"SELECT person, machine, project, sum(records)::bigint FROM {_TABLE}"
+            f" WHERE {condition} GROUP BY 1, 2, 3 ORDER BY 1, 2, 3",
+            values,
+        )
+        return [TeamProject(*row) for row in rows]
+
+    async def tools(self, person: str | None) -> list[str]:
+        """Return the clients that sums of a person, or of all, name."""
+        condition, values = _condition(TeamFilter(person=person))
+        rows = await self._fetch(
+            f"SELECT DISTINCT tool FROM {_TABLE} WHERE {condition} AND tool <> '' ORDER BY 1",
+            values,
+        )
+        return [tool for (tool,) in rows]
+
+    async def check(self) -> None:
+        """Raise where the database does not answer."""
+        await self._fetch("SELECT", [])
+
+    async def _fetch(self, sql: str, values: Sequence[Any]) -> list[Any]:
+        if any(isinstance(value, str) and "\0" in value for value in values):
+            raise InvalidQueryError("a name has a character that no name has")
+
+        async def once() -> list[Any]:
+            async with self.database.connection() as connection:
+                return list(await connection.fetch(sql, *values))
+
+        return await self.database.attempt(once)
+
+
+def _condition(part: TeamFilter) -> tuple[str, list[Any]]:
+    operators = ("hour >=", "hour <", "person =", "machine =", "project =", "tool =")
+    conditions, values = ["true"], []
+    for operator, value in zip(operators, part, strict=True):
+        if value is not None:
+            values.append(value)
+            conditions.append(f"{operator} ${len(values)}")
+    return " AND ".join(conditions), values
+
+
+def _sums(row: Sequence[Any]) -> TeamSums:
+    return TeamSums(row[0], Counts(*row[1:]))
