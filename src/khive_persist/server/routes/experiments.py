@@ -83,11 +83,13 @@ def routes(
     return [
         route(access, "POST", f"{PATH}/{{name}}/assignments", assign, right="ingest"),
         route(access, "POST", PATH, create, right="ingest"),
-        *routes_of(access, _operations(readers)),
+        *routes_of(access, operations(readers)),
     ]
 
 
-def _operations(readers: ReaderPool) -> list[Operation]:
+def operations(readers: ReaderPool) -> list[Operation]:
+    """Return what this group answers to who reads."""
+
     async def every(_query: ReadRequest) -> Listing:
         return row_listing(readers, Experiment, [EXPERIMENTS], shown=_listed)
 

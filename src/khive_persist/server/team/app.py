@@ -10,6 +10,7 @@ from khive_persist.server.routes import dashboard, health, login
 from khive_persist.server.routes.read.operations import routes_of
 from khive_persist.server.team import audit, pushes, sums
 from khive_persist.server.team.context import TeamContext
+from khive_persist.server.team.projects import with_projects
 
 
 def team_routes(context: TeamContext) -> list[BaseRoute]:
@@ -38,5 +39,5 @@ def team_routes(context: TeamContext) -> list[BaseRoute]:
 
 def build_team_app(context: TeamContext, address: str) -> ASGIApp:
     """Return the app of a team's server."""
-    app = routed(team_routes(context))
+    app = with_projects(routed(team_routes(context)), context)
     return guarded(app, address, context.live, context.limits, context.metrics)

@@ -9,6 +9,7 @@ from khive_persist.server.http.limits import Limits
 from khive_persist.server.request.access import Access
 from khive_persist.server.request.body import BodyReader
 from khive_persist.server.routes.metrics import Metrics
+from khive_persist.server.team.project_copies import ProjectCopies
 from khive_persist.store.postgres.team_audit import TeamAudit
 from khive_persist.store.postgres.team_reading import TeamReading
 from khive_persist.team.team_store import TeamStore
@@ -22,6 +23,7 @@ class TeamContext:
         store: Where records are stored.
         reading: What reads sums, by connections of its own.
         audit: Who was shown texts.
+        copies: Copies of projects, and what answers over them.
         stopping: Set when the server begins to stop.
     """
 
@@ -33,4 +35,5 @@ class TeamContext:
     store: TeamStore
     reading: TeamReading
     audit: TeamAudit
+    copies: ProjectCopies
     stopping: anyio.Event

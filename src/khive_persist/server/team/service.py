@@ -13,7 +13,9 @@ from khive_persist.server.routes.metrics import Metrics
 from khive_persist.server.service import Service
 from khive_persist.server.team.app import build_team_app
 from khive_persist.server.team.context import TeamContext
+from khive_persist.server.team.project_copies import ProjectCopies
 from khive_persist.store.postgres.team_audit import TeamAudit
+from khive_persist.store.postgres.team_following import TeamFollowing
 from khive_persist.store.postgres.team_reading import TeamReading
 from khive_persist.team.team_store import TeamStore
 
@@ -43,6 +45,8 @@ async def team_service(project: Project, address: str, limits: Limits, store_url
         reading = TeamReading(store_url, _READING_SECONDS)
         await reading.database.open()
         opened.push_async_callback(reading.database.close)
+        copies = ProjectCopies(project.khive, TeamFollowing(reading.database), access)
+        opened.push_async_callback(copies.close)
         context = TeamContext(
             live=live,
             access=access,
@@ -52,6 +56,7 @@ async def team_service(project: Project, address: str, limits: Limits, store_url
             store=store,
             reading=reading,
             audit=TeamAudit(store.database),
+            copies=copies,
             stopping=anyio.Event(),
         )
         closing = opened.pop_all()
@@ -60,6 +65,6 @@ async def team_service(project: Project, address: str, limits: Limits, store_url
         live=live,
         stopping=context.stopping,
         settings_changed=lambda: None,
-        tasks=(),
+        tasks=[copies.keep],
         close=closing.aclose,
     )

@@ -1,0 +1,178 @@
+"""`ProjectCopies`: each project of a team, served as by its own server, over a copy.
+
+It is brought up to date before an answer, and every few seconds while somebody listens.
+"""
+
+import asyncio
+import hashlib
+import shutil
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+import anyio
+from starlette.types import ASGIApp
+
+from khive_persist.errors import KhiveError, NotFoundError
+from khive_persist.recorder.live_settings import LiveSettings
+from khive_persist.server.app import routed
+from khive_persist.server.http.errors import HTTPError
+from khive_persist.server.reader_pool import ReaderPool
+from khive_persist.server.request.access import Access
+from khive_persist.server.team import copy_routes
+from khive_persist.server.team.project_key import ProjectKey
+from khive_persist.store.postgres.team_following import TeamFollowing
+from khive_persist.team.project_copy import ProjectCopy
+
+FOLDER: Final = "team-copies"
+_MOST_COPIES: Final = 50
+# A request waits no longer for a copy: the next one finds more of it.
+_PATIENCE_SECONDS: Final = 5.0
+_RENEW_SECONDS: Final = 2.0
+_IDLE_SECONDS: Final = 300.0
+
+
+class _Serving:
+    """A copy, and the app that answers over its files."""
+
+    def __init__(self, copy: ProjectCopy, access: Access) -> None:
+        self.copy = copy
+        self.listeners = 0
+        self.used = time.monotonic()
+        self.app: ASGIApp | None = None
+        self._access = access
+        self._stopping = anyio.Event()
+        self._readers: ReaderPool | None = None
+        self._keeping: asyncio.Task[None] | None = None
+        self._renewing: asyncio.Task[None] | None = None
+
+    async def renewed(self) -> ASGIApp:
+        """Return the app once the copy is up to date.
+
+        Raises:
+            HTTPError: 503; it takes longer. It goes on meanwhile.
+        """
+        self.used = time.monotonic()
+        if self._renewing is None or self._renewing.done():
+            self._renewing = asyncio.create_task(self._renew())
+        # Others wait for the same; who leaves does not end it.
+        done, _ = await asyncio.wait({self._renewing}, timeout=_PATIENCE_SECONDS)
+        if not done:
+            share = f"{self.copy.copied:,} of {self.copy.waiting:,} records"
+            raise HTTPError(503, "copying", f"the project is being copied: {share}")
+        self._renewing.result()
+        assert self.app is not None
+        return self.app
+
+    async def _renew(self) -> None:
+        if self.copy.is_fresh() and self.app is not None:
+            return
+        is_anew = await self.copy.renew()
+        if is_anew:
+            await self._close_app()
+        if self.app is None:
+            await self._open_app()
+
+    async def _open_app(self) -> None:
+        project = self.copy.project
+        live = await anyio.to_thread.run_sync(LiveSettings, project)
+        self._stopping = anyio.Event()
+        self._readers = readers = ReaderPool(project, live, lambda: 0)
+        self._keeping = asyncio.create_task(readers.keep(self._stopping))
+        self.app = routed(copy_routes.routes(self._access, project, live, readers, self._stopping))
+        await readers.wait_until_read()
+
+    async def _close_app(self) -> None:
+        self.app = None
+        self._stopping.set()
+        if self._keeping is not None:
+            self._keeping.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._keeping
+            self._keeping = None
+        if self._readers is not None:
+            await self._readers.close()
+            self._readers = None
+
+    async def close(self) -> None:
+        """Close its files."""
+        if self._renewing is not None:
+            self._renewing.cancel()
+            with suppress(asyncio.CancelledError, KhiveError):
+                await self._renewing
+        await self._close_app()
+        await self.copy.close()
+
+    async def remove(self) -> None:
+        """Close it, and remove it from the disk."""
+        await self.close()
+        await self.copy.remove()
+
+
+class ProjectCopies:
+    """The copies of a server. What is left of another run is removed when it is made."""
+
+    def __init__(self, khive: Path, following: TeamFollowing, access: Access) -> None:
+        """Use a folder of this `.khive`, which nobody else uses: a server holds its lock."""
+        self._folder = khive / FOLDER
+        self._following = following
+        self._access = access
+        self._serving: dict[ProjectKey, _Serving] = {}
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    async def _serving_of(self, key: ProjectKey) -> _Serving:
+        """Return what serves a project; those that were used least recently may be removed."""
+        serving = self._serving.pop(key, None)
+        if serving is None:
+            if not await self._following.has_records(key):
+                raise NotFoundError("the team has no such project")
+            name = hashlib.sha256(key.text.encode()).hexdigest()[:32]
+            copy = ProjectCopy(self._folder / name, key, self._following)
+            serving = _Serving(copy, self._access)
+        # The last one is that which was used last.
+        self._serving[key] = serving
+        idle = [other for other in self._serving if not self._serving[other].listeners]
+        for other in idle[: max(0, len(self._serving) - _MOST_COPIES)]:
+            if other != key:
+                await self._remove(other)
+        return serving
+
+    @asynccontextmanager
+    async def app(self, key: ProjectKey) -> AsyncIterator[ASGIApp]:
+        """Yield the app of a project, whose copy is up to date, for the time of an answer.
+
+        Raises:
+            NotFoundError: The team has no record of it.
+            HTTPError: 503; it is being copied.
+            StoreError: The team's records cannot be read.
+        """
+        serving = await self._serving_of(key)
+        serving.listeners += 1
+        try:
+            yield await serving.renewed()
+        finally:
+            serving.listeners -= 1
+
+    async def keep(self) -> None:
+        """Bring copies that are listened to up to date, and remove idle ones, until cancelled."""
+        while True:
+            await anyio.sleep(_RENEW_SECONDS)
+            for key, serving in list(self._serving.items()):
+                if serving.listeners:
+                    # Whoever asks next is told why it cannot be.
+                    with suppress(KhiveError, HTTPError):
+                        await serving.renewed()
+                elif time.monotonic() - serving.used > _IDLE_SECONDS:
+                    await self._remove(key)
+
+    async def close(self) -> None:
+        """Close and remove all copies."""
+        for key in list(self._serving):
+            await self._remove(key)
+
+    async def _remove(self, key: ProjectKey) -> None:
+        serving = self._serving.pop(key, None)
+        if serving is not None:
+            await serving.remove()

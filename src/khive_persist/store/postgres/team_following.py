@@ -1,0 +1,102 @@
+"""`TeamFollowing`: what is new of one person's project on one machine, since it was last read."""
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from khive_persist.store.postgres.pool import Database
+
+_BATCH: Final = 500
+# Numbers of transactions are larger than a bigint in theory alone.
+_NOW: Final = (
+    "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint,"
+    " format('%s/%s', oid, 'khive.team_records'::regclass::oid)"
+    " FROM pg_database WHERE datname = current_database()"
+)
+_OF_PROJECT: Final = "person = $1 AND machine = $2 AND project = $3"
+_BETWEEN: Final = f"{_OF_PROJECT} AND written_by >= $4::text::xid8 AND written_by < $5::text::xid8"
+_ROWS: Final = (
+    "SELECT purpose, id, coalesce(created_at, hour), content_text FROM khive.team_records"
+    f" WHERE {_BETWEEN} ORDER BY version"
+)
+_COUNT: Final = f"SELECT count(*) FROM khive.team_records WHERE {_BETWEEN}"
+_IS_THERE: Final = (
+    f"SELECT EXISTS (SELECT FROM khive.team_records WHERE {_OF_PROJECT} AND records > 0)"
+)
+
+
+class Version(NamedTuple):
+    """How far the records of a team are followed.
+
+    Attributes:
+        tables: The identity of its tables: another where they were made anew.
+        transaction: All that was committed by transactions below this number was read.
+    """
+
+    tables: str
+    transaction: int
+
+
+class FollowedRow(NamedTuple):
+    """The latest version of a record.
+
+    Attributes:
+        purpose: The name of its purpose.
+        id: Its id.
+        created_at: Its time; its hour where it has none that can be read.
+        content: The JSON of its content; None once it was purged.
+    """
+
+    purpose: str
+    id: str
+    created_at: datetime
+    content: str | None
+
+
+class TeamFollowing:
+    """Reads what is new, below the oldest transaction that still runs.
+
+    Numbers of transactions do not commit in order: what lies above may still come between. What it
+    raises is a StoreError, as its subclasses say.
+    """
+
+    def __init__(self, database: Database) -> None:
+        """Use a database that is open, and has the tables of a team."""
+        self._database = database
+
+    async def version(self) -> Version:
+        """Return how far the records can be followed just now."""
+
+        async def once() -> Version:
+            async with self._database.connection() as connection:
+                transaction, tables = await connection.fetchrow(_NOW)
+                return Version(tables, transaction)
+
+        return await self._database.attempt(once)
+
+    async def has_records(self, project: tuple[str, str, str]) -> bool:
+        """Return whether a project (person, machine, project) has records that were not purged."""
+
+        async def once() -> bool:
+            async with self._database.connection() as connection:
+                return bool(await connection.fetchval(_IS_THERE, *project))
+
+        return await self._database.attempt(once)
+
+    async def count(self, project: tuple[str, str, str], start: int, end: int) -> int:
+        """Return how many records `rows` yields now."""
+        async with self._database.connection() as connection:
+            return int(await connection.fetchval(_COUNT, *project, str(start), str(end)))
+
+    async def rows(
+        self, project: tuple[str, str, str], start: int, end: int
+    ) -> AsyncIterator[list[FollowedRow]]:
+        """Yield the records that transactions from `start` to before `end` wrote, some at a time.
+
+        One that was written again since comes with the next call.
+        """
+        values: list[Any] = [*project, str(start), str(end)]
+        async with self._database.connection() as connection, connection.transaction():
+            cursor = await connection.cursor(_ROWS, *values)
+            while batch := await cursor.fetch(_BATCH):
+                yield [FollowedRow(*row) for row in batch]
