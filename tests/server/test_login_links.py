@@ -41,7 +41,12 @@ def test_a_link_is_good_for_one_visit_and_a_browser_is_given_a_file_that_has_it(
         answer = client.get(url)
         assert (answer.status_code, answer.headers["location"]) == (303, "/")
         assert answer.headers["cache-control"] == "no-store"
-        assert client.get("/v1/whoami").json() == {"name": "local", "rights": ["admin"]}
+        assert client.get("/v1/whoami").json() == {
+            "name": "local",
+            "rights": ["admin"],
+            "role": None,
+            "person": None,
+        }
     for wrong in (url, url + "x", f"{server.url}/login/x"):
         with server.client("") as client:
             answer = client.get(wrong)

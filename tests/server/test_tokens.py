@@ -82,7 +82,12 @@ def test_a_revoked_token_opens_nothing_at_once(server: Server, capsys: object) -
     tokens = Tokens(server.project)
     token = tokens.create("ci", ["read"])
     with server.client(token) as client:
-        assert client.get("/v1/whoami").json() == {"name": "ci", "rights": ["read"]}
+        assert client.get("/v1/whoami").json() == {
+            "name": "ci",
+            "rights": ["read"],
+            "role": None,
+            "person": None,
+        }
         assert run(["--dir", root, "serve", "token", "revoke", "ci"]) == 0
         assert client.get("/v1/whoami").status_code == 401
 
@@ -92,7 +97,7 @@ def test_the_login_changes_a_token_for_a_cookie(server: Server) -> None:
         assert client.post("/login", json={"token": "nonsense"}).status_code == 401
         assert client.post("/login", json=[1]).status_code == 401
         answer = client.post("/login", json={"token": server.token})
-        assert answer.json() == {"name": "local", "rights": ["admin"]}
+        assert answer.json() == {"name": "local", "rights": ["admin"], "role": None, "person": None}
         cookie = answer.headers["set-cookie"]
         assert "HttpOnly" in cookie
         assert "SameSite=strict" in cookie

@@ -17,7 +17,7 @@ KILLS: Final = "its reading takes too much time or memory, or kills who reads it
 
 
 class Unreadable(Exception):
-    """Why no row comes of an event, however often it is tried."""
+    """A reason for which no row comes of an event, however often it is tried."""
 
 
 class EventReader:

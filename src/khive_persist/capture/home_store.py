@@ -31,7 +31,7 @@ _MOST_BYTES: Final = 1 << 16
 
 
 class Removed(NamedTuple):
-    """What the limits have removed.
+    """The numbers of what the limits have removed.
 
     Attributes:
         records: The number of events and messages.

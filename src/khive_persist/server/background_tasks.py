@@ -69,7 +69,7 @@ async def keep_settings(
     live: LiveSettings,
     seconds: float,
     reload_requested: asyncio.Event,
-    changed: Callable[[], None],
+    on_change: Callable[[], None],
 ) -> None:
     """Follow config.toml until cancelled: when it has changed, or when it is asked for."""
     while True:
@@ -77,10 +77,10 @@ async def keep_settings(
             await reload_requested.wait()
         if reload_requested.is_set() or live.has_changed():
             reload_requested.clear()
-            _reload(live, changed)
+            _reload(live, on_change)
 
 
-def _reload(live: LiveSettings, changed: Callable[[], None]) -> None:
+def _reload(live: LiveSettings, on_change: Callable[[], None]) -> None:
     """Read config.toml anew; a wrong one is reported, and what was in force stays."""
     previous = live.settings
     try:
@@ -90,7 +90,7 @@ def _reload(live: LiveSettings, changed: Callable[[], None]) -> None:
         return
     if not is_changed:
         return
-    changed()
+    on_change()
     current = live.settings
     names = [name for name in current._fields if getattr(current, name) != getattr(previous, name)]
     _log.info("settings_changed", extra={"fields": {"names": ",".join(names)}})

@@ -1,4 +1,4 @@
-"""`Service`: what one process of a server answers and does, of a project or of a team."""
+"""`Service`: the answers and the tasks of one process of a server, of a project or of a team."""
 
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
@@ -17,14 +17,14 @@ from khive_persist.server.http.limits import Limits
 
 
 class Service(NamedTuple):
-    """What one process of a server answers and does.
+    """The answers and the tasks of one process of a server.
 
     Attributes:
         app: The app.
         live: The settings in force.
         stopping: Set when the server begins to stop.
         settings_changed: The function that is called when other settings are in force.
-        tasks: What runs beside, until it is cancelled.
+        tasks: The functions that run beside, until they are cancelled.
         close: The function that waits for what was begun, and closes every file.
     """
 
@@ -45,7 +45,7 @@ async def project_service(
         ProjectError: The project, its tokens or its redaction key cannot be made or used.
     """
     context = await open_context(project, address, limits)
-    kept = (
+    periods = (
         (background_tasks.keep_spool_empty, intervals.spool),
         (background_tasks.keep_backups, intervals.backup),
         (background_tasks.keep_synced, intervals.sync),
@@ -61,7 +61,7 @@ async def project_service(
         stopping=context.stopping,
         settings_changed=partial(renew_settings, context),
         tasks=[
-            *(partial(keep, context, seconds) for keep, seconds in kept),
+            *(partial(keep, context, seconds) for keep, seconds in periods),
             partial(context.readers.keep, context.stopping),
         ],
         close=partial(close_context, context),

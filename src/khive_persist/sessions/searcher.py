@@ -49,15 +49,15 @@ _RANKED_FOR_EACH: Final = 5
 _TITLED: Final = (PLANNER_SESSIONS, *EVENT_FILES.values(), CONVERSATIONS, APPLICATION_SESSIONS)
 
 
-class _Found(NamedTuple):
-    """What a query matches in the index, and the words that are near those that match nothing."""
+class _Look(NamedTuple):
+    """The matches of a query in the index, and the words that are near those that match nothing."""
 
     matches: Matches
     near: list[str]
 
 
-class _Shown(NamedTuple):
-    """What is shown of it.
+class _Page(NamedTuple):
+    """The matches that are shown.
 
     Attributes:
         matched: The number of passages that match.
@@ -152,8 +152,8 @@ class Searcher:
             vector = await run_sync(vector_of, self.project, query)
             return await self.search_index(query, behind, limit=limit, near=near, vector=vector)
         most = checked_count("limit", limit) or 0
-        behind, found = await self._thread.run(self._catch_up_and_find, query, most, near)
-        return await self._result(query, behind, most, found, None)
+        behind, look = await self._thread.run(self._catch_up_and_find, query, most, near)
+        return await self._result(query, behind, most, look, None)
 
     async def catch_up(self) -> int | None:
         """Bring in what is new, for two seconds at most; see `follow.catch_up`."""
@@ -182,46 +182,46 @@ class Searcher:
             StoreError: The index, or a file with titles, cannot be read.
         """
         most = checked_count("limit", limit) or 0
-        found = await self._thread.run(self._find, query, most, near, vector)
-        return await self._result(query, behind, most, found, vector)
+        look = await self._thread.run(self._find, query, most, near, vector)
+        return await self._result(query, behind, most, look, vector)
 
     async def _result(
         self,
         query: Query,
         behind: int | None,
         limit: int,
-        found: _Found,
+        look: _Look,
         vector: "QueryVector | None",
     ) -> SearchResult:
         # Few records change between a look at the index and one at them, so that these are the
         # sessions that are shown; titles and texts are read side by side.
-        likely = by_session(choose(found.matches.ranked, limit))
-        shown, titles = await asyncio.gather(
-            self._thread.run(self._show, query, limit, found.matches), self._titles(likely)
+        likely = by_session(choose(look.matches.ranked, limit))
+        page, titles = await asyncio.gather(
+            self._thread.run(self._show, query, limit, look.matches), self._titles(likely)
         )
-        titles |= await self._titles(shown.hits.keys() - likely)
+        titles |= await self._titles(page.hits.keys() - likely)
         root = str(self.project.root.resolve())
         sessions = [
-            SessionHits(id, titles.get(id, ""), root, shown.counts[id], hits)
-            for id, hits in shown.hits.items()
+            SessionHits(id, titles.get(id, ""), root, page.counts[id], hits)
+            for id, hits in page.hits.items()
         ]
         return SearchResult(
             query=query.text,
             mode="exact" if vector is None or vector.row is None else "hybrid",
-            matched=shown.matched,
-            shown=sum(map(len, shown.hits.values())),
+            matched=page.matched,
+            shown=sum(map(len, page.hits.values())),
             behind=behind,
             sessions=sessions,
-            near=found.near,
+            near=look.near,
             vectors=None if vector is None else vector.state,
         )
 
     async def _titles(self, sessions: Iterable[str]) -> dict[str, str]:
-        named = [session_id for session_id in sessions if session_id]
-        if not named:
+        ids = [session_id for session_id in sessions if session_id]
+        if not ids:
             return {}
-        rows = await self._reader.fetch(lambda source: _tasks(source, named))
-        tasks: dict[str, str | None] = dict.fromkeys(named)
+        rows = await self._reader.fetch(lambda source: _tasks(source, ids))
+        tasks: dict[str, str | None] = dict.fromkeys(ids)
         return await read_titles(self._reader, tasks | dict(map(tuple, rows)))
 
     # What follows runs in the thread that reads.
@@ -240,35 +240,35 @@ class Searcher:
             drain(self.project)
         return catch_up(self.project, readers=self._open_readers())
 
-    def _catch_up_and_find(self, query: Query, limit: int, near: bool) -> tuple[int | None, _Found]:
+    def _catch_up_and_find(self, query: Query, limit: int, near: bool) -> tuple[int | None, _Look]:
         return self._catch_up(), self._find(query, limit, near, None)
 
-    def _find(self, query: Query, limit: int, near: bool, vector: "QueryVector | None") -> _Found:
+    def _find(self, query: Query, limit: int, near: bool, vector: "QueryVector | None") -> _Look:
         with self._open_readers().index() as connection:
             if connection is None:
-                return _Found(Matches(0, []), [])
+                return _Look(Matches(0, []), [])
             ranked = MAX_CANDIDATES if vector is not None else _ranked_for(limit)
             matches = find_matches(connection, compiled(query), clock.now(), ranked)
             if vector is not None and vector.row is not None:
                 from khive_persist.search_index.semantic.fusion import with_nearest
 
                 matches = with_nearest(connection, matches, query, vector.model, vector.row)
-            return _Found(
+            return _Look(
                 matches, near_words(connection, query) if near and not matches.total else []
             )
 
-    def _show(self, query: Query, limit: int, matches: Matches) -> _Shown:
+    def _show(self, query: Query, limit: int, matches: Matches) -> _Page:
         readers, marker = self._open_readers(), Marker(query)
         with readers.index() as connection:
             if connection is None:
-                return _Shown(0, {}, {})
+                return _Page(0, {}, {})
             choice = _with_texts(readers, connection, marker, matches, limit)
         hits = {
             id: [_hit(entry, marker, choice.texts) for entry in entries]
             for id, entries in by_session(choice.chosen).items()
         }
         counts = {id: len(entries) for id, entries in by_session(choice.matches.ranked).items()}
-        return _Shown(choice.matches.total, hits, counts)
+        return _Page(choice.matches.total, hits, counts)
 
 
 def vector_of(project: Project, query: Query) -> "QueryVector":

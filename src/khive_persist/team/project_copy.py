@@ -20,7 +20,7 @@ from khive_persist.errors import InvalidRecordError, NotFoundError
 from khive_persist.models.purpose_registry import remember
 from khive_persist.models.purposes import BUILT_IN
 from khive_persist.models.purposes import purpose as described
-from khive_persist.project import Project, write_private
+from khive_persist.project import Project, make_directory, write_private
 from khive_persist.store import codec
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.equality import is_same
@@ -52,7 +52,7 @@ class ProjectCopy:
         Args:
             folder: The directory that is to hold `.khive`; whoever else is in it is removed.
             name: Person, machine and project.
-            following: What reads the team's records.
+            following: The reader of the team's records.
         """
         self.project = Project(folder)
         self.copied = self.waiting = 0
@@ -88,45 +88,47 @@ class ProjectCopy:
             await writer.close()
 
     async def _follow(self) -> bool:
-        now = await self._following.version()
+        latest = await self._following.version()
         copied = await anyio.to_thread.run_sync(self._version)
         is_anew = False
-        if copied is None or copied.tables != now.tables or copied.transaction > now.transaction:
+        if (
+            copied is None
+            or copied.tables != latest.tables
+            or copied.transaction > latest.transaction
+        ):
             copied, is_anew = None, True
         try:
-            await self._copy(copied, now)
+            await self._copy(copied, latest)
         except _PurgedError:
             is_anew = True
-            await self._copy(None, now)
+            await self._copy(None, latest)
         return is_anew
 
-    async def _copy(self, copied: Version | None, now: Version) -> None:
+    async def _copy(self, copied: Version | None, latest: Version) -> None:
         """Write what lies between two versions, and then that it was."""
         if copied is None:
             await self.remove()
             if not await self._following.has_records(self._name):
                 raise NotFoundError("the team has no such project")
-            await anyio.to_thread.run_sync(self.project.make)
+            await anyio.to_thread.run_sync(_make, self.project)
         start = 0 if copied is None else copied.transaction
-        if start == now.transaction:
+        if start == latest.transaction:
             return
-        self.copied, self.waiting = (
-            0,
-            await self._following.count(self._name, start, now.transaction),
-        )
-        async for batch in self._following.rows(self._name, start, now.transaction):
+        self.copied = 0
+        self.waiting = await self._following.count(self._name, start, latest.transaction)
+        async for batch in self._following.rows(self._name, start, latest.transaction):
             present = [row for row in batch if row.content is not None]
             if copied is not None and len(present) < len(batch):
                 raise _PurgedError
             await self._write(present)
             self.copied += len(batch)
-        await anyio.to_thread.run_sync(self._set_version, now)
+        await anyio.to_thread.run_sync(self._set_version, latest)
 
     async def _write(self, batch: Sequence[FollowedRow]) -> None:
         by_purpose: dict[str, dict[str, StoredRow]] = {}
         for row in batch:
-            stored = (row.id, row.content, None, clock.to_text(row.created_at), None)
-            by_purpose.setdefault(row.purpose, {})[row.id] = stored
+            stored_row = (row.id, row.content, None, clock.to_text(row.created_at), None)
+            by_purpose.setdefault(row.purpose, {})[row.id] = stored_row
         for name, rows in by_purpose.items():
             try:
                 writer = self._writers.get(name) or await self._open(name)
@@ -161,6 +163,11 @@ class ProjectCopy:
 
     def _set_version(self, version: Version) -> None:
         write_private(self.project.khive / VERSION_FILE, codec.dump_line(list(version)))
+
+
+def _make(project: Project) -> None:
+    make_directory(project.root)
+    project.make()
 
 
 def _remove(folder: Path) -> None:

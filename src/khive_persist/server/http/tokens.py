@@ -60,7 +60,7 @@ class Token(NamedTuple):
 
     @property
     def role(self) -> Role:
-        """What its owner is at a team's server."""
+        """The role of its owner at a team's server."""
         if "admin" in self.rights:
             return "admin"
         return "lead" if self.person is None else "member"

@@ -37,5 +37,5 @@ class Access:
 
     @property
     def needs_token(self) -> bool:
-        """Whether a request needs a token."""
+        """True where a request needs a token."""
         return self.is_of_team or self.live.settings.server_require_token

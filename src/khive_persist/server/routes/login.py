@@ -33,7 +33,7 @@ class TokenRights(NamedTuple):
     """A token's name, and its rights. Where none is asked for, it has no name.
 
     Attributes:
-        role: What its owner is at a team's server; None at that of a project.
+        role: The role of its owner at a team's server; None at that of a project.
         person: The person for whose records alone it is; None for those of all.
     """
 

@@ -1,4 +1,4 @@
-"""`GET /v1/team/reads`: who was shown texts of whom."""
+"""`GET /v1/team/reads`: the list of who was shown texts of whom."""
 
 from typing import Any, NamedTuple
 
@@ -48,8 +48,8 @@ def routes(access: Access, audit: TeamAudit) -> list[BaseRoute]:
         limit = query["limit"]
         rows = await audit.reads(limit + 1, _before(query["cursor"]))
         page = rows[:limit]
-        more = cursors.to_text(_place(page[-1])) if len(rows) > limit else None
-        return TeamReads([TeamReadRow(to_text(row.minute), *row.read) for row in page], more)
+        next_page = cursors.to_text(_place(page[-1])) if len(rows) > limit else None
+        return TeamReads([TeamReadRow(to_text(row.minute), *row.read) for row in page], next_page)
 
     operation = Operation(
         "/v1/team/reads",

@@ -20,9 +20,9 @@ class TeamContext:
     """The context of one server of one team.
 
     Attributes:
-        store: Where records are stored.
-        reading: What reads sums, by connections of its own.
-        audit: Who was shown texts.
+        store: The tables that take records.
+        reading: The reader of sums, with connections of its own.
+        audit: The list of who was shown texts.
         copies: Copies of projects, and what answers over them.
         stopping: Set when the server begins to stop.
     """

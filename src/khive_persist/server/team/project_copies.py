@@ -16,6 +16,7 @@ import anyio
 from starlette.types import ASGIApp
 
 from khive_persist.errors import KhiveError, NotFoundError
+from khive_persist.project import make_directory
 from khive_persist.recorder.live_settings import LiveSettings
 from khive_persist.server.app import routed
 from khive_persist.server.http.errors import HTTPError
@@ -58,8 +59,8 @@ class _Serving:
         if self._renewing is None or self._renewing.done():
             self._renewing = asyncio.create_task(self._renew())
         # Others wait for the same; who leaves does not end it.
-        done, _ = await asyncio.wait({self._renewing}, timeout=_PATIENCE_SECONDS)
-        if not done:
+        finished, _ = await asyncio.wait({self._renewing}, timeout=_PATIENCE_SECONDS)
+        if not finished:
             share = f"{self.copy.copied:,} of {self.copy.waiting:,} records"
             raise HTTPError(503, "copying", f"the project is being copied: {share}")
         self._renewing.result()
@@ -69,7 +70,11 @@ class _Serving:
     async def _renew(self) -> None:
         if self.copy.is_fresh() and self.app is not None:
             return
-        is_anew = await self.copy.renew()
+        try:
+            is_anew = await self.copy.renew()
+        except NotFoundError:
+            await self._close_app()
+            raise
         if is_anew:
             await self._close_app()
         if self.app is None:
@@ -121,6 +126,7 @@ class ProjectCopies:
         self._access = access
         self._serving: dict[ProjectKey, _Serving] = {}
         shutil.rmtree(self._folder, ignore_errors=True)
+        make_directory(self._folder)
 
     async def _serving_of(self, key: ProjectKey) -> _Serving:
         """Return what serves a project; those that were used least recently may be removed."""
@@ -152,6 +158,10 @@ class ProjectCopies:
         serving.listeners += 1
         try:
             yield await serving.renewed()
+        except NotFoundError:
+            if serving.app is None:
+                self._serving.pop(key, None)
+            raise
         finally:
             serving.listeners -= 1
 

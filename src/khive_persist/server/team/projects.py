@@ -6,7 +6,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from khive_persist.errors import NotFoundError
+from khive_persist.errors import KhiveError, NotFoundError
+from khive_persist.server.http.errors import HTTPError
 from khive_persist.server.request.auth import authorise
 from khive_persist.server.routes.metrics import ROUTE
 from khive_persist.server.team.context import TeamContext
@@ -59,7 +60,11 @@ async def _answer(
             route = inner.get(ROUTE, "")
             scope[ROUTE] = f"/team/{{key}}{route}"
             read = TeamRead(token.name, token.role, *key, route, _session(inner, route))
-            await context.audit.write(read)
+            try:
+                await context.audit.write(read)
+            except KhiveError as error:
+                reason = "it cannot be written down who is shown this, so that nobody is"
+                raise HTTPError(503, "audit", reason) from error
         await send(message)
 
     async with context.copies.app(key) as app:

@@ -1,4 +1,4 @@
-"""`POST /v1/team/records`: what a machine pushes."""
+"""`POST /v1/team/records`: the records that machines push."""
 
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ from khive_persist.team.team_record import TeamRecord
 
 
 class StoredRecords(NamedTuple):
-    """How many records the team has now, in this version or a later one, or set apart."""
+    """The number of records that the team has now, in this version or a later one, or set apart."""
 
     stored: int
 
@@ -27,13 +27,13 @@ def routes(context: TeamContext) -> list[BaseRoute]:
     async def store(request: Request) -> Response:
         body = await context.bodies.read(request)
         records = await anyio.to_thread.run_sync(_records, body)
-        own = credential_of(request).person
-        if own is not None and any(record.person != own for record in records):
+        person = credential_of(request).person
+        if person is not None and any(record.person != person for record in records):
             raise HTTPError(
                 403,
                 "person",
                 "a record is of another person than this token is for",
-                hint=f'set team.person = "{own}"',
+                hint=f'set team.person = "{person}"',
             )
         await context.store.store(records)
         return json_response(StoredRecords(len(records)))

@@ -1,4 +1,4 @@
-"""What a role may see of a team: a member what is theirs, and the sums of all."""
+"""The part of a team that a role may see: of a member their own records, and the sums of all."""
 
 from typing import Final
 
@@ -36,25 +36,25 @@ def part_of_sums(query: ReadRequest, *, names_people: bool = False) -> TeamFilte
     Raises:
         HTTPError: 403; it is a member's, about a person or machine that is not theirs.
     """
-    part, own = part_of(query), credential_of(query.request).person
+    part, member = part_of(query), credential_of(query.request).person
     is_of_others = part.machine is not None or names_people or part.person is not None
-    if own is not None and part.person != own and is_of_others:
-        raise _refused(own)
+    if member is not None and part.person != member and is_of_others:
+        raise _refused(member)
     return part
 
 
 def part_of_sessions(query: ReadRequest) -> TeamFilter:
-    """Return the part of the team whose sessions a request asks for: a member's are their own.
+    """Return the part of the team whose sessions a request asks for: a member's are their member.
 
     Raises:
         HTTPError: 403; it is a member's, about somebody else.
     """
-    part, own = part_of(query), credential_of(query.request).person
-    if own is None:
+    part, member = part_of(query), credential_of(query.request).person
+    if member is None:
         return part
-    if part.person not in (None, own):
-        raise _refused(own)
-    return part._replace(person=own)
+    if part.person not in (None, member):
+        raise _refused(member)
+    return part._replace(person=member)
 
 
 def check_person(token: Token, person: str) -> None:
@@ -67,10 +67,10 @@ def check_person(token: Token, person: str) -> None:
         raise _refused(token.person)
 
 
-def _refused(own: str) -> HTTPError:
+def _refused(member: str) -> HTTPError:
     return HTTPError(
         403,
         "person",
         "this token is of a member, who sees their own records and the sums of all",
-        hint=f"ask with person={own}",
+        hint=f"ask with person={member}",
     )

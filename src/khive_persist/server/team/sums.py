@@ -178,17 +178,17 @@ def operations(reading: TeamReading) -> list[Operation]:
         part, limit = part_of_sessions(query), query["limit"]
         rows = await reading.sessions(part, limit + 1, _after(query["cursor"]))
         page = rows[:limit]
-        more = cursors.to_text(_place(page[-1].key)) if len(rows) > limit else None
-        return TeamSessions([_session(row) for row in page], more)
+        next_page = cursors.to_text(_place(page[-1].key)) if len(rows) > limit else None
+        return TeamSessions([_session(row) for row in page], next_page)
 
     async def names(query: ReadRequest) -> Any:
-        own = credential_of(query.request).person
-        projects = await reading.projects(own)
+        person = credential_of(query.request).person
+        projects = await reading.projects(person)
         return TeamNames(
             _distinct(row.person for row in projects),
             _distinct(row.machine for row in projects),
             [TeamProjectRow(*row[:3], ProjectKey(*row[:3]).text, row.records) for row in projects],
-            await reading.tools(own),
+            await reading.tools(person),
         )
 
     by = Parameter(
@@ -202,7 +202,7 @@ def operations(reading: TeamReading) -> list[Operation]:
         Operation(
             "/v1/team/sessions",
             sessions,
-            "Sessions of a team, those with the latest records first; of a member, their own.",
+            "Sessions of a team, those with the latest records first; of a member, their person.",
             (*FILTERS, _PAGE, CURSOR),
             TeamSessions,
         ),

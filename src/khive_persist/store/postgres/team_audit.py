@@ -1,4 +1,4 @@
-"""`TeamAudit`: who was shown texts of a team, written down before they were."""
+"""`TeamAudit`: the list of who was shown texts of a team, written before they were."""
 
 from datetime import datetime
 from typing import Final, NamedTuple
@@ -58,12 +58,12 @@ class TeamAudit:
 
         await self._database.attempt(once)
 
-    async def reads(self, limit: int, before: AuditedRead | None = None) -> list[AuditedRead]:
+    async def reads(self, limit: int, previous: AuditedRead | None = None) -> list[AuditedRead]:
         """Return the latest so many reads, or those before one, the latest first."""
         names = ", ".join(("minute", *_FIELDS))
         condition, values = "", []
-        if before is not None:
-            values = [before.minute, *before.read]
+        if previous is not None:
+            values = [previous.minute, *previous.read]
             condition = f" WHERE ({names}) < ({', '.join(f'${n + 1}' for n in range(8))})"
         order = ", ".join(f"{name} DESC" for name in ("minute", *_FIELDS))
         sql = f"SELECT {names} FROM khive.team_reads{condition} ORDER BY {order} LIMIT {limit:d}"

@@ -1,4 +1,4 @@
-"""`TeamFollowing`: what is new of one person's project on one machine, since it was last read."""
+"""`TeamFollowing`: the records of one person's project on one machine, since it was last read."""
 
 from collections.abc import AsyncIterator
 from datetime import datetime
@@ -26,7 +26,7 @@ _IS_THERE: Final = (
 
 
 class Version(NamedTuple):
-    """How far the records of a team are followed.
+    """A moment up to which the records of a team are followed.
 
     Attributes:
         tables: The identity of its tables: another where they were made anew.
@@ -65,7 +65,7 @@ class TeamFollowing:
         self._database = database
 
     async def version(self) -> Version:
-        """Return how far the records can be followed just now."""
+        """Return the moment up to which the records can be followed now."""
 
         async def once() -> Version:
             async with self._database.connection() as connection:

@@ -155,20 +155,20 @@ class TeamReading:
         return of_groups[::-1] if grouping in _TIMES else of_groups
 
     async def sessions(
-        self, part: TeamFilter, limit: int, after: SessionKey | None = None
+        self, part: TeamFilter, limit: int, previous: SessionKey | None = None
     ) -> list[TeamSession]:
         """Return sessions, those with the newest records first, after one of them."""
         condition, values = _condition(part)
-        later = ""
-        if after is not None:
-            places = ", ".join(f"${len(values) + n}" for n in range(1, len(after) + 1))
-            later = f" HAVING (max(hour), session, person, machine, project) < ({places})"
-            values = [*values, *after]
+        having = ""
+        if previous is not None:
+            places = ", ".join(f"${len(values) + n}" for n in range(1, len(previous) + 1))
+            having = f" HAVING (max(hour), session, person, machine, project) < ({places})"
+            values = [*values, *previous]
         rows = await self._fetch(
             "SELECT max(hour) AS last_hour, session, person, machine, project, min(hour),"
             " coalesce(max(tool), ''), array_remove(array_agg(DISTINCT model), ''),"
             f" {_SUMS} FROM {_TABLE} WHERE {condition} AND session <> ''"
-            f" GROUP BY session, person, machine, project{later}"
+            f" GROUP BY session, person, machine, project{having}"
             " ORDER BY 1 DESC, session DESC, person DESC, machine DESC, project DESC"
             f" LIMIT {limit:d}",
             values,
