@@ -196,18 +196,21 @@ async def _openapi(folder: Path) -> dict[str, Any]:
     from khive_persist.server.context import close_context, open_context
     from khive_persist.server.http.limits import Limits
     from khive_persist.server.openapi.document import openapi
+    from khive_persist.server.team.app import routes_of_team
+    from khive_persist.server.team.service import make_context
 
     project = Project(folder)
     project.make()
     serving = await open_context(project, "127.0.0.1", Limits())
     try:
-        return openapi(serving.access, routes(serving))
+        team = make_context(project, serving.live, Limits(), "postgresql://localhost/team")
+        return openapi(serving.access, [*routes(serving), *routes_of_team(team)])
     finally:
         await close_context(serving)
 
 
 def http_document() -> dict[str, Any]:
-    """Return the OpenAPI document of a server with no records."""
+    """Return the OpenAPI document of a server with no records, with the routes of a team's."""
     with tempfile.TemporaryDirectory() as folder:
         return anyio.run(_openapi, Path(folder))
 

@@ -579,6 +579,10 @@ export type Stats = {
   budgets: BudgetState[]; plans: PlanStats; plan_groups: PlanTotal[]; kinds: KindCount[];
 };
 
+export type StoredRecords = {
+  stored: number;
+};
+
 export type Story = {
   session_id: string; tools: string[]; entries: Entry[];
 };
@@ -586,6 +590,51 @@ export type Story = {
 export type Sums = {
   events: number; failures: number; sessions: number; messages: number; input: number;
   cache_read: number; cache_write: number; output: number; cost: number | null; unpriced: number;
+};
+
+export type TeamCounts = {
+  sessions: number; records: number; events: number; calls: number; failures: number;
+  messages: number; input_tokens: number; cache_read_tokens: number; cache_write_tokens: number;
+  output_tokens: number; cost_usd: number | null; unpriced: number;
+};
+
+export type TeamGroup = {
+  name: string; totals: TeamCounts;
+};
+
+export type TeamGroups = {
+  groups: TeamGroup[]; is_cut: boolean;
+};
+
+export type TeamNames = {
+  people: string[]; machines: string[]; projects: TeamProjectRow[]; tools: string[];
+};
+
+export type TeamOverview = {
+  role: 'member' | 'lead' | 'admin'; person: string | null; totals: TeamCounts; people: number;
+  machines: number; projects: number; last_hour: string | null;
+};
+
+export type TeamProjectRow = {
+  person: string; machine: string; project: string; key: string; records: number;
+};
+
+export type TeamReadRow = {
+  read_at: string; reader: string; role: string; person: string; machine: string; project: string;
+  route: string; session: string;
+};
+
+export type TeamReads = {
+  reads: TeamReadRow[]; next: string | null;
+};
+
+export type TeamSessionRow = {
+  session: string; person: string; machine: string; project: string; key: string; tool: string;
+  models: string[]; first_hour: string; last_hour: string; totals: TeamCounts;
+};
+
+export type TeamSessions = {
+  sessions: TeamSessionRow[]; next: string | null;
 };
 
 export type TodayAnswer = {
@@ -614,6 +663,7 @@ export type TokenCount = {
 
 export type TokenRights = {
   name: string | null; rights: ('ingest' | 'read' | 'admin')[];
+  role: 'member' | 'lead' | 'admin' | null; person: string | null;
 };
 
 export type ToolCall = {

@@ -1,3 +1,4 @@
+import { located } from './base';
 import { server } from './server.svelte';
 import type { TokenRights as Who } from './api-types';
 
@@ -42,7 +43,7 @@ export function address(path: string, parameters: Parameters = {}): string {
 export async function ask(url: string, options: RequestInit = {}): Promise<Response> {
   let response: Response;
   try {
-    response = await fetch(url, { credentials: 'same-origin', ...options });
+    response = await fetch(located(url), { credentials: 'same-origin', ...options });
   } catch (error) {
     if (options.signal?.aborted) throw error;
     server.lost();

@@ -1,3 +1,4 @@
+import { located } from './base';
 import { server } from './server.svelte';
 
 const BETWEEN = 500;
@@ -17,7 +18,7 @@ export class Changes<T> {
   follow(url: string): () => void {
     void server.turn;
     void this.#turn;
-    const source = new EventSource(url);
+    const source = new EventSource(located(url));
     let latest: T | undefined;
     let timer: ReturnType<typeof setTimeout> | undefined;
     this.state = 'connecting';

@@ -21,6 +21,7 @@ from khive_persist.server.routes.read.schemas import (
     record,
 )
 from khive_persist.server.routes.records import CLASSES
+from khive_persist.server.routes.stored_records import StoredRecords
 from khive_persist.server.routes.verdicts import PATH as VERDICTS_PATH
 from khive_persist.server.routes.verdicts import RecordedVerdict
 
@@ -116,6 +117,13 @@ def _appended(noun: str) -> WriteDescription:
 
 
 WRITES: Final[dict[tuple[str, str], WriteDescription]] = {
+    ("POST", "/v1/team/records"): WriteDescription(
+        "Records that a machine pushes to a team's server, a JSON array a line. They are durable"
+        " when this is answered.",
+        TEXT,
+        {"200": StoredRecords},
+        refusals={"403": "a record is of another person than the token is for"},
+    ),
     ("POST", "/hooks/{tool}"): WriteDescription(
         "One event, as an AI tool's HTTP hook sends it. It is durable when this is answered.",
         ANYTHING,

@@ -13,7 +13,16 @@ from khive_persist.server.team.context import TeamContext
 from khive_persist.server.team.projects import with_projects
 
 
-def team_routes(context: TeamContext) -> list[BaseRoute]:
+def routes_of_team(context: TeamContext) -> list[BaseRoute]:
+    """Return the routes that no project's server has."""
+    return [
+        *pushes.routes(context),
+        *routes_of(context.access, sums.operations(context.reading)),
+        *audit.routes(context.access, context.audit),
+    ]
+
+
+def _routes(context: TeamContext) -> list[BaseRoute]:
     """Return every route but those of projects."""
 
     async def is_ready() -> bool:
@@ -26,18 +35,16 @@ def team_routes(context: TeamContext) -> list[BaseRoute]:
     access = context.access
     group_routes: list[BaseRoute] = []
     group_routes += [
-        *pushes.routes(context),
+        *routes_of_team(context),
         *health.routes(access, context.metrics, context.stopping, is_ready, lambda: 0),
         *login.routes(access, context.bodies),
         *dashboard.routes(access),
         *openapi.routes(access, group_routes),
-        *routes_of(access, sums.operations(context.reading)),
-        *audit.routes(access, context.audit),
     ]
     return group_routes
 
 
 def build_team_app(context: TeamContext, address: str) -> ASGIApp:
     """Return the app of a team's server."""
-    app = with_projects(routed(team_routes(context)), context)
+    app = with_projects(routed(_routes(context)), context)
     return guarded(app, address, context.live, context.limits, context.metrics)

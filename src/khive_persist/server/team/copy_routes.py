@@ -25,14 +25,20 @@ from khive_persist.server.routes.read import (
     today,
 )
 from khive_persist.server.routes.read.operations import routes_of
+from khive_persist.server.team.project_key import ProjectKey
 
 
 def routes(
-    access: Access, project: Project, live: LiveSettings, readers: ReaderPool, stopping: anyio.Event
+    access: Access,
+    key: ProjectKey,
+    project: Project,
+    live: LiveSettings,
+    readers: ReaderPool,
+    stopping: anyio.Event,
 ) -> list[BaseRoute]:
     """Return the routes; a purpose of any name comes last."""
     operations = [
-        *overview.operations(project, readers),
+        *overview.operations(project, readers, ("/".join(key), key.project)),
         *today.operations(project, live, readers),
         *sessions.operations(project, readers),
         *entries.operations(project, readers),

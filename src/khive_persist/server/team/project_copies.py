@@ -38,7 +38,8 @@ _IDLE_SECONDS: Final = 300.0
 class _Serving:
     """A copy, and the app that answers over its files."""
 
-    def __init__(self, copy: ProjectCopy, access: Access) -> None:
+    def __init__(self, key: ProjectKey, copy: ProjectCopy, access: Access) -> None:
+        self._key = key
         self.copy = copy
         self.listeners = 0
         self.used = time.monotonic()
@@ -86,7 +87,9 @@ class _Serving:
         self._stopping = anyio.Event()
         self._readers = readers = ReaderPool(project, live, lambda: 0)
         self._keeping = asyncio.create_task(readers.keep(self._stopping))
-        self.app = routed(copy_routes.routes(self._access, project, live, readers, self._stopping))
+        self.app = routed(
+            copy_routes.routes(self._access, self._key, project, live, readers, self._stopping)
+        )
         await readers.wait_until_read()
 
     async def _close_app(self) -> None:
@@ -117,7 +120,7 @@ class _Serving:
 
 
 class ProjectCopies:
-    """The copies of a server. What is left of another run is removed when it is made."""
+    """The copies of a server."""
 
     def __init__(self, khive: Path, following: TeamFollowing, access: Access) -> None:
         """Use a folder of this `.khive`, which nobody else uses: a server holds its lock."""
@@ -125,6 +128,13 @@ class ProjectCopies:
         self._following = following
         self._access = access
         self._serving: dict[ProjectKey, _Serving] = {}
+
+    def open(self) -> None:
+        """Make the folder; copies that another run has left are removed.
+
+        Raises:
+            ProjectError: It cannot be made.
+        """
         shutil.rmtree(self._folder, ignore_errors=True)
         make_directory(self._folder)
 
@@ -136,7 +146,7 @@ class ProjectCopies:
                 raise NotFoundError("the team has no such project")
             name = hashlib.sha256(key.text.encode()).hexdigest()[:32]
             copy = ProjectCopy(self._folder / name, key, self._following)
-            serving = _Serving(copy, self._access)
+            serving = _Serving(key, copy, self._access)
         # The last one is that which was used last.
         self._serving[key] = serving
         idle = [other for other in self._serving if not self._serving[other].listeners]

@@ -1,7 +1,5 @@
 """`POST /v1/team/records`: the records that machines push."""
 
-from typing import NamedTuple
-
 import anyio.to_thread
 from starlette.requests import Request
 from starlette.responses import Response
@@ -9,16 +7,11 @@ from starlette.routing import BaseRoute
 
 from khive_persist.server.http.errors import HTTPError, json_response
 from khive_persist.server.request.auth import JSON_LINES, route
+from khive_persist.server.routes.stored_records import StoredRecords
 from khive_persist.server.team.context import TeamContext
 from khive_persist.server.team.role import credential_of
 from khive_persist.team.http_destination import ROUTE
 from khive_persist.team.team_record import TeamRecord
-
-
-class StoredRecords(NamedTuple):
-    """The number of records that the team has now, in this version or a later one, or set apart."""
-
-    stored: int
 
 
 def routes(context: TeamContext) -> list[BaseRoute]:

@@ -1,8 +1,10 @@
 """The service of a team: its app, over the records of a database of PostgreSQL."""
 
 from contextlib import AsyncExitStack
+from typing import Final
 
 import anyio
+import anyio.to_thread
 
 from khive_persist.project import Project
 from khive_persist.recorder.live_settings import LiveSettings
@@ -19,7 +21,28 @@ from khive_persist.store.postgres.team_following import TeamFollowing
 from khive_persist.store.postgres.team_reading import TeamReading
 from khive_persist.team.team_store import TeamStore
 
-_READING_SECONDS = 30.0
+_READING_SECONDS: Final = 30.0
+
+
+def make_context(
+    project: Project, live: LiveSettings, limits: Limits, store_url: str
+) -> TeamContext:
+    """Return the context of a team's server, of which nothing is open yet."""
+    access = Access(project, live, is_of_team=True)
+    store = TeamStore(store_url)
+    reading = TeamReading(store_url, _READING_SECONDS)
+    return TeamContext(
+        live=live,
+        access=access,
+        bodies=BodyReader(limits, live),
+        limits=limits,
+        metrics=Metrics(),
+        store=store,
+        reading=reading,
+        audit=TeamAudit(store.database),
+        copies=ProjectCopies(project.khive, TeamFollowing(reading.database), access),
+        stopping=anyio.Event(),
+    )
 
 
 async def team_service(project: Project, address: str, limits: Limits, store_url: str) -> Service:
@@ -36,35 +59,21 @@ async def team_service(project: Project, address: str, limits: Limits, store_url
         StoreError: The database cannot be used.
     """
     live = LiveSettings(project)
-    access = Access(project, live, is_of_team=True)
-    access.tokens.local()
+    context = make_context(project, live, limits, store_url)
+    context.access.tokens.local()
     async with AsyncExitStack() as opened:
-        store = TeamStore(store_url)
-        await store.open()
-        opened.push_async_callback(store.close)
-        reading = TeamReading(store_url, _READING_SECONDS)
-        await reading.database.open()
-        opened.push_async_callback(reading.database.close)
-        copies = ProjectCopies(project.khive, TeamFollowing(reading.database), access)
-        opened.push_async_callback(copies.close)
-        context = TeamContext(
-            live=live,
-            access=access,
-            bodies=BodyReader(limits, live),
-            limits=limits,
-            metrics=Metrics(),
-            store=store,
-            reading=reading,
-            audit=TeamAudit(store.database),
-            copies=copies,
-            stopping=anyio.Event(),
-        )
+        await context.store.open()
+        opened.push_async_callback(context.store.close)
+        await context.reading.database.open()
+        opened.push_async_callback(context.reading.database.close)
+        await anyio.to_thread.run_sync(context.copies.open)
+        opened.push_async_callback(context.copies.close)
         closing = opened.pop_all()
     return Service(
         app=build_team_app(context, address),
         live=live,
         stopping=context.stopping,
         settings_changed=lambda: None,
-        tasks=[copies.keep],
+        tasks=[context.copies.keep],
         close=closing.aclose,
     )

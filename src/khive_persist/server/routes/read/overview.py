@@ -104,9 +104,17 @@ class OverviewAnswer(NamedTuple):
     of: int
 
 
-def operations(project: Project, readers: ReaderPool) -> list[Operation]:
-    """Return what this group answers."""
-    root = project.root
+def operations(
+    project: Project, readers: ReaderPool, names: tuple[str, str] | None = None
+) -> list[Operation]:
+    """Return what this group answers.
+
+    Args:
+        project: The project.
+        readers: The readers of it.
+        names: The place and the name that are shown, where they are not those of the project.
+    """
+    root, name = names or (str(project.root), project.root.name)
     server_version = version("khive-persist")
     # Whoever asks for what another asked just now, when nothing has changed since.
     latest: dict[tuple[Any, ...], bytes] = {}
@@ -117,7 +125,7 @@ def operations(project: Project, readers: ReaderPool) -> list[Operation]:
         pause = await to_thread.run_sync(pauses.status, project)
         settings = await to_thread.run_sync(configuration.load, project.config)
         is_semantic = settings.search_semantic != "off"
-        return ProjectInfo(str(root), root.name, server_version, since, pause, is_semantic)
+        return ProjectInfo(root, name, server_version, since, pause, is_semantic)
 
     async def overview(query: ReadRequest) -> Any:
         await readers.wait_until_read()
