@@ -5,6 +5,7 @@ It is brought up to date before an answer, and every few seconds while somebody 
 
 import asyncio
 import hashlib
+import logging
 import shutil
 import time
 from collections.abc import AsyncIterator
@@ -18,6 +19,7 @@ from starlette.types import ASGIApp
 from khive_persist.errors import KhiveError, NotFoundError
 from khive_persist.project import make_directory
 from khive_persist.recorder.live_settings import LiveSettings
+from khive_persist.recorder.logs import LOGGER
 from khive_persist.server.app import routed
 from khive_persist.server.http.errors import HTTPError
 from khive_persist.server.reader_pool import ReaderPool
@@ -28,6 +30,7 @@ from khive_persist.store.postgres.team_following import TeamFollowing
 from khive_persist.team.project_copy import ProjectCopy
 
 FOLDER: Final = "team-copies"
+_log = logging.getLogger(LOGGER)
 _MOST_COPIES: Final = 50
 # A request waits no longer for a copy: the next one finds more of it.
 _PATIENCE_SECONDS: Final = 5.0
@@ -48,7 +51,7 @@ class _Serving:
         self._stopping = anyio.Event()
         self._readers: ReaderPool | None = None
         self._keeping: asyncio.Task[None] | None = None
-        self._renewing: asyncio.Task[None] | None = None
+        self._renewing: asyncio.Task[ASGIApp] | None = None
 
     async def renewed(self) -> ASGIApp:
         """Return the app once the copy is up to date.
@@ -57,20 +60,19 @@ class _Serving:
             HTTPError: 503; it takes longer. It goes on meanwhile.
         """
         self.used = time.monotonic()
-        if self._renewing is None or self._renewing.done():
-            self._renewing = asyncio.create_task(self._renew())
+        renewing = self._renewing
+        if renewing is None or renewing.done():
+            renewing = self._renewing = asyncio.create_task(self._renew())
         # Others wait for the same; who leaves does not end it.
-        finished, _ = await asyncio.wait({self._renewing}, timeout=_PATIENCE_SECONDS)
-        if not finished:
+        await asyncio.wait({renewing}, timeout=_PATIENCE_SECONDS)
+        if not renewing.done():
             share = f"{self.copy.copied:,} of {self.copy.waiting:,} records"
             raise HTTPError(503, "copying", f"the project is being copied: {share}")
-        self._renewing.result()
-        assert self.app is not None
-        return self.app
+        return renewing.result()
 
-    async def _renew(self) -> None:
+    async def _renew(self) -> ASGIApp:
         if self.copy.is_fresh() and self.app is not None:
-            return
+            return self.app
         try:
             is_anew = await self.copy.renew()
         except NotFoundError:
@@ -78,10 +80,9 @@ class _Serving:
             raise
         if is_anew:
             await self._close_app()
-        if self.app is None:
-            await self._open_app()
+        return self.app or await self._open_app()
 
-    async def _open_app(self) -> None:
+    async def _open_app(self) -> ASGIApp:
         project = self.copy.project
         live = await anyio.to_thread.run_sync(LiveSettings, project)
         self._stopping = anyio.Event()
@@ -91,6 +92,7 @@ class _Serving:
             copy_routes.routes(self._access, self._key, project, live, readers, self._stopping)
         )
         await readers.wait_until_read()
+        return self.app
 
     async def _close_app(self) -> None:
         self.app = None
@@ -180,12 +182,14 @@ class ProjectCopies:
         while True:
             await anyio.sleep(_RENEW_SECONDS)
             for key, serving in list(self._serving.items()):
-                if serving.listeners:
-                    # Whoever asks next is told why it cannot be.
-                    with suppress(KhiveError, HTTPError):
+                try:
+                    if serving.listeners:
                         await serving.renewed()
-                elif time.monotonic() - serving.used > _IDLE_SECONDS:
-                    await self._remove(key)
+                    elif time.monotonic() - serving.used > _IDLE_SECONDS:
+                        await self._remove(key)
+                except (KhiveError, HTTPError) as error:
+                    # Whoever asks next is told why it cannot be.
+                    _log.warning("copy_failed", extra={"fields": {"reason": str(error)}})
 
     async def close(self) -> None:
         """Close and remove all copies."""
