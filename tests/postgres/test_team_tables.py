@@ -45,7 +45,8 @@ async def asked(database: str, sql: str) -> list[Any]:
 async def sums_of_rows(database: str) -> list[Any]:
     return await asked(
         database,
-        f"SELECT {BY}, count(DISTINCT session) FILTER (WHERE session <> ''), {SUMS}"
+        f"SELECT {BY}, count(DISTINCT session) FILTER (WHERE session <> ''"
+        f" AND events + messages > 0), {SUMS}"
         f" FROM khive.team_records WHERE content_text IS NOT NULL GROUP BY {BY} ORDER BY {BY}",
     )
 

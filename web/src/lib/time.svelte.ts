@@ -71,3 +71,23 @@ export function toInput(at: Date | undefined): string {
 export function fromInput(value: string): Date | undefined {
   return value ? new Date(clock.isUtc ? `${value}Z` : value) : undefined;
 }
+
+const HOUR = 3_600_000;
+const UNITS = { m: 60_000, h: HOUR, d: 24 * HOUR, w: 7 * 24 * HOUR } as const;
+
+/** The instant of a `since` of an address, in milliseconds: an age counts back from now. */
+export function startOf(text: string): number {
+  const age = /^(\d+)([mhdw])$/.exec(text);
+  if (age) return Date.now() - Number(age[1]) * UNITS[age[2] as keyof typeof UNITS];
+  return instant(text)?.getTime() ?? Date.now() - 24 * HOUR;
+}
+
+/** The length of a time of an address, in milliseconds; infinite where it has no beginning. */
+export const lengthOf = (since: string, until: string): number =>
+  since ? (until ? startOf(until) : Date.now()) - startOf(since) : Infinity;
+
+/** The query of a time that was drawn over a chart, whole seconds of it. */
+export const drawnTime = (from: number, to: number): { since: string; until: string } => ({
+  since: toServer(new Date(Math.floor(from / 1000) * 1000)),
+  until: toServer(new Date(Math.ceil(to / 1000) * 1000)),
+});

@@ -12,8 +12,10 @@ Grouping = Literal["hour", "day", "person", "machine", "project", "tool", "model
 
 _TABLE: Final = "khive.team_session_hours"
 _SUMS: Final = ", ".join(f"coalesce(sum({name}), 0)::bigint AS {name}" for name in Counts._fields)
+# As on a machine, a session is what has events or messages.
+_IS_SESSION: Final = "session <> '' AND events + messages > 0"
 _SESSIONS: Final = (
-    "count(DISTINCT (session, person, machine, project)) FILTER (WHERE session <> '') AS sessions"
+    f"count(DISTINCT (session, person, machine, project)) FILTER (WHERE {_IS_SESSION}) AS sessions"
 )
 _GROUPINGS: Final[dict[Grouping, str]] = {
     "hour": "hour",
@@ -159,10 +161,10 @@ class TeamReading:
     ) -> list[TeamSession]:
         """Return sessions, those with the newest records first, after one of them."""
         condition, values = _condition(part)
-        having = ""
+        having = " HAVING sum(events + messages) > 0"
         if previous is not None:
             places = ", ".join(f"${len(values) + n}" for n in range(1, len(previous) + 1))
-            having = f" HAVING (max(hour), session, person, machine, project) < ({places})"
+            having += f" AND (max(hour), session, person, machine, project) < ({places})"
             values = [*values, *previous]
         rows = await self._fetch(
             "SELECT max(hour) AS last_hour, session, person, machine, project, min(hour),"
