@@ -1,11 +1,12 @@
 """python -m examples.team [--machines N] [--rounds N]
 
 Ten machines, each with a home of its own, record what Claude Code, Codex and Gemini CLI really
-sent, and push it, as metrics, to three servers of NATS, from which two collectors store it in
-PostgreSQL. Meanwhile the leader of the stream, a follower, the database, a collector and a sender
-are killed, each once, and started again. In the end every record that a machine showed with
-`push --dry-run` is in PostgreSQL, once and as it was shown. All is on this machine, below a
-temporary folder, and ends by itself.
+sent, and push it, as metrics: three of them over HTTP to the team's server, the others to three
+servers of NATS, from which two collectors store it in PostgreSQL. Meanwhile the leader of the
+stream, a follower, the database, a collector, the server and a sender are killed, each once, and
+started again. In the end every record that a machine showed with `push --dry-run` is in
+PostgreSQL, once and as it was shown, and the server's sums are those of all. All is on this
+machine, below a temporary folder, and ends by itself.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from examples.team.collector_process import CollectorProcess
 from examples.team.machine import Machine
 from examples.team.nats_cluster import PROGRAM, NatsCluster, nats_cluster
 from examples.team.postgres import Postgres, postgres
+from examples.team.server_process import ServerProcess
 from examples.team.team_rows import TeamRows
 from khive_persist.cli.output import print_table
 from khive_persist.team.team_record import TeamRecord
@@ -30,6 +32,7 @@ from khive_persist.team.team_record import TeamRecord
 # Of a machine with two processors; the machines of a team are not one.
 _AT_ONCE = 3
 _WAIT_SECONDS = 120
+_OVER_HTTP = 3
 
 
 class Compared(NamedTuple):
@@ -58,7 +61,9 @@ class Team:
         cluster: NatsCluster,
         server: Postgres,
         collectors: list[CollectorProcess],
+        team_server: ServerProcess,
     ) -> None:
+        self._team_server = team_server
         self._machines = machines
         self._cluster = cluster
         self._server = server
@@ -69,6 +74,11 @@ class Team:
     def kill_each(self, total: int) -> None:
         """Kill one of each while so many records arrive, and start it again."""
         sender = self._machines[-1]
+        self._rows.wait_for(total // 20)
+        # Those that push over HTTP come first.
+        self._note("server", self._team_server.url)
+        self._team_server.kill()
+        self._team_server.start()
         self._rows.wait_for(total // 10)
         leader = self._cluster.node(anyio.run(self._cluster.leader))
         self._note("leader of the stream", leader.name)
@@ -118,7 +128,32 @@ def main() -> int:
 
 
 def _run(options: argparse.Namespace, folder: Path, server: Postgres, cluster: NatsCluster) -> int:
-    machines = [Machine(n, folder, cluster.url) for n in range(1, options.machines + 1)]
+    team_server = ServerProcess(folder, server.url)
+    team_server.start()
+    try:
+        return _fill(options, folder, server, cluster, team_server)
+    finally:
+        team_server.stop()
+
+
+def _machine(number: int, folder: Path, cluster: NatsCluster, server: ServerProcess) -> Machine:
+    if number > _OVER_HTTP:
+        return Machine(number, folder, cluster.url)
+    person = f"person-{number:02}"
+    token = server.token(person, "--role", "member", "--person", person)
+    return Machine(number, folder, server.url, token)
+
+
+def _fill(
+    options: argparse.Namespace,
+    folder: Path,
+    server: Postgres,
+    cluster: NatsCluster,
+    team_server: ServerProcess,
+) -> int:
+    machines = [
+        _machine(number, folder, cluster, team_server) for number in range(1, options.machines + 1)
+    ]
     print(f"{len(machines)} machines record {options.rounds} times the sessions of three tools …")
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         events = [*pool.map(lambda machine: machine.record(options.rounds), machines)]
@@ -128,7 +163,7 @@ def _run(options: argparse.Namespace, folder: Path, server: Postgres, cluster: N
     collectors = [
         CollectorProcess(f"collector-{n}", folder, cluster.url, server.url) for n in (1, 2)
     ]
-    team = Team(machines, cluster, server, collectors)
+    team = Team(machines, cluster, server, collectors, team_server)
     began = time.monotonic()
     pushes: dict[Machine, int] = {}
     try:
@@ -157,10 +192,13 @@ def _run(options: argparse.Namespace, folder: Path, server: Postgres, cluster: N
     sums = TeamRows(server.url).sums()
     print_table(("tool", "sessions", "events", "calls", "failures"), sums, "nothing")
     print()
+    totals = team_server.get("/v1/team")["totals"]
+    print(f"{team_server.url}/v1/team: " + ", ".join(f"{v:,} {k}" for k, v in totals.items() if v))
+    print()
     for collector in collectors:
         print(f"{collector.name}:")
         print("".join(f"  {line}\n" for line in collector.log.read_text().splitlines()))
-    is_whole = all(row.is_whole for row in rows)
+    is_whole = all(row.is_whole for row in rows) and totals["records"] == total
     print("every record is there, once" if is_whole else "RECORDS DIFFER")
     return 0 if is_whole and not any(codes) else 1
 

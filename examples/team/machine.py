@@ -19,21 +19,30 @@ person = "{person}"
 machine = "{machine}"
 project = "shop"
 every_minutes = 0.0
+token_variable = "{variable}"
 """
+# Of one that pushes over HTTP; servers of NATS on this machine ask for none.
+TOKEN_VARIABLE = "KHIVE_TEAM_TOKEN"  # noqa: S105 - a name
 
 
 class Machine:
     """One machine; its commands are processes, as a person's are."""
 
-    def __init__(self, number: int, folder: Path, url: str) -> None:
-        """Make its home and its project; what leaves goes to these servers."""
+    def __init__(self, number: int, folder: Path, url: str, token: str = "") -> None:
+        """Make its home and its project; what leaves goes there, with this token."""
         self.name = f"machine-{number:02}"
         self.person = f"person-{number:02}"
         self._home = folder / self.name
         self._project = self._home / "shop"
         self._project.mkdir(parents=True)
         (self._home / ".khive").mkdir(mode=0o700)
-        settings = SETTINGS.format(url=url, person=self.person, machine=self.name)
+        self._token = token
+        settings = SETTINGS.format(
+            url=url,
+            person=self.person,
+            machine=self.name,
+            variable=TOKEN_VARIABLE if token else "",
+        )
         (self._home / ".khive" / "config.toml").write_text(settings)
         self._run("init")
         self.pushing: subprocess.Popen[bytes] | None = None
@@ -86,7 +95,8 @@ class Machine:
     def _environment(self) -> dict[str, str]:
         # It finds the project from its directory, as a person's shell does.
         others = {name: value for name, value in os.environ.items() if name != "KHIVE_DIR"}
-        return others | {"HOME": str(self._home), "KHIVE_HOME": str(self._home)}
+        homes = {"HOME": str(self._home), "KHIVE_HOME": str(self._home)}
+        return others | homes | ({TOKEN_VARIABLE: self._token} if self._token else {})
 
     def _as_own(self, line: str, turn: int) -> str:
         """Return a payload as of another session: of this machine, and this turn."""

@@ -47,13 +47,27 @@ class ReaderPool:
         hours: The sums by hour.
         follower: The follower that keeps both.
         feed: The feed of events for the listeners.
+        place: The place of the project, as answers name it.
         session_watch: The watch over the application sessions that are looked at.
     """
 
     def __init__(
-        self, project: Project, live: LiveSettings, request_count: Callable[[], int]
+        self,
+        project: Project,
+        live: LiveSettings,
+        request_count: Callable[[], int],
+        place: str | None = None,
     ) -> None:
-        """Open nothing yet; `request_count` returns the number of requests to store so far."""
+        """Open nothing yet.
+
+        Args:
+            project: The project.
+            live: The settings in force.
+            request_count: A function that returns the number of requests to store so far.
+            place: The place of the project in answers, where that is not its directory.
+        """
+        self.place = str(project.root) if place is None else place
+        self._searched_place = place
         self._asked = request_count
         self._project = project
         self._live = live
@@ -106,7 +120,7 @@ class ReaderPool:
     async def searcher(self) -> AsyncIterator[Searcher]:
         """Yield what searches, for the time of the `async with`; a few do at once."""
         async with self._heavy:
-            searcher = self._searchers.pop() if self._searchers else Searcher(project=self._project)
+            searcher = self._searchers.pop() if self._searchers else self._new_searcher()
             try:
                 yield searcher
             finally:
@@ -114,6 +128,9 @@ class ReaderPool:
                     await searcher.close()
                 else:
                     self._searchers.append(searcher)
+
+    def _new_searcher(self) -> Searcher:
+        return Searcher(project=self._project, place=self._searched_place)
 
     async def run_heavy(self, work: Callable[[], Awaitable[Result]]) -> Result:
         """Run long work in a thread with an event loop of its own, a few at a time.

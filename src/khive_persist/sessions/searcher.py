@@ -99,18 +99,26 @@ class Searcher:
         project: The project.
     """
 
-    def __init__(self, dir: Path | str | None = None, *, project: Project | None = None) -> None:
+    def __init__(
+        self,
+        dir: Path | str | None = None,
+        *,
+        project: Project | None = None,
+        place: str | None = None,
+    ) -> None:
         """Open nothing yet.
 
         Args:
             dir: The directory that holds `.khive`.
             project: The project, where the caller has it open: its spool is not brought in.
+            place: The place of the project in answers, where that is not its directory.
 
         Raises:
             ProjectError: There is no project.
         """
         self._drains = project is None
         self.project = existing_project(dir) if project is None else project
+        self._place = str(self.project.root.resolve()) if place is None else place
         self._thread = SerialThread(f"search of {self.project.root}")
         self._readers: SearchReaders | None = None
         self._reader = Reader(
@@ -200,9 +208,8 @@ class Searcher:
             self._thread.run(self._show, query, limit, look.matches), self._titles(likely)
         )
         titles |= await self._titles(page.hits.keys() - likely)
-        root = str(self.project.root.resolve())
         sessions = [
-            SessionHits(id, titles.get(id, ""), root, page.counts[id], hits)
+            SessionHits(id, titles.get(id, ""), self._place, page.counts[id], hits)
             for id, hits in page.hits.items()
         ]
         return SearchResult(

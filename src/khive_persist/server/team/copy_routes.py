@@ -25,12 +25,10 @@ from khive_persist.server.routes.read import (
     today,
 )
 from khive_persist.server.routes.read.operations import routes_of
-from khive_persist.server.team.project_key import ProjectKey
 
 
 def routes(
     access: Access,
-    key: ProjectKey,
     project: Project,
     live: LiveSettings,
     readers: ReaderPool,
@@ -38,7 +36,7 @@ def routes(
 ) -> list[BaseRoute]:
     """Return the routes; a purpose of any name comes last."""
     operations = [
-        *overview.operations(project, readers, ("/".join(key), key.project)),
+        *overview.operations(project, readers),
         *today.operations(project, live, readers),
         *sessions.operations(project, readers),
         *entries.operations(project, readers),

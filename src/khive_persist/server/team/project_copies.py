@@ -86,11 +86,9 @@ class _Serving:
         project = self.copy.project
         live = await anyio.to_thread.run_sync(LiveSettings, project)
         self._stopping = anyio.Event()
-        self._readers = readers = ReaderPool(project, live, lambda: 0)
+        self._readers = readers = ReaderPool(project, live, lambda: 0, "/".join(self._key))
         self._keeping = asyncio.create_task(readers.keep(self._stopping))
-        self.app = routed(
-            copy_routes.routes(self._access, self._key, project, live, readers, self._stopping)
-        )
+        self.app = routed(copy_routes.routes(self._access, project, live, readers, self._stopping))
         await readers.wait_until_read()
         return self.app
 

@@ -1,6 +1,7 @@
 """`GET /v1/project` and `/v1/overview`: the project of this server, and its figures over a time."""
 
 from importlib.metadata import version
+from pathlib import PurePath
 from typing import Any, Final, NamedTuple
 
 from anyio import to_thread
@@ -104,17 +105,9 @@ class OverviewAnswer(NamedTuple):
     of: int
 
 
-def operations(
-    project: Project, readers: ReaderPool, names: tuple[str, str] | None = None
-) -> list[Operation]:
-    """Return what this group answers.
-
-    Args:
-        project: The project.
-        readers: The readers of it.
-        names: The place and the name that are shown, where they are not those of the project.
-    """
-    root, name = names or (str(project.root), project.root.name)
+def operations(project: Project, readers: ReaderPool) -> list[Operation]:
+    """Return what this group answers."""
+    place = PurePath(readers.place)
     server_version = version("khive-persist")
     # Whoever asks for what another asked just now, when nothing has changed since.
     latest: dict[tuple[Any, ...], bytes] = {}
@@ -125,7 +118,7 @@ def operations(
         pause = await to_thread.run_sync(pauses.status, project)
         settings = await to_thread.run_sync(configuration.load, project.config)
         is_semantic = settings.search_semantic != "off"
-        return ProjectInfo(root, name, server_version, since, pause, is_semantic)
+        return ProjectInfo(str(place), place.name, server_version, since, pause, is_semantic)
 
     async def overview(query: ReadRequest) -> Any:
         await readers.wait_until_read()
