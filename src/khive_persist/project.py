@@ -21,6 +21,7 @@ KHIVE: Final = ".khive"
 SEARCH_INDEX: Final = "search.db"
 TEAM_LEDGER: Final = "team.db"
 # They have the form of a database, and no records.
+TEAM_COPIES: Final = "team-copies"
 RESERVED_DATABASES: Final = frozenset({SEARCH_INDEX, TEAM_LEDGER})
 GITIGNORE: Final = b"*\n!.gitignore\n!config.toml\n"
 
@@ -37,6 +38,7 @@ class Project:
         quarantine: The folder of damaged files, which are never deleted.
         search_index: The index of the full-text search, which can be made anew from the databases.
         team_ledger: The ledger of what has left for a team.
+        team_copies: The folder of copies of the projects that a team's server shows.
         config: The file of the settings that a person edits.
         local_config: The file of the settings of one person, which git ignores.
         server_url: The file that has the URL of its server, while one runs.
@@ -51,6 +53,7 @@ class Project:
         self.quarantine = self.khive / "quarantine"
         self.search_index = self.khive / SEARCH_INDEX
         self.team_ledger = self.khive / TEAM_LEDGER
+        self.team_copies = self.khive / TEAM_COPIES
         self.config = self.khive / "config.toml"
         self.local_config = self.khive / "config.local.toml"
         self.server_url = self.khive / "server.url"

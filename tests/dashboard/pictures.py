@@ -11,17 +11,25 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
+from zlib import crc32
 
 from PIL import Image
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 
+from benchmarks.postgres_server import new_database, running_server
+from khive_persist.project import Project
+from khive_persist.server.http.tokens import ROLES, Tokens
+from khive_persist.team.http_destination import HttpDestination
+from khive_persist.team.push import rehearse
+from khive_persist.team.team_record import TeamRecord
 from tests.chromium import chromium
 from tests.dashboard.opened import Opened
 from tests.dashboard.records import COMPARED, PLAN, REPORT, STORY, TRIAL_PAGE, fill
-from tests.factories import make_project
+from tests.factories import in_own_thread, make_project
 from tests.server.process import ROOT, Server, until
 
 Scheme = Literal["light", "dark"]
@@ -73,6 +81,11 @@ def take(folder: Path) -> None:
                 halves = [_half(browser, server, screen, scheme, address, content)
                           for scheme in SCHEMES]  # fmt: skip
                 _save(_beside(halves), folder / f"{page}{screen.suffix}.png")
+        with _team(Path(name), project) as (server, token):
+            for screen in SCREENS:
+                halves = [_half(browser, server, screen, scheme, "#/", "figure canvas", token)
+                          for scheme in SCHEMES]  # fmt: skip
+                _save(_beside(halves), folder / f"team{screen.suffix}.png")
         with _training_report(Path(name)) as url:
             page_of_report = browser.new_page(viewport={"width": 780, "height": 600})
             page_of_report.goto(url)
@@ -85,12 +98,43 @@ def _index(server: Server) -> None:
         until(lambda: client.get("/v1/search?q=importer").json()["behind"] == 0, 120)
 
 
+@contextmanager
+def _team(folder: Path, source: Project) -> Iterator[tuple[Server, str]]:
+    """A team's server, and a lead's token: three people have pushed what one project has."""
+    project = make_project(folder / "team")
+    tokens = Tokens(project)
+    lead = tokens.create("lea", ROLES["lead"])
+    token = tokens.create("machines", ["ingest"])
+    with running_server() as database:
+        words = ("--port", "0", "--store", in_own_thread(partial(new_database, database)))
+        with Server(project, words=words, is_fork=False) as server:
+            source.local_config.write_text("[team]\nurl = 'http://127.0.0.1'\nform = 'metrics'\n")
+            records: list[TeamRecord] = []
+            in_own_thread(partial(rehearse, source, records.append))
+            for number, person in enumerate(("ann", "bob", "carla"), 1):
+                # Each did some of it, on a machine and in a project of their own.
+                own = [
+                    record._replace(person=person, machine=f"{person}s-laptop",
+                                    project=("shop", "site")[number % 2])
+                    for record in records
+                    if crc32(record.session.encode()) % number == 0
+                ]  # fmt: skip
+                in_own_thread(partial(HttpDestination(server.url, token).send, own))
+            yield server, lead
+
+
 def _half(
-    browser: Browser, server: Server, screen: Screen, scheme: Scheme, address: str, content: str
+    browser: Browser,
+    server: Server,
+    screen: Screen,
+    scheme: Scheme,
+    address: str,
+    content: str,
+    token: str = "",
 ) -> Image.Image:
     with Opened.of(browser, server, viewport=screen.viewport, color_scheme=scheme) as opened:
         if content != LOGIN:
-            opened.log_in(server.token)
+            opened.log_in(token or server.token)
         page = opened.go(address)
         expect(page.locator(content).first).to_be_visible()
         if address.endswith(STORY):

@@ -19,7 +19,7 @@ from khive_persist.errors import InvalidSettingsError, ProjectError
 from khive_persist.maintenance.budget_warnings import record as budget_record
 from khive_persist.mirror import verify_record
 from khive_persist.models import purpose_registry
-from khive_persist.project import RESERVED_DATABASES, Project
+from khive_persist.project import RESERVED_DATABASES, TEAM_COPIES, Project
 from khive_persist.store import redacting
 from khive_persist.store.sqlite import atomic_switch
 from khive_persist.store.sqlite.foreign_files import acting
@@ -32,7 +32,7 @@ Kind = Literal[
 ]  # fmt: skip
 
 FOLDERS: Final = frozenset(
-    {"spool", "sessions", "backups", "quarantine", "staging", "purposes", "models"}
+    {"spool", "sessions", "backups", "quarantine", "staging", "purposes", "models", TEAM_COPIES}
 )
 FILES: Final = frozenset(
     {

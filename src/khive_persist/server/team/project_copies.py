@@ -29,7 +29,6 @@ from khive_persist.server.team.project_key import ProjectKey
 from khive_persist.store.postgres.team_following import TeamFollowing
 from khive_persist.team.project_copy import ProjectCopy
 
-FOLDER: Final = "team-copies"
 _log = logging.getLogger(LOGGER)
 _MOST_COPIES: Final = 50
 # A request waits no longer for a copy: the next one finds more of it.
@@ -122,9 +121,9 @@ class _Serving:
 class ProjectCopies:
     """The copies of a server."""
 
-    def __init__(self, khive: Path, following: TeamFollowing, access: Access) -> None:
-        """Use a folder of this `.khive`, which nobody else uses: a server holds its lock."""
-        self._folder = khive / FOLDER
+    def __init__(self, folder: Path, following: TeamFollowing, access: Access) -> None:
+        """Use a folder that nobody else uses: a server holds the lock of its `.khive`."""
+        self._folder = folder
         self._following = following
         self._access = access
         self._serving: dict[ProjectKey, _Serving] = {}

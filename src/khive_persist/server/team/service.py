@@ -40,7 +40,7 @@ def make_context(
         store=store,
         reading=reading,
         audit=TeamAudit(store.database),
-        copies=ProjectCopies(project.khive, TeamFollowing(reading.database), access),
+        copies=ProjectCopies(project.team_copies, TeamFollowing(reading.database), access),
         stopping=anyio.Event(),
     )
 
