@@ -139,8 +139,8 @@ PATHS = [
     "/v1/plans/outcomes", "/v1/plans/points", "/v1/calibration", "/v1/compare/names",
     "/v1/search?q=importer&limit=20", "/v1/search/file?path=src", "/v1/outcomes", "/v1/experiments",
 ]  # fmt: skip
-# Where the project lies, when it was asked, and what does not leave.
-APART = {"updated_at", "root", "node_metadata"}
+# Where the project lies, what depends on when it was asked, and what does not leave.
+APART = {"updated_at", "root", "node_metadata", "rank"}
 
 
 def plain(value: Any) -> Any:
