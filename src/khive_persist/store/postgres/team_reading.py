@@ -196,8 +196,8 @@ class TeamReading:
             f"SELECT place.*, of_session.* FROM (SELECT DISTINCT hour, {_PLACE} FROM {_TABLE}"
             f" WHERE {condition} AND session <> ''{before} ORDER BY {_NEWEST}) AS place"
             " CROSS JOIN LATERAL (SELECT max(hour) AS last_hour, min(hour),"
-            f" coalesce(max(tool), ''), array_remove(array_agg(DISTINCT model), ''), {_SUMS} FROM {_TABLE}"
-            f" WHERE {condition} AND {_SAME_PLACE}) AS of_session"
+            f" coalesce(max(tool), ''), array_remove(array_agg(DISTINCT model), ''), {_SUMS}"
+            f" FROM {_TABLE} WHERE {condition} AND {_SAME_PLACE}) AS of_session"
             " WHERE last_hour = place.hour AND events + messages > 0"
             f" ORDER BY {_NEWEST} LIMIT {limit:d}",
             values,
