@@ -1,15 +1,12 @@
 """`TeamFollowing`: the records of one person's project on one machine, since it was last read."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from khive_persist.store.postgres.pool import Database
 
-_FETCHED_ROWS: Final = 50
-# What is handed over at once: so many rows, or characters of their contents.
-_BATCH_ROWS: Final = 500
-_BATCH_CHARACTERS: Final = 8 << 20
+_BATCH: Final = 500
 # Numbers of transactions are larger than a bigint in theory alone.
 _NOW: Final = (
     "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint,"
@@ -17,11 +14,12 @@ _NOW: Final = (
     " FROM pg_database WHERE datname = current_database()"
 )
 _OF_PROJECT: Final = "person = $1 AND machine = $2 AND project = $3"
+_BETWEEN: Final = f"{_OF_PROJECT} AND written_by >= $4::text::xid8 AND written_by < $5::text::xid8"
 _ROWS: Final = (
     "SELECT purpose, id, coalesce(created_at, hour), content_text FROM khive.team_records"
-    f" WHERE {_OF_PROJECT} AND written_by >= $4::text::xid8 ORDER BY version"
+    f" WHERE {_BETWEEN} ORDER BY version"
 )
-_COUNT: Final = f"SELECT count(*) FROM khive.team_records WHERE {_OF_PROJECT}"
+_COUNT: Final = f"SELECT count(*) FROM khive.team_records WHERE {_BETWEEN}"
 _IS_THERE: Final = (
     f"SELECT EXISTS (SELECT FROM khive.team_records WHERE {_OF_PROJECT} AND records > 0)"
 )
@@ -32,7 +30,7 @@ class Version(NamedTuple):
 
     Attributes:
         tables: The identity of its tables: another where they were made anew.
-        transaction: All transactions below this number had ended.
+        transaction: All that was committed by transactions below this number was read.
     """
 
     tables: str
@@ -56,11 +54,10 @@ class FollowedRow(NamedTuple):
 
 
 class TeamFollowing:
-    """Reads what is new of a project, from below the oldest transaction that still runs.
+    """Reads what is new, below the oldest transaction that still runs.
 
-    Numbers of transactions do not commit in order: what comes between the latest ones is found by
-    reading those above that moment once more. What it raises is a StoreError, as its subclasses
-    say.
+    Numbers of transactions do not commit in order: what lies above may still come between. What it
+    raises is a StoreError, as its subclasses say.
     """
 
     def __init__(self, database: Database) -> None:
@@ -86,42 +83,20 @@ class TeamFollowing:
 
         return await self._database.attempt(once)
 
-    async def count(self, project: tuple[str, str, str]) -> int:
-        """Return how many records a project has, those that were purged among them."""
+    async def count(self, project: tuple[str, str, str], start: int, end: int) -> int:
+        """Return how many records `rows` yields now."""
+        async with self._database.connection() as connection:
+            return int(await connection.fetchval(_COUNT, *project, str(start), str(end)))
 
-        async def once() -> int:
-            async with self._database.connection() as connection:
-                return int(await connection.fetchval(_COUNT, *project))
+    async def rows(
+        self, project: tuple[str, str, str], start: int, end: int
+    ) -> AsyncIterator[list[FollowedRow]]:
+        """Yield the records that transactions from `start` to before `end` wrote, some at a time.
 
-        return await self._database.attempt(once)
-
-    async def read(
-        self,
-        project: tuple[str, str, str],
-        since: int,
-        take: Callable[[Sequence[FollowedRow]], Awaitable[None]],
-    ) -> None:
-        """Hand over all records that were written since a transaction, as of one moment.
-
-        Args:
-            project: Person, machine and project.
-            since: The number of the transaction.
-            take: Called with some records at a time, the oldest versions first. Where the
-                connection is lost, it is called with all of them once more.
+        One that was written again since comes with the next call.
         """
-
-        async def once() -> None:
-            async with self._database.connection() as connection, connection.transaction():
-                cursor = await connection.cursor(_ROWS, *project, str(since))
-                rows: list[FollowedRow] = []
-                size = 0
-                while fetched := await cursor.fetch(_FETCHED_ROWS):
-                    rows += [FollowedRow(*row) for row in fetched]
-                    size += sum(len(row.content or "") for row in rows[-len(fetched) :])
-                    if len(rows) >= _BATCH_ROWS or size >= _BATCH_CHARACTERS:
-                        await take(rows)
-                        rows, size = [], 0
-                if rows:
-                    await take(rows)
-
-        await self._database.attempt(once)
+        values: list[Any] = [*project, str(start), str(end)]
+        async with self._database.connection() as connection, connection.transaction():
+            cursor = await connection.cursor(_ROWS, *values)
+            while batch := await cursor.fetch(_BATCH):
+                yield [FollowedRow(*row) for row in batch]
