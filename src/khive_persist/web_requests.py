@@ -39,13 +39,15 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether what is sent to a host stays on this machine."""
-    if host == "localhost":
-        return True
+    """Return whether what is sent to a host stays on this machine, and nobody else reaches it.
+
+    Args:
+        host: An address, without brackets, or a name: of names, only localhost is.
+    """
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
-        return False
+        return host.lower() == "localhost"
 
 
 def post_json(

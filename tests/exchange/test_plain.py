@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
@@ -20,6 +21,7 @@ from khive_persist.models.planner_session import PlannerSession
 from khive_persist.models.purposes import Purpose, purpose
 from khive_persist.project import Project
 from khive_persist.transfer.import_ import Imported
+from khive_persist.transfer.plain_documents import PlainRecords
 from khive_persist.transfer.reading import folder as folder_reading
 from khive_persist.transfer.reading import markdown
 from khive_persist.transfer.reading import source as source_reading
@@ -229,9 +231,11 @@ def test_markdown_is_its_front_matter_and_its_text(
         ("---\n1: 2\n---\n", "or is no text"),
         ("---\na: !!python/object/apply:os.system [id]\n---\n", "could not determine a constr"),
         ("---\na: !!timestamp 2026-11-01\n---\n", "could not determine a constructor"),
-        ("---\na: " + "[" * 1_000 + "\n---\n", "its front matter"),
+        ("---\na: " + "[" * 1_000 + "\n---\n", "more than 64 levels"),
+        ("---\n" + "a: 1\n" * 20_000 + "---\n", "more than 65536 characters"),
         ("---\nbody: 1\n---\ntext", "both a field body and a text"),
         ("+++\na = \n+++\n", "its front matter"),
+        ("+++\n" + "a . 'b.c'." * 40 + "a = 1\n+++\n", "a key of more than 64 parts"),
     ],
     ids=lambda value: value[:30],
 )
@@ -243,6 +247,28 @@ def test_front_matter_that_is_none_is_refused(
     assert (done.purposes, done.refused) == ({}, 1)
     assert said in done.listed[0][1]
     assert "\n" not in done.listed[0][1]
+
+
+@pytest.mark.parametrize("brackets", ["[" * 5_000, f"[{('[' * 50 + ']' * 50 + ',') * 50}]"])
+def test_each_bracket_of_front_matter_takes_bounded_work(brackets: str) -> None:
+    lines = 0
+
+    def count(*_: object) -> Any:
+        nonlocal lines
+        lines += 1
+        return count
+
+    plain = PlainRecords(Note, Note.purpose)
+    # What is made once is made before.
+    markdown.read_markdown("---\na: 1\n---\n", "it", "id", plain)
+    tracing = sys.gettrace()
+    sys.settrace(count)
+    try:
+        markdown.read_markdown(f"---\na: {brackets}\n---\n", "it", "id", plain)
+    finally:
+        sys.settrace(tracing)
+    # Where the work for one grew with those before it, 5,000 of them took 6,800 lines each.
+    assert lines < 1_000 * len(brackets)
 
 
 def test_a_text_that_is_too_long_is_refused_and_not_cut(

@@ -110,8 +110,11 @@ def test_settings_name_a_source_or_the_way_out() -> None:
         source_of(settings)
     settings = settings._replace(search_semantic_url="http://a.test/v1", search_semantic_model="m")
     assert isinstance(source_of(settings), Endpoint)
-    with pytest.raises(InvalidSettingsError, match="clear text"):
-        source_of(settings._replace(search_semantic_key_variable="A_KEY"))
+    settings = settings._replace(search_semantic_key_variable="A_KEY")
+    for host in ("a.test", "127.a.test"):
+        with pytest.raises(InvalidSettingsError, match="clear text"):
+            source_of(settings._replace(search_semantic_url=f"http://{host}/v1"))
+    assert source_of(settings._replace(search_semantic_url="http://127.0.0.2/v1"))
 
 
 LOCALLY = """

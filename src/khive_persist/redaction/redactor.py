@@ -12,6 +12,7 @@ from khive_persist.redaction.search import candidates, may_match
 from khive_persist.redaction.tokens import FORMS
 
 _MAX_KEY_BYTES = 64
+_SHORT_CHARACTERS = 200
 _UTF_16 = [(skip, codec) for skip in (0, 1) for codec in ("utf-16-le", "utf-16-be")]
 
 
@@ -27,10 +28,11 @@ class Redactor:
     that is longer than 2,048 characters; a part of an id or a path. Time is linear in the length of
     the text; a person's own expressions have a limit besides.
 
-    A redactor has no state but its settings: any number of threads may share one.
+    A redactor has no state but its settings, and the last short text that had no secret: any number
+    of threads may share one.
     """
 
-    __slots__ = ("_key", "_own")
+    __slots__ = ("_clean", "_key", "_own")
 
     def __init__(self, key: bytes, allow: Sequence[str] = (), deny: Sequence[str] = ()) -> None:
         """Take the settings; our patterns are compiled when a text first needs them.
@@ -49,6 +51,7 @@ class Redactor:
                 f"the redaction key has {len(key)} bytes", hint=f"give it 1 to {_MAX_KEY_BYTES}"
             )
         self._key = key
+        self._clean: tuple[str, bool] | None = None
         self._own = OwnPatterns(allow, deny)
 
     def redact_json(self, text: str) -> tuple[str, dict[str, int]]:
@@ -69,6 +72,9 @@ class Redactor:
         return self._redact(text, is_json=False)
 
     def _redact(self, text: str, *, is_json: bool) -> tuple[str, dict[str, int]]:
+        # The metadata of a class's records says the same in each of them.
+        if (text, is_json) == self._clean:
+            return text, {}
         counts: dict[str, int] = {}
         pieces: list[str] = []
         position = 0
@@ -77,6 +83,8 @@ class Redactor:
             pieces += text[position:start], f"[REDACTED:{kind}:{tag}]"
             counts[kind] = counts.get(kind, 0) + 1
             position = end
+        if not counts and len(text) <= _SHORT_CHARACTERS:
+            self._clean = text, is_json
         return "".join(pieces) + text[position:] if pieces else text, counts
 
     def redact_bytes(self, raw: bytes) -> tuple[bytes, dict[str, int]]:

@@ -7,11 +7,11 @@ read or written raises a StoreError, as its subclasses say.
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
 from khive_persist.errors import StoreBusyError, StoreDamagedError
 from khive_persist.project import Project
@@ -20,9 +20,9 @@ from khive_persist.store.sqlite import derived_file, vacuum, write_lock
 from khive_persist.store.sqlite.connection import (
     DEFAULT_BUSY_TIMEOUT_SECONDS,
     Connection,
-    identity,
     wait_for,
 )
+from khive_persist.store.sqlite.derived_writer import DerivedWriter, committed
 from khive_persist.store.sqlite.errors import translated
 from khive_persist.store.sqlite.statements import scalar
 
@@ -65,22 +65,14 @@ def remove(project: Project, timeout_seconds: float) -> bool:
         return derived_file.remove(project.search_index)
 
 
-class IndexFile(AbstractContextManager["IndexFile"]):
+class IndexFile(DerivedWriter):
     """The index of a project, open for writing within a `with`; made with the first transaction.
 
     Opened anew where another process has made it anew.
     """
 
     def __init__(self, project: Project) -> None:
-        self.path = project.search_index
-        self._connection: Connection | None = None
-        self._identity: tuple[int, int] | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+        super().__init__(project.search_index)
 
     def close(self) -> None:
         """Close the file; the last to close writes its log back, which waits for its turn."""
@@ -106,16 +98,11 @@ class IndexFile(AbstractContextManager["IndexFile"]):
         with self._turn(timeout_seconds) as connection, translated(self.path):
             if durable:
                 connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("BEGIN IMMEDIATE")
             try:
-                index = Index(connection)
-                yield index
-                index.flush()
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
+                with committed(connection):
+                    index = Index(connection)
+                    yield index
+                    index.flush()
             finally:
                 connection.execute("PRAGMA synchronous = NORMAL")
 
@@ -188,27 +175,20 @@ class IndexFile(AbstractContextManager["IndexFile"]):
 
     @contextmanager
     def _turn(self, timeout_seconds: float) -> Iterator[Connection]:
-        """Hold the lock of the index's writers, with the file that lies there open."""
-        with write_lock.held(write_lock.lock_path(self.path), timeout_seconds):
-            if self._connection is None or identity(self.path) != self._identity:
-                self._reopen()
-            assert self._connection is not None
-            try:
-                yield self._connection
-            except StoreDamagedError as error:
-                raise StoreDamagedError(
-                    str(error.args[0]), hint="make it anew: rebuild --search"
-                ) from error
+        try:
+            with super()._turn(timeout_seconds) as connection:
+                yield connection
+        except StoreDamagedError as error:
+            raise StoreDamagedError(
+                str(error.args[0]), hint="make it anew: rebuild --search"
+            ) from error
 
-    def _reopen(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+    def _open(self) -> Connection:
         connection = derived_file.open_writer(self.path, schema())
         with translated(self.path):
             for table in _TABLES:
                 _configure(connection, table, "hashsize", _HASH_BYTES)
-        self._connection, self._identity = connection, identity(self.path)
+        return connection
 
 
 def _configure(connection: Connection, table: str, option: str, value: int) -> None:

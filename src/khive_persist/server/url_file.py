@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 from khive_persist.files import read_regular
 from khive_persist.maintenance.running_server import LOCK
 from khive_persist.project import Project
-from khive_persist.server.http.listening import is_loopback
 from khive_persist.settings import Settings
+from khive_persist.web_requests import is_loopback
 
 _MOST_BYTES: Final = 4_096
 _SECONDS: Final = 2.0

@@ -130,5 +130,6 @@ def redacted_counts(metadata: str | None) -> dict[str, int]:
 def _redacted(redactor: Redactor, text: str | None, counts: Counter[str]) -> str | None:
     if text is not None:
         text, text_counts = redactor.redact_json(text)
-        counts.update(text_counts)
+        if text_counts:
+            counts.update(text_counts)
     return text

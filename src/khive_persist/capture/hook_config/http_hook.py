@@ -6,13 +6,13 @@ $KHIVE_TOKEN", "Khive-Off": "$KHIVE_OFF"}, "allowedEnvVars": ["KHIVE_TOKEN", "KH
 settings file, and says whether recording is off there.
 """
 
-import ipaddress
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from khive_persist.capture import spool_writer
 from khive_persist.errors import InvalidSettingsError
+from khive_persist.web_requests import is_loopback
 
 TOKEN_VARIABLE: Final = "KHIVE_TOKEN"  # noqa: S105 - its name, not what it holds.
 OFF_HEADER: Final = "Khive-Off"
@@ -48,7 +48,7 @@ def hook_url(tool: str, server: str) -> str:
         parsed = urlsplit(server)
         is_server = (
             parsed.scheme in ("http", "https")
-            and _is_loopback(parsed.hostname)
+            and is_loopback(parsed.hostname or "")
             and parsed.port is not None
             and parsed.path in ("", "/")
             and not (parsed.query or parsed.fragment or "@" in parsed.netloc)
@@ -81,7 +81,7 @@ def is_our_http_hook(hook: Mapping[str, Any], tool: str) -> bool:
         return False
     try:
         parsed = urlsplit(url)
-        is_local = _is_loopback(parsed.hostname)
+        is_local = is_loopback(parsed.hostname or "")
     except ValueError:
         return False
     return is_local and parsed.path == f"/hooks/{tool}" and headers.get(_HEADER) in _OURS
@@ -91,10 +91,3 @@ def gets_token(hook: Mapping[str, Any]) -> bool:
     """Return whether the tool puts the token into one of our entries."""
     allowed = hook.get(_ALLOWED)
     return isinstance(allowed, list) and TOKEN_VARIABLE in allowed
-
-
-def _is_loopback(host: str | None) -> bool:
-    try:
-        return ipaddress.ip_address(host or "").is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from khive_persist.errors import InvalidSettingsError
 from khive_persist.settings import Settings
+from khive_persist.web_requests import is_loopback
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,7 +70,7 @@ def source_of(settings: Settings) -> Source | None:
             )
     parts = urlsplit(settings.search_semantic_url)
     variable = settings.search_semantic_key_variable
-    if variable and parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
+    if variable and parts.scheme == "http" and not is_loopback(parts.hostname or ""):
         raise InvalidSettingsError(
             f"the key of {variable} would go to {parts.hostname} in clear text",
             hint="write https:// in search.semantic_url",
@@ -79,7 +80,3 @@ def source_of(settings: Settings) -> Source | None:
     return Endpoint(
         settings.search_semantic_url, settings.search_semantic_model, variable, os.environ
     )
-
-
-def _is_loopback(host: str) -> bool:
-    return host in ("localhost", "::1") or host.startswith("127.")

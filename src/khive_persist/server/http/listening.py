@@ -5,6 +5,7 @@ import socket
 from typing import Final, NamedTuple
 
 from khive_persist.errors import InvalidSettingsError, ProjectError
+from khive_persist.web_requests import is_loopback
 
 _BACKLOG: Final = 512
 
@@ -35,16 +36,6 @@ def check_exposure(address: str, *, has_tls: bool, needs_token: bool, is_insecur
             f"{address} can be reached by others, who could read tokens and payloads on the way",
             hint="give --tls-cert and --tls-key, or say --insecure",
         )
-
-
-def is_loopback(address: str) -> bool:
-    """Return whether only this machine reaches it. A name is taken for what it is: only localhost
-    is.
-    """
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return address.lower() == "localhost"
 
 
 def listen(address: str, port: int) -> socket.socket:

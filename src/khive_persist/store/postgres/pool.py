@@ -121,6 +121,24 @@ class Database:
             async with self._pool.acquire(timeout=self._timeout_seconds) as connection:
                 yield connection
 
+    @asynccontextmanager
+    async def transaction(self, start: str) -> AsyncIterator[Any]:
+        """Lend a connection for one transaction: committed at the end, or not at all.
+
+        Args:
+            start: The statements that it begins with, without parameters.
+        """
+        async with self.connection() as connection:
+            # One message to the server, where a transaction of asyncpg's own takes one more.
+            await connection.execute(f"BEGIN; {start}")
+            try:
+                yield connection
+                await connection.execute("COMMIT")
+            except BaseException:
+                if not connection.is_closed():
+                    await connection.execute("ROLLBACK")
+                raise
+
     async def attempt(self, work: Callable[[], Awaitable[Result]]) -> Result:
         """Do what changes nothing where it fails; again where another transaction was in its way.
 
@@ -149,6 +167,7 @@ class Database:
                 max_size=_CONNECTIONS,
                 timeout=self._timeout_seconds,
                 init=_read_json,
+                reset=_keep,
                 server_settings={
                     "statement_timeout": milliseconds,
                     "idle_in_transaction_session_timeout": milliseconds,
@@ -156,6 +175,14 @@ class Database:
                     "application_name": "khive-persist",
                 },
             )
+
+
+async def _keep(_: Any) -> None:
+    """Give a connection back as it is, for asyncpg ends a transaction that is open.
+
+    What we set or lock ends with its transaction: a statement that resets the rest has nothing to
+    do, and each use of a connection would wait for it.
+    """
 
 
 async def _read_json(connection: Any) -> None:

@@ -265,8 +265,7 @@ class PostgresWriter:
 
     async def _run(self, write: Callable[[Any], Awaitable[Result]]) -> Result:
         async def once() -> Result:
-            async with self._database.connection() as connection, connection.transaction():
-                await connection.execute(_BY_INDEX)
+            async with self._database.transaction(_BY_INDEX) as connection:
                 return await write(connection)
 
         # A commit that has begun is not given up half-way.

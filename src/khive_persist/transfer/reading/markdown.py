@@ -15,6 +15,13 @@ from khive_persist.transfer.row_validation import SourceEntry, entry_of
 
 BODY: Final = "body"
 MAX_CHARACTERS: Final = 64 << 20
+# Both parsers go over all that is open, or over all parts of a key, for each of their tokens:
+# without a limit some thousands of these take minutes.
+_FRONT_CHARACTERS: Final = 64 << 10
+_LEVELS: Final = 64
+# A text without an end goes to the end of its line, so that the search is linear.
+_PART: Final = re.compile(r"""(?:"(?:[^"\\\n]|\\.)*+"?|'[^'\n]*+'?|[\w-]++)""")
+_KEY: Final = re.compile(rf"{_PART.pattern}(?:[ \t]*+\.[ \t]*+{_PART.pattern})*+")
 # The line that it begins with, and those that it may end with.
 _FENCES: Final = {"---": ("---", "..."), "+++": ("+++",)}
 _HINT: Final = "name it with --purpose"
@@ -51,12 +58,18 @@ def _document(text: str) -> dict[str, Any]:
     first, _, remainder = text.partition("\n")
     fence = first.rstrip()
     front: list[str] = []
+    length = 0
     lines = remainder.splitlines(keepends=True)
     for number, line in enumerate(lines):
         if line.rstrip() in _FENCES.get(fence, ()):
             body = "".join(lines[number + 1 :]).removeprefix("\n")
             break
         front.append(line)
+        length += len(line)
+        if length > _FRONT_CHARACTERS:
+            raise InvalidRecordError(
+                f"its front matter has more than {_FRONT_CHARACTERS} characters, or no end"
+            )
     else:
         raise InvalidRecordError("its front matter is not there, or has no end")
     fields = _fields("".join(front), is_toml=fence == "+++")
@@ -69,7 +82,7 @@ def _document(text: str) -> dict[str, Any]:
 
 def _fields(text: str, *, is_toml: bool) -> dict[str, Any]:
     try:
-        fields = tomllib.loads(text) if is_toml else _load_yaml(text)
+        fields = _load_toml(text) if is_toml else _load_yaml(text)
     except ValueError as error:
         raise InvalidRecordError(f"its front matter: {' '.join(str(error).split())}") from error
     except RecursionError as error:
@@ -77,6 +90,12 @@ def _fields(text: str, *, is_toml: bool) -> dict[str, Any]:
     if not isinstance(fields, Mapping):
         raise InvalidRecordError("its front matter has no fields")
     return dict(fields)
+
+
+def _load_toml(text: str) -> Any:
+    if any(len(_PART.findall(key[0])) > _LEVELS for key in _KEY.finditer(text)):
+        raise ValueError(f"a key of more than {_LEVELS} parts")
+    return tomllib.loads(text)
 
 
 def _load_yaml(text: str) -> Any:
@@ -98,6 +117,12 @@ def _yaml() -> tuple[Any, Any]:
 
         yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - PyYAML's own
 
+        def fetch_flow_collection_start(self, TokenClass: Any) -> Any:  # noqa: N803 - PyYAML's own
+            if self.flow_level >= _LEVELS:
+                problem = f"more than {_LEVELS} levels"
+                raise yaml.scanner.ScannerError(None, None, problem, self.get_mark())
+            super().fetch_flow_collection_start(TokenClass)
+
         def compose_node(self, parent: Any, index: Any) -> Any:
             if self.check_event(yaml.events.AliasEvent):
                 # A few lines of them can stand for more than the memory holds.
@@ -106,11 +131,12 @@ def _yaml() -> tuple[Any, Any]:
             return super().compose_node(parent, index)
 
         def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-            keys = [key.value for key, _ in node.value]
-            for number, (key, _) in enumerate(node.value):
-                if key.tag != "tag:yaml.org,2002:str" or key.value in keys[:number]:
+            keys: set[str] = set()
+            for key, _ in node.value:
+                if key.tag != "tag:yaml.org,2002:str" or key.value in keys:
                     problem = f"the key {key.value!r} is there twice, or is no text"
                     raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
+                keys.add(key.value)
             return super().construct_mapping(node, deep)
 
     for tag, pattern, first in (

@@ -14,14 +14,14 @@ from typing import Final, Self
 
 from khive_persist.errors import StoreDamagedError
 from khive_persist.project import Project, make_directory
-from khive_persist.store.sqlite import derived_file, write_lock
+from khive_persist.store.sqlite import derived_file
 from khive_persist.store.sqlite.connection import (
     Connection,
-    identity,
     move_aside,
     open_memory,
     open_reader,
 )
+from khive_persist.store.sqlite.derived_writer import DerivedWriter, committed
 from khive_persist.store.sqlite.errors import translated
 from khive_persist.store.sqlite.team.ledger import Ledger
 
@@ -29,57 +29,31 @@ _VERSION: Final = 1
 _PAGE_BYTES: Final = 4_096
 
 
-class LedgerFile(AbstractContextManager["LedgerFile"]):
+class LedgerFile(DerivedWriter):
     """The ledger of a project, open for writing within a `with`; made with the first transaction.
 
     A file that is none of ours is moved to quarantine: what left is known by it alone.
     """
 
     def __init__(self, path: Path, quarantine: Path) -> None:
-        self.path = path
+        super().__init__(path)
         self._quarantine = quarantine
-        self._connection: Connection | None = None
-        self._identity: tuple[int, int] | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the file."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
 
     @contextmanager
     def transaction(self, timeout_seconds: float) -> Iterator[Ledger]:
         """Write to the ledger: committed and synced at the end, or not at all."""
-        with write_lock.held(write_lock.lock_path(self.path), timeout_seconds):
-            if self._connection is None or identity(self.path) != self._identity:
-                self._reopen()
-            connection = self._connection
-            assert connection is not None
-            with translated(self.path):
-                connection.execute("BEGIN IMMEDIATE")
-                try:
-                    yield Ledger(connection)
-                    connection.execute("COMMIT")
-                except BaseException:
-                    if connection.in_transaction:
-                        connection.execute("ROLLBACK")
-                    raise
+        turn = self._turn(timeout_seconds)
+        with turn as connection, translated(self.path), committed(connection):
+            yield Ledger(connection)
 
-    def _reopen(self) -> None:
-        self.close()
+    def _open(self) -> Connection:
         if os.path.lexists(self.path) and not _is_usable(self.path):
             make_directory(self._quarantine)
             move_aside(self.path, self._quarantine)
         connection = derived_file.open_writer(self.path, schema())
         # A version that was sent must never be given to another one.
         connection.execute("PRAGMA synchronous = FULL")
-        self._connection, self._identity = connection, identity(self.path)
+        return connection
 
 
 class LedgerCopy(AbstractContextManager["LedgerCopy"]):
