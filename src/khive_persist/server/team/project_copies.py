@@ -5,6 +5,7 @@ It is brought up to date before an answer, and every few seconds while somebody 
 
 import asyncio
 import hashlib
+import itertools
 import logging
 import shutil
 import time
@@ -127,6 +128,7 @@ class ProjectCopies:
         self._following = following
         self._access = access
         self._serving: dict[ProjectKey, _Serving] = {}
+        self._numbers = itertools.count(1)
 
     def open(self) -> None:
         """Make the folder; copies that another run has left are removed.
@@ -138,21 +140,25 @@ class ProjectCopies:
         make_directory(self._folder)
 
     async def _serving_of(self, key: ProjectKey) -> _Serving:
-        """Return what serves a project; those that were used least recently may be removed."""
-        serving = self._serving.pop(key, None)
-        if serving is None:
-            if not await self._following.has_records(key):
-                raise NotFoundError("the team has no such project")
-            name = hashlib.sha256(key.text.encode()).hexdigest()[:32]
-            copy = ProjectCopy(self._folder / name, key, self._following)
-            serving = _Serving(key, copy, self._access)
-        # The last one is that which was used last.
+        """Return what serves a project, which is then the one that was used last."""
+        if key not in self._serving and not await self._following.has_records(key):
+            raise NotFoundError("the team has no such project")
+        # Who asked at the same time may have made it meanwhile.
+        serving = self._serving.pop(key, None) or self._make(key)
         self._serving[key] = serving
-        idle = [other for other in self._serving if not self._serving[other].listeners]
-        for other in idle[: max(0, len(self._serving) - _MOST_COPIES)]:
-            if other != key:
-                await self._remove(other)
         return serving
+
+    def _make(self, key: ProjectKey) -> _Serving:
+        # One of the same project may still be on its way off the disk.
+        name = f"{hashlib.sha256(key.text.encode()).hexdigest()[:32]}-{next(self._numbers)}"
+        copy = ProjectCopy(self._folder / name, key, self._following)
+        return _Serving(key, copy, self._access)
+
+    async def _remove_oldest(self) -> None:
+        """Remove copies beyond the most that there may be, those used least recently first."""
+        idle = [key for key, serving in self._serving.items() if not serving.listeners]
+        for key in idle[: max(0, len(self._serving) - _MOST_COPIES)]:
+            await self._remove(key)
 
     @asynccontextmanager
     async def app(self, key: ProjectKey) -> AsyncIterator[ASGIApp]:
@@ -166,6 +172,7 @@ class ProjectCopies:
         serving = await self._serving_of(key)
         serving.listeners += 1
         try:
+            await self._remove_oldest()
             yield await serving.renewed()
         except NotFoundError:
             if serving.app is None:
