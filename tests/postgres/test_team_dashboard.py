@@ -88,31 +88,80 @@ def test_the_figures_are_the_servers_and_filters_narrow_them(team: Team, opened:
     with team.server.client(team.tokens["ada"]) as client:
         totals = client.get("/v1/team").json()["totals"]
     figures = page.locator("dl.totals")
-    expect(figures).to_contain_text(f"Events{totals['events']:,}")
+    for name in ("Sessions", "Events", "Failures", "Messages"):
+        expect(figures).to_contain_text(f"{name}{totals[name.lower()]:,}")
     expect(figures).to_contain_text("People2")
     expect(page.get_by_role("region", name="Sums by person")).to_contain_text("bob")
-    page.get_by_label("Person all").select_option("bob")
+    page.keyboard.press("f")
+    page.get_by_role("button", name="Person", exact=True).click()
+    page.get_by_role("button", name="bob", exact=True).click()
     expect(figures).to_contain_text("Sessions1")
     expect(page.get_by_role("region", name="Sessions").locator("tbody tr")).to_have_count(1)
     page.get_by_role("link", name="Reads").click()
     expect(page.get_by_role("heading", name="Reads")).to_be_visible()
 
 
+def test_sessions_are_there_to_the_last(team: Team, opened: Opened) -> None:
+    with team.server.client(team.tokens["ada"]) as client:
+        every = client.get("/v1/team/sessions?limit=1000").json()["sessions"]
+    opened.log_in(team.tokens["ada"])
+    page = opened.go("#/")
+    region = page.get_by_role("region", name="Sessions")
+    last = region.locator(f'tbody a[title="{every[-1]["session"]}"]')
+    first = region.locator("tbody tr[data-index] a").first
+    expect(first).to_have_attribute("title", every[0]["session"])
+    # Page after page, until there is no other.
+    table = region.get_by_role("table")
+    expect(table).to_have_attribute("aria-rowcount", "-1")
+    box = region.evaluate_handle("box => { box.scrollTop = box.scrollHeight; return box; }")
+    page.wait_for_function(
+        """([box, session]) => {
+            box.scrollTop = box.scrollHeight;
+            return box.querySelector(`tbody a[title="${session}"]`) !== null;
+        }""",
+        arg=[box, every[-1]["session"]],
+    )
+    expect(last).to_be_visible()
+    expect(table).to_have_attribute("aria-rowcount", str(len(every) + 1))
+
+
 def test_a_session_opens_below_its_project(team: Team, opened: Opened) -> None:
     opened.log_in(team.tokens["ada"])
-    page = opened.go("#/?person=ann")
+    outside: list[str] = []
+    page = opened.go("#/?person=ann&by=tool")
     link = page.get_by_role("region", name="Sessions").locator("tbody a").first
     session = link.get_attribute("title")
     link.click()
     expect(page).to_have_url(f"{opened.url}/team/{key_of('ann')}/#/sessions/{session}")
     expect(page.get_by_text("ann · anns-laptop · shop")).to_be_visible()
     expect(page.get_by_role("heading", level=1)).to_be_visible()
+    expect(page.get_by_label("Entries").locator("a, button, [role=option]").first).to_be_visible()
+    below = f"{opened.url}/team/{key_of('ann')}/"
+    files = (f"{opened.url}/assets/", f"{opened.url}/v1/whoami")
+    page.on(
+        "request",
+        lambda request: (
+            outside.append(request.url) if not request.url.startswith((below, *files)) else None
+        ),
+    )
     for name in ("Sessions", "Events", "Plans", "Compare", "Report", "Overview"):
         page.get_by_role("navigation", name="Pages").get_by_role("link", name=name).click()
         expect(page.get_by_role("heading", level=1)).to_have_text(name)
-    assert page.get_by_role("button", name="Accept").count() == 0
+    for name in ("health", "application_sessions"):
+        page.goto(f"{below}#/{name}")
+        expect(page.get_by_role("heading", level=1)).to_have_text("There is no such page")
+    assert outside == []
     page.get_by_role("link", name="Team").click()
-    expect(page.get_by_role("heading", name="Sums", exact=True)).to_be_visible()
+    expect(page.get_by_role("region", name="Sums by tool")).to_be_visible()
+    expect(page).to_have_url(f"{opened.url}/#/?person=ann&by=tool")
+
+
+def test_a_copy_takes_no_verdict(team: Team, opened: Opened) -> None:
+    opened.log_in(team.tokens["ann"])
+    page = opened.go(f"team/{key_of('ann')}/#/sessions/story-0000")
+    verdict = page.get_by_role("region", name="Verdict")
+    expect(verdict).to_contain_text("This is the team’s copy, for reading")
+    assert verdict.locator("form, select, button").count() == 0
 
 
 def test_a_member_sees_nobody_else(team: Team, opened: Opened) -> None:

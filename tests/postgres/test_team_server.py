@@ -4,6 +4,7 @@ import gzip
 import json
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -30,6 +31,7 @@ pytestmark = pytest.mark.postgres
 
 PEOPLE = ("ann", "bob")
 HOURS = 3
+AT_ONCE = 8
 
 
 class Team(NamedTuple):
@@ -301,8 +303,13 @@ def test_copies_are_private_and_end_with_the_server(server: str, tmp_path: Path)
     with Server(project, words=("--port", "0", "--store", database)) as running:
         with running.client(token) as client:
             assert pushed(client, records_of("ann")).is_success
-            assert client.get(f"/team/{key_of('ann')}/v1/sessions").status_code == 200
+            # As a page asks for what is on it: all at once, of a project that has no copy yet.
+            paths = [f"/team/{key_of('ann')}/v1/sessions?limit={n + 1}" for n in range(AT_ONCE)]
+            with ThreadPoolExecutor(AT_ONCE) as threads:
+                answers = [*threads.map(client.get, paths)]
+            assert {answer.status_code for answer in answers} == {200}, answers[0].text
             copies = project.khive / "team-copies"
+            assert len([*copies.iterdir()]) == 1
             assert all(path.stat().st_mode & 0o077 == 0 for path in copies.rglob("*"))
             assert any(copies.rglob("conversations.db"))
         assert running.stop() == 0

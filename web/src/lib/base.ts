@@ -16,6 +16,14 @@ export interface TeamPlace {
 /** Whose project this is; nothing at a project's own server. */
 export const teamPlace: TeamPlace | undefined = place?.[1] ? decoded(place[1]) : undefined;
 
+const KEPT = 'team';
+
+/** Keep which part of the team is looked at, for the way back from one of its projects in this tab. */
+export const keepTeam = (hash: string): void => sessionStorage.setItem(KEPT, hash);
+
+/** The team's page, with the filters that it had in this tab. */
+export const teamUrl = (): string => `/${sessionStorage.getItem(KEPT) ?? ''}`;
+
 /** The page of one project of a team, as the server names it. */
 export const projectUrl = (key: string): string => `/team/${key}/`;
 

@@ -1,3 +1,4 @@
+import type { NamedPage } from './pages';
 import { route } from './route.svelte';
 
 export interface Shortcut {
@@ -6,15 +7,6 @@ export interface Shortcut {
 }
 
 export const EVERYWHERE: Shortcut[] = [
-  { keys: 'g o', what: 'Overview' },
-  { keys: 'g s', what: 'Sessions' },
-  { keys: 'g e', what: 'Events' },
-  { keys: 'g p', what: 'Plans' },
-  { keys: 'g a', what: 'Applications' },
-  { keys: 'g c', what: 'Compare' },
-  { keys: 'g r', what: 'Report' },
-  { keys: 'g h', what: 'Health' },
-  { keys: '/', what: 'Search all sessions' },
   { keys: 't', what: 'Light, dark, as the system' },
   { keys: 'u', what: 'Times in this zone or in UTC' },
   { keys: '?', what: 'This list' },
@@ -26,13 +18,11 @@ export const FIND = {
   does: { i: () => document.querySelector<HTMLInputElement>('main input[type=search]')?.focus() },
 } as const;
 
-const PAGES: Record<string, string> = {
-  o: '/', s: '/sessions', e: '/events', p: '/plans', a: '/application_sessions', c: '/compare', r: '/report', h: '/health',
-};
-
 /** The keys of the page that is shown; each page sets its own while it is there. */
 class Keys {
   ofPage = $state.raw<Shortcut[]>([]);
+  /** The pages that there are, each of which is gone to by `g` and its key. */
+  pages = $state.raw<readonly NamedPage[]>([]);
   isHelpOpen = $state(false);
   #actions = new Map<string, () => void>();
   // Of a page that was opened just now, no key came before.
@@ -58,10 +48,10 @@ class Keys {
     if (takesText || (kind === 'INPUT' && !/^[^ ]$/.test(event.key))) return;
     if ((event.key === ' ' || event.key === 'Enter') && /^(BUTTON|A|SUMMARY)$/.test(kind)) return;
     if (document.querySelector('dialog[open]')) return;
-    const page = event.timeStamp - this.#wentG < 1500 ? PAGES[event.key] : undefined;
+    const page = event.timeStamp - this.#wentG < 1500 ? this.pages.find((one) => one.key === event.key) : undefined;
     this.#wentG = -Infinity;
     if (page) {
-      route.go(page);
+      route.go(`/${page.path}`);
       event.preventDefault();
       return;
     }

@@ -17,7 +17,7 @@ interface Known<T> {
  * A list of any length, page after page. Only some pages are held, those that were looked at last;
  * of the others, where they begin.
  */
-export class Paged<T> {
+export class Paged<T, Name extends string = 'items'> {
   #pages = $state.raw<Known<T>[]>([]);
   problem = $state.raw<Problem>();
   isSlow = $state(false);
@@ -34,6 +34,12 @@ export class Paged<T> {
   #isAsking = false;
   #loading = new Set<number>();
   #used: number[] = [];
+  #name: Name;
+
+  /** @param name The field of the answer that has the rows. */
+  constructor(name: Name) {
+    this.#name = name;
+  }
 
   get length(): number {
     return this.#pages.reduce((sum, page) => sum + page.count, 0);
@@ -98,7 +104,8 @@ export class Paged<T> {
     try {
       const page = await this.#ask('', signal);
       if (signal.aborted || (isQuiet && this.#pages.length > 1)) return;
-      this.#pages = [{ cursor: '', items: page.items, count: page.items.length }];
+      const items = page[this.#name];
+      this.#pages = [{ cursor: '', items, count: items.length }];
       this.#used = [0];
       this.#next = page.next ?? '';
       this.hasMore = page.next !== null;
@@ -123,7 +130,8 @@ export class Paged<T> {
       const page = await this.#ask(cursor, signal);
       if (signal.aborted) return;
       const pages = [...this.#pages];
-      pages[number] = { cursor, items: page.items, count: page.items.length };
+      const items = page[this.#name];
+      pages[number] = { cursor, items, count: items.length };
       if (number === this.#pages.length) {
         this.#next = page.next ?? '';
         this.hasMore = page.next !== null;
@@ -144,7 +152,7 @@ export class Paged<T> {
     }
   }
 
-  #ask(cursor: string, signal: AbortSignal): Promise<Page<T>> {
-    return get<Page<T>>(address(this.#path, { ...this.#parameters, limit: SIZE, cursor }), signal);
+  #ask(cursor: string, signal: AbortSignal): Promise<Page<T, Name>> {
+    return get<Page<T, Name>>(address(this.#path, { ...this.#parameters, limit: SIZE, cursor }), signal);
   }
 }

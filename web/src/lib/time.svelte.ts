@@ -86,6 +86,19 @@ export function startOf(text: string): number {
 export const lengthOf = (since: string, until: string): number =>
   since ? (until ? startOf(until) : Date.now()) - startOf(since) : Infinity;
 
+/**
+ * Where the axis of a time of an address begins and ends, in milliseconds: all of it, and all of
+ * these beginnings of hours or days.
+ */
+export function axisEnds(times: readonly number[], stepMs: number, since: string, until: string): [number, number] {
+  // Without any, the least and the largest are infinite; an axis needs two numbers.
+  const first = times.length ? times.reduce((a, b) => Math.min(a, b)) : Date.now() - UNITS.d;
+  const last = times.length ? times.reduce((a, b) => Math.max(a, b)) : Date.now();
+  const start = since ? startOf(since) : first;
+  const end = until ? startOf(until) : Math.max(last + stepMs, since ? Date.now() : 0);
+  return [Math.min(start, first), Math.max(end, last + stepMs)];
+}
+
 /** The query of a time that was drawn over a chart, whole seconds of it. */
 export const drawnTime = (from: number, to: number): { since: string; until: string } => ({
   since: toServer(new Date(Math.floor(from / 1000) * 1000)),

@@ -11,10 +11,8 @@ export type DayMeasure = Exclude<keyof DayTotals, 'day' | 'unpriced'>;
 export type Finding = MetricComparison['finding'];
 export type Figures = Record<string, number | boolean | null | Interval>;
 
-export interface Page<T> {
-  items: T[];
-  next: string | null;
-}
+/** A page of a list; of which name its rows are, each route says. */
+export type Page<T, Name extends string = 'items'> = Record<Name, T[]> & { next: string | null };
 
 /** An event as a tool's hook tells it; a field that it has otherwise is shown as it is. */
 export interface HookEvent extends RecordItem {

@@ -17,6 +17,9 @@ export const toolName = (tool: string | null | undefined): string =>
 /** Enough of an id to tell it from others: ids that were made one after the other begin alike. */
 export const shortId = (id: string): string => (id.length > 14 ? `${id.slice(0, 8)}…${id.slice(-4)}` : id);
 
+/** A name of a team: what was given whole, of a keyed hash as much as of an id. */
+export const teamName = (name: string): string => (/^[0-9a-f]{32}$/.test(name) ? shortId(name) : name);
+
 /** The last two parts of a path: enough to know it by. */
 export const shortPath = (path: string | null | undefined): string =>
   path ? path.split('/').filter(Boolean).slice(-2).join('/') || path : '–';
