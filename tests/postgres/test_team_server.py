@@ -2,8 +2,10 @@
 
 import gzip
 import json
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,9 +15,11 @@ import httpx
 import pytest
 
 from benchmarks.postgres_server import new_database
+from examples.team.postgres import postgres
 from khive_persist.project import Project
 from khive_persist.server.http.tokens import ROLES, Role, Tokens
 from khive_persist.server.team.project_key import ProjectKey
+from khive_persist.team.http_destination import HttpDestination
 from khive_persist.team.team_record import TeamRecord
 from tests.homes import known_projects
 from tests.postgres.test_team_tables import team_record
@@ -91,6 +95,13 @@ def asked(database: str, sql: str) -> list[Any]:
             await connection.close()
 
     return anyio.run(ask)
+
+
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """A folder with a short path, for the socket of a database."""
+    with tempfile.TemporaryDirectory(prefix="khive-away-") as folder:
+        yield Path(folder)
 
 
 @pytest.fixture(scope="module")
@@ -214,6 +225,16 @@ def test_nothing_of_a_batch_with_another_persons_record_is_stored(team: Team) ->
     ]
 
 
+@pytest.mark.parametrize("content", ["{}", None])
+def test_no_member_takes_a_record_of_another(team: Team, content: str | None) -> None:
+    taken = records_of("bob")[0]._replace(person="ann", version=9, content=content)
+    with team.client("ann") as client:
+        answer = pushed(client, [taken])
+        assert (answer.status_code, answer.json()["error"]["code"]) == (403, "person")
+    row = "SELECT person, version, records FROM khive.team_records WHERE id = 'bob-0-0'"
+    assert asked(team.database, row) == [("bob", 1, 1)]
+
+
 def test_a_project_is_served_over_its_copy(team: Team) -> None:
     with team.client("ann") as client:
         base = f"/team/{key_of('ann')}"
@@ -293,3 +314,54 @@ def test_copies_are_private_and_end_with_the_server(server: str, tmp_path: Path)
             assert any(copies.rglob("conversations.db"))
         assert running.stop() == 0
     assert not any(copies.rglob("*.db"))
+
+
+def test_two_servers_over_a_database_that_is_killed(tmp_path: Path, short_folder: Path) -> None:
+    with ExitStack() as opened:
+        database = opened.enter_context(postgres(short_folder))
+        servers, tokens = [], []
+        for name in ("first", "second"):
+            project = Project(tmp_path / name)
+            project.root.mkdir()
+            project.make()
+            tokens.append(Tokens(project).create("ada", ROLES["admin"]))
+            words = ("--port", "0", "--store", database.url)
+            servers.append(opened.enter_context(Server(project, words=words)))
+        ways = [
+            HttpDestination(running.url, token)
+            for running, token in zip(servers, tokens, strict=True)
+        ]
+        clients = [
+            opened.enter_context(running.client(token))
+            for running, token in zip(servers, tokens, strict=True)
+        ]
+
+        async def push_all(records: list[TeamRecord]) -> None:
+            # The same to both at once.
+            async with anyio.create_task_group() as tasks:
+                for way in ways:
+                    tasks.start_soon(way.send, records)
+
+        anyio.run(push_all, records_of("ann"))
+        database.kill()
+        for client in clients:
+            answer = client.get("/v1/team")
+            assert (answer.status_code, answer.json()["error"]["code"]) == (
+                503, "store_unavailable",
+            )  # fmt: skip
+            assert "\n" not in answer.json()["error"]["message"]
+            assert client.get("/readyz").status_code == 503
+            assert client.get("/healthz").status_code == 200
+        database.start()
+        for client in clients:
+            while client.get("/readyz").status_code != 200:
+                pass
+        anyio.run(push_all, records_of("bob"))
+        answers = [client.get("/v1/team").json()["totals"] for client in clients]
+        assert answers[0] == answers[1]
+        columns = "records, events, calls, failures, messages, input_tokens, output_tokens"
+        sums = ", ".join(f"sum({name})::bigint" for name in columns.split(", "))
+        (row,) = asked(database.url, f"SELECT {sums} FROM khive.team_records")
+        assert tuple(answers[0][name] for name in columns.split(", ")) == row
+        assert row[0] == 2 * 3 * HOURS
+        assert [running.stop() for running in servers] == [0, 0]

@@ -11,6 +11,7 @@ import pytest
 from khive_persist.prices import PriceTable
 from khive_persist.sessions import definitions
 from khive_persist.store import codec
+from khive_persist.store.postgres.team_reading import TeamFilter, TeamReading
 from khive_persist.store.postgres.team_row import Counts
 from khive_persist.store.postgres.team_tables import Rejection, Stored
 from khive_persist.team.team_record import TeamRecord
@@ -184,3 +185,26 @@ async def test_what_cannot_be_stored_does_not_stop_the_rest(database: str) -> No
     assert rejection in kept
     assert len(kept) == 1 + len(refused)
     await store.close()
+
+
+async def test_numbers_that_a_sender_makes_up_stop_no_sum(database: str) -> None:
+    store = TeamStore(database)
+    await store.open()
+    records = [
+        team_record(
+            f"r{hour}", 1, {"role": "assistant", "cost_usd": 9_000_000.0},
+            purpose="conversations", form="metrics", created_at=f"2026-11-21 1{hour}:00:00.000000",
+        )
+        for hour in (1, 2)
+    ]  # fmt: skip
+    _, refused = await store.store(records)
+    await store.close()
+    assert refused == []
+    reading = TeamReading(database, 30)
+    await reading.database.open()
+    totals = await reading.totals(TeamFilter())
+    of_people = await reading.sums("person", TeamFilter(), 10)
+    (session,) = await reading.sessions(TeamFilter(), 10)
+    await reading.database.close()
+    sums = [totals.sums.counts, of_people[0][1].counts, session.counts]
+    assert {counts.picodollars for counts in sums} == {2**63 - 1}

@@ -9,6 +9,7 @@ import pytest
 
 from khive_persist.errors import InvalidQueryError, StoreClosedError
 from khive_persist.project import Project
+from khive_persist.search_index.expression import FEW_MATCHES, MAX_SCORED
 from khive_persist.search_index.follow import make_anew
 from khive_persist.search_index.query import parse
 from khive_persist.search_index.result import SearchHit, SearchResult
@@ -192,3 +193,18 @@ def test_a_searcher_sees_what_others_write_replace_and_remove(tmp_path: Path) ->
     anyio.run(searcher.close)
     with pytest.raises(StoreClosedError):
         matched("walrus")
+
+
+@pytest.mark.parametrize("count", [FEW_MATCHES, FEW_MATCHES + 1, MAX_SCORED + 50])
+def test_all_matches_are_counted_and_of_many_the_newest_are_ranked(
+    tmp_path: Path, count: int
+) -> None:
+    project = make_project(tmp_path / "project")
+    words = {0: "oldest common common", count - 1: "newest common common"}
+    texts = [words.get(number, f"one common word of {number} others") for number in range(count)]
+    save_many(project, [message(f"s{n}", n, text=text) for n, text in enumerate(texts)])
+    make_anew(project)
+    result = find(project, "common")
+    assert (result.matched, result.shown, result.behind) == (count, 20, 0)
+    best = {hit.excerpt.partition(" ")[0] for hit in hits(result)} - {"one"}
+    assert best == ({"oldest", "newest"} if count <= MAX_SCORED else {"newest"})

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from khive_persist import clock
 from khive_persist.search_index.expression import (
+    FEW_MATCHES,
     MAX_CANDIDATES,
     MAX_SCORED,
     Compiled,
@@ -95,11 +96,16 @@ def find_matches(
     limit: int = MAX_CANDIDATES,
 ) -> Matches:
     """Return what matches a query in the index, so many of the best ranked."""
-    best = connection.execute(*compiled.best(limit)).fetchall()
+    # Most searches match few: the index is read forwards in two thirds of the time.
+    few = compiled.best(limit, FEW_MATCHES + 1, is_newest_first=False)
+    best = connection.execute(*few).fetchall()
+    if best and best[0][-1] > FEW_MATCHES:
+        newest = compiled.best(limit, MAX_SCORED, is_newest_first=True)
+        best = connection.execute(*newest).fetchall()
     if not best:
         return Matches(0, [])
     *_, count = best[0]
-    if count >= MAX_SCORED:
+    if count == MAX_SCORED:
         count = int(scalar(connection, *compiled.counting()))
     scores = {number: score for number, score, _ in best}
     rows = connection.execute(*candidates_of(codec.dump(list(scores))))

@@ -35,7 +35,7 @@ async def search(
                 print(session.title, hit.kind, hit.excerpt)
 
     The spool is brought in before, and what is new into the index, for two seconds at most:
-    `behind` says what is missing then. Where nothing matches, `matched` is 0. Of more than 10,000
+    `behind` says what is missing then. Where nothing matches, `matched` is 0. Of more than 5,000
     passages that match, the newest so many are ranked.
 
     Args:

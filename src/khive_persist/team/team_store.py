@@ -61,15 +61,23 @@ class TeamStore:
         """Close the connections."""
         await self._tables.close()
 
-    async def store(self, records: Sequence[TeamRecord]) -> tuple[Stored, list[Refused]]:
+    async def store(
+        self, records: Sequence[TeamRecord], sender: str | None = None
+    ) -> tuple[Stored, list[Refused]]:
         """Store records, in any order, again or for the first time.
 
         On return they are committed, with their sums; the refused ones lie in a table beside.
 
+        Args:
+            records: The records.
+            sender: The person whose records alone may be replaced; None for those of anybody.
+
         Raises:
+            ConflictError: A record is there and is of another person than the sender; its session
+                is not stored.
             StoreError: As its subclasses say; all may be stored again.
         """
-        counts, refused = await self._store(records)
+        counts, refused = await self._store(records, sender)
         if refused:
             await self.reject(map(_rejection, refused))
         return counts, refused
@@ -82,7 +90,9 @@ class TeamStore:
         """
         await self._tables.reject([*rejections])
 
-    async def _store(self, records: Sequence[TeamRecord]) -> tuple[Stored, list[Refused]]:
+    async def _store(
+        self, records: Sequence[TeamRecord], sender: str | None
+    ) -> tuple[Stored, list[Refused]]:
         rows, refused = [], []
         for record in records:
             try:
@@ -90,13 +100,14 @@ class TeamStore:
             except InvalidRecordError as error:
                 refused.append(Refused(record, str(error)))
         try:
-            return await self._tables.store(rows), refused
+            return await self._tables.store(rows, sender), refused
         except InvalidRecordError as error:
             # Which of them it is PostgreSQL does not say.
             if len(records) == 1:
                 return Stored(), [Refused(records[0], str(error))]
         middle = len(records) // 2
-        first, second = await self._store(records[:middle]), await self._store(records[middle:])
+        first = await self._store(records[:middle], sender)
+        second = await self._store(records[middle:], sender)
         return first[0] + second[0], first[1] + second[1]
 
 

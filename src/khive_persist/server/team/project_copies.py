@@ -4,13 +4,12 @@ It is brought up to date before an answer, and every few seconds while somebody 
 """
 
 import asyncio
-import hashlib
-import itertools
 import logging
 import shutil
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import Final
 
@@ -32,6 +31,8 @@ from khive_persist.team.project_copy import ProjectCopy
 
 _log = logging.getLogger(LOGGER)
 _MOST_COPIES: Final = 50
+# Each has a connection, of the eight that sums are read over, too.
+_COPIED_AT_ONCE: Final = 3
 # A request waits no longer for a copy: the next one finds more of it.
 _PATIENCE_SECONDS: Final = 5.0
 _RENEW_SECONDS: Final = 2.0
@@ -47,6 +48,7 @@ class _Serving:
         self.listeners = 0
         self.used = time.monotonic()
         self.app: ASGIApp | None = None
+        self._answers: set[anyio.CancelScope] = set()
         self._access = access
         self._stopping = anyio.Event()
         self._readers: ReaderPool | None = None
@@ -73,14 +75,31 @@ class _Serving:
     async def _renew(self) -> ASGIApp:
         if self.copy.is_fresh() and self.app is not None:
             return self.app
-        try:
-            is_anew = await self.copy.renew()
-        except NotFoundError:
-            await self._close_app()
-            raise
-        if is_anew:
-            await self._close_app()
+        await self.copy.renew(self._end_answers)
         return self.app or await self._open_app()
+
+    @asynccontextmanager
+    async def answering(self) -> AsyncIterator[None]:
+        """Let an answer read the files for the time of the `async with`.
+
+        Raises:
+            HTTPError: 503; the files are made anew: what was read of them may be a part.
+        """
+        scope = anyio.CancelScope()
+        self._answers.add(scope)
+        try:
+            with scope:
+                yield
+        finally:
+            self._answers.discard(scope)
+        if scope.cancelled_caught:
+            raise HTTPError(503, "copying", "the project is being copied anew")
+
+    async def _end_answers(self) -> None:
+        """End the answers that read the files, which are to be removed, and close these."""
+        for scope in list(self._answers):
+            scope.cancel()
+        await self._close_app()
 
     async def _open_app(self) -> ASGIApp:
         project = self.copy.project
@@ -128,7 +147,8 @@ class ProjectCopies:
         self._following = following
         self._access = access
         self._serving: dict[ProjectKey, _Serving] = {}
-        self._numbers = itertools.count(1)
+        self._numbers = count(1)
+        self._turns = anyio.CapacityLimiter(_COPIED_AT_ONCE)
 
     def open(self) -> None:
         """Make the folder; copies that another run has left are removed.
@@ -139,27 +159,6 @@ class ProjectCopies:
         shutil.rmtree(self._folder, ignore_errors=True)
         make_directory(self._folder)
 
-    async def _serving_of(self, key: ProjectKey) -> _Serving:
-        """Return what serves a project, which is then the one that was used last."""
-        if key not in self._serving and not await self._following.has_records(key):
-            raise NotFoundError("the team has no such project")
-        # Who asked at the same time may have made it meanwhile.
-        serving = self._serving.pop(key, None) or self._make(key)
-        self._serving[key] = serving
-        return serving
-
-    def _make(self, key: ProjectKey) -> _Serving:
-        # One of the same project may still be on its way off the disk.
-        name = f"{hashlib.sha256(key.text.encode()).hexdigest()[:32]}-{next(self._numbers)}"
-        copy = ProjectCopy(self._folder / name, key, self._following)
-        return _Serving(key, copy, self._access)
-
-    async def _remove_oldest(self) -> None:
-        """Remove copies beyond the most that there may be, those used least recently first."""
-        idle = [key for key, serving in self._serving.items() if not serving.listeners]
-        for key in idle[: max(0, len(self._serving) - _MOST_COPIES)]:
-            await self._remove(key)
-
     @asynccontextmanager
     async def app(self, key: ProjectKey) -> AsyncIterator[ASGIApp]:
         """Yield the app of a project, whose copy is up to date, for the time of an answer.
@@ -169,17 +168,39 @@ class ProjectCopies:
             HTTPError: 503; it is being copied.
             StoreError: The team's records cannot be read.
         """
-        serving = await self._serving_of(key)
+        serving = self._serving.pop(key, None)
+        if serving is None:
+            if not await self._following.has_records(key):
+                raise NotFoundError("the team has no such project")
+            # Another request may have begun the copy meanwhile.
+            serving = self._serving.pop(key, None) or self._new_serving(key)
+        # The last one is that which was used last.
+        self._serving[key] = serving
         serving.listeners += 1
         try:
-            await self._remove_oldest()
-            yield await serving.renewed()
-        except NotFoundError:
-            if serving.app is None:
-                self._serving.pop(key, None)
-            raise
+            await self._remove_surplus()
+            try:
+                app = await serving.renewed()
+            except NotFoundError:
+                if self._serving.get(key) is serving:
+                    await self._remove(key)
+                raise
+            async with serving.answering():
+                yield app
         finally:
             serving.listeners -= 1
+
+    def _new_serving(self, key: ProjectKey) -> _Serving:
+        # A folder of its own: that of a copy which is being removed may have files yet.
+        folder = self._folder / str(next(self._numbers))
+        copy = ProjectCopy(folder, key, self._following, self._turns)
+        return _Serving(key, copy, self._access)
+
+    async def _remove_surplus(self) -> None:
+        """Remove copies that were used least recently, where there are too many."""
+        idle = [key for key, serving in self._serving.items() if not serving.listeners]
+        for key in idle[: max(0, len(self._serving) - _MOST_COPIES)]:
+            await self._remove(key)
 
     async def keep(self) -> None:
         """Bring copies that are listened to up to date, and remove idle ones, until cancelled."""

@@ -5,6 +5,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
+from khive_persist.errors import ConflictError
 from khive_persist.server.http.errors import HTTPError, json_response
 from khive_persist.server.request.auth import JSON_LINES, route
 from khive_persist.server.routes.stored_records import StoredRecords
@@ -28,7 +29,15 @@ def routes(context: TeamContext) -> list[BaseRoute]:
                 "a record is of another person than this token is for",
                 hint=f'set team.person = "{person}"',
             )
-        await context.store.store(records)
+        try:
+            await context.store.store(records, person)
+        except ConflictError as error:
+            raise HTTPError(
+                403,
+                "person",
+                "a record is there as that of another person than this token is for",
+                hint="push once with a token of --rights ingest, if team.person was another before",
+            ) from error
         return json_response(StoredRecords(len(records)))
 
     return [route(context.access, "POST", ROUTE, store, right="ingest", types=JSON_LINES)]

@@ -10,7 +10,7 @@ from khive_persist.store.postgres.source import indexes, quoted
 
 LATEST: Final = 1
 # Of the tables of a team, which a database may have beside those of a store, or alone.
-LATEST_OF_TEAM: Final = 2
+LATEST_OF_TEAM: Final = 3
 # One process at a time makes what is missing.
 _LOCK: Final = 7_316_044_091_521
 _VERSION: Final = "khive.schema_version"

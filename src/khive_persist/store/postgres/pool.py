@@ -72,18 +72,28 @@ class Database:
     They are those of the event loop in which it was opened.
     """
 
-    def __init__(self, url: str, timeout_seconds: float, *, read_only: bool = False) -> None:
+    def __init__(
+        self,
+        url: str,
+        timeout_seconds: float,
+        *,
+        read_only: bool = False,
+        work_megabytes: int | None = None,
+    ) -> None:
         """Prepare to connect.
 
         Args:
             url: `postgresql://…`, as libpq takes it.
             timeout_seconds: The longest time of a statement, and of a wait for a connection.
             read_only: Whether the server refuses to write.
+            work_megabytes: The memory of a sort or of a grouping before it goes on on the disk;
+                None for what the server says.
         """
         self.name = _without_password(url)
         self._url = url
         self._timeout_seconds = timeout_seconds
         self._read_only = "on" if read_only else "off"
+        self._memory = {} if work_megabytes is None else {"work_mem": f"{work_megabytes}MB"}
         self._pool: Any = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._users = 0
@@ -173,6 +183,7 @@ class Database:
                     "idle_in_transaction_session_timeout": milliseconds,
                     "default_transaction_read_only": self._read_only,
                     "application_name": "khive-persist",
+                    **self._memory,
                 },
             )
 

@@ -7,6 +7,9 @@ from typing import Any, Final, NamedTuple
 from khive_persist.store.postgres.pool import Database
 
 _BATCH: Final = 500
+# A record can have megabytes: so many characters end a batch, and so few rows come at once.
+_BATCH_CHARACTERS: Final = 8 << 20
+_FETCHED_AT_ONCE: Final = 50
 # Numbers of transactions are larger than a bigint in theory alone.
 _NOW: Final = (
     "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint,"
@@ -97,6 +100,14 @@ class TeamFollowing:
         """
         values: list[Any] = [*project, str(start), str(end)]
         async with self._database.connection() as connection, connection.transaction():
-            cursor = await connection.cursor(_ROWS, *values)
-            while batch := await cursor.fetch(_BATCH):
-                yield [FollowedRow(*row) for row in batch]
+            batch: list[FollowedRow] = []
+            characters = 0
+            async for fields in connection.cursor(_ROWS, *values, prefetch=_FETCHED_AT_ONCE):
+                row = FollowedRow(*fields)
+                batch.append(row)
+                characters += len(row.content or "")
+                if len(batch) == _BATCH or characters >= _BATCH_CHARACTERS:
+                    yield batch
+                    batch, characters = [], 0
+            if batch:
+                yield batch

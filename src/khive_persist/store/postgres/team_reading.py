@@ -11,10 +11,24 @@ from khive_persist.store.postgres.team_row import Counts
 Grouping = Literal["hour", "day", "person", "machine", "project", "tool", "model"]
 
 _TABLE: Final = "khive.team_session_hours"
-_SUMS: Final = ", ".join(f"coalesce(sum({name}), 0)::bigint AS {name}" for name in Counts._fields)
-_SESSION: Final = "session, person, machine, project"
+_PLACE: Final = "session, person, machine, project"
+# What a sender says is unbounded: sums beyond 64 bits are cut, so that no record stops the others'.
+_LARGEST: Final = 2**63 - 1
+_SUMS: Final = ", ".join(
+    f"least(coalesce(sum({name}), 0), {_LARGEST})::bigint AS {name}" for name in Counts._fields
+)
 # As on a machine, a session is what has events or messages.
-_SESSIONS: Final = "count(*) FILTER (WHERE session <> '' AND events + messages > 0) AS sessions"
+_IS_SESSION: Final = "session <> '' AND events + messages > 0"
+_SESSIONS: Final = "count(*) FILTER (WHERE is_session) AS sessions"
+_NEWEST: Final = ", ".join(f"{name} DESC" for name in ("hour", *_PLACE.split(", ")))
+_SAME_PLACE: Final = " AND ".join(
+    f"team_session_hours.{name} = place.{name}" for name in _PLACE.split(", ")
+)
+# Sums by session first: to count the different ones of all rows means to sort them.
+_OF_PLACES: Final = (
+    f"{_PLACE}, max(hour) AS last_hour, bool_or({_IS_SESSION}) AS is_session, "
+    + ", ".join(f"sum({name}) AS {name}" for name in Counts._fields)
+)
 _GROUPINGS: Final[dict[Grouping, str]] = {
     "hour": "hour",
     "day": "date_trunc('day', hour, 'UTC')",
@@ -24,7 +38,9 @@ _GROUPINGS: Final[dict[Grouping, str]] = {
     "tool": "tool",
     "model": "model",
 }
-_TIMES: Final = frozenset({"hour", "day"})
+_HOURS: Final[dict[Grouping, int]] = {"hour": 1, "day": 24}
+# Sums by session fit into it, and are not sorted on the disk.
+_WORK_MEGABYTES: Final = 32
 
 
 class TeamFilter(NamedTuple):
@@ -122,22 +138,19 @@ class TeamReading:
             url: `postgresql://…`, as libpq takes it.
             timeout_seconds: The longest time of a statement, and of a wait for a connection.
         """
-        self.database = Database(url, timeout_seconds, read_only=True)
+        self.database = Database(
+            url, timeout_seconds, read_only=True, work_megabytes=_WORK_MEGABYTES
+        )
 
     async def totals(self, part: TeamFilter) -> TeamTotals:
         """Return the sums of a part of the team, and how many have any of it."""
         condition, values = _condition(part)
-        # To sort all rows for what is different in them takes several times as long as a hash of
-        # the sessions.
-        people, machines, projects = (
-            f"(SELECT count(*) FROM (SELECT FROM sessions GROUP BY {names}) AS names)"
-            for names in ("person", "person, machine", "person, machine, project")
-        )
         rows = await self._fetch(
-            f"WITH sessions AS MATERIALIZED (SELECT {_SESSION}, max(hour) AS hour, {_SUMS}"
-            f" FROM {_TABLE} WHERE {condition} GROUP BY {_SESSION})"
-            f" SELECT {_SESSIONS}, {_SUMS}, {people}, {machines}, {projects}, max(hour)"
-            " FROM sessions",
+            f"WITH places AS (SELECT {_OF_PLACES} FROM {_TABLE} WHERE {condition}"
+            f" GROUP BY {_PLACE}) SELECT {_SESSIONS}, {_SUMS}, count(DISTINCT person),"
+            " (SELECT count(*) FROM (SELECT DISTINCT person, machine FROM places) AS machines),"
+            " (SELECT count(*) FROM (SELECT DISTINCT person, machine, project FROM places)"
+            " AS projects), max(last_hour) FROM places",
             values,
         )
         *sums, people, machines, projects, last_hour = rows[0]
@@ -151,40 +164,46 @@ class TeamReading:
         By time, the latest so many in ascending order; others by cost, then events, descending.
         """
         condition, values = _condition(part)
-        name = _GROUPINGS[grouping]
-        order = "1 DESC" if grouping in _TIMES else "picodollars DESC, events DESC, records DESC, 1"
+        order = "picodollars DESC, events DESC, records DESC, 1"
+        if hours := _HOURS.get(grouping):
+            order = "1 DESC"
+            # So many days have no more hours than these; the index has them in this order.
+            condition += (
+                f" AND hour >= (SELECT min(hour) FROM (SELECT DISTINCT hour FROM {_TABLE}"
+                f" WHERE {condition} ORDER BY hour DESC LIMIT {limit * hours:d}) AS latest)"
+            )
         rows = await self._fetch(
-            f"SELECT name, {_SESSIONS}, {_SUMS} FROM (SELECT {name} AS name, {_SESSION}, {_SUMS}"
-            f" FROM {_TABLE} WHERE {condition} GROUP BY name, {_SESSION}) AS sessions"
+            f"SELECT name, {_SESSIONS}, {_SUMS} FROM (SELECT {_GROUPINGS[grouping]} AS name,"
+            f" {_OF_PLACES} FROM {_TABLE} WHERE {condition} GROUP BY 1, {_PLACE}) AS places"
             f" GROUP BY name ORDER BY {order} LIMIT {limit:d}",
             values,
         )
         of_groups = [(row[0], _sums(row[1:])) for row in rows]
-        return of_groups[::-1] if grouping in _TIMES else of_groups
+        return of_groups[::-1] if grouping in _HOURS else of_groups
 
     async def sessions(
         self, part: TeamFilter, limit: int, previous: SessionKey | None = None
     ) -> list[TeamSession]:
         """Return sessions, those with the newest records first, after one of them."""
         condition, values = _condition(part)
-        having = " HAVING sum(events + messages) > 0"
+        before = ""
         if previous is not None:
             places = ", ".join(f"${len(values) + n}" for n in range(1, len(previous) + 1))
-            having += f" AND (max(hour), session, person, machine, project) < ({places})"
+            before = f" AND (hour, {_PLACE}) < ({places})"
             values = [*values, *previous]
-        order = "last_hour DESC, session DESC, person DESC, machine DESC, project DESC"
+        # By the index of places: of each, whether its hour is the last one of its session.
         rows = await self._fetch(
-            f"WITH newest AS MATERIALIZED (SELECT max(hour) AS last_hour, {_SESSION}"
-            f" FROM {_TABLE} WHERE {condition} AND session <> '' GROUP BY {_SESSION}{having}"
-            f" ORDER BY {order} LIMIT {limit:d})"
-            f" SELECT last_hour, {_SESSION}, min(hour), coalesce(max(tool), ''),"
-            f" array_remove(array_agg(DISTINCT model), ''), {_SUMS}"
-            f" FROM newest JOIN {_TABLE} USING ({_SESSION}) WHERE {condition}"
-            f" GROUP BY last_hour, {_SESSION} ORDER BY {order}",
+            f"SELECT place.*, of_session.* FROM (SELECT DISTINCT hour, {_PLACE} FROM {_TABLE}"
+            f" WHERE {condition} AND session <> ''{before} ORDER BY {_NEWEST}) AS place"
+            " CROSS JOIN LATERAL (SELECT max(hour) AS last_hour, min(hour),"
+            f" coalesce(max(tool), ''), array_remove(array_agg(DISTINCT model), ''), {_SUMS}"
+            f" FROM {_TABLE} WHERE {condition} AND {_SAME_PLACE}) AS of_session"
+            " WHERE last_hour = place.hour AND events + messages > 0"
+            f" ORDER BY {_NEWEST} LIMIT {limit:d}",
             values,
         )
         return [
-            TeamSession(SessionKey(*row[:5]), row[5], row[6], row[7], Counts(*row[8:]))
+            TeamSession(SessionKey(*row[:5]), row[6], row[7], row[8], Counts(*row[9:]))
             for row in rows
         ]
 
@@ -192,8 +211,8 @@ class TeamReading:
         """Return the projects of a person, or of all."""
         condition, values = _condition(TeamFilter(person=person))
         rows = await self._fetch(
-            f"SELECT person, machine, project, sum(records)::bigint FROM {_TABLE}"
-            f" WHERE {condition} GROUP BY 1, 2, 3 ORDER BY 1, 2, 3",
+            f"SELECT person, machine, project, least(sum(records), {_LARGEST})::bigint"
+            f" FROM {_TABLE} WHERE {condition} GROUP BY 1, 2, 3 ORDER BY 1, 2, 3",
             values,
         )
         return [TeamProject(*row) for row in rows]

@@ -6,6 +6,7 @@ from itertools import groupby
 from operator import add, itemgetter, sub
 from typing import Any, Final, NamedTuple
 
+from khive_persist.errors import ConflictError
 from khive_persist.store.postgres.migrations import migrate_team
 from khive_persist.store.postgres.pool import Database
 from khive_persist.store.postgres.team_row import NOTHING, Counts, TeamRow
@@ -126,13 +127,19 @@ class TeamTables:
         """Close the connections."""
         await self._database.close()
 
-    async def store(self, rows: Iterable[TeamRow]) -> Stored:
+    async def store(self, rows: Iterable[TeamRow], sender: str | None = None) -> Stored:
         """Store versions of records, in any order, again or for the first time.
 
         On return they are committed, with the sums: of each record the largest version that was
         ever stored is there. All of a session are committed together.
 
+        Args:
+            rows: The versions.
+            sender: The person whose records alone may be replaced; None for those of anybody.
+
         Raises:
+            ConflictError: A record is there and is of another person than the sender; its session
+                is not stored.
             InvalidRecordError: A row has what PostgreSQL cannot hold; its session is not stored.
             StoreError: As its subclasses say; sessions before this may be stored.
         """
@@ -141,7 +148,7 @@ class TeamTables:
 
             async def once(batch: Sequence[TeamRow] = batch) -> Stored:
                 async with self._database.connection() as connection, connection.transaction():
-                    return await _store(batch, connection)
+                    return await _store(batch, connection, sender)
 
             total += await self._database.attempt(once)
         return total
@@ -179,12 +186,15 @@ def _batches(rows: Iterable[TeamRow]) -> Iterator[list[TeamRow]]:
         yield batch
 
 
-async def _store(rows: Sequence[TeamRow], connection: Any) -> Stored:
+async def _store(rows: Sequence[TeamRow], connection: Any, sender: str | None) -> Stored:
     sessions = sorted({row.session for row in rows})
     await connection.execute(_LOCK, sessions, _LOCKS)
     # What others committed before the lock was theirs no more is seen by this statement.
     keys = [list(column) for column in zip(*(row.key for row in rows), strict=True)]
     existing = {tuple(row[:5]): row for row in await connection.fetch(_EXISTING, *keys)}
+    # A record's key has no person: who names another's would take it, or take it out.
+    if sender is not None and any(row["person"] != sender for row in existing.values()):
+        raise ConflictError("a record is there as that of another person")
     newer = [
         row for row in rows
         if row.key not in existing or existing[row.key]["version"] < row.version
