@@ -19,6 +19,7 @@ from khive_persist.team.push import push
 from tests.dashboard.conftest import browser, built, new_project
 from tests.dashboard.opened import Opened
 from tests.dashboard.records import SESSIONS, fill
+from tests.dashboard.test_access import AXE, violations
 from tests.factories import event, message, save, save_many
 from tests.homes import known_projects
 from tests.server.process import Server
@@ -177,6 +178,18 @@ def test_a_member_sees_nobody_else(team: Team, opened: Opened) -> None:
     page.get_by_role("navigation", name="Pages").get_by_role("link", name="Sessions").click()
     expect(page.get_by_role("table").locator("tbody tr, [role=row]").first).to_be_visible()
     assert "nobody sees this" not in page.content()
+
+
+def test_axe_finds_nothing(team: Team, browser: Browser) -> None:
+    if not AXE.is_file():
+        pytest.skip("axe-core is not installed: make web")
+    with Opened.of(browser, team.server, bypass_csp=True) as opened:
+        opened.log_in(team.tokens["ada"])
+        pages = {"#/": "tbody a", f"team/{key_of('ann')}/#/": "figure", "#/reads": "tbody td"}
+        for address, content in pages.items():
+            page = opened.go(address)
+            expect(page.locator("main").locator(content).first).to_be_visible()
+            assert violations(page) == [], address
 
 
 PATHS = [

@@ -268,7 +268,7 @@ def missing_of_pages(files: set[str], app: str, links: str, tried: str) -> list[
     return [
         *(f"{name} in App.svelte" for name in sorted(files) if f"/{name}.svelte'" not in app),
         *(f"pages/{name}.svelte" for name in names.values() if name not in files),
-        *(f"{path} in Bar.svelte" for path in names if f"['{path}', " not in links),
+        *(f"{path} in pages.ts" for path in names if f"path: '{path}'," not in links),
         *(f"#/{path} in tests/dashboard" for path in names if f'"#/{path}' not in tried),
     ]
 
@@ -279,7 +279,7 @@ def test_each_page_has_a_component_a_line_a_link_and_a_test() -> None:
         (ROOT / name).read_text("utf-8")
         for name in (
             "web/src/App.svelte",
-            "web/src/parts/Bar.svelte",
+            "web/src/lib/pages.ts",
             "tests/dashboard/test_pages.py",
             "tests/dashboard/records.py",
         )
@@ -289,7 +289,7 @@ def test_each_page_has_a_component_a_line_a_link_and_a_test() -> None:
     assert missing_of_pages({*files, "Begun"}, named, links, "".join(tried)) == [
         "Begun in App.svelte",
         "pages/Named.svelte",
-        "named in Bar.svelte",
+        "named in pages.ts",
         "#/named in tests/dashboard",
     ]
 
