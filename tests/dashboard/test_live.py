@@ -85,6 +85,7 @@ def test_a_server_that_is_killed_is_told_and_taken_up_again(
         rows = tail.locator("tbody tr")
         send(first, "before")
         expect(rows.first).to_contain_text("echo before")
+        expect(page.locator(".totals")).to_be_visible()
         first.kill()
         outage = page.locator(".outage")
         expect(outage).to_contain_text("The server does not answer")

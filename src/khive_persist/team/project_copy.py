@@ -1,16 +1,16 @@
 """`ProjectCopy`: the records that one person's machine has pushed of a project, as a project here.
 
-It is derived: its records are written, and then how far they were followed, so that what is killed
-in between is written again. Where a record was purged, all of it is made anew. What no database
-here can hold, as content that is no JSON, is passed over, and logged.
+It is of the process that made it, and begins anew with the next one. Where a record was purged, all
+of it is made anew, too. What no database here can hold, as content that is no JSON, is passed over,
+and logged.
 """
 
 import logging
-import os
 import shutil
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from contextlib import aclosing
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -22,24 +22,24 @@ from khive_persist.errors import InvalidQueryError, InvalidRecordError, NotFound
 from khive_persist.models.purpose_registry import remember
 from khive_persist.models.purposes import BUILT_IN, Purpose
 from khive_persist.models.purposes import purpose as described
-from khive_persist.project import Project, make_directory, write_private
-from khive_persist.store import codec
+from khive_persist.project import Project, make_directory
 from khive_persist.store.codec import StoredRow
 from khive_persist.store.equality import is_same
 from khive_persist.store.postgres.team_following import FollowedRow, TeamFollowing, Version
 from khive_persist.store.writer import Writer
 
-VERSION_FILE: Final = "team-copy.json"
 # Whoever looks again sooner is told what was there.
 _FRESH_SECONDS: Final = 1.0
+# What is of another name now, or was deleted by SQL, left no version: its number is missed.
+_COUNT_SECONDS: Final = 10.0
 # Each is a file, and is looked at for each other one: a project that pushes has a few.
 _MOST_OWN_KINDS: Final = 100
 _BUILT_IN: Final = {purpose.name: purpose for purpose in BUILT_IN}
 _log = logging.getLogger(__name__)
 
 
-class _PurgedError(Exception):
-    """A record that may be in the copy was purged."""
+class _RemovedError(Exception):
+    """A record that is in the copy is the project's no more."""
 
 
 class ProjectCopy:
@@ -75,7 +75,9 @@ class ProjectCopy:
         self._own_kinds: dict[str, Purpose | None] = {}
         self._passed_over = 0
         self._turn = anyio.Lock()
-        self._renewed = 0.0
+        self._version: Version | None = None
+        self._total = 0
+        self._renewed = self._counted = 0.0
 
     def is_fresh(self) -> bool:
         """Return whether it was brought up to date within the last second."""
@@ -107,17 +109,20 @@ class ProjectCopy:
 
     async def _follow(self, before_removal: Callable[[], Awaitable[None]]) -> None:
         latest = await self._following.version()
-        copied = await anyio.to_thread.run_sync(self._version)
+        copied = self._version
         if (
             copied is not None
             and copied.tables == latest.tables
             and copied.transaction <= latest.transaction
         ):
             try:
-                await self._copy(copied.transaction, latest)
-            except _PurgedError:
+                if copied != latest:
+                    await self._copy(copied.transaction)
+                await self._count()
+            except _RemovedError:
                 pass
             else:
+                self._version = latest
                 return
         async with self._turns:
             await before_removal()
@@ -125,23 +130,50 @@ class ProjectCopy:
             if not await self._following.has_records(self._name):
                 raise NotFoundError("the team has no such project")
             await anyio.to_thread.run_sync(_make, self.project)
-            await self._copy(0, latest)
+            await self._copy(0)
+            await self._count()
+            self._version = latest
 
-    async def _copy(self, start: int, latest: Version) -> None:
-        """Write what lies between two versions, and then that it was."""
-        if start == latest.transaction:
-            return
+    async def _copy(self, start: int) -> None:
+        """Write what was written since a transaction; 0 is before all, into files that are new.
+
+        Raises:
+            _RemovedError: A record of the copy was purged.
+        """
         self.copied = self._passed_over = 0
-        self.waiting = await self._following.count(self._name, start, latest.transaction)
-        async for batch in self._following.rows(self._name, start, latest.transaction):
-            present = [row for row in batch if row.content is not None]
-            if start and len(present) < len(batch):
-                raise _PurgedError
-            await self._write(present)
-            self.copied += len(batch)
+        self.waiting = await self._following.count(self._name, start)
+        purged: dict[str, set[str]] = {}
+        async with aclosing(self._following.rows(self._name, start)) as batches:
+            async for batch in batches:
+                for row in batch:
+                    ids = purged.setdefault(row.purpose, set())
+                    # One that went to another session is purged in that which it was in before.
+                    (ids.add if row.content is None else ids.discard)(row.id)
+                await self._write([row for row in batch if row.content is not None])
+                self.copied += len(batch)
         if self._passed_over:
             _log.warning("records_passed_over", extra={"fields": {"records": self._passed_over}})
-        await anyio.to_thread.run_sync(self._set_version, latest)
+        for name, ids in purged.items():
+            if start and ids and await self._delete(name, ids):
+                raise _RemovedError
+
+    async def _delete(self, name: str, ids: set[str]) -> int:
+        """Delete records; return how many there were: their bytes may still be there."""
+        purpose = _BUILT_IN.get(name) or await self._own_kind(name)
+        return 0 if purpose is None else await self._writer(purpose).delete([*ids])
+
+    async def _count(self) -> None:
+        """Compare, once in a while, how many versions there are with how many there were.
+
+        Raises:
+            _RemovedError: They are fewer.
+        """
+        began = time.monotonic()
+        if began > self._counted + _COUNT_SECONDS:
+            earlier, self._total = self._total, await self._following.count(self._name, 0)
+            self._counted = began
+            if self._total < earlier:
+                raise _RemovedError
 
     async def _write(self, batch: Sequence[FollowedRow]) -> None:
         by_purpose: dict[str, dict[str, StoredRow]] = {}
@@ -195,29 +227,15 @@ class ProjectCopy:
 
     async def remove(self) -> None:
         """Remove it from the disk."""
+        self._version, self._total, self._counted = None, 0, 0.0
         await self.close()
         self._own_kinds.clear()
-        await anyio.to_thread.run_sync(_remove, self.project.root)
-
-    def _version(self) -> Version | None:
-        try:
-            tables, transaction = codec.load((self.project.khive / VERSION_FILE).read_bytes())
-        except (OSError, ValueError, TypeError):
-            return None
-        is_ours = isinstance(tables, str) and type(transaction) is int
-        return Version(tables, transaction) if is_ours else None
-
-    def _set_version(self, version: Version) -> None:
-        write_private(self.project.khive / VERSION_FILE, codec.dump_line(list(version)))
+        await anyio.to_thread.run_sync(
+            partial(shutil.rmtree, ignore_errors=True), self.project.root
+        )
 
 
 def _make(project: Project) -> None:
     make_directory(project.root)
-    project.make()
-
-
-def _remove(folder: Path) -> None:
-    # The version first: what is removed half is no copy.
-    with suppress(OSError):
-        os.unlink(folder / ".khive" / VERSION_FILE)
-    shutil.rmtree(folder, ignore_errors=True)
+    # It gets no mark: it is none of this user's projects, which commands and agents are shown.
+    make_directory(project.khive)

@@ -21,7 +21,7 @@ from khive_persist.project import make_directory
 from khive_persist.recorder.live_settings import LiveSettings
 from khive_persist.recorder.logs import LOGGER
 from khive_persist.server.app import routed
-from khive_persist.server.http.errors import HTTPError
+from khive_persist.server.http.errors import HTTPError, where
 from khive_persist.server.reader_pool import ReaderPool
 from khive_persist.server.request.access import Access
 from khive_persist.server.team import copy_routes
@@ -165,7 +165,7 @@ class ProjectCopies:
 
         Raises:
             NotFoundError: The team has no record of it.
-            HTTPError: 503; it is being copied.
+            HTTPError: 503; it is being copied, or too many others are looked at.
             StoreError: The team's records cannot be read.
         """
         serving = self._serving.pop(key, None)
@@ -191,6 +191,8 @@ class ProjectCopies:
             serving.listeners -= 1
 
     def _new_serving(self, key: ProjectKey) -> _Serving:
+        if sum(serving.listeners > 0 for serving in self._serving.values()) >= _MOST_COPIES:
+            raise HTTPError(503, "many_projects", f"{_MOST_COPIES} projects are looked at already")
         # A folder of its own: that of a copy which is being removed may have files yet.
         folder = self._folder / str(next(self._numbers))
         copy = ProjectCopy(folder, key, self._following, self._turns)
@@ -215,6 +217,8 @@ class ProjectCopies:
                 except (KhiveError, HTTPError) as error:
                     # Whoever asks next is told why it cannot be.
                     _log.warning("copy_failed", extra={"fields": {"reason": str(error)}})
+                except Exception as error:  # It would end the server, with what it is pushed.
+                    _log.error("copy_failed", extra={"fields": where(error)})
 
     async def close(self) -> None:
         """Close and remove all copies."""

@@ -1,6 +1,6 @@
 """`TeamFollowing`: the records of one person's project on one machine, since it was last read."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
@@ -12,32 +12,34 @@ _BATCH_CHARACTERS: Final = 8 << 20
 _FETCHED_AT_ONCE: Final = 50
 # Numbers of transactions are larger than a bigint in theory alone.
 _NOW: Final = (
-    "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint,"
-    " format('%s/%s', oid, 'khive.team_records'::regclass::oid)"
-    " FROM pg_database WHERE datname = current_database()"
+    "SELECT format('%s/%s', oid, 'khive.team_records'::regclass::oid),"
+    " pg_snapshot_xmin(snapshot)::text::bigint, snapshot::text"
+    " FROM pg_current_snapshot() AS snapshot, pg_database WHERE datname = current_database()"
 )
 _OF_PROJECT: Final = "person = $1 AND machine = $2 AND project = $3"
-_BETWEEN: Final = f"{_OF_PROJECT} AND written_by >= $4::text::xid8 AND written_by < $5::text::xid8"
+_SINCE: Final = f"{_OF_PROJECT} AND written_by >= $4::text::xid8"
 _ROWS: Final = (
     "SELECT purpose, id, coalesce(created_at, hour), content_text FROM khive.team_records"
-    f" WHERE {_BETWEEN} ORDER BY version"
+    f" WHERE {_SINCE} ORDER BY version"
 )
-_COUNT: Final = f"SELECT count(*) FROM khive.team_records WHERE {_BETWEEN}"
+_COUNT: Final = f"SELECT count(*) FROM khive.team_records WHERE {_SINCE}"
 _IS_THERE: Final = (
     f"SELECT EXISTS (SELECT FROM khive.team_records WHERE {_OF_PROJECT} AND records > 0)"
 )
 
 
 class Version(NamedTuple):
-    """A moment up to which the records of a team are followed.
+    """A moment of the records of a team.
 
     Attributes:
         tables: The identity of its tables: another where they were made anew.
-        transaction: All that was committed by transactions below this number was read.
+        transaction: All transactions below this number had ended.
+        snapshot: The transactions that had ended: two moments of the same have the same records.
     """
 
     tables: str
     transaction: int
+    snapshot: str
 
 
 class FollowedRow(NamedTuple):
@@ -57,10 +59,10 @@ class FollowedRow(NamedTuple):
 
 
 class TeamFollowing:
-    """Reads what is new, below the oldest transaction that still runs.
+    """Reads what is new, from below the oldest transaction that still runs.
 
-    Numbers of transactions do not commit in order: what lies above may still come between. What it
-    raises is a StoreError, as its subclasses say.
+    Numbers of transactions do not commit in order: what lies above is read, and read once more, as
+    others may still come between. What it raises is a StoreError, as its subclasses say.
     """
 
     def __init__(self, database: Database) -> None:
@@ -68,12 +70,11 @@ class TeamFollowing:
         self._database = database
 
     async def version(self) -> Version:
-        """Return the moment up to which the records can be followed now."""
+        """Return this moment."""
 
         async def once() -> Version:
             async with self._database.connection() as connection:
-                transaction, tables = await connection.fetchrow(_NOW)
-                return Version(tables, transaction)
+                return Version(*await connection.fetchrow(_NOW))
 
         return await self._database.attempt(once)
 
@@ -86,19 +87,23 @@ class TeamFollowing:
 
         return await self._database.attempt(once)
 
-    async def count(self, project: tuple[str, str, str], start: int, end: int) -> int:
+    async def count(self, project: tuple[str, str, str], start: int) -> int:
         """Return how many records `rows` yields now."""
-        async with self._database.connection() as connection:
-            return int(await connection.fetchval(_COUNT, *project, str(start), str(end)))
+
+        async def once() -> int:
+            async with self._database.connection() as connection:
+                return int(await connection.fetchval(_COUNT, *project, str(start)))
+
+        return await self._database.attempt(once)
 
     async def rows(
-        self, project: tuple[str, str, str], start: int, end: int
-    ) -> AsyncIterator[list[FollowedRow]]:
-        """Yield the records that transactions from `start` to before `end` wrote, some at a time.
+        self, project: tuple[str, str, str], start: int
+    ) -> AsyncGenerator[list[FollowedRow], None]:
+        """Yield the records that transactions from `start` wrote, as of one moment, in batches.
 
-        One that was written again since comes with the next call.
+        Those of the latest ones come with the next call, too.
         """
-        values: list[Any] = [*project, str(start), str(end)]
+        values: list[Any] = [*project, str(start)]
         async with self._database.connection() as connection, connection.transaction():
             batch: list[FollowedRow] = []
             characters = 0
