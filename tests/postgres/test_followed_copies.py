@@ -6,7 +6,7 @@ import anyio
 import asyncpg
 import pytest
 
-from khive_persist.errors import NotFoundError
+from khive_persist.errors import NotFoundError, StoreError
 from khive_persist.server.http.errors import HTTPError
 from khive_persist.server.team import project_copies
 from khive_persist.server.team.context import TeamContext
@@ -14,7 +14,14 @@ from khive_persist.server.team.project_key import ProjectKey
 from khive_persist.team import project_copy
 from khive_persist.trust import marks
 from tests.homes import known_projects
-from tests.postgres.test_project_copies import answer, answer_of_copy, opened, prompt, until_newer
+from tests.postgres.test_project_copies import (
+    ANN,
+    answer,
+    answer_of_copy,
+    opened,
+    prompt,
+    until_newer,
+)
 from tests.postgres.test_team_server import records_of
 
 __all__ = ["known_projects"]
@@ -105,3 +112,49 @@ async def test_of_many_projects_those_that_nobody_looks_at_give_way(
                 await events_of(context, ProjectKey("ann", "nowhere", "shop"))
             assert keys[0].machine in await events_of(context, keys[0])
         assert keys[2].machine in await events_of(context, keys[2])
+
+
+async def test_a_copy_that_cannot_be_written_ends_no_server(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(project_copies, "_RENEW_SECONDS", 0.05)
+    async with opened(database, tmp_path) as context, anyio.create_task_group() as tasks:
+        await context.store.store(records_of("ann"))
+        tasks.start_soon(context.copies.keep)
+        async with context.copies.app(ANN):
+            folder = tmp_path / ".khive" / "team-copies"
+            folder.rename(tmp_path / "away")
+            folder.touch()
+            await context.store.store([prompt("new", purpose="new_kind")])
+            while "copy_failed" not in caplog.text:
+                await anyio.sleep(0.05)
+        folder.unlink()
+        (tmp_path / "away").rename(folder)
+        (item,) = (await answer_of_copy(context, "/v1/new_kind")).json()["items"]
+        assert item["id"] == "new"
+        tasks.cancel_scope.cancel()
+
+
+async def until_refused(context: TeamContext) -> None:
+    """Ask until there is no answer: a copy of the last second is not renewed."""
+    while True:
+        await events_of(context, ANN)
+        await anyio.sleep(0.1)
+
+
+async def test_a_database_that_is_away_is_no_empty_project(
+    server: str, database: str, tmp_path: Path
+) -> None:
+    name = database.partition("?")[0].rpartition("/")[2]
+    async with opened(database, tmp_path) as context:
+        await context.store.store(records_of("ann"))
+        assert "ann-0-0" in await events_of(context, ANN)
+        connection = await asyncpg.connect(server)
+        await connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+        ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1"
+        await connection.fetch(ended, name)
+        with pytest.raises(StoreError):
+            await until_refused(context)
+        await connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+        await connection.close()
+        assert "ann-0-0" in await events_of(context, ANN)

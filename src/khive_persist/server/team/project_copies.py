@@ -8,7 +8,7 @@ import logging
 import shutil
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from itertools import count
 from pathlib import Path
 from typing import Final
@@ -116,8 +116,7 @@ class _Serving:
         self._stopping.set()
         if self._keeping is not None:
             self._keeping.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._keeping
+            await asyncio.wait({self._keeping})
             self._keeping = None
         if self._readers is not None:
             await self._readers.close()
@@ -127,8 +126,8 @@ class _Serving:
         """Close its files."""
         if self._renewing is not None:
             self._renewing.cancel()
-            with suppress(asyncio.CancelledError, KhiveError):
-                await self._renewing
+            # Whatever it failed with, the files are closed.
+            await asyncio.wait({self._renewing})
         await self._close_app()
         await self.copy.close()
 
