@@ -202,7 +202,7 @@ PATHS = [
     "/v1/search?q=importer&limit=20", "/v1/search/file?path=src", "/v1/outcomes", "/v1/experiments",
 ]  # fmt: skip
 # Where the project lies, what depends on when it was asked, and what does not leave.
-APART = {"updated_at", "root", "node_metadata", "rank"}
+APART = {"updated_at", "root", "node_metadata", "rank", "behind"}
 
 
 def plain(value: Any) -> Any:
