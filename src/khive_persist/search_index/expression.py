@@ -26,8 +26,6 @@ from khive_persist.store.source import Statement
 MAX_CANDIDATES: Final = 500
 # Words that so many passages have tell little of which is meant: of more, the newest are ranked.
 MAX_SCORED: Final = 5_000
-# So few are scored as they come, all of them.
-FEW_MATCHES: Final = 2_000
 # A word of a text says more of it than a part of a longer word.
 _RANK: Final = "bm25(words, 1.0, 0.6)"
 _COLUMNS: Final = (
@@ -49,19 +47,12 @@ class Compiled(NamedTuple):
     match: str
     condition: Statement
 
-    def best(self, limit: int, most: int, *, is_newest_first: bool) -> Statement:
-        """Return the SELECT of number and score of the best, and of how many were scored.
-
-        Args:
-            limit: At most so many are returned.
-            most: At most so many are scored: the oldest ones or the newest ones.
-            is_newest_first: Whether the newest ones are, which takes longer to read.
-        """
-        sql, values = self._matching(
-            f"{_RANK} AS score", "0.0 AS score", is_newest_first=is_newest_first
-        )
+    def best(self, limit: int) -> Statement:
+        """Return the SELECT of number and score of the best, and of how many were scored."""
+        sql, values = self._matching(f"{_RANK} AS score", "0.0 AS score", is_newest_first=True)
+        # bm25 takes a microsecond or so of each, and half of all may match.
         return Statement(
-            f"WITH scored AS MATERIALIZED ({sql} LIMIT {most})"
+            f"WITH scored AS MATERIALIZED ({sql} LIMIT {MAX_SCORED})"
             " SELECT number, score, (SELECT count(*) FROM scored) FROM scored"
             f" ORDER BY score, number DESC LIMIT {limit}",
             values,

@@ -10,7 +10,6 @@ from typing import Final, NamedTuple
 
 from khive_persist import clock
 from khive_persist.search_index.expression import (
-    FEW_MATCHES,
     MAX_CANDIDATES,
     MAX_SCORED,
     Compiled,
@@ -96,12 +95,7 @@ def find_matches(
     limit: int = MAX_CANDIDATES,
 ) -> Matches:
     """Return what matches a query in the index, so many of the best ranked."""
-    # Most searches match few: the index is read forwards in two thirds of the time.
-    few = compiled.best(limit, FEW_MATCHES + 1, is_newest_first=False)
-    best = connection.execute(*few).fetchall()
-    if best and best[0][-1] > FEW_MATCHES:
-        newest = compiled.best(limit, MAX_SCORED, is_newest_first=True)
-        best = connection.execute(*newest).fetchall()
+    best = connection.execute(*compiled.best(limit)).fetchall()
     if not best:
         return Matches(0, [])
     *_, count = best[0]
