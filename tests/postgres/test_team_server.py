@@ -365,3 +365,23 @@ def test_two_servers_over_a_database_that_is_killed(tmp_path: Path, short_folder
         assert tuple(answers[0][name] for name in columns.split(", ")) == row
         assert row[0] == 2 * 3 * HOURS
         assert [running.stop() for running in servers] == [0, 0]
+
+
+def test_a_stream_of_a_copy_ends_when_its_server_stops(server: str, tmp_path: Path) -> None:
+    database = anyio.run(new_database, server)
+    project = Project(tmp_path)
+    project.make()
+    token = Tokens(project).create("ada", ROLES["admin"])
+    with (
+        Server(project, words=("--port", "0", "--log-json", "--store", database)) as running,
+        running.client(token) as client,
+    ):
+        assert pushed(client, records_of("ann")).is_success
+        with client.stream("GET", f"/team/{key_of('ann')}/v1/live") as stream:
+            assert stream.status_code == 200
+            chunks = stream.iter_raw()
+            next(chunks)
+            assert running.stop() == 0
+            # It is ended, and not cut.
+            assert all(isinstance(chunk, bytes) for chunk in chunks)
+        assert "error" not in running.log

@@ -35,7 +35,8 @@ _COUNT_SECONDS: Final = 10.0
 # Each is a file, and is looked at for each other one: a project that pushes has a few.
 _MOST_OWN_KINDS: Final = 100
 _BUILT_IN: Final = {purpose.name: purpose for purpose in BUILT_IN}
-_log = logging.getLogger(__name__)
+# It works within a server, whose log it writes to.
+_log = logging.getLogger("khive_persist.server")
 
 
 class _RemovedError(Exception):

@@ -42,7 +42,9 @@ _IDLE_SECONDS: Final = 300.0
 class _Serving:
     """A copy, and the app that answers over its files."""
 
-    def __init__(self, key: ProjectKey, copy: ProjectCopy, access: Access) -> None:
+    def __init__(
+        self, key: ProjectKey, copy: ProjectCopy, access: Access, stopping: anyio.Event
+    ) -> None:
         self._key = key
         self.copy = copy
         self.listeners = 0
@@ -50,7 +52,7 @@ class _Serving:
         self.app: ASGIApp | None = None
         self._answers: set[anyio.CancelScope] = set()
         self._access = access
-        self._stopping = anyio.Event()
+        self._stopping = stopping
         self._readers: ReaderPool | None = None
         self._keeping: asyncio.Task[None] | None = None
         self._renewing: asyncio.Task[ASGIApp] | None = None
@@ -104,7 +106,6 @@ class _Serving:
     async def _open_app(self) -> ASGIApp:
         project = self.copy.project
         live = await anyio.to_thread.run_sync(LiveSettings, project)
-        self._stopping = anyio.Event()
         self._readers = readers = ReaderPool(project, live, lambda: 0, "/".join(self._key))
         self._keeping = asyncio.create_task(readers.keep(self._stopping))
         self.app = routed(copy_routes.routes(self._access, project, live, readers, self._stopping))
@@ -113,7 +114,6 @@ class _Serving:
 
     async def _close_app(self) -> None:
         self.app = None
-        self._stopping.set()
         if self._keeping is not None:
             self._keeping.cancel()
             await asyncio.wait({self._keeping})
@@ -140,8 +140,18 @@ class _Serving:
 class ProjectCopies:
     """The copies of a server."""
 
-    def __init__(self, folder: Path, following: TeamFollowing, access: Access) -> None:
-        """Use a folder that nobody else uses: a server holds the lock of its `.khive`."""
+    def __init__(
+        self, folder: Path, following: TeamFollowing, access: Access, stopping: anyio.Event
+    ) -> None:
+        """Use a folder that nobody else uses: a server holds the lock of its `.khive`.
+
+        Args:
+            folder: The folder of the copies.
+            following: The reader of the team's records.
+            access: The access that the server gives.
+            stopping: Set when the server begins to stop: answers without an end end then.
+        """
+        self._stopping = stopping
         self._folder = folder
         self._following = following
         self._access = access
@@ -195,7 +205,7 @@ class ProjectCopies:
         # A folder of its own: that of a copy which is being removed may have files yet.
         folder = self._folder / str(next(self._numbers))
         copy = ProjectCopy(folder, key, self._following, self._turns)
-        return _Serving(key, copy, self._access)
+        return _Serving(key, copy, self._access, self._stopping)
 
     async def _remove_surplus(self) -> None:
         """Remove copies that were used least recently, where there are too many."""

@@ -31,6 +31,9 @@ def make_context(
     access = Access(project, live, is_of_team=True)
     store = TeamStore(store_url)
     reading = TeamReading(store_url, _READING_SECONDS)
+    stopping = anyio.Event()
+    following = TeamFollowing(reading.database)
+    copies = ProjectCopies(project.team_copies, following, access, stopping)
     return TeamContext(
         live=live,
         access=access,
@@ -40,8 +43,8 @@ def make_context(
         store=store,
         reading=reading,
         audit=TeamAudit(store.database),
-        copies=ProjectCopies(project.team_copies, TeamFollowing(reading.database), access),
-        stopping=anyio.Event(),
+        copies=copies,
+        stopping=stopping,
     )
 
 
