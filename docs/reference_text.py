@@ -197,7 +197,7 @@ async def _openapi(folder: Path) -> dict[str, Any]:
     from khive_persist.server.http.limits import Limits
     from khive_persist.server.openapi.document import openapi
     from khive_persist.server.team.app import routes_of_team
-    from khive_persist.server.team.service import make_context
+    from khive_persist.server.team.team_parts import make_context
 
     project = Project(folder)
     project.make()

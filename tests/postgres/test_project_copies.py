@@ -23,10 +23,12 @@ from khive_persist.server.http.errors import ErrorMiddleware, HTTPError
 from khive_persist.server.http.limits import Limits
 from khive_persist.server.reader_pool import ReaderPool
 from khive_persist.server.request.access import Access
-from khive_persist.server.team import copy_routes
+from khive_persist.server.routes import experiments
+from khive_persist.server.routes.read.operations import routes_of
+from khive_persist.server.routes.read.routes import operations_with
 from khive_persist.server.team.context import TeamContext
 from khive_persist.server.team.project_key import ProjectKey
-from khive_persist.server.team.service import make_context
+from khive_persist.server.team.team_parts import make_context
 from khive_persist.store.postgres.team_following import TeamFollowing
 from khive_persist.team.push import rehearse
 from khive_persist.team.team_record import TeamRecord
@@ -286,7 +288,9 @@ async def test_every_route_answers_over_a_copy(pushed: Pushed, form: str, tmp_pa
         live = LiveSettings(pushed.source)
         readers = ReaderPool(pushed.source, live, lambda: 0, "/".join(key))
         stopping = anyio.Event()
-        routes = copy_routes.routes(access, pushed.source, live, readers, stopping)
+        of_writes = experiments.operations(readers)
+        operations = operations_with(of_writes, access, pushed.source, live, readers, stopping)
+        routes = routes_of(access, operations)
         templates = [
             route.path for route in routes
             if isinstance(route, Route) and not route.path.endswith(PASSED_OVER[form])

@@ -28,7 +28,7 @@ from khive_persist.server.background_tasks import Intervals
 from khive_persist.server.http.limits import Limits
 from khive_persist.server.http.listening import Tls, check_exposure, listen, url_of
 from khive_persist.server.http.protocol import guarded_protocol
-from khive_persist.server.service import Service, project_service
+from khive_persist.server.server_parts import ServerParts, project_parts
 from khive_persist.settings import Settings
 from khive_persist.store.sqlite import write_lock
 
@@ -137,24 +137,24 @@ async def _serve(
     options: Options,
     ready: Callable[[], None],
 ) -> None:
-    service = await _open_service(project, address, options)
-    if service.live.problem:
-        _log.error("settings_wrong", extra={"fields": {"reason": service.live.problem}})
-    server = _Server(_config(service, options), ready)
+    parts = await _open_parts(project, address, options)
+    if parts.live.problem:
+        _log.error("settings_wrong", extra={"fields": {"reason": parts.live.problem}})
+    server = _Server(_config(parts, options), ready)
     reload_requested = asyncio.Event()
     loop = asyncio.get_running_loop()
     # Not from the handler itself: it may come in the midst of any line.
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, _stop, service, server)
+        loop.add_signal_handler(number, _stop, parts, server)
     loop.add_signal_handler(signal.SIGHUP, reload_requested.set)
     keep_settings = partial(
         background_tasks.keep_settings,
-        service.live, options.intervals.settings, reload_requested, service.settings_changed,
+        parts.live, options.intervals.settings, reload_requested, parts.settings_changed,
     )  # fmt: skip
     try:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(keep_settings)
-            for task in service.tasks:
+            for task in parts.tasks:
                 tasks.start_soon(task)
             _log.info("started", extra={"fields": {"pid": os.getpid()}})
             # What is there by now stays: to look at it again and again costs a tenth.
@@ -164,33 +164,33 @@ async def _serve(
             tasks.cancel_scope.cancel()
     finally:
         with anyio.CancelScope(shield=True):
-            await service.close()
+            await parts.close()
     _log.info("stopped", extra={"fields": {"pid": os.getpid()}})
 
 
-async def _open_service(project: Project, address: str, options: Options) -> Service:
+async def _open_parts(project: Project, address: str, options: Options) -> ServerParts:
     if options.store is None:
-        return await project_service(project, address, options.limits, options.intervals)
+        return await project_parts(project, address, options.limits, options.intervals)
     # A project's server needs no driver of a database.
-    from khive_persist.server.team.service import team_service
+    from khive_persist.server.team.team_parts import team_parts
 
-    return await team_service(project, address, options.limits, options.store)
+    return await team_parts(project, address, options.limits, options.store)
 
 
-def _stop(service: Service, server: uvicorn.Server) -> None:
+def _stop(parts: ServerParts, server: uvicorn.Server) -> None:
     if server.should_exit:
         # A second time: whoever asks does not want to wait.
         server.force_exit = True
     server.should_exit = True
-    service.stopping.set()
+    parts.stopping.set()
 
 
-def _config(service: Service, options: Options) -> uvicorn.Config:
+def _config(parts: ServerParts, options: Options) -> uvicorn.Config:
     tls: dict[str, Any] = {}
     if options.tls is not None:
         tls = {"ssl_certfile": options.tls.certificate, "ssl_keyfile": options.tls.key}
     return uvicorn.Config(
-        service.app,
+        parts.app,
         http=guarded_protocol(options.limits),
         ws="none",
         lifespan="off",

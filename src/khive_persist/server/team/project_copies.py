@@ -24,7 +24,9 @@ from khive_persist.server.app import routed
 from khive_persist.server.http.errors import HTTPError, where
 from khive_persist.server.reader_pool import ReaderPool
 from khive_persist.server.request.access import Access
-from khive_persist.server.team import copy_routes
+from khive_persist.server.routes import experiments
+from khive_persist.server.routes.read.operations import routes_of
+from khive_persist.server.routes.read.routes import operations_with
 from khive_persist.server.team.project_key import ProjectKey
 from khive_persist.store.postgres.team_following import TeamFollowing
 from khive_persist.team.project_copy import ProjectCopy
@@ -108,7 +110,11 @@ class _Serving:
         live = await anyio.to_thread.run_sync(LiveSettings, project)
         self._readers = readers = ReaderPool(project, live, lambda: 0, "/".join(self._key))
         self._keeping = asyncio.create_task(readers.keep(self._stopping))
-        self.app = routed(copy_routes.routes(self._access, project, live, readers, self._stopping))
+        # All but what is of the machine there: its hooks, its backups, its second copy.
+        operations = operations_with(
+            experiments.operations(readers), self._access, project, live, readers, self._stopping
+        )
+        self.app = routed(routes_of(self._access, operations))
         await readers.wait_until_read()
         return self.app
 

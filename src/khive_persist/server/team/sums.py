@@ -1,6 +1,5 @@
 """`GET /v1/team…`: sums of a team, its sessions and its names."""
 
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Final, NamedTuple, get_args
 
@@ -185,8 +184,8 @@ def operations(reading: TeamReading) -> list[Operation]:
         person = credential_of(query.request).person
         projects = await reading.projects(person)
         return TeamNames(
-            _distinct(row.person for row in projects),
-            _distinct(row.machine for row in projects),
+            sorted({row.person for row in projects}),
+            sorted({row.machine for row in projects}),
             [TeamProjectRow(*row[:3], ProjectKey(*row[:3]).text, row.records) for row in projects],
             await reading.tools(person),
         )
@@ -247,7 +246,3 @@ def _after(cursor: str | None) -> SessionKey | None:
         return None
     seconds, *names = cursors.from_text(cursor, (int, float), str, str, str, str)
     return SessionKey(cursors.instant(seconds), *names)
-
-
-def _distinct(names: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(sorted(names)))

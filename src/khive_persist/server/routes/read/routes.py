@@ -1,5 +1,7 @@
 """The routes that read."""
 
+from collections.abc import Sequence
+
 import anyio
 from starlette.routing import BaseRoute
 
@@ -21,14 +23,31 @@ from khive_persist.server.routes.read import (
     sessions,
     today,
 )
-from khive_persist.server.routes.read.operations import routes_of
+from khive_persist.server.routes.read.operations import Operation, routes_of
 
 
 def routes(
     access: Access, project: Project, live: LiveSettings, readers: ReaderPool, stopping: anyio.Event
 ) -> list[BaseRoute]:
-    """Return the routes of all that is answered to who reads; a purpose of any name comes last."""
-    operations = [
+    """Return the routes of all that is answered to who reads."""
+    of_machine = doctor.operations(project, live, readers)
+    operations = operations_with(of_machine, access, project, live, readers, stopping)
+    return routes_of(access, operations)
+
+
+def operations_with(
+    others: Sequence[Operation],
+    access: Access,
+    project: Project,
+    live: LiveSettings,
+    readers: ReaderPool,
+    stopping: anyio.Event,
+) -> list[Operation]:
+    """Return what is answered of a project's records wherever these lie, and others.
+
+    A purpose of any name comes last.
+    """
+    return [
         *overview.operations(project, readers),
         *today.operations(project, live, readers),
         *sessions.operations(project, readers),
@@ -39,7 +58,6 @@ def routes(
         *plans.operations(project, readers),
         *compare_and_report.operations(project, readers, stopping),
         *search.operations(readers),
-        *doctor.operations(project, live, readers),
+        *others,
         *records.operations(project, readers),
     ]
-    return routes_of(access, operations)

@@ -1,4 +1,4 @@
-"""`Service`: the answers and the tasks of one process of a server, of a project or of a team."""
+"""`ServerParts`: the answers and tasks of one process of a server, of a project or of a team."""
 
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
@@ -16,7 +16,7 @@ from khive_persist.server.context import close_context, open_context, renew_sett
 from khive_persist.server.http.limits import Limits
 
 
-class Service(NamedTuple):
+class ServerParts(NamedTuple):
     """The answers and the tasks of one process of a server.
 
     Attributes:
@@ -36,10 +36,10 @@ class Service(NamedTuple):
     close: Callable[[], Awaitable[None]]
 
 
-async def project_service(
+async def project_parts(
     project: Project, address: str, limits: Limits, intervals: Intervals
-) -> Service:
-    """Return the service of a project; its recorder runs on return.
+) -> ServerParts:
+    """Return the parts of a project's server; its recorder runs on return.
 
     Raises:
         ProjectError: The project, its tokens or its redaction key cannot be made or used.
@@ -55,7 +55,7 @@ async def project_service(
         (background_tasks.keep_searchable, intervals.search),
         (background_tasks.keep_vectors, intervals.vectors),
     )
-    return Service(
+    return ServerParts(
         app=build_app(context),
         live=context.live,
         stopping=context.stopping,

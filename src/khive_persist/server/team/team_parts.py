@@ -1,4 +1,4 @@
-"""The service of a team: its app, over the records of a database of PostgreSQL."""
+"""The parts of a team's server: its app, over the records of a database of PostgreSQL."""
 
 from contextlib import AsyncExitStack
 from typing import Final
@@ -12,7 +12,7 @@ from khive_persist.server.http.limits import Limits
 from khive_persist.server.request.access import Access
 from khive_persist.server.request.body import BodyReader
 from khive_persist.server.routes.metrics import Metrics
-from khive_persist.server.service import Service
+from khive_persist.server.server_parts import ServerParts
 from khive_persist.server.team.app import build_team_app
 from khive_persist.server.team.context import TeamContext
 from khive_persist.server.team.project_copies import ProjectCopies
@@ -48,8 +48,8 @@ def make_context(
     )
 
 
-async def team_service(project: Project, address: str, limits: Limits, store_url: str) -> Service:
-    """Return the service of a team.
+async def team_parts(project: Project, address: str, limits: Limits, store_url: str) -> ServerParts:
+    """Return the parts of a team's server.
 
     Args:
         project: The project whose `.khive` has the settings, the tokens and the lock of the server.
@@ -72,7 +72,7 @@ async def team_service(project: Project, address: str, limits: Limits, store_url
         await anyio.to_thread.run_sync(context.copies.open)
         opened.push_async_callback(context.copies.close)
         closing = opened.pop_all()
-    return Service(
+    return ServerParts(
         app=build_team_app(context, address),
         live=live,
         stopping=context.stopping,
